@@ -1,0 +1,1 @@
+"""Screens and commands, and the process a run lives in."""

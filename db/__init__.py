@@ -1,0 +1,1 @@
+"""Rows and rules: the only room that knows SQLAlchemy."""

@@ -1,0 +1,1 @@
+"""Pixels and numbers: pictures to channels, channels to grades. Knows no database, no screen, no user."""

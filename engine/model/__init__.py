@@ -1,0 +1,1 @@
+"""The dual-branch network, piece by piece."""

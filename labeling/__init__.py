@@ -1,0 +1,1 @@
+"""Judgement about cards and labels: what comes in, what it is called, who trains on it."""
