@@ -1,0 +1,46 @@
+"""Files that hold weights: written aside, then renamed; read back as plain tensors and values only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FORMAT = 1
+
+
+class BadModel(ValueError):
+    """A model or checkpoint file that cannot be used; the message names the file and the remedy."""
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values so that `path` is at every moment the old file or the whole new one."""
+    aside = path.with_name(path.name + ".part")
+    with aside.open("wb") as file:
+        torch.save({"format": FORMAT, **content}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, on the CPU, with weights_only: no code in the file is ever run. Raises BadModel."""
+    if not path.is_file():
+        raise BadModel(f"{path}: there is no such file; give the path of a model.pt that a run has written")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        raise BadModel(f"{path}: is no readable model; it may be cut short, or not written by Loupe") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BadModel(f"{path}: was not written by this version of Loupe; train or export the model again")
+    return content
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 as 64 hex digits: a model's identity."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

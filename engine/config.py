@@ -1,0 +1,138 @@
+"""All that a run can be told: one frozen model, with bounds and help beside each default.
+
+The form in the Train tab, `--set key=value`, the run row and the checkpoint all use these flat keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
+Loss = Literal["ce_emd", "ordinal"]
+ClassWeights = Literal["balanced", "none"]
+Schedule = Literal["plateau", "cosine", "constant"]
+
+
+class BadConfig(ValueError):
+    """A setting that is not known or out of bounds; the message names the key, the value and the remedy."""
+
+
+class Config(BaseModel):
+    """One training run's settings. Immutable; every field has a default, bounds and a sentence of help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    front_encoder: Encoder = "resnet18"
+    """Network that reads the front."""
+    back_encoder: Encoder = "resnet34"
+    """Network that reads the back."""
+    pretrained: str = "none"
+    """Starting weights: none, imagenet (downloads torchvision's weights once), or the path of a weights file."""
+    image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
+    """Side of the square the card is fitted into, in pixels; 224 is quick, 384 standard, 448 high resolution."""
+    batch_size: int = Field(16, ge=2, le=512)
+    """Cards that go through the network together."""
+    phase1_epochs: int = Field(0, ge=0, le=1000)
+    """Epochs of phase 1: back only, the front encoder frozen."""
+    phase2_epochs: int = Field(50, ge=0, le=1000)
+    """Epochs of phase 2: front and back together."""
+    lr_phase1: float = Field(3e-4, gt=0, le=1)
+    """Learning rate at the start of phase 1."""
+    lr_phase2: float = Field(3e-4, gt=0, le=1)
+    """Learning rate at the start of phase 2."""
+    schedule: Schedule = "plateau"
+    """How the rate falls: halved when validation QWK stops rising, along a cosine, or not at all."""
+    weight_decay: float = Field(2e-4, ge=0, le=1)
+    """AdamW's pull of the weights towards zero."""
+    dropout: float = Field(0.25, ge=0, lt=1)
+    """Share of the fused features switched off at random while training."""
+    loss: Loss = "ce_emd"
+    """Grade loss: weighted cross-entropy plus earth mover's distance, or cumulative (ordinal) cross-entropy."""
+    alpha_emd: float = Field(0.7, ge=0, le=10)
+    """Weight of the earth mover's distance beside cross-entropy."""
+    beta_edge: float = Field(0.05, ge=0, le=10)
+    """Weight of the edge-damage loss, where edge damage was measured."""
+    beta_center: float = Field(0.1, ge=0, le=10)
+    """Weight of the centering loss, where centering was measured."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of each label spread evenly over the ten grades."""
+    focal_gamma: float = Field(0.0, ge=0, le=5)
+    """Focal loss: how strongly cards that are already right are played down; 0 is plain cross-entropy."""
+    mixup_alpha: float = Field(0.0, ge=0, le=10)
+    """Mixup: cards are blended in pairs, both sides alike, with a share drawn from Beta(alpha, alpha); 0 is off."""
+    class_weights: ClassWeights = "balanced"
+    """Whether a rare grade counts more in the loss."""
+    class_weight_cap: float = Field(0.0, ge=0, le=1000)
+    """Largest class weight allowed; 0 is unlimited."""
+    sampler_eta: float = Field(0.0, ge=0, le=1)
+    """Draw rare grades more often, with probability 1 / frequency ** eta; 0 draws every card once an epoch."""
+    fusion_weight: float = Field(0.7, ge=0, le=1)
+    """Share of the back in the fused features; the front has the rest."""
+    side_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
+    augment: bool = True
+    """Whether training pictures are shifted, turned, flipped and lit a little differently each epoch."""
+    max_pairs: int = Field(0, ge=0)
+    """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Every random choice of the run follows from this number."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes the GPU where there is one."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of both phases."""
+        return self.phase1_epochs + self.phase2_epochs
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every key with its default, bounds and help, in the order a form shows them."""
+    return Config.model_fields
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The values a key may take where it is one of a list, else none."""
+    values = get_args(Config.model_fields[name].annotation)
+    return values if all(isinstance(value, str) for value in values) else ()
+
+
+def build(changes: dict[str, Any]) -> Config:
+    """Make a config from defaults and changes; text is read as the key's own type. Raises BadConfig."""
+    try:
+        config = Config(**changes)
+    except ValidationError as error:
+        raise BadConfig(_sentence(error)) from error
+    if config.epochs == 0:
+        raise BadConfig("phase1_epochs and phase2_epochs are both 0; give at least one phase an epoch")
+    return config
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """Read `key=value` texts as --set takes them. Raises BadConfig where one has no "=" or an unknown key."""
+    changes: dict[str, str] = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise BadConfig(f"--set {setting!r} has no '='; write it as key=value")
+        if key.strip() not in Config.model_fields:
+            raise BadConfig(f"{key.strip()!r} is no setting; the settings are {', '.join(Config.model_fields)}")
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def difference(config: Config, parent: Config) -> dict[str, tuple[Any, Any]]:
+    """What differs from the parent: key -> (parent's value, own value)."""
+    ours, theirs = config.model_dump(), parent.model_dump()
+    return {key: (theirs[key], ours[key]) for key in ours if ours[key] != theirs[key]}
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{key!r} is no setting; the settings are {', '.join(Config.model_fields)}"
+    return f"{key} = {first['input']!r} is not allowed: {first['msg'][0].lower()}{first['msg'][1:]}"

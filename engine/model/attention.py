@@ -1,0 +1,77 @@
+"""CBAM (channel, then spatial attention) with the card's rim as an extra input of the spatial part.
+
+Source: Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018; the rim mask is the training history's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+RIM = 0.07
+CARD_ASPECT = 63.0 / 88.0
+# A cell belongs to the rim when the band covers a tenth of it along either axis: enough to leave out a cell that the
+# band only grazes, little enough that a 3 x 3 map (96 px) still has its ring.
+COVERED = 0.1
+
+
+def rim_mask(height: int, width: int) -> Tensor:
+    """Which cells of a feature map lie on the outer 7 % of a card that stands centred in a square canvas.
+
+    returns  (1, 1, height, width) float, 1 on the rim and 0 elsewhere; the card spans the canvas's full height and
+             63 / 88 of its width. From 3 x 3 on, the middle is 0 and each of the card's four sides has a rim.
+    """
+    rows, inside_rows = _band(height, 1.0)
+    columns, inside_columns = _band(width, CARD_ASPECT)
+    rim = (rows[:, None] & inside_columns[None, :]) | (columns[None, :] & inside_rows[:, None])
+    return rim.float()[None, None]
+
+
+def _band(cells: int, span: float) -> tuple[Tensor, Tensor]:
+    """Along one axis: which cells the band at either end of the card covers, and which touch the card at all."""
+    start, end = (1 - span) / 2, (1 + span) / 2
+    low = torch.arange(cells, dtype=torch.float64) / cells
+    high = low + 1 / cells
+
+    def covers(left: float, right: float) -> Tensor:
+        return (high.clamp(max=right) - low.clamp(min=left)) * cells >= COVERED
+
+    return covers(start, start + RIM * span) | covers(end - RIM * span, end), covers(start, end)
+
+
+class ChannelAttention(nn.Module):
+    """Weigh each feature channel by a gate computed from its mean and its maximum over the map."""
+
+    def __init__(self, features: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Conv2d(features, features // reduction, 1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(features // reduction, features, 1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> the same, gated by channel."""
+        mean, peak = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
+        return x * torch.sigmoid(self.gate(mean) + self.gate(peak))
+
+
+class SpatialAttention(nn.Module):
+    """Weigh each place by a gate computed from the channels' mean and maximum there and from the rim mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(3, 1, kernel_size=7, padding=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> the same, gated by place."""
+        rim = rim_mask(*x.shape[2:]).to(x).expand(len(x), -1, -1, -1)
+        seen = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True), rim], dim=1)
+        return x * torch.sigmoid(self.gate(seen))
+
+
+class CBAM(nn.Sequential):
+    """Channel attention, then spatial attention: (B, C, h, w) -> the same shape."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(ChannelAttention(features), SpatialAttention())

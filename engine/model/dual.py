@@ -1,0 +1,76 @@
+"""The dual-branch network: a front and a back encoder, fused, and the heads on top."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engine.config import Config
+from engine.model.attention import CBAM
+from engine.model.encoders import FEATURES, build_encoder
+from engine.model.heads import GRADE_HEADS
+
+FUSED = 512
+
+
+class Scores(NamedTuple):
+    """The heads' raw outputs for B cards."""
+
+    grade: Tensor  # (B, 10) class logits or (B, 9) cumulative logits
+    edge: Tensor  # (B,) logit of edge damage
+    centering: Tensor  # (B, 2) left and top share of the borders, each in [0, 1]
+
+
+class Side(nn.Module):
+    """One side of a card to a feature vector. Only cards that have the side pass the encoder, so that neither its
+    weights nor its batch statistics ever see a made-up picture; the others get a learned vector."""
+
+    def __init__(self, encoder: nn.Module, attention: nn.Module, features: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.attention = attention
+        self.missing = nn.Parameter(torch.zeros(features))
+
+    def forward(self, channels: Tensor, present: Tensor) -> Tensor:
+        """channels (B, 6, S, S) in [0, 1], present (B,) bool -> (B, features)."""
+        rows = present.nonzero().squeeze(1)
+        features = self.missing.expand(len(channels), -1)
+        if len(rows) == 0:
+            return features
+        seen = self.attention(self.encoder(channels[rows])).mean(dim=(2, 3))
+        return features.to(seen.dtype).index_put((rows,), seen)
+
+
+class DualBranch(nn.Module):
+    """Front and back to the ten grades, edge damage and centering."""
+
+    def __init__(self, config: Config, *, pretrained: str = "none") -> None:
+        super().__init__()
+        front, back = FEATURES[config.front_encoder], FEATURES[config.back_encoder]
+        self.front = Side(build_encoder(config.front_encoder, pretrained), nn.Identity(), front)
+        self.back = Side(build_encoder(config.back_encoder, pretrained), CBAM(back), back)
+        self.fusion_weight = config.fusion_weight
+        self.fuse = nn.Sequential(
+            nn.Linear(front + back, FUSED),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(FUSED, FUSED),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+        )
+        self.grade = GRADE_HEADS[config.loss](FUSED)
+        self.edge = nn.Linear(FUSED, 1)
+        self.centering = nn.Linear(FUSED, 2)
+
+    def forward(self, front: Tensor, back: Tensor, present: Tensor) -> Scores:
+        """Grade B cards.
+
+        front, back  (B, 6, S, S) float, channels in [0, 1]; where a side is missing its values are not looked at
+        present      (B, 2) bool: has the card a front, has it a back
+        """
+        front_features = self.front(front, present[:, 0]) * (1 - self.fusion_weight)
+        back_features = self.back(back, present[:, 1]) * self.fusion_weight
+        fused = self.fuse(torch.cat([back_features, front_features], dim=1))
+        return Scores(self.grade(fused), self.edge(fused).squeeze(1), torch.sigmoid(self.centering(fused)))

@@ -1,0 +1,63 @@
+"""What is read off the fused features: the grade, in either of two families, edge damage and centering."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CLASSES = 10
+
+
+class ClassHead(nn.Module):
+    """Ten class logits, one a grade."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, features) -> (B, 10) logits."""
+        return self.linear(x)
+
+    @staticmethod
+    def log_probabilities(logits: Tensor) -> Tensor:
+        """(B, 10) logits -> (B, 10) log-probabilities of grades 1 to 10."""
+        return F.log_softmax(logits, dim=1)
+
+
+class OrdinalHead(nn.Module):
+    """Nine cumulative logits: entry k is the log-odds that the grade is above k + 1. Monotone by construction.
+
+    One score a card, shared by all nine, plus thresholds that can only fall: each is the one before less a softplus.
+    So no probability is ever negative, which nine independent logits do not promise. Source: Cao, Mirjalili and
+    Raschka, "Rank consistent ordinal regression (CORAL)", 2020; the softplus steps make its ordered biases hold
+    during training too, not only at the optimum.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(features, 1, bias=False)
+        self.first = nn.Parameter(torch.tensor(2.0))
+        # softplus(-0.4328) = 0.5: the thresholds start evenly from 2 to -2.
+        self.steps = nn.Parameter(torch.full((CLASSES - 2,), -0.4328))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, features) -> (B, 9) cumulative logits, never rising along a row."""
+        falls = torch.cat([self.first.new_zeros(1), F.softplus(self.steps).cumsum(0)])
+        return self.score(x) + (self.first - falls)
+
+    @staticmethod
+    def log_probabilities(logits: Tensor) -> Tensor:
+        """(B, 9) cumulative logits -> (B, 10) log-probabilities of grades 1 to 10.
+
+        P(grade = k) = P(> k - 1) - P(> k); the difference of two sigmoids, taken in logs so that a grade far from
+        the score keeps a finite log-probability: log(s(a) - s(b)) = log s(a) + log s(-b) + log(1 - exp(b - a)).
+        """
+        above, below = F.logsigmoid(logits), F.logsigmoid(-logits)
+        gap = (logits[:, 1:] - logits[:, :-1]).clamp(max=-1e-7)
+        between = above[:, :-1] + below[:, 1:] + torch.log(-torch.expm1(gap))
+        return torch.cat([below[:, :1], between, above[:, -1:]], dim=1)
+
+
+GRADE_HEADS = {"ce_emd": ClassHead, "ordinal": OrdinalHead}
