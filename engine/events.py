@@ -51,9 +51,9 @@ class Saved:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The run ended early because it was asked to; it resumes from `checkpoint`."""
+    """The run ended early because it was asked to; it resumes from `checkpoint`, or anew where there is none yet."""
 
-    checkpoint: Path
+    checkpoint: Path | None
     epoch: int
 
 

@@ -75,7 +75,9 @@ class Objective(nn.Module):
         balanced = class_weights(counts, config.class_weight_cap)
         self.register_buffer("weights", balanced if config.class_weights == "balanced" else torch.ones(CLASSES))
         self.config = config
-        self.log_probabilities = OrdinalHead.log_probabilities if config.loss == "ordinal" else ClassHead.log_probabilities
+        self.log_probabilities = (
+            OrdinalHead.log_probabilities if config.loss == "ordinal" else ClassHead.log_probabilities
+        )
 
     def forward(self, scores: Scores, targets: Tensor, edge: Tensor, centering: Tensor) -> Tensor:
         """targets (B, 10) distributions, edge (B,) in [0, 1] or NaN, centering (B, 2) in [0, 1] or NaN -> (B,)."""

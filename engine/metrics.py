@@ -26,7 +26,7 @@ def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDA
     return np.bincount(pairs, minlength=CLASSES * CLASSES).reshape(CLASSES, CLASSES)
 
 
-def qwk(counts: NDArray[np.integer]) -> float | None:
+def qwk(counts: NDArray[np.number]) -> float | None:
     """Quadratic weighted kappa of a (10, 10) confusion: 1 is perfect, 0 chance.
 
     None where it is undefined: no card, or truth and prediction both constant and equal. Source: Cohen, "Weighted
@@ -49,19 +49,20 @@ def bootstrap_qwk(
     names, group = np.unique(np.array(groups), return_inverse=True)
     tables = np.zeros((len(names), CLASSES * CLASSES), dtype=np.int64)
     np.add.at(tables, (group, (truth - 1) * CLASSES + (predicted - 1)), 1)
-    random = np.random.default_rng(seed)
-    values = []
-    for _ in range(draws if len(names) > 1 else 0):
-        times = np.bincount(random.integers(len(names), size=len(names)), minlength=len(names))
-        values.append(qwk((times @ tables).reshape(CLASSES, CLASSES)))
-    defined = [value for value in values if value is not None]
+    if len(names) < 2:
+        return None, None
+    times = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    drawn = (times.astype(np.float64) @ tables).reshape(draws, CLASSES, CLASSES)
+    defined = [value for value in map(qwk, drawn) if value is not None]
     if not defined:
         return None, None
     low, high = np.quantile(defined, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
     return float(low), float(high)
 
 
-def expected_calibration_error(truth: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = 15) -> float:
+def expected_calibration_error(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = 15
+) -> float:
     """Mean gap between confidence and hit rate over equal-width bins of confidence, weighted by their size.
 
     Source: Naeini, Cooper and Hauskrecht, 2015. Worked: confidence .8 on every card and half of them right: .3.

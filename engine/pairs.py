@@ -117,7 +117,7 @@ def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
         back=_resolve(row.get("back", ""), folder),
         grade=parse_grade(row.get("grade")),
         group=row.get("group", ""),
-        split=split or None,  # type: ignore[arg-type]  # checked against SPLITS above
+        split=split or None,
         cert=row.get("cert", ""),
         game=row.get("game", ""),
         qualifier=parse_qualifier(row.get("qualifier")),

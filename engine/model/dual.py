@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine.config import Config
 from engine.model.attention import CBAM
 from engine.model.encoders import FEATURES, build_encoder
-from engine.model.heads import GRADE_HEADS
+from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
 
 FUSED = 512
 
@@ -60,7 +60,7 @@ class DualBranch(nn.Module):
             nn.ReLU(),
             nn.Dropout(config.dropout),
         )
-        self.grade = GRADE_HEADS[config.loss](FUSED)
+        self.grade: ClassHead | OrdinalHead = GRADE_HEADS[config.loss](FUSED)
         self.edge = nn.Linear(FUSED, 1)
         self.centering = nn.Linear(FUSED, 2)
 
@@ -70,7 +70,10 @@ class DualBranch(nn.Module):
         front, back  (B, 6, S, S) float, channels in [0, 1]; where a side is missing its values are not looked at
         present      (B, 2) bool: has the card a front, has it a back
         """
-        front_features = self.front(front, present[:, 0]) * (1 - self.fusion_weight)
-        back_features = self.back(back, present[:, 1]) * self.fusion_weight
-        fused = self.fuse(torch.cat([back_features, front_features], dim=1))
+        return self.read_off(self.front(front, present[:, 0]), self.back(back, present[:, 1]))
+
+    def read_off(self, front_features: Tensor, back_features: Tensor) -> Scores:
+        """Fuse the two sides' features, (B, F) each, and read the heads."""
+        weighted = [self.fusion_weight * back_features, (1 - self.fusion_weight) * front_features]
+        fused = self.fuse(torch.cat(weighted, dim=1))
         return Scores(self.grade(fused), self.edge(fused).squeeze(1), torch.sigmoid(self.centering(fused)))

@@ -1,9 +1,10 @@
-"""Encoders by name: torchvision's networks without their classifier, their first convolution widened to six channels."""
+"""Encoders by name: torchvision's networks without classifier, their first convolution widened to six channels."""
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import cast
 from urllib.error import URLError
 
 import torch
@@ -54,7 +55,7 @@ def _load_from(path: Path, network: nn.Module, name: str) -> None:
 
 def _trunk(name: str, network: nn.Module) -> nn.Sequential:
     if name == "mobilenet_v2":
-        return network.features
+        return cast(nn.Sequential, network.features)
     stages = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
     return nn.Sequential(*(getattr(network, stage) for stage in stages))
 
@@ -65,8 +66,8 @@ def _widen_first_convolution(trunk: nn.Sequential) -> None:
     Every new channel starts from the mean of the three colour kernels, scaled by 3 / 6: a picture equal in all
     channels then gives the response that a grey picture gave before.
     """
-    owner, key = (trunk, "0") if isinstance(trunk[0], nn.Conv2d) else (trunk[0], "0")
-    narrow: nn.Conv2d = owner[0]
+    owner = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
+    narrow = cast(nn.Conv2d, owner[0])
     wide = nn.Conv2d(
         CHANNELS,
         narrow.out_channels,
@@ -77,4 +78,4 @@ def _widen_first_convolution(trunk: nn.Sequential) -> None:
     )
     with torch.no_grad():
         wide.weight.copy_(narrow.weight.mean(dim=1, keepdim=True).expand_as(wide.weight) * (3 / CHANNELS))
-    setattr(owner, key, wide)
+    owner[0] = wide

@@ -60,4 +60,4 @@ class OrdinalHead(nn.Module):
         return torch.cat([below[:, :1], between, above[:, -1:]], dim=1)
 
 
-GRADE_HEADS = {"ce_emd": ClassHead, "ordinal": OrdinalHead}
+GRADE_HEADS: dict[str, type[ClassHead] | type[OrdinalHead]] = {"ce_emd": ClassHead, "ordinal": OrdinalHead}

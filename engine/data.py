@@ -1,0 +1,182 @@
+"""Card pairs to batches: which cards, in which order, as which tensors; and a phase's model input."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from engine.cache import PixelCache
+from engine.config import Config
+from engine.grades import LeftOut
+from engine.image.augment import augment
+from engine.image.channels import six_channels
+from engine.model.heads import CLASSES
+from engine.pairs import CardPair, Refused
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A card that a run can use, and its class, 1 to 10."""
+
+    pair: CardPair
+    grade: int
+
+
+class Pictures(TypedDict):
+    """What is seen of B cards; sides in the order front, back."""
+
+    canvases: Tensor  # (B, 2, S, S, 3) uint8, zeros where a side is missing
+    present: Tensor  # (B, 2) bool
+
+
+class Batch(Pictures):
+    """B cards as the loader gives them."""
+
+    grade: Tensor  # (B,) int64, 0 .. 9
+    edge: Tensor  # (B,) float, share of damaged edge, NaN where not measured
+    centering: Tensor  # (B, 2) float, left and top share, NaN where not measured
+    index: Tensor  # (B,) int64, place in the list of cards
+
+
+class Inputs(NamedTuple):
+    """What `DualBranch.forward` takes."""
+
+    front: Tensor  # (B, 6, S, S) float
+    back: Tensor  # (B, 6, S, S) float
+    present: Tensor  # (B, 2) bool
+
+
+def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
+    """At most `most` of the pairs that have a training class, evenly over splits and grades; 0 takes all.
+
+    Within a grade a hash of seed and card decides, so the same cards are taken whatever else was added.
+    """
+    if most == 0 or len(pairs) <= most:
+        return list(pairs)
+
+    def place(pair: CardPair) -> tuple[str, float, str]:
+        chance = hashlib.sha256(f"{seed} {pair.card_id}".encode()).hexdigest()
+        return pair.split or "", pair.grade or 0.0, chance
+
+    ordered = sorted((pair for pair in pairs if not isinstance(pair.target(), LeftOut)), key=place)
+    most = min(most, len(ordered))
+    return [ordered[index * len(ordered) // most] for index in range(most)]
+
+
+def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable], list[Refused]]:
+    """Cards with a training class and at least one prepared picture; the others with the reason."""
+    kept, left_out = [], []
+    for pair in pairs:
+        grade = pair.target()
+        if isinstance(grade, LeftOut):
+            left_out.append(Refused(pair.card_id, grade.reason))
+        elif pair.front not in cache and pair.back not in cache:
+            reasons = [cache.refused[side] for side in (pair.front, pair.back) if side]
+            left_out.append(Refused(pair.card_id, "; ".join(reasons)))
+        else:
+            kept.append(Trainable(pair, grade))
+    return kept, left_out
+
+
+class Cards(Dataset):
+    """Prepared cards. A key is (epoch, index): with the seed it decides all chance, whoever loads the card."""
+
+    def __init__(self, cards: Sequence[Trainable], cache: PixelCache, config: Config, *, training: bool) -> None:
+        self.cards = cards
+        self._cache = cache
+        self._config = config
+        self._training = training
+
+    def __len__(self) -> int:
+        return len(self.cards)
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        epoch, index = key
+        card = self.cards[index]
+        sides = [side if side in self._cache else None for side in (card.pair.front, card.pair.back)]
+        if self._training:
+            random = np.random.default_rng((self._config.seed, epoch, index))
+            sides = _drop_side(sides, self._config.side_dropout, random)
+        size = self._config.image_size
+        canvases = np.zeros((2, size, size, 3), np.uint8)
+        for place, side in enumerate(sides):
+            if side is not None:
+                canvas = self._cache[side]
+                canvases[place] = augment(canvas, random) if self._training and self._config.augment else canvas
+        return {
+            "canvases": torch.from_numpy(canvases),
+            "present": torch.tensor([side is not None for side in sides]),
+            "grade": torch.tensor(card.grade - 1),
+            "edge": torch.tensor(float("nan")),
+            "centering": torch.full((2,), float("nan")),
+            "index": torch.tensor(index),
+        }
+
+
+def _drop_side(sides: list, share: float, random: np.random.Generator) -> list:
+    """With probability `share`, a card that has both sides loses one of them, either as likely."""
+    dropped, which = random.random() < share, int(random.integers(2))
+    if not dropped or None in sides:
+        return sides
+    return [None if place == which else side for place, side in enumerate(sides)]
+
+
+def counts_by_grade(cards: Sequence[Trainable]) -> np.ndarray:
+    """Cards of grade 1 to 10, (10,) int."""
+    return np.bincount([card.grade - 1 for card in cards], minlength=CLASSES)
+
+
+def epoch_order(cards: Sequence[Trainable], config: Config, epoch: int) -> np.ndarray:
+    """The cards of one training epoch in order, (N,) indices; seed and epoch decide it.
+
+    Without a sampler every card once; with eta above 0, N draws with replacement, a card of a grade that n of N
+    have drawn in proportion to 1 / (n / N) ** eta.
+    """
+    random = np.random.default_rng((config.seed, epoch))
+    if config.sampler_eta == 0:
+        return random.permutation(len(cards))
+    counts = counts_by_grade(cards)
+    weight = np.array([(counts[card.grade - 1] / len(cards)) ** -config.sampler_eta for card in cards])
+    return random.choice(len(cards), size=len(cards), p=weight / weight.sum())
+
+
+def batches(cards: Cards, order: Sequence[int] | np.ndarray, config: Config, epoch: int, skip: int = 0) -> DataLoader:
+    """A loader over `order` in batches, leaving out the first `skip` of them.
+
+    Processes load ahead only beside a GPU: on a CPU the network wants every core, and preparing a batch takes a few
+    percent of what training on it takes.
+    """
+    keys = [(epoch, int(index)) for index in order]
+    chunks = [keys[start : start + config.batch_size] for start in range(0, len(keys), config.batch_size)]
+    # A generator of its own: a loader draws a number when it starts, which would shift the dropout of a resumed run.
+    gpu = torch.cuda.is_available() and config.device != "cpu"
+    workers = min(8, (os.cpu_count() or 2) - 1) if gpu else 0
+    return DataLoader(
+        cards, batch_sampler=chunks[skip:], num_workers=workers, pin_memory=gpu, generator=torch.Generator()
+    )
+
+
+def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:
+    """The network's input in a phase: the only place that makes it, for training, validation and grading alike.
+
+    In phase 1 no card has a front: the network is given the back alone, in training and in validation.
+    """
+    present = batch["present"].clone()
+    if phase == 1:
+        present[:, 0] = False
+    front, back = (_channels(batch["canvases"][:, side], device) for side in (0, 1))
+    return Inputs(front, back, present.to(device))
+
+
+def _channels(canvases: Tensor, device: torch.device) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 6, S, S) float on the device, channels last in memory."""
+    channels = torch.from_numpy(np.stack([six_channels(canvas) for canvas in canvases.numpy()]))
+    return channels.to(device, memory_format=torch.channels_last)

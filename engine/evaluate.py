@@ -1,0 +1,109 @@
+"""A model over many cards: probabilities and losses card by card, and the published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine import config as configuration
+from engine.cache import PixelCache
+from engine.checkpoint import BadModel, load
+from engine.config import Config
+from engine.data import Cards, Trainable, batches, counts_by_grade, model_input, usable
+from engine.device import resolve
+from engine.events import Notice, Progress
+from engine.losses import Objective, soft_targets
+from engine.metrics import measure
+from engine.model.dual import DualBranch
+from engine.pairs import CardPair
+
+
+class NoCards(ValueError):
+    """No card is left to train or evaluate on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone."""
+
+    network: DualBranch
+    config: Config
+    phase: int
+    name: str
+    trained_on: str
+    device: torch.device
+
+
+def load_model(path: Path, device: str = "auto") -> Model:
+    """Read a model file that a run has written. Raises BadModel."""
+    content = load(path)
+    try:
+        config = configuration.build(content["config"])
+        network = DualBranch(config)
+        network.load_state_dict(content["model"])
+    except (KeyError, RuntimeError, configuration.BadConfig) as error:
+        raise BadModel(f"{path}: does not fit this version of Loupe ({error}); train it again") from error
+    chosen = torch.device(resolve(device))  # type: ignore[arg-type]  # checked by resolve
+    network.eval().to(chosen).to(memory_format=torch.channels_last)
+    return Model(network, config, content["phase"], content["name"], content["trained_on"], chosen)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One batch's results: which cards, their (B, 10) log-probabilities and (B,) losses, on the CPU."""
+
+    index: Tensor
+    log_probabilities: Tensor
+    losses: Tensor
+
+
+def infer(network: nn.Module, objective: Objective, cards: Cards, config: Config, phase: int) -> Iterator[Outcome]:
+    """Run the network over every card once, in order, without gradients, in eval mode; a batch at a time."""
+    device = objective.weights.device
+    network.eval()
+    for batch in batches(cards, range(len(cards)), config, epoch=0):
+        with torch.inference_mode():
+            scores = network(*model_input(batch, phase, device))
+            targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
+            losses = objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
+            yield Outcome(batch["index"], objective.log_probabilities(scores.grade).cpu(), losses.cpu())
+
+
+def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:
+    """Metrics as `engine.metrics.measure` names them, the mean loss a card, and (N, 10) probabilities in card order."""
+    index = torch.cat([outcome.index for outcome in outcomes])
+    log_probabilities = torch.cat([outcome.log_probabilities for outcome in outcomes]).double()
+    probabilities = torch.empty_like(log_probabilities)
+    probabilities[index] = log_probabilities.softmax(dim=1)
+    truth = np.array([card.grade for card in cards])
+    metrics = measure(truth, probabilities.numpy(), [card.pair.group_key for card in cards])
+    loss = sum(float(outcome.losses.sum()) for outcome in outcomes) / len(cards)
+    return metrics, loss, probabilities.numpy()
+
+
+def evaluate(
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+) -> Iterator[Notice | Progress | dict[str, Any]]:
+    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    pictures = [side for pair in pairs for side in (pair.front, pair.back) if side]
+    cache = PixelCache(cache_folder, pictures, model.config.image_size)
+    for done, total in cache.fill():
+        yield Progress("pictures", 0, done, total)
+    kept, left_out = usable(pairs, cache)
+    for refused in left_out:
+        yield Notice(f"{refused.path}: left out: {refused.reason}")
+    if not kept:
+        raise NoCards("there is no labelled card to evaluate on; label some, or choose another split")
+    cards = Cards(kept, cache, model.config, training=False)
+    objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
+    outcomes = []
+    for outcome in infer(model.network, objective, cards, model.config, model.phase):
+        outcomes.append(outcome)
+        yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
+    yield figures(kept, outcomes)[0]

@@ -1,0 +1,87 @@
+"""Where a card loses its grade: Grad-CAM on each branch, the other side's features held fixed.
+
+The target is the expected grade with its sign turned, so that the maps show what lowers it. Source: Selvaraju et al.,
+"Grad-CAM", 2017, through the grad-cam package, whose own output is not used as it stands: it stretches each map to
+its own minimum and maximum, which paints a flawless side as red as a ruined one. Both sides here share one scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from torch import Tensor, nn
+
+from engine.data import Inputs
+from engine.evaluate import Model
+from engine.model.dual import DualBranch, Side
+
+HEAT_WEIGHT = 0.55
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How strongly each place of a side lowers the expected grade, (S, S) float32 in [0, 1], 1 the strongest of both.
+
+    None for a side that is missing or that the model does not look at.
+    """
+
+    front: np.ndarray | None
+    back: np.ndarray | None
+
+
+class _LowersGrade(nn.Module):
+    """One side's channels (1, 6, S, S) -> minus the expected grade, (1, 1)."""
+
+    def __init__(self, network: DualBranch, side: Side, other: Tensor) -> None:
+        super().__init__()
+        self.network, self.side, self.other = network, side, other
+        self.is_front = side is network.front
+
+    def forward(self, channels: Tensor) -> Tensor:
+        own = self.side(channels, torch.ones(len(channels), dtype=torch.bool, device=channels.device))
+        scores = self.network.read_off(*((own, self.other) if self.is_front else (self.other, own)))
+        probabilities = self.network.grade.log_probabilities(scores.grade).exp()
+        return -(probabilities * torch.arange(1, 11, device=own.device)).sum(dim=1, keepdim=True)
+
+
+def explain(model: Model, inputs: Inputs) -> Evidence:
+    """Maps for one card, from the very inputs that `predict` was given."""
+    network = model.network
+    with torch.no_grad():
+        features = (network.front(inputs.front, inputs.present[:, 0]), network.back(inputs.back, inputs.present[:, 1]))
+    front = _raw_map(network, network.front, inputs.front, features[1]) if inputs.present[0, 0] else None
+    back = _raw_map(network, network.back, inputs.back, features[0]) if inputs.present[0, 1] else None
+    strongest = max((float(raw.max()) for raw in (front, back) if raw is not None), default=0.0)
+    return Evidence(*(None if raw is None else raw / max(strongest, 1e-12) for raw in (front, back)))
+
+
+def _raw_map(network: DualBranch, side: Side, channels: Tensor, other: Tensor) -> np.ndarray:
+    """The class activation map before any scaling, at the canvas's size: (S, S) float32, at least 0."""
+    # Not used as a context manager: its exit swallows an IndexError.
+    cam = GradCAM(_LowersGrade(network, side, other), [side.attention])
+    try:
+        targets = [lambda output: output[0]]
+        cam(channels, targets)
+        hooks = cam.activations_and_grads
+        activations, gradients = hooks.activations[0].numpy(), hooks.gradients[0].numpy()
+        raw = cam.get_cam_image(channels, side.attention, targets, activations, gradients)[0]
+    finally:
+        cam.activations_and_grads.release()
+        network.zero_grad(set_to_none=True)
+    size = channels.shape[-1]
+    smooth = cv2.resize(np.ascontiguousarray(raw, np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.maximum(smooth, 0)
+
+
+def overlay(canvas: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """A heat map over the card: clear where nothing is lost, yellow to red where much is.
+
+    canvas (S, S, 3) uint8, evidence (S, S) in [0, 1];  returns (S, S, 3) uint8
+    """
+    heat = cv2.applyColorMap((evidence * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    opacity = (HEAT_WEIGHT * evidence)[:, :, None]
+    return np.rint(canvas * (1 - opacity) + heat * opacity).astype(np.uint8)

@@ -1,0 +1,97 @@
+"""One card's pictures to a grade: look at each side, then ask the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.data import Inputs, model_input
+from engine.evaluate import Model
+from engine.image.find import Found, find_card
+from engine.image.quality import Quality, assess
+from engine.image.read import BadPicture, read_picture
+from engine.image.rectify import card_canvas, card_size, px_per_mm
+
+COVERAGE = 0.9
+GRADES = np.arange(1, 11)
+
+
+@dataclass(frozen=True)
+class View:
+    """One side of a card as the program sees it."""
+
+    rgb: np.ndarray  # (H, W, 3) uint8, the upright picture
+    found: Found
+    quality: Quality
+    px_per_mm: float
+
+    def canvas(self, size: int) -> np.ndarray:
+        """The upright card on its square, (size, size, 3) uint8."""
+        return card_canvas(self.rgb, self.found.quad, size=size)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The grades `low` to `high` hold at least `coverage` of the probability."""
+
+    coverage: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one card."""
+
+    grade: int
+    expected: float
+    probabilities: np.ndarray  # (10,) float64, grades 1 to 10, sum 1
+    interval: Interval
+
+
+def look(path: Path) -> View:
+    """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
+    rgb = read_picture(path)
+    try:
+        found = find_card(rgb)
+    except BadPicture as error:
+        raise BadPicture(f"{path.name}: {error}") from error
+    return View(rgb, found, assess(rgb, found), px_per_mm(found.quad, card_size(found.quad)))
+
+
+def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
+    """The network's input for one card, (1, ...) each; a missing side is None."""
+    size = model.config.image_size
+    sides = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in (front, back)]
+    present = torch.tensor([[front is not None, back is not None]])
+    return model_input(
+        {"canvases": torch.from_numpy(np.stack(sides)[None]), "present": present}, model.phase, model.device
+    )
+
+
+def predict(model: Model, inputs: Inputs) -> Prediction:
+    """Grade one card."""
+    with torch.inference_mode():
+        scores = model.network(*inputs)
+        probabilities = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1)[0].cpu().numpy()
+    return Prediction(
+        grade=int(probabilities.argmax()) + 1,
+        expected=float(probabilities @ GRADES),
+        probabilities=probabilities,
+        interval=narrowest_interval(probabilities, COVERAGE),
+    )
+
+
+def narrowest_interval(probabilities: np.ndarray, coverage: float) -> Interval:
+    """The shortest run of grades that holds `coverage` of the probability; among equals the most probable.
+
+    Worked: (.., .2 on 8, .5 on 9, .3 on 10) at .75 gives 9 to 10.
+    """
+    edges = np.concatenate([[0.0], probabilities.cumsum()])
+    runs = [(high - low, edges[low] - edges[high], low + 1, high) for low in range(10) for high in range(low + 1, 11)]
+    enough = [run for run in runs if -run[1] >= coverage - 1e-9]
+    _, _, low, high = min(enough)
+    return Interval(coverage, low, high)

@@ -1,0 +1,332 @@
+"""The training loop: an iterator of events. It logs nothing and writes no rows; `list(train(...))` is the test.
+
+A run's folder holds config.json and pairs.jsonl (what it was told), last.ckpt (everything needed to go on exactly),
+and model.pt (the weights of the best validation QWK so far).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from math import ceil
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricOptimizer
+
+from engine import checkpoint
+from engine.cache import PixelCache
+from engine.config import BadConfig, Config
+from engine.data import (
+    Batch,
+    Cards,
+    Inputs,
+    Trainable,
+    batches,
+    counts_by_grade,
+    epoch_order,
+    limited,
+    model_input,
+    usable,
+)
+from engine.device import launch_fabric
+from engine.evaluate import NoCards, figures, infer
+from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
+from engine.losses import Objective, soft_targets
+from engine.metrics import confusion, qwk
+from engine.mixup import mix
+from engine.model.dual import DualBranch
+from engine.model.encoders import WeightsNotDownloaded
+from engine.pairs import CardPair, Refused, read_snapshot, write_snapshot
+from engine.schedule import build_schedule
+
+CONFIG, PAIRS, CHECKPOINT, MODEL = "config.json", "pairs.jsonl", "last.ckpt", "model.pt"
+LARGEST_GRADIENT = 1.0
+# Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
+CHECKPOINT_EVERY_S = 300.0
+
+Stop = Callable[[], bool]
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot go on; the message says where it stood and what to do."""
+
+
+@dataclass
+class State:
+    """Where a run stands. With the weights, the optimiser and the random state it decides all that follows."""
+
+    epoch: int = 1
+    batch: int = 0
+    loss_sum: float = 0.0
+    seen: int = 0
+    confusion: list[list[int]] = field(default_factory=lambda: np.zeros((10, 10), int).tolist())
+    epoch_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    pairs_trained: int = 0
+    train_seconds: float = 0.0
+    total_wait_seconds: float = 0.0
+    best_qwk: float | None = None
+    best: dict[str, Any] = field(default_factory=dict)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the sums of one epoch back to zero."""
+        fresh = State()
+        self.epoch, self.batch, self.confusion = epoch, 0, fresh.confusion
+        self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
+        self.seen = 0
+
+
+def train(
+    config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop = lambda: False, cache: Path | None = None
+) -> Iterator[Event]:
+    """Train on pairs with a split each, saving into `folder`; go on exactly where a checkpoint stands there.
+
+    stop   asked after every batch; when it says yes the run saves, says Stopped and ends
+    cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
+    Raises BadConfig, NoCards and TrainingFailed with one sentence each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _record(config, pairs, folder)
+    fabric = launch_fabric(config.device, config.seed)
+    taken = limited(pairs, config.max_pairs, config.seed)
+    pictures = [side for pair in taken for side in (pair.front, pair.back) if side]
+    pixels = PixelCache(cache or folder / "cache", pictures, config.image_size)
+    for done, total in pixels.fill():
+        yield Progress("pictures", 0, done, total)
+        if stop():
+            yield Stopped(None, 0)
+            return
+    kept, left_out = usable(taken, pixels)
+    yield from _tell(left_out)
+    run = _Run(fabric, config, kept, pixels, folder)
+    yield from run.prepare()
+    yield from run.go(stop)
+
+
+def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) -> Iterator[Event]:
+    """Go on with the run in `folder`, told what it was told then. Raises BadConfig where none is there."""
+    if not (folder / CONFIG).is_file():
+        raise BadConfig(f"{folder}: holds no run; give a folder that a training run has written")
+    config = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+    yield from train(config, read_snapshot(folder / PAIRS), folder, stop, cache)
+
+
+def _record(config: Config, pairs: Sequence[CardPair], folder: Path) -> None:
+    """Write what the run was told, once; a folder told otherwise is refused."""
+    if not (folder / CONFIG).exists():
+        write_snapshot(folder / PAIRS, pairs)
+        (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    told = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+    if told != config or read_snapshot(folder / PAIRS) != list(pairs):
+        raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
+
+
+def _tell(left_out: Sequence[Refused]) -> Iterator[Notice]:
+    """One notice for each reason, with how many cards it concerns and the first of them."""
+    by_reason: dict[str, list[str]] = {}
+    for refused in left_out:
+        by_reason.setdefault(refused.reason, []).append(refused.path)
+    for reason, names in by_reason.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield Notice(f"{names[0]}{others}: left out: {reason}")
+
+
+class _Run:
+    """The moving parts of one run."""
+
+    def __init__(
+        self, fabric: Fabric, config: Config, cards: Sequence[Trainable], pixels: PixelCache, folder: Path
+    ) -> None:
+        self.fabric, self.config, self.folder = fabric, config, folder
+        by_split = {name: [card for card in cards if card.pair.split == name] for name in ("train", "val")}
+        for name, word in (("train", "training"), ("val", "validation")):
+            if not by_split[name]:
+                raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
+        self.training = Cards(by_split["train"], pixels, config, training=True)
+        self.validation = Cards(by_split["val"], pixels, config, training=False)
+        self.state = State()
+
+    def prepare(self) -> Iterator[Event]:
+        """Build the network, its optimiser and schedule; load the checkpoint where there is one."""
+        counts = torch.from_numpy(counts_by_grade(self.training.cards))
+        self.objective = Objective(self.config, counts).to(self.fabric.device)
+        saved = checkpoint.load(self.folder / CHECKPOINT) if (self.folder / CHECKPOINT).exists() else None
+        try:
+            module = DualBranch(self.config, pretrained="none" if saved else self.config.pretrained)
+        except WeightsNotDownloaded as error:
+            yield Notice(f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights")
+            module = DualBranch(self.config)
+        self.network = self.fabric.setup_module(module.to(memory_format=torch.channels_last))
+        if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
+            yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
+        self.state = State(**saved["state"]) if saved else self.state
+        self._enter_phase(self.phase)
+        if saved:
+            self._restore(saved)
+
+    @property
+    def phase(self) -> int:
+        """The phase of the current epoch."""
+        return 1 if self.state.epoch <= self.config.phase1_epochs else 2
+
+    def _enter_phase(self, phase: int) -> None:
+        """A fresh optimiser and schedule for the phase's parameters; the front learns nothing in phase 1."""
+        self.network.front.requires_grad_(phase == 2)
+        learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        rate = self.config.lr_phase1 if phase == 1 else self.config.lr_phase2
+        optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=self.config.weight_decay, fused=True)
+        epochs = self.config.phase1_epochs if phase == 1 else self.config.phase2_epochs
+        self.schedule = build_schedule(self.config, optimizer, epochs)
+        self.optimizer = cast(_FabricOptimizer, self.fabric.setup_optimizers(optimizer))
+
+    def go(self, stop: Stop) -> Iterator[Event]:
+        """Every epoch that is left, then Finished; or Stopped."""
+        while self.state.epoch <= self.config.epochs:
+            for event in self._epoch(stop):
+                yield event
+                if isinstance(event, Stopped):
+                    return
+        yield Finished(self.folder / MODEL, self._summary())
+
+    def _epoch(self, stop: Stop) -> Iterator[Event]:
+        epoch, phase, rate = self.state.epoch, self.phase, self.optimizer.param_groups[0]["lr"]
+        yield from self._train_epoch(stop)
+        if self.state.batch < self._batches_an_epoch:
+            return
+        outcomes = []
+        for outcome in infer(self.network, self.objective, self.validation, self.config, phase):
+            outcomes.append(outcome)
+            yield Progress("validation", epoch, sum(len(each.index) for each in outcomes), len(self.validation))
+        metrics, val_loss, _ = figures(self.validation.cards, outcomes)
+        done = self._epoch_done(phase, rate, val_loss, metrics)
+        yield from self._keep_if_best(done)
+        self.schedule.step(metrics["qwk"])
+        self.state.begin_epoch(epoch + 1)
+        if epoch == self.config.phase1_epochs:
+            self._enter_phase(2)
+        yield self._save_checkpoint(epoch)
+        yield done
+
+    @property
+    def _batches_an_epoch(self) -> int:
+        return ceil(len(self.training) / self.config.batch_size)
+
+    def _train_epoch(self, stop: Stop) -> Iterator[Event]:
+        """The batches of the epoch that are left; ends early, saved, when asked to stop."""
+        state = self.state
+        order = epoch_order(self.training.cards, self.config, state.epoch)
+        loader = batches(self.training, order, self.config, state.epoch, skip=state.batch)
+        self.network.train()
+        began = saved_at = time.monotonic()
+        for batch in loader:
+            inputs = model_input(batch, self.phase, self.fabric.device)
+            state.wait_seconds += time.monotonic() - began
+            self._step(batch, inputs)
+            state.batch += 1
+            state.epoch_seconds += time.monotonic() - began
+            yield Progress("training", state.epoch, state.batch, self._batches_an_epoch)
+            if stop():
+                yield self._save_checkpoint(state.epoch)
+                yield Stopped(self.folder / CHECKPOINT, state.epoch)
+                return
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                yield self._save_checkpoint(state.epoch)
+                saved_at = time.monotonic()
+            began = time.monotonic()
+
+    def _step(self, batch: Batch, inputs: Inputs) -> None:
+        """One optimiser step, its sums added to the state."""
+        device, config, state = self.fabric.device, self.config, self.state
+        targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
+        random = np.random.default_rng((config.seed, state.epoch, state.batch, 1))
+        inputs, targets = mix(inputs, targets, config.mixup_alpha, random)
+        scores = self.network(*inputs)
+        losses = self.objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
+        loss = losses.mean()
+        if not torch.isfinite(loss):
+            raise TrainingFailed(
+                f"the loss became {loss.item()} in epoch {state.epoch}, batch {state.batch + 1}; "
+                "lower the learning rate"
+            )
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=LARGEST_GRADIENT)
+        self.optimizer.step()
+        predicted = self.objective.log_probabilities(scores.grade.detach()).argmax(dim=1).cpu().numpy() + 1
+        state.loss_sum += float(losses.detach().sum())
+        state.seen += len(losses)
+        state.confusion = (np.array(state.confusion) + confusion(batch["grade"].numpy() + 1, predicted)).tolist()
+
+    def _epoch_done(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
+        state = self.state
+        state.pairs_trained += state.seen
+        state.train_seconds += state.epoch_seconds
+        state.total_wait_seconds += state.wait_seconds
+        counts = np.array(state.confusion)
+        return EpochDone(
+            epoch=state.epoch,
+            phase=phase,
+            train_loss=state.loss_sum / state.seen,
+            val_loss=val_loss,
+            learning_rate=rate,
+            metrics=metrics,
+            train_metrics={"qwk": qwk(counts), "exact": float(np.trace(counts) / counts.sum())},
+            seconds=state.epoch_seconds,
+            pairs_per_second=state.seen / state.epoch_seconds,
+            data_wait_share=state.wait_seconds / state.epoch_seconds,
+        )
+
+    def _keep_if_best(self, done: EpochDone) -> Iterator[Saved]:
+        """Write the model when its validation QWK is the best yet; an undefined QWK is the worst there is."""
+        score, state = done.metrics["qwk"], self.state
+        better = score is not None and (state.best_qwk is None or score > state.best_qwk)
+        if not better and state.best:
+            return
+        state.best_qwk = score
+        state.best = {"epoch": done.epoch, "val_loss": done.val_loss, **done.metrics}
+        content = {
+            "name": self.folder.name,
+            "config": self.config.model_dump(),
+            "phase": done.phase,
+            "trained_on": f"{len(self.training)} cards, {len(self.validation)} more to choose the epoch",
+            "summary": state.best,
+            "model": self.network.module.state_dict(),
+        }
+        checkpoint.save(self.folder / MODEL, content)
+        yield Saved(self.folder / MODEL, done.epoch, best=True)
+
+    def _summary(self) -> dict[str, Any]:
+        state = self.state
+        return {
+            "split": "validation",
+            "saved_epoch": state.best["epoch"],
+            "epochs": self.config.epochs,
+            "seconds": state.train_seconds,
+            "pairs_per_second": state.pairs_trained / state.train_seconds,
+            "data_wait_share": state.total_wait_seconds / state.train_seconds,
+            **{key: value for key, value in state.best.items() if key != "epoch"},
+        }
+
+    def _save_checkpoint(self, epoch: int) -> Saved:
+        content = {
+            "state": asdict(self.state),
+            "model": self.network.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all(),
+        }
+        checkpoint.save(self.folder / CHECKPOINT, content)
+        return Saved(self.folder / CHECKPOINT, epoch, best=False)
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.network.module.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["random"])
+        torch.cuda.set_rng_state_all(saved["random_cuda"])
