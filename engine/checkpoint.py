@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 
+from engine.errors import BadInput
+
 FORMAT = 1
 
 
-class BadModel(ValueError):
+class BadModel(BadInput):
     """A model or checkpoint file that cannot be used; the message names the file and the remedy."""
 
 

@@ -11,13 +11,15 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from engine.errors import BadInput
+
 Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
 Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "constant"]
 
 
-class BadConfig(ValueError):
+class BadConfig(BadInput):
     """A setting that is not known or out of bounds; the message names the key, the value and the remedy."""
 
 

@@ -17,6 +17,7 @@ from engine.checkpoint import BadModel, load
 from engine.config import Config
 from engine.data import Cards, Trainable, batches, counts_by_grade, model_input, usable
 from engine.device import resolve
+from engine.errors import BadInput
 from engine.events import Notice, Progress
 from engine.losses import Objective, soft_targets
 from engine.metrics import measure
@@ -24,7 +25,7 @@ from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 
 
-class NoCards(ValueError):
+class NoCards(BadInput):
     """No card is left to train or evaluate on; the message says why and what to do."""
 
 

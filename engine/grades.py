@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.errors import BadInput
+
 GRADES: tuple[int, ...] = tuple(range(1, 11))
 NAMES: dict[float, str] = {
     1: "Poor",
@@ -42,7 +44,7 @@ NO_GRADES: dict[str, str] = {
 }
 
 
-class BadGrade(ValueError):
+class BadGrade(BadInput):
     """A grade or qualifier that the PSA scale does not know."""
 
 

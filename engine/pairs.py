@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.errors import BadInput
 from engine.grades import BadGrade, LeftOut, parse_grade, parse_qualifier, training_target
 
 Split = Literal["train", "val", "test"]
@@ -17,7 +18,7 @@ REQUIRED_COLUMNS = ("card_id", "front")
 COLUMNS = ("card_id", "front", "back", "grade", "group", "split", "cert", "game", "qualifier", "notes")
 
 
-class BadManifest(ValueError):
+class BadManifest(BadInput):
     """A manifest or snapshot that cannot be read as a whole; the message names the file and the remedy."""
 
 

@@ -34,6 +34,7 @@ from engine.data import (
     usable,
 )
 from engine.device import launch_fabric
+from engine.errors import BadInput
 from engine.evaluate import NoCards, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.losses import Objective, soft_targets
@@ -52,7 +53,7 @@ CHECKPOINT_EVERY_S = 300.0
 Stop = Callable[[], bool]
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(BadInput):
     """The run cannot go on; the message says where it stood and what to do."""
 
 

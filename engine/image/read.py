@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from engine.errors import BadInput
+
 MAX_PIXELS = 100_000_000
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 
 
-class BadPicture(ValueError):
+class BadPicture(BadInput):
     """A picture that cannot be used; the message names the file and the remedy."""
 
 

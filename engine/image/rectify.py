@@ -69,16 +69,22 @@ def rectify(rgb: np.ndarray, quad: np.ndarray, *, size: tuple[int, int]) -> np.n
     return fine if times == 1 else cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
 
 
+def canvas_window(quad: np.ndarray, size: int) -> tuple[slice, slice]:
+    """Rows and columns of a square canvas, `size` pixels wide, that the card of this quad fills: centred, aspect kept."""
+    top, right, bottom, left = side_lengths(quad)
+    aspect = (top + bottom) / (left + right)
+    height = round(size * min(1.0, 1 / aspect))
+    width = round(size * min(1.0, aspect))
+    y, x = (size - height) // 2, (size - width) // 2
+    return slice(y, y + height), slice(x, x + width)
+
+
 def card_canvas(rgb: np.ndarray, quad: np.ndarray, *, size: int) -> np.ndarray:
     """The upright card centred in a black square, its aspect kept: the picture the model's channels derive from.
 
     returns  (size, size, 3) uint8
     """
-    top, right, bottom, left = side_lengths(quad)
-    aspect = (top + bottom) / (left + right)
-    height = round(size * min(1.0, 1 / aspect))
-    width = round(size * min(1.0, aspect))
+    rows, columns = canvas_window(quad, size)
     canvas = np.zeros((size, size, 3), np.uint8)
-    y, x = (size - height) // 2, (size - width) // 2
-    canvas[y : y + height, x : x + width] = rectify(rgb, quad, size=(height, width))
+    canvas[rows, columns] = rectify(rgb, quad, size=(rows.stop - rows.start, columns.stop - columns.start))
     return canvas

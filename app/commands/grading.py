@@ -1,0 +1,53 @@
+"""`grade`: one pair of pictures, or a manifest of many."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from app.grading import grade_card, report, write_pictures
+from app.models import model_path
+from app.settings import DataFolder
+from app.terminal import Meter, say
+from engine.image.read import BadPicture
+from engine.pairs import CardPair, read_manifest
+
+
+def one(data: DataFolder, front: Path, back: Path | None, model: str | None, out: Path | None) -> dict[str, Any]:
+    """The report of one card; its pictures below `out`. Raises BadPicture, BadModel, Trouble."""
+    return _graded(front, back, model_path(model, data), out)
+
+
+def many(data: DataFolder, manifest: Path, model: str | None, out: Path | None) -> list[dict[str, Any]]:
+    """A report a card in the manifest's order, each with its card_id, or card_id and error."""
+    path = model_path(model, data)
+    read = read_manifest(manifest)
+    for refused in read.refused:
+        say(f"{refused.path}: {refused.reason}")
+    meter = Meter()
+    results = []
+    for pair in read.pairs:
+        results.append(_one_of_many(pair, path, out))
+        meter("cards", len(results), len(read.pairs))
+    return results
+
+
+def _one_of_many(pair: CardPair, model: Path | None, out: Path | None) -> dict[str, Any]:
+    folder = out / folder_name(pair.card_id) if out else None
+    try:
+        return {"card_id": pair.card_id, **_graded(pair.front, pair.back, model, folder)}
+    except BadPicture as error:
+        return {"card_id": pair.card_id, "error": str(error)}
+
+
+def folder_name(card_id: str) -> str:
+    """A folder name for any card_id: itself where it is plain, else its plain part and a hash, so that none collide."""
+    plain = re.sub(r"[^\w.-]+", "_", card_id)
+    return plain if plain == card_id else f"{plain}-{hashlib.sha256(card_id.encode()).hexdigest()[:8]}"
+
+
+def _graded(front: Path | None, back: Path | None, model: Path | None, out: Path | None) -> dict[str, Any]:
+    graded = grade_card(front, back, model)
+    return report(graded, write_pictures(graded, out) if out else None)

@@ -1,0 +1,26 @@
+"""`import`: take cards and their labels into the data folder's database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from db.session import Database
+from labeling.ingest import ImportRefused, import_cards
+
+from app.settings import DataFolder, Trouble
+from app.terminal import Meter
+
+
+def run(data: DataFolder, path: Path, labels: Path | None) -> dict[str, Any]:
+    """Returns {added, known, refused: [{path, reason}]}. Raises Trouble where nothing can be imported from the path."""
+    meter = Meter()
+    with Database.open(data.database, backup_dir=data.backups) as database:
+        try:
+            imported = import_cards(
+                database, path, labels=labels, progress=lambda done, total: meter("cards", done, total)
+            )
+        except ImportRefused as error:
+            raise Trouble(str(error)) from error
+    return asdict(imported)

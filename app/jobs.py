@@ -1,0 +1,121 @@
+"""Starting, watching and ending the processes that runs live in. A run is alive while its lock is held."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psutil
+from db.schema import Run
+from db.session import Database
+from filelock import FileLock, Timeout
+from labeling.snapshot import freeze
+
+from app.settings import PROGRAM, DataFolder
+from db import runs
+from engine.config import Config
+
+# A process takes its lock within its first second; one that has none after this long never came up.
+START_DEADLINE_S = 60.0
+# What a run may take to finish its batch and save after it was asked to stop; then its process group is killed.
+STOP_DEADLINE_S = 60.0
+KILL_WAIT_S = 10.0
+
+
+def queue_run(database: Database, data: DataFolder, *, recipe: str, parent: str | None, config: Config) -> int:
+    """Freeze the labels as they are and add a run on them to the queue; returns its id."""
+    frozen = freeze(database, folder=data.snapshots)
+    with database.writing() as session:
+        run = runs.add_run(
+            session,
+            recipe=recipe,
+            parent=parent,
+            config=config.model_dump(),
+            snapshot_id=frozen.snapshot_id,
+            folder="",
+            log_path="",
+        )
+        folder = data.run_folder(run.id)
+        run.folder, run.log_path = str(folder), str(folder / "log.txt")
+        return run.id
+
+
+class Jobs:
+    """The runs of one data folder, as processes. Losing this object loses no run."""
+
+    def __init__(self, database: Database, data: DataFolder) -> None:
+        self._database = database
+        self._data = data
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start(self, run_id: int) -> None:
+        """Start a queued run's process in a session of its own, its output going to the run's log."""
+        folder = self._data.run_folder(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, str(PROGRAM / "launch.py"), "train", "--run", str(run_id)]
+        with (folder / "log.txt").open("ab") as log:
+            child = subprocess.Popen(
+                [*command, "--data", str(self._data.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=PROGRAM,
+                start_new_session=True,
+            )
+        self._children.append(child)
+
+    def resume(self, run_id: int) -> bool:
+        """Queue a stopped, failed or lost run again and start it where it was; False where it cannot be resumed."""
+        with self._database.writing() as session:
+            run = runs.get(session, run_id=run_id)
+            resumable = run is not None and run.state in ("stopped", "failed", "lost")
+            moved = resumable and runs.move(session, run_id=run_id, expected=run.state, to="queued")
+        if moved:
+            self.start(run_id)
+        return bool(moved)
+
+    def settle(self) -> None:
+        """Bring rows in line with what is alive: end what did not stop in time, mark what died as lost."""
+        self._children = [child for child in self._children if child.poll() is None]
+        with self._database.reading() as session:
+            open_runs = [run for run in runs.runs(session) if run.state in ("queued", "running")]
+        for run in open_runs:
+            if is_alive(self._data.run_lock(run.id)):
+                if _older(run.stop_requested_at, STOP_DEADLINE_S):
+                    kill(run)
+            elif run.state == "running":
+                self._end(run, "lost", "the process ended without a word; its log says more. It can be resumed")
+            elif _older(run.created_at, START_DEADLINE_S):
+                self._end(run, "failed", "the process never came up; its log says more. It can be resumed")
+
+    def _end(self, run: Run, state: Any, message: str) -> None:
+        with self._database.writing() as session:
+            runs.move(session, run_id=run.id, expected=run.state, to=state, message=message)
+
+
+def is_alive(lock: FileLock) -> bool:
+    """Whether some process holds this lock."""
+    try:
+        with lock:
+            return False
+    except Timeout:
+        return True
+
+
+def kill(run: Run) -> None:
+    """End a run's whole process group and see it dead."""
+    if run.pid is None or not psutil.pid_exists(run.pid):
+        return
+    parent = psutil.Process(run.pid)
+    if str(run.id) not in parent.cmdline():
+        return  # the number has been given to another program since
+    family = [*parent.children(recursive=True), parent]
+    for process in family:
+        process.kill()
+    psutil.wait_procs(family, timeout=KILL_WAIT_S)
+
+
+def _older(moment: datetime | None, seconds: float) -> bool:
+    return moment is not None and datetime.now(UTC) - moment > timedelta(seconds=seconds)

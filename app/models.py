@@ -1,0 +1,59 @@
+"""Which model is meant: a path, `starter` (the one that ships) or `current` (the one promoted in the app)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from db.session import Database
+
+from app.settings import STARTER, DataFolder, Trouble
+from db import models
+from engine.checkpoint import sha256
+from engine.evaluate import Model, load_model
+
+
+def model_path(name: str | None, data: DataFolder) -> Path | None:
+    """The model file that `--model NAME` means; without a name the promoted one, else the starter, else none.
+
+    Raises Trouble where a named model is not there.
+    """
+    if name == "starter":
+        return _existing(STARTER, "this copy of Loupe ships no starter model; train one, or give a path")
+    if name not in (None, "current"):
+        return _existing(Path(str(name)), f"there is no model at {name}; give the path of a model.pt")
+    promoted = _promoted(data)
+    if promoted is not None:
+        return _existing(promoted, f"the current model {promoted} is gone; choose another in the Train tab")
+    if name == "current":
+        raise Trouble("no model has been made the grading model yet; train one and choose it in the Train tab")
+    return STARTER if STARTER.is_file() else None
+
+
+def _promoted(data: DataFolder) -> Path | None:
+    if not data.database.exists():
+        return None
+    with Database.open(data.database, backup_dir=data.backups) as database, database.reading() as session:
+        row = models.current_model(session)
+        return Path(row.model_path) if row else None
+
+
+def _existing(path: Path, otherwise: str) -> Path:
+    if not path.is_file():
+        raise Trouble(otherwise)
+    return path.absolute()
+
+
+def open_model(path: Path) -> tuple[Model, str]:
+    """The model in a file and the file's SHA-256; the last one opened is kept in memory while its file stands as it is.
+
+    Raises engine.checkpoint.BadModel.
+    """
+    stat = path.stat()
+    return _open(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1)
+def _open(path: Path, changed_ns: int, size: int) -> tuple[Model, str]:
+    del changed_ns, size  # only there to tell one state of the file from another
+    return load_model(path), sha256(path)

@@ -1,0 +1,171 @@
+"""The front door: no command opens the app; the commands do by script what the screens do by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import typer
+
+from app.settings import DataFolder, data_folder
+from app.terminal import give, say
+
+BAD_INPUT, ABSTAINED = 2, 3
+Result = TypeVar("Result")
+
+program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Data = Annotated[Path | None, typer.Option("--data", help="The data folder; LOUPE_DATA, else the user's own.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result there instead of to stdout.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="A path, 'starter' or 'current'.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where files go.")]
+
+
+@program.callback(invoke_without_command=True)
+def app(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 7860,
+    data: Data = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+) -> None:
+    """Loupe: which PSA grade would this card get, how sure is that, and where does the card lose it?"""
+    context.obj = data
+    if context.invoked_subcommand is None:
+        from app.server import serve
+
+        _plainly(lambda: serve(data_folder(data), host=host, port=port, open_browser=not no_browser))
+
+
+@program.command("import")
+def import_(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A folder, a manifest, or a folder per grade.")],
+    labels: Annotated[Path | None, typer.Option(help="A CSV of card_id and grade beside a folder.")] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Take cards and their labels in."""
+    from app.commands import importing
+
+    result = _plainly(lambda: importing.run(_folder(context, data), path, labels))
+    for refused in result["refused"]:
+        say(f"{refused['path']}: {refused['reason']}")
+    give(result, json)
+    raise typer.Exit(BAD_INPUT if result["refused"] else 0)
+
+
+@program.command()
+def train(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Option(help="Where the settings start from.")] = "loupe",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; repeats.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="Train on these cards, with --out.")] = None,
+    out: Out = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Train a model."""
+    if (manifest is None) != (out is None):
+        _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
+    from app.commands import training
+    from app.worker import work
+
+    def trained() -> dict[str, Any]:
+        if resume is not None:
+            return training.go_on(_folder(context, data), resume)
+        if run is not None:
+            return work(_folder(context, data), run)
+        if manifest is not None and out is not None:
+            return training.from_manifest(manifest, out, recipe, settings or [])
+        return training.from_labels(_folder(context, data), recipe, settings or [])
+
+    give(_plainly(trained), json)
+
+
+@program.command()
+def evaluate(
+    context: typer.Context,
+    model: ModelName = None,
+    manifest: Annotated[Path | None, typer.Option(help="Measure on these cards.")] = None,
+    split: Annotated[Literal["train", "val", "test", "all"] | None, typer.Option(help="Which cards.")] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Measure a model."""
+    from app.commands import evaluating
+
+    give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split)), json)
+
+
+@program.command()
+def grade(
+    context: typer.Context,
+    front: Annotated[Path | None, typer.Argument(help="Picture of the front.")] = None,
+    back: Annotated[Path | None, typer.Argument(help="Picture of the back.")] = None,
+    batch: Annotated[Path | None, typer.Option(help="A manifest: grade all its cards.")] = None,
+    model: ModelName = None,
+    out: Out = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Grade one pair of pictures, or many."""
+    if (front is None) == (batch is None):
+        _refuse("give either the picture of a front, or --batch with a manifest")
+    from app.commands import grading
+
+    folder = _folder(context, data)
+    if batch is not None:
+        give(_plainly(lambda: grading.many(folder, batch, model, out)), json)
+        return
+    assert front is not None
+    result = _plainly(lambda: grading.one(folder, front, back, model, out))
+    give(result, json)
+    raise typer.Exit(ABSTAINED if result["abstained"] else 0)
+
+
+@program.command()
+def export(
+    context: typer.Context,
+    what: Annotated[Literal["labels", "model", "report", "history"], typer.Argument(help="What to write.")],
+    model: ModelName = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write.")] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Write labels, a model, its report or the history of runs to a file."""
+    from app.commands import exporting
+
+    give(_plainly(lambda: exporting.run(_folder(context, data), what, model, out)), json)
+
+
+def _folder(context: typer.Context, data: Path | None) -> DataFolder:
+    """The data folder, whether --data stood before the command or after it."""
+    return _plainly(lambda: data_folder(data or context.obj))
+
+
+def _plainly(act: Callable[[], Result]) -> Result:
+    """Do it; what a person can mend ends as one line on stderr and exit code 2."""
+    try:
+        return act()
+    except _mendable() as error:
+        _refuse(str(error))
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """Asked for only when something was raised, so that a command loads no room that it does not use."""
+    from app.mendable import MENDABLE
+
+    return MENDABLE
+
+
+def _refuse(sentence: str) -> NoReturn:
+    say(f"loupe: {sentence}")
+    raise typer.Exit(BAD_INPUT)
+
+
+if __name__ == "__main__":
+    program()
