@@ -1,0 +1,45 @@
+"""What the plots draw, as tables: a run's curves and a card's ten probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from db.schema import Epoch
+from engine.grades import GRADES
+
+MOST_POINTS = 300
+
+
+def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
+    """At most a few hundred epochs, evenly spread and with the last: the browser draws each point."""
+    step = -(-len(epochs) // MOST_POINTS) if epochs else 1
+    return [epoch for place, epoch in enumerate(epochs) if place % step == 0 or place == len(epochs) - 1]
+
+
+def losses(epochs: Sequence[Epoch]) -> pd.DataFrame:
+    """epoch, loss, of (training or validation)."""
+    rows = [(epoch.epoch, epoch.train_loss, "training") for epoch in _thinned(epochs)]
+    rows += [(epoch.epoch, epoch.val_loss, "validation") for epoch in _thinned(epochs)]
+    return pd.DataFrame(rows, columns=["epoch", "loss", "of"])
+
+
+def agreement(epochs: Sequence[Epoch]) -> pd.DataFrame:
+    """epoch, QWK, of (training or validation); an undefined QWK has no point."""
+    rows = [(epoch.epoch, epoch.metrics.get("train_qwk"), "training") for epoch in _thinned(epochs)]
+    rows += [(epoch.epoch, epoch.qwk, "validation") for epoch in _thinned(epochs)]
+    return pd.DataFrame([row for row in rows if row[1] is not None], columns=["epoch", "QWK", "of"])
+
+
+def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:
+    """epoch, rate."""
+    return pd.DataFrame(
+        [(epoch.epoch, epoch.learning_rate) for epoch in _thinned(epochs)], columns=["epoch", "rate"]
+    )
+
+
+def bars(probabilities: np.ndarray) -> pd.DataFrame:
+    """grade (as text, so that each bar has its own place), probability."""
+    return pd.DataFrame({"grade": [str(grade) for grade in GRADES], "probability": probabilities})

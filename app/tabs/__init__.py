@@ -1,0 +1,1 @@
+"""One module a tab: plain handlers first, the wiring last."""

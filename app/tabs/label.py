@@ -1,0 +1,212 @@
+"""The Label tab: import cards, look at both sides, press a key for the grade, and the next card is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+from app.settings import DataFolder
+from app.shown import shown
+from app.tabs.plainly import plainly
+from db import cards, labels
+from db.schema import Card, LabelEvent
+from db.session import Database
+from engine.grades import GRADES, NO_GRADES, QUALIFIERS, grade_name
+from labeling.ingest import Imported, import_cards
+from labeling.queue import QueueFilter, first_card, next_card, previous_card
+
+EVERY_CARD, UNLABELLED = "Unlabelled first, then the rarest grades", "Only unlabelled"
+FILTERS = [EVERY_CARD, UNLABELLED, *(f"Grade {grade}" for grade in GRADES)]
+NO_QUALIFIER = "none"
+WELCOME = """### Start here: bring in your cards
+Give the folder that holds your pictures. These shapes are understood:
+
+- a folder per grade: `psa1` ... `psa10`, or `1` ... `10`
+- files that pair up by name: `charizard_front.jpg`, `charizard_back.jpg`
+- a manifest, `labels.csv`, with the columns `card_id,front,back,grade`
+
+The pictures stay where they are; nothing leaves this machine. Then press **1** to **9**, or **0** for a 10, on each card."""
+NOTHING_LEFT = "No card passes this filter. Choose another above, or import more cards."
+REFUSALS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the labeler has before them."""
+
+    card_id: int | None
+    title: str
+    front: str | None
+    back: str | None
+    history: str
+
+
+def queue_filter(chosen: str) -> QueueFilter:
+    """The filter behind an entry of the list."""
+    if chosen == UNLABELLED:
+        return QueueFilter(unlabelled_only=True)
+    if chosen == EVERY_CARD:
+        return QueueFilter()
+    return QueueFilter(grade=float(chosen.removeprefix("Grade ")))
+
+
+def desk(database: Database, data: DataFolder, card: Card | None) -> Desk:
+    """A card laid out, or the empty desk with what to do."""
+    if card is None:
+        return Desk(None, NOTHING_LEFT, None, None, "")
+    with database.reading() as session:
+        events = labels.label_history(session, card_id=card.id)
+        current = labels.current_label(session, card_id=card.id)
+    front, front_trouble = shown(card.front, data)
+    back, back_trouble = shown(card.back, data)
+    title = f"## {label_text(current)}\n{card.name}"
+    title += "".join(f"\n\n{trouble}" for trouble in (front_trouble, back_trouble) if trouble)
+    lines = [f"- {event.created_at:%Y-%m-%d %H:%M} {event.source}: {label_text(event)}" for event in reversed(events)]
+    return Desk(card.id, title, front, back, "\n".join(lines))
+
+
+def label_text(label: LabelEvent | None) -> str:
+    """A label in words: "9 Mint", "8.5 NM-MT+ OC", "not labelled"."""
+    if label is None:
+        return "not labelled"
+    grade = "no grade" if label.grade is None else f"{label.grade:g} {grade_name(label.grade)}"
+    return f"{grade} {label.qualifier}" if label.qualifier else grade
+
+
+def open_desk(database: Database, data: DataFolder, chosen: str) -> Desk:
+    """The first card that passes the filter."""
+    with database.reading() as session:
+        card = first_card(session, filter=queue_filter(chosen))
+    return desk(database, data, card)
+
+
+def leaf(database: Database, data: DataFolder, card_id: int | None, chosen: str, *, backwards: bool) -> Desk:
+    """The card after or before this one; past the last the first again, before the first it stays."""
+    if card_id is None:
+        return open_desk(database, data, chosen)
+    step = previous_card if backwards else next_card
+    with database.reading() as session:
+        card = step(session, after=card_id, filter=queue_filter(chosen))
+        if card is None:
+            card = cards.get(session, card_id=card_id) if backwards else first_card(session, filter=queue_filter(chosen))
+    return desk(database, data, card)
+
+
+def record(
+    database: Database, data: DataFolder, card_id: int | None, chosen: str, grade: float | None, qualifier: str
+) -> tuple[Desk, str]:
+    """Save a person's label for the card that was before them, and lay out the next; says what was saved."""
+    if card_id is None:
+        return open_desk(database, data, chosen), "There is no card to label here."
+    # The next card is chosen before the label is written, since a label can move its card to another place in line.
+    with database.reading() as session:
+        following = next_card(session, after=card_id, filter=queue_filter(chosen))
+    with database.writing() as session:
+        labels.add_label(
+            session,
+            card_id=card_id,
+            grade=grade,
+            qualifier=None if qualifier == NO_QUALIFIER else qualifier,
+            source="person",
+        )
+    with database.reading() as session:
+        card = cards.get(session, card_id=card_id)
+        saved = labels.current_label(session, card_id=card_id)
+        following = following or first_card(session, filter=queue_filter(chosen))
+    return desk(database, data, following), f"Saved: {card.name if card else card_id} is {label_text(saved)}."
+
+
+def counts_text(database: Database) -> str:
+    """How many cards there are of each grade, in one line."""
+    with database.reading() as session:
+        counts = labels.count_by_grade(session)
+    total = sum(counts.values())
+    if total == 0:
+        return "No cards yet."
+    named = [f"{grade:g}: {counts[grade]}" for grade in sorted(key for key in counts if key is not None)]
+    return f"{total} cards. " + " · ".join([*named, f"without a grade: {counts.get(None, 0)}"])
+
+
+def import_text(imported: Imported) -> str:
+    """What an import did, with a line for each refusal."""
+    head = f"**{imported.added} cards added, {imported.known} known already, {len(imported.refused)} refused.**"
+    lines = [f"- {refused.path}: {refused.reason}" for refused in imported.refused[:REFUSALS_SHOWN]]
+    if len(imported.refused) > REFUSALS_SHOWN:
+        lines.append(f"- and {len(imported.refused) - REFUSALS_SHOWN} more; `launch.py import` lists them all")
+    return "\n".join([head, "", *lines])
+
+
+def take_in(database: Database, path: str, progress: Callable[[int, int], None]) -> str:
+    """Import a folder or manifest named by its path; returns what happened, for a person."""
+    if not path.strip():
+        return "Give the path of a folder or a manifest first."
+    return import_text(import_cards(database, Path(path.strip()).expanduser(), progress=progress))
+
+
+def build(database: Database, data: DataFolder) -> Callable[[gr.Blocks], None]:
+    """Lay out the tab; returns what fills it whenever the page is loaded."""
+    with gr.Tab("Label", id="label") as tab:
+        with gr.Accordion("Import cards", open=False) as importer:
+            gr.Markdown(WELCOME)
+            with gr.Row():
+                path = gr.Textbox(label="Folder or manifest on this machine", elem_id="import-path", scale=4)
+                start = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
+            outcome = gr.Markdown(elem_id="import-outcome")
+        with gr.Row():
+            chosen = gr.Dropdown(FILTERS, value=EVERY_CARD, label="Show", scale=2)
+            counts = gr.Markdown(elem_id="label-counts")
+        card_id = gr.Number(visible="hidden", precision=0)
+        with gr.Row():
+            front = gr.Image(label="Front", interactive=False, height=520, elem_classes="card-picture")
+            back = gr.Image(label="Back", interactive=False, height=520, elem_classes="card-picture")
+            with gr.Column(min_width=240):
+                title = gr.Markdown(elem_id="current-grade")
+                status = gr.Markdown(elem_id="label-status")
+                qualifier = gr.Dropdown([NO_QUALIFIER, *QUALIFIERS, *NO_GRADES], value=NO_QUALIFIER, label="Qualifier")
+                half = gr.Checkbox(label="Half grade: 8 becomes 8.5")
+                ungraded = gr.Button("No grade", elem_id="no-grade")
+                history = gr.Markdown(elem_id="label-history")
+        with gr.Row(elem_id="grade-buttons"):
+            back_button = gr.Button("← Previous", elem_id="previous-card")
+            grade_buttons = [gr.Button(str(grade), elem_id=f"grade-{grade}", min_width=48) for grade in GRADES]
+            skip = gr.Button("Next →", elem_id="next-card")
+
+    layout = [card_id, title, front, back, history]
+
+    def laid_out(card: Desk) -> list[object]:
+        return [card.card_id, card.title, card.front, card.back, card.history]
+
+    def fill(chosen: str) -> list[object]:
+        with database.reading() as session:
+            empty = cards.counts(session).cards == 0
+        return [*laid_out(open_desk(database, data, chosen)), counts_text(database), gr.update(open=empty)]
+
+    @plainly
+    def label(grade: float | None, card_id: int | None, chosen: str, qualifier: str, half: bool) -> list[object]:
+        given = grade + 0.5 if half and grade is not None and 1 <= grade <= 8 else grade
+        card, said = record(database, data, card_id, chosen, given, qualifier)
+        return [*laid_out(card), said, counts_text(database), NO_QUALIFIER, False]
+
+    def step(card_id: int | None, chosen: str, *, backwards: bool) -> list[object]:
+        return laid_out(leaf(database, data, card_id, chosen, backwards=backwards))
+
+    @plainly
+    def bring_in(path: str, chosen: str, progress: gr.Progress = gr.Progress()) -> list[object]:  # noqa: B008
+        said = take_in(database, path, lambda done, total: progress((done, total), desc="Reading pictures"))
+        return [said, *laid_out(open_desk(database, data, chosen)), counts_text(database)]
+
+    # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
+    quick = {"trigger_mode": "multiple", "show_progress": "hidden"}
+    labelled = [*layout, status, counts, qualifier, half]
+    for button, grade in [(ungraded, None), *zip(grade_buttons, GRADES, strict=True)]:
+        button.click(partial(label, grade), [card_id, chosen, qualifier, half], labelled, **quick)
+    skip.click(partial(step, backwards=False), [card_id, chosen], layout, **quick)
+    back_button.click(partial(step, backwards=True), [card_id, chosen], layout, **quick)
+    gr.on([start.click, path.submit], bring_in, [path, chosen], [outcome, *layout, counts])
+    chosen.change(fill, chosen, [*layout, counts, importer])
+    tab.select(fill, chosen, [*layout, counts, importer])
+    return lambda page: page.load(fill, chosen, [*layout, counts, importer])

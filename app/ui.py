@@ -1,0 +1,57 @@
+"""The page: its tabs, its look, and the keys that label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app.jobs import Jobs
+from app.settings import DataFolder
+from app.tabs import grade, label, train
+from db.session import Database
+
+UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
+
+# 1 to 9 and 0 for 10 press the grade's button; the arrows leaf. Never while typing, never on a held key.
+KEYS = """
+<script>
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable=true]");
+  if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  const names = {"0": "grade-10", ArrowLeft: "previous-card", ArrowRight: "next-card"};
+  const name = /^[1-9]$/.test(event.key) ? "grade-" + event.key : names[event.key];
+  const button = name && document.getElementById(name);
+  if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
+});
+</script>
+"""
+STYLE = """
+.card-picture img { object-fit: contain; }
+#grade-buttons button { min-width: 3rem; }
+#current-grade h2 { margin-top: 0; }
+footer { display: none !important; }
+"""
+SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
+LAUNCH_OPTIONS: dict[str, Any] = {
+    # Gradio's own themes name fonts that a browser would fetch from elsewhere.
+    "theme": gr.themes.Soft(font=SYSTEM_FONTS, font_mono=FIXED_FONTS, primary_hue="indigo"),
+    "css": STYLE,
+    "head": KEYS,
+    "quiet": True,
+    "ssr_mode": False,
+    "run_history": False,
+    "footer_links": [],
+}
+
+
+def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
+    """The whole page over one data folder."""
+    with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
+        gr.Markdown("# Loupe\nWhich PSA grade would this card get, how sure is that, and where does the card lose it?")
+        with gr.Tabs():
+            loads = [grade.build(database, data), label.build(database, data), train.build(database, data, jobs)]
+        for load in loads:
+            load(page)
+    return page
