@@ -1,0 +1,228 @@
+"""The tables: what a row is, and the rules that hold whoever writes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+LabelSource = Literal["import", "person"]
+RunState = Literal["queued", "running", "finished", "stopped", "failed", "lost"]
+
+# The scale is written out again because this room imports no other; a test holds it against engine.grades.
+GRADES_SQL = "1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10"
+QUALIFIERS_SQL = (
+    "'OC', 'MC', 'MK', 'ST', 'PD', 'OF', 'AUTHENTIC', 'ALTERED', 'N1', 'N2', 'N3', 'N4', 'N5', 'N6', 'N7', 'N8', 'N9'"
+)
+
+
+def utc_now() -> datetime:
+    """The present moment, timezone-aware."""
+    return datetime.now(UTC)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite forgets time zones: they are settled on the way in and put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware time into UTC; raises ValueError for a naive one, whose zone nobody can know."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"the time {value} has no time zone; use datetime.now(UTC)")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables share: constraint names that migrations can rely on, and how Python types are stored."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's own name, read once when the class is made
+        datetime: UtcTime,
+        dict[str, Any]: JSON(none_as_null=True),
+        list[dict[str, str]]: JSON(none_as_null=True),
+    }
+
+
+class Picture(Base):
+    """One picture file, known by the hash of its bytes and referenced where it lies."""
+
+    __tablename__ = "pictures"
+    __table_args__ = (
+        CheckConstraint("length(sha256) = 64", name="sha256_length"),
+        CheckConstraint("length(phash) = 16", name="phash_length"),
+        CheckConstraint("width > 0 AND height > 0", name="size"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    path: Mapped[str]  # absolute
+    width: Mapped[int]  # pixels, upright
+    height: Mapped[int]
+    phash: Mapped[str] = mapped_column(String(16))  # 64 bits as hex
+    quality: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Card(Base):
+    """One physical card: a front, a back, or both."""
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        CheckConstraint("front_id IS NOT NULL OR back_id IS NOT NULL", name="has_a_side"),
+        CheckConstraint("fixed_split IN ('train', 'val', 'test')", name="fixed_split"),
+        CheckConstraint("group_name <> ''", name="group_name"),
+        UniqueConstraint("front_id", "back_id"),
+        # To a UNIQUE constraint two NULLs differ, so that one-sided cards need rules of their own.
+        Index(
+            "uq_cards_front_alone",
+            "front_id",
+            unique=True,
+            sqlite_where=text("back_id IS NULL"),
+            postgresql_where=text("back_id IS NULL"),
+        ),
+        Index(
+            "uq_cards_back_alone",
+            "back_id",
+            unique=True,
+            sqlite_where=text("front_id IS NULL"),
+            postgresql_where=text("front_id IS NULL"),
+        ),
+        Index(None, "back_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)  # the manifest's card_id
+    front_id: Mapped[int | None] = mapped_column(ForeignKey("pictures.id"))
+    back_id: Mapped[int | None] = mapped_column(ForeignKey("pictures.id"))
+    group_name: Mapped[str]  # cards of one group stay on one side of every split
+    fixed_split: Mapped[str | None] = mapped_column(String(5))
+    cert: Mapped[str] = mapped_column(default="")
+    game: Mapped[str] = mapped_column(default="")
+    notes: Mapped[str] = mapped_column(default="")
+    synthetic: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    front: Mapped[Picture | None] = relationship(foreign_keys=[front_id], lazy="joined")
+    back: Mapped[Picture | None] = relationship(foreign_keys=[back_id], lazy="joined")
+
+
+class LabelEvent(Base):
+    """One judgement of a card's grade. Written once: a correction is another event (append_only.py)."""
+
+    __tablename__ = "label_events"
+    __table_args__ = (
+        CheckConstraint(f"grade IN ({GRADES_SQL})", name="grade"),
+        CheckConstraint(f"qualifier IN ({QUALIFIERS_SQL})", name="qualifier"),
+        CheckConstraint("source IN ('import', 'person')", name="source"),
+        Index(None, "card_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id"))
+    grade: Mapped[float | None]
+    qualifier: Mapped[str | None] = mapped_column(String(9))
+    source: Mapped[LabelSource] = mapped_column(String(6))
+    note: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Snapshot(Base):
+    """A frozen list of pairs on disk, and the cards that it left out with the reason for each."""
+
+    __tablename__ = "snapshots"
+    __table_args__ = (CheckConstraint("length(sha256) = 64", name="sha256_length"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    pairs: Mapped[int]
+    left_out: Mapped[list[dict[str, str]]]  # each {card_id, reason}
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Run(Base):
+    """One training run: what it was told, where it writes, how far it is."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        CheckConstraint("state IN ('queued', 'running', 'finished', 'stopped', 'failed', 'lost')", name="state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recipe: Mapped[str]
+    parent: Mapped[str | None]  # the recipe that this one varies
+    config: Mapped[dict[str, Any]]
+    snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("snapshots.id"))
+    folder: Mapped[str]
+    log_path: Mapped[str]
+    state: Mapped[RunState] = mapped_column(String(8), default="queued")
+    pid: Mapped[int | None]
+    message: Mapped[str] = mapped_column(default="")  # one sentence for the screen
+    progress: Mapped[dict[str, Any] | None]  # {phase, epoch, batch, batches, step_name}
+    summary: Mapped[dict[str, Any] | None]
+    stop_requested_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Epoch(Base):
+    """What one epoch of a run measured; an epoch trained again after a resume replaces its row."""
+
+    __tablename__ = "epochs"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    phase: Mapped[int]
+    train_loss: Mapped[float]
+    val_loss: Mapped[float]
+    qwk: Mapped[float | None]
+    learning_rate: Mapped[float]
+    seconds: Mapped[float]
+    metrics: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Promotion(Base):
+    """The moment a model became the current one; the last row is the model in use."""
+
+    __tablename__ = "promotions"
+    __table_args__ = (CheckConstraint("length(sha256) = 64", name="sha256_length"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    model_path: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -1,0 +1,159 @@
+"""The database and its two doors: reading() sees one consistent moment, writing() is one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.append_only import guard
+from db.migrate import DatabaseUnusable, migrate
+
+__all__ = ["Database", "DatabaseUnusable", "Session"]
+
+BUSY_TIMEOUT_S = 10
+# What SQLite's primary error codes mean to the person at the screen.
+SQLITE_TROUBLE = {
+    sqlite3.SQLITE_NOTADB: "is not a Loupe database; move that file away or choose another data folder",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from the folder 'backups' beside it",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder exists and may be written to",
+    sqlite3.SQLITE_READONLY: "may not be written to; check the permissions of the file and its folder",
+    sqlite3.SQLITE_PERM: "may not be written to; check the permissions of the file and its folder",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full; free some space",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error; check the disk",
+    sqlite3.SQLITE_BUSY: f"was held by another program for more than {BUSY_TIMEOUT_S} s; close that program and retry",
+}
+
+
+class Database:
+    """An open, migrated database. Rows handed out by its sessions stay usable after their session is closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._readers = sessionmaker(_reading(engine), expire_on_commit=False)
+        self._writers = sessionmaker(_writing(engine), expire_on_commit=False)
+        guard(self._writers)
+
+    @classmethod
+    def open(cls, url_or_path: str | Path, *, backup_dir: Path | None = None) -> Database:
+        """Open the database, creating it where there is none and bringing it up to date where it is older.
+
+        url_or_path   a file's path, or a database URL
+        backup_dir    where an older file is copied before it changes; by default `backups` beside the file
+        raises        DatabaseUnusable
+        """
+        url = _as_url(url_or_path)
+        file = _sqlite_file(url)
+        if file is not None:
+            _make_folder(file.parent)
+        engine = _sqlite_engine(url) if file is not None else create_engine(url, pool_pre_ping=True)
+        try:
+            with _explained(engine):
+                migrate(_reading(engine), _writing(engine), file=file, backup_dir=backup_dir)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees the database as it was at its first query; a write in it is refused."""
+        with self._readers() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that is one transaction: committed at the end, rolled back if anything is raised.
+
+        On SQLite the write lock is taken at once (BEGIN IMMEDIATE), so that nothing read here can be outdated by
+        the time it is written back. Keep it short: other writers wait, 10 s at most, then DatabaseUnusable.
+        """
+        with self._writers.begin() as session:
+            with _explained(self.engine):
+                session.connection()
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _reading(engine: Engine) -> Engine:
+    return engine.execution_options(writes=False, postgresql_readonly=True)
+
+
+def _writing(engine: Engine) -> Engine:
+    return engine.execution_options(writes=True)
+
+
+def _as_url(url_or_path: str | Path) -> URL:
+    if isinstance(url_or_path, Path) or "://" not in url_or_path:
+        return URL.create("sqlite", database=str(Path(url_or_path).expanduser().absolute()))
+    try:
+        return make_url(url_or_path)
+    except ArgumentError as error:
+        raise DatabaseUnusable(
+            f"{url_or_path!r} is no database URL; write for example sqlite:////path/to/loupe.db"
+        ) from error
+
+
+def _sqlite_file(url: URL) -> Path | None:
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:":
+        raise DatabaseUnusable("a database in memory cannot be shared by the app and its runs; name a file")
+    return Path(url.database)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"{folder}: the folder cannot be made ({error.strerror}); choose another data folder"
+        ) from error
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    """An engine whose transactions begin when we say so.
+
+    Left alone, Python's sqlite3 begins a transaction only before the first write, which makes read-then-write
+    unsafe. Its own cure (Connection.autocommit) needs Python 3.12 and knows no IMMEDIATE; isolation_level None with
+    our own BEGIN works on every version.
+    """
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare_connection(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options()["writes"]
+    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Turn what SQLite reports about the file into one clear sentence; everything else passes as it is."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        trouble = None if code is None else SQLITE_TROUBLE.get(code & 0xFF)
+        if trouble is None:
+            raise
+        raise DatabaseUnusable(f"{engine.url.database} {trouble}") from error

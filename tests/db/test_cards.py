@@ -1,0 +1,127 @@
+"""Cards are found by what their pictures hold, and no two cards hold the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from db.cards import (
+    Counts,
+    add_card,
+    add_picture,
+    all_cards,
+    card_by_name,
+    cards_page,
+    counts,
+    find_card,
+    fronts,
+    get,
+    picture_by_sha,
+)
+
+
+@pytest.fixture
+def session(database):
+    """One writing session with the pictures 1 to 4."""
+    with database.writing() as session:
+        for number in range(1, 5):
+            add_picture(
+                session,
+                path=Path(f"/pictures/{number}.jpg"),
+                sha256=f"{number:064x}",
+                width=150,
+                height=200,
+                phash=f"{number:016x}",
+                quality={"verdict": "good", "reasons": []},
+            )
+        yield session
+
+
+def test_a_picture_is_found_by_its_bytes(session):
+    found = picture_by_sha(session, sha256=f"{3:064x}")
+    assert (found.id, found.path, found.quality["verdict"]) == (3, str(Path("/pictures/3.jpg")), "good")
+    assert picture_by_sha(session, sha256="f" * 64) is None
+
+
+def test_the_same_bytes_are_one_picture(session):
+    with pytest.raises(IntegrityError, match=r"pictures\.sha256"):
+        add_picture(session, path=Path("/copy.jpg"), sha256=f"{1:064x}", width=1, height=1, phash="0" * 16)
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "found"),
+    [
+        ((1, 2), (1, 2), True),
+        ((1, None), (1, 2), True),
+        ((None, 2), (1, 2), True),
+        ((1, 2), (1, None), True),
+        ((1, 2), (None, 2), True),
+        ((1, 2), (1, 3), False),
+        ((1, 2), (3, 2), False),
+        ((1, 2), (2, 1), False),
+        ((1, None), (None, 1), False),
+        ((1, None), (None, 2), False),
+    ],
+)
+def test_a_card_is_found_by_the_sides_it_shares_and_none_it_contradicts(session, known, asked, found):
+    card = add_card(session, name="a", front_id=known[0], back_id=known[1])
+    assert find_card(session, front_id=asked[0], back_id=asked[1]) is (card if found else None)
+
+
+def test_the_exact_card_is_found_before_others_that_fit(session):
+    add_card(session, name="front with another back", front_id=1, back_id=2)
+    exact = add_card(session, name="exact", front_id=1, back_id=3)
+    assert find_card(session, front_id=1, back_id=3) is exact
+
+
+@pytest.mark.parametrize("sides", [(1, 2), (1, None), (None, 2)])
+def test_no_two_cards_hold_the_same_pictures(session, sides):
+    add_card(session, name="a", front_id=sides[0], back_id=sides[1])
+    with pytest.raises(IntegrityError, match="UNIQUE"):
+        add_card(session, name="b", front_id=sides[0], back_id=sides[1])
+
+
+def test_a_card_without_any_side_is_refused(session):
+    with pytest.raises(IntegrityError, match="has_a_side"):
+        add_card(session, name="a")
+
+
+def test_a_name_is_given_once(session):
+    add_card(session, name="a", front_id=1)
+    assert card_by_name(session, name="a").front.id == 1
+    with pytest.raises(IntegrityError, match=r"cards\.name"):
+        add_card(session, name="a", front_id=2)
+
+
+def test_a_split_that_does_not_exist_is_refused(session):
+    with pytest.raises(IntegrityError, match="fixed_split"):
+        add_card(session, name="a", front_id=1, fixed_split="validation")
+
+
+def test_a_card_without_a_group_is_its_own(session):
+    assert add_card(session, name="a", front_id=1).group_name == "a"
+    assert add_card(session, name="b", front_id=2, group_name="a").group_name == "a"
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(session):
+    cards = [add_card(session, name=f"c{number}", front_id=number) for number in range(1, 5)]
+    first = cards_page(session, limit=3)
+    assert [*first, *cards_page(session, after=first[-1].id, limit=3)] == cards == all_cards(session)
+    assert get(session, card_id=cards[2].id) is cards[2]
+
+
+def test_counts_tell_pairs_from_single_sides(session):
+    add_card(session, name="pair", front_id=1, back_id=2)
+    add_card(session, name="front", front_id=3)
+    add_card(session, name="back", back_id=4)
+    assert counts(session) == Counts(pictures=4, cards=3, both_sides=1)
+
+
+def test_only_fronts_are_told_for_likeness(session):
+    pair = add_card(session, name="pair", front_id=1, back_id=2, fixed_split="val")
+    add_card(session, name="back", back_id=4)
+    later = add_card(session, name="later", front_id=3)
+    assert fronts(session) == [(pair.id, f"{1:016x}", "pair", "val"), (later.id, f"{3:016x}", "later", None)]
+    assert fronts(session, after=pair.id) == [(later.id, f"{3:016x}", "later", None)]

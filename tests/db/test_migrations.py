@@ -1,0 +1,160 @@
+"""The migrations lead exactly to the schema, and an older file is copied aside before it changes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import db.migrate
+from db.cards import add_picture, counts
+from db.schema import Base
+from db.session import Database, DatabaseUnusable
+
+SECOND_STEP = '''"""A step made up for this test."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_table("extra", sa.Column("id", sa.Integer(), primary_key=True))
+    {then}
+'''
+
+
+@pytest.fixture
+def with_second_step(tmp_path, monkeypatch):
+    """Give the program one migration more, which ends with the statement handed over."""
+
+    def install(then: str = "") -> None:
+        folder = tmp_path / "100% migrations"
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "versions" / "0002_more.py").write_text(SECOND_STEP.format(then=then))
+        monkeypatch.setattr(db.migrate, "MIGRATIONS", folder)
+
+    return install
+
+
+@pytest.fixture
+def first_file(tmp_path) -> Path:
+    """A database file of the first revision with one picture in it."""
+    path = tmp_path / "loupe.db"
+    database = Database.open(path)
+    with database.writing() as session:
+        add_picture(session, path=Path("/p"), sha256="a" * 64, width=1, height=1, phash="0" * 16)
+    database.close()
+    return path
+
+
+def tables(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as raw:
+        return {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def rules(path: Path) -> dict[str, set[str]]:
+    """What SQLite itself keeps of each table and index: its columns and constraints, whatever their order."""
+    with closing(sqlite3.connect(path)) as raw:
+        statements = raw.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql <> ''")
+        kept = {name: re.sub(r'["\s]+', " ", sql) for name, sql in statements if name != "alembic_version"}
+    return {
+        name: {part.strip(" )") for part in re.split(r", (?=[a-z_]+ |CONSTRAINT)", sql)} for name, sql in kept.items()
+    }
+
+
+def test_the_migrations_lead_to_the_schema(database):
+    with database.engine.execution_options(writes=False).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_the_migrations_lead_to_the_schemas_constraints_too(first_file, tmp_path):
+    """Alembic compares no CHECK constraints; the statements that SQLite keeps hold them all."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    assert rules(first_file) == rules(tmp_path / "direct.db")
+
+
+def test_the_schema_can_be_said_in_postgresql():
+    for table in Base.metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=postgresql.dialect()))
+
+
+def test_opening_again_changes_nothing_and_copies_nothing(first_file):
+    before = first_file.read_bytes()
+    Database.open(first_file).close()
+    assert first_file.read_bytes() == before
+    assert not (first_file.parent / "backups").exists()
+
+
+def test_a_new_file_needs_no_copy(tmp_path):
+    Database.open(tmp_path / "loupe.db").close()
+    assert not (tmp_path / "backups").exists()
+
+
+@pytest.mark.parametrize("backup_dir", [None, "elsewhere/copies"])
+def test_an_older_file_is_copied_aside_before_it_changes(first_file, tmp_path, with_second_step, backup_dir):
+    with_second_step()
+    Database.open(first_file, backup_dir=backup_dir and tmp_path / backup_dir).close()
+    [copy] = (tmp_path / (backup_dir or "backups")).iterdir()
+    assert copy.name.startswith("loupe-0001-")
+    assert "extra" in tables(first_file)
+    assert "extra" not in tables(copy)
+    with closing(sqlite3.connect(copy)) as raw:
+        assert raw.execute("SELECT sha256 FROM pictures").fetchall() == [("a" * 64,)]
+
+
+def test_the_copy_holds_what_is_still_in_the_log_of_another_program(first_file, tmp_path, with_second_step):
+    with closing(sqlite3.connect(first_file)) as other:
+        other.execute("UPDATE pictures SET width = 5")
+        other.commit()  # in the -wal file only: `other` stays open, so that nothing is moved into the main file
+        with_second_step()
+        Database.open(first_file).close()
+        [copy] = (tmp_path / "backups").glob("*.db")
+        with closing(sqlite3.connect(copy)) as raw:
+            assert raw.execute("SELECT width FROM pictures").fetchone() == (5,)
+
+
+def test_a_failed_migration_leaves_the_file_as_it_was(first_file, with_second_step):
+    with_second_step("raise RuntimeError('the power went')")
+    with pytest.raises(RuntimeError, match="the power went"):
+        Database.open(first_file)
+    assert "extra" not in tables(first_file)
+
+
+def test_no_copy_no_migration(first_file, tmp_path, with_second_step):
+    with_second_step()
+    (tmp_path / "full").write_text("a file where the folder should be")
+    with pytest.raises(DatabaseUnusable, match="the copy before the update failed"):
+        Database.open(first_file, backup_dir=tmp_path / "full")
+    assert "extra" not in tables(first_file)
+
+
+def test_a_database_of_a_newer_program_is_refused(first_file, tmp_path, with_second_step, monkeypatch):
+    with monkeypatch.context():
+        with_second_step()
+        Database.open(first_file).close()
+    monkeypatch.undo()
+    with pytest.raises(DatabaseUnusable, match=r"written by a newer Loupe \(revision 0002\); update"):
+        Database.open(first_file)
+
+
+def test_a_database_that_was_migrated_keeps_its_rows(first_file, with_second_step):
+    with_second_step()
+    database = Database.open(first_file)
+    with database.reading() as session:
+        assert counts(session).pictures == 1
+    database.close()

@@ -1,0 +1,188 @@
+"""The two doors, the settings behind them, and the one clear sentence when the file cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
+
+from db.cards import add_card, add_picture, all_cards, card_by_name, counts
+from db.schema import Picture
+from db.session import Database, DatabaseUnusable
+
+
+def add_one(session, number: int) -> None:
+    picture = add_picture(session, path=Path("/p"), sha256=f"{number:064x}", width=1, height=1, phash="0" * 16)
+    add_card(session, name=f"card {number}", front_id=picture.id)
+
+
+def names_behind_our_back(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as raw:
+        return [name for (name,) in raw.execute("SELECT name FROM cards ORDER BY id")]
+
+
+def test_what_was_written_is_in_the_file_when_writing_ends(database, tmp_path):
+    with database.writing() as session:
+        add_one(session, 1)
+        assert names_behind_our_back(tmp_path / "loupe.db") == []
+    assert names_behind_our_back(tmp_path / "loupe.db") == ["card 1"]
+
+
+def test_an_error_inside_writing_leaves_no_trace(database, tmp_path):
+    with pytest.raises(ZeroDivisionError), database.writing() as session:
+        add_one(session, 1)
+        raise ZeroDivisionError
+    assert names_behind_our_back(tmp_path / "loupe.db") == []
+
+
+def test_two_threads_writing_at_once_lose_nothing(database, tmp_path):
+    """Each adds one to a number that it read first: without the lock taken at the start, additions would be lost."""
+    with database.writing() as session:
+        add_one(session, 0)
+
+    def count_up() -> None:
+        for _ in range(50):
+            with database.writing() as session:
+                session.get(Picture, 1).width += 1
+
+    threads = [threading.Thread(target=count_up) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
+        assert raw.execute("SELECT width FROM pictures").fetchone() == (101,)
+
+
+def test_a_reader_sees_one_moment_while_a_writer_goes_on(database):
+    with database.reading() as reader:
+        assert counts(reader).cards == 0
+        with database.writing() as writer:
+            add_one(writer, 1)
+        assert counts(reader).cards == 0
+    with database.reading() as reader:
+        assert counts(reader).cards == 1
+
+
+def test_writing_through_the_reading_door_is_refused(database):
+    with pytest.raises(OperationalError, match="readonly"), database.reading() as session:
+        add_one(session, 1)
+
+
+def test_rows_are_usable_after_their_session(database):
+    with database.writing() as session:
+        add_one(session, 1)
+    with database.reading() as session:
+        card = card_by_name(session, name="card 1")
+    assert card.front.width == 1
+
+
+def test_every_connection_keeps_foreign_keys_and_waits_for_others(database):
+    for door in (database.reading, database.writing):
+        with door() as session:
+            settings = {
+                name: session.execute(text(f"PRAGMA {name}")).scalar()
+                for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
+            }
+        assert settings == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 10_000, "synchronous": 1}
+
+
+def test_a_card_of_a_picture_that_does_not_exist_is_refused(database):
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"), database.writing() as session:
+        add_card(session, name="a", front_id=77)
+
+
+def test_times_come_back_aware_and_in_utc(database, tmp_path):
+    noon_in_tokyo = datetime(2026, 1, 2, 12, tzinfo=timezone(timedelta(hours=9)))
+    with database.writing() as session:
+        add_one(session, 1)
+        session.get(Picture, 1).created_at = noon_in_tokyo
+    with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
+        assert raw.execute("SELECT created_at FROM pictures").fetchone()[0].startswith("2026-01-02 03:00:00")
+    with database.reading() as session:
+        assert session.get(Picture, 1).created_at == noon_in_tokyo
+        assert session.get(Picture, 1).created_at.tzinfo is UTC
+
+
+def test_a_time_without_a_zone_is_refused(database):
+    with pytest.raises(StatementError, match="no time zone"), database.writing() as session:
+        add_one(session, 1)
+        session.get(Picture, 1).created_at = datetime(2026, 1, 2)
+
+
+def test_a_url_opens_the_same_file_as_its_path(database, tmp_path):
+    with database.writing() as session:
+        add_one(session, 1)
+    again = Database.open(f"sqlite:///{tmp_path / 'loupe.db'}")
+    with again.reading() as session:
+        assert [card.name for card in all_cards(session)] == ["card 1"]
+    again.close()
+
+
+def test_the_folder_is_made_where_it_is_missing(tmp_path):
+    Database.open(tmp_path / "new" / "folder" / "loupe.db").close()
+    assert (tmp_path / "new" / "folder" / "loupe.db").is_file()
+
+
+def test_programs_that_start_together_on_a_new_file_all_open_it(tmp_path):
+    open_it = f"from db.session import Database; Database.open({str(tmp_path / 'loupe.db')!r}).close()"
+    started = [subprocess.Popen([sys.executable, "-c", open_it], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 4
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "loupe.db"
+    path.write_text("card_id,front\n" * 200)
+    with pytest.raises(DatabaseUnusable, match=rf"{path} is not a Loupe database; move"):
+        Database.open(path)
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    path = tmp_path / "loupe.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE recipes (id INTEGER)")
+    with pytest.raises(DatabaseUnusable, match="belongs to another program"):
+        Database.open(path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatabaseUnusable, match=r"cannot be made .* choose another data folder"):
+        Database.open(tmp_path / "file" / "loupe.db")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(DatabaseUnusable, match="check that its folder exists and may be written to"):
+        Database.open(tmp_path / "loupe.db")
+    tmp_path.chmod(0o700)
+
+
+def test_a_lock_held_too_long_is_explained(database, tmp_path, monkeypatch):
+    impatient = Database.open(tmp_path / "loupe.db")
+    with impatient.reading() as session:
+        session.execute(text("PRAGMA busy_timeout = 1"))
+    with database.writing(), pytest.raises(DatabaseUnusable, match="held by another program"), impatient.writing():
+        pass
+    impatient.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(url):
+    with pytest.raises(DatabaseUnusable, match="name a file"):
+        Database.open(url)
+
+
+def test_a_url_that_is_none_is_refused():
+    with pytest.raises(DatabaseUnusable, match="is no database URL"):
+        Database.open("://nowhere")
