@@ -35,9 +35,7 @@ def agreement(epochs: Sequence[Epoch]) -> pd.DataFrame:
 
 def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:
     """epoch, rate."""
-    return pd.DataFrame(
-        [(epoch.epoch, epoch.learning_rate) for epoch in _thinned(epochs)], columns=["epoch", "rate"]
-    )
+    return pd.DataFrame([(epoch.epoch, epoch.learning_rate) for epoch in _thinned(epochs)], columns=["epoch", "rate"])
 
 
 def bars(probabilities: np.ndarray) -> pd.DataFrame:

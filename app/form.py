@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from annotated_types import MultipleOf
@@ -28,6 +28,11 @@ def draw() -> list[Component]:
     with gr.Accordion("All settings", open=False), gr.Row():
         widgets += [_widget(name) for name in names()[len(FIRST) :]]
     return widgets
+
+
+def pretrained(widgets: list[Component]) -> gr.Textbox:
+    """The widget that may ask for a download."""
+    return cast(gr.Textbox, widgets[names().index("pretrained")])
 
 
 def values(settings: config.Config) -> list[Any]:

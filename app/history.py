@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from db import runs
 from db.schema import Epoch, Run
 from db.session import Database
-
-from db import runs
 from engine import config as configuration
 from engine import recipes
 from engine.checkpoint import load, sha256

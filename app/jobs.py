@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psutil
-from db.schema import Run
-from db.session import Database
 from filelock import FileLock, Timeout
-from labeling.snapshot import freeze
 
 from app.settings import PROGRAM, DataFolder
 from db import runs
+from db.schema import Run
+from db.session import Database
 from engine.config import Config
+from labeling.snapshot import freeze
 
 # A process takes its lock within its first second; one that has none after this long never came up.
 START_DEADLINE_S = 60.0
@@ -70,11 +70,11 @@ class Jobs:
         """Queue a stopped, failed or lost run again and start it where it was; False where it cannot be resumed."""
         with self._database.writing() as session:
             run = runs.get(session, run_id=run_id)
-            resumable = run is not None and run.state in ("stopped", "failed", "lost")
-            moved = resumable and runs.move(session, run_id=run_id, expected=run.state, to="queued")
-        if moved:
-            self.start(run_id)
-        return bool(moved)
+            if run is None or run.state not in ("stopped", "failed", "lost"):
+                return False
+            runs.move(session, run_id=run_id, expected=run.state, to="queued")
+        self.start(run_id)
+        return True
 
     def settle(self) -> None:
         """Bring rows in line with what is alive: end what did not stop in time, mark what died as lost."""

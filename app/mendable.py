@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from app.settings import Trouble
 from db.session import DatabaseUnusable
-from labeling.ingest import ImportRefused
+from engine.errors import BadInput
+from labeling.layout import ImportRefused
+from labeling.snapshot import NothingToTrainOn
 from labeling.splits import LeakingSplit
 
-from app.settings import Trouble
-from engine.errors import BadInput
-
-MENDABLE: tuple[type[Exception], ...] = (Trouble, BadInput, DatabaseUnusable, ImportRefused, LeakingSplit)
+MENDABLE: tuple[type[Exception], ...] = (
+    Trouble,
+    BadInput,
+    DatabaseUnusable,
+    ImportRefused,
+    LeakingSplit,
+    NothingToTrainOn,
+)

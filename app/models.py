@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from db.session import Database
-
 from app.settings import STARTER, DataFolder, Trouble
 from db import models
+from db.session import Database
 from engine.checkpoint import sha256
 from engine.evaluate import Model, load_model
 

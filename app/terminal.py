@@ -33,6 +33,7 @@ class Meter:
         self._told_at = time.monotonic()
 
     def __call__(self, step: str, done: int, total: int) -> None:
+        """Take note that `done` of `total` are done, and perhaps say so."""
         if time.monotonic() - self._told_at >= TELL_EVERY_S:
             self._told_at = time.monotonic()
             say(f"{step}: {done} of {total}")

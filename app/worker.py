@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from db.schema import Run
-from db.session import Database
 from filelock import Timeout
 
 from app.settings import DataFolder, Trouble
 from db import runs, snapshots
+from db.schema import Run
+from db.session import Database
 from engine import config as configuration
 from engine.errors import BadInput
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from db.session import Database
-from labeling.snapshot import pairs_from_rows
-from labeling.splits import assign_splits
-
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
+from db.session import Database
 from engine.evaluate import evaluate
 from engine.events import Notice, Progress
 from engine.pairs import CardPair, read_manifest
+from labeling.snapshot import pairs_from_rows
+from labeling.splits import assign_splits
 
 
 def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:

@@ -6,13 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from db.session import Database
-from labeling.exchange import export_labels
-
 from app.history import history_page, model_page
 from app.models import model_path
 from app.settings import DataFolder, Trouble
+from db.session import Database
 from engine.checkpoint import sha256
+from labeling.exchange import export_labels
 
 What = Literal["labels", "model", "report", "history"]
 FILES: dict[What, str] = {"labels": "labels.csv", "model": "model.pt", "report": "report.md", "history": "history.md"}

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from db.session import Database
-from labeling.ingest import ImportRefused, import_cards
-
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter
+from db.session import Database
+from labeling.ingest import import_cards
+from labeling.layout import ImportRefused
 
 
 def run(data: DataFolder, path: Path, labels: Path | None) -> dict[str, Any]:

@@ -6,19 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from db.session import Database
-from labeling.splits import assign_splits
-
 from app.jobs import queue_run
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
 from app.worker import StopSignal, epoch_line, work
 from db import runs
+from db.session import Database
 from engine import recipes
 from engine.config import Config, parse_settings
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Stopped
 from engine.pairs import read_manifest
 from engine.train import CONFIG, resume, train
+from labeling.splits import assign_splits
 
 
 def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -29,7 +30,8 @@ Give the folder that holds your pictures. These shapes are understood:
 - files that pair up by name: `charizard_front.jpg`, `charizard_back.jpg`
 - a manifest, `labels.csv`, with the columns `card_id,front,back,grade`
 
-The pictures stay where they are; nothing leaves this machine. Then press **1** to **9**, or **0** for a 10, on each card."""
+The pictures stay where they are; nothing leaves this machine. Then press **1** to **9**, or **0** for a 10, on each
+card."""
 NOTHING_LEFT = "No card passes this filter. Choose another above, or import more cards."
 REFUSALS_SHOWN = 20
 
@@ -92,7 +94,9 @@ def leaf(database: Database, data: DataFolder, card_id: int | None, chosen: str,
     with database.reading() as session:
         card = step(session, after=card_id, filter=queue_filter(chosen))
         if card is None:
-            card = cards.get(session, card_id=card_id) if backwards else first_card(session, filter=queue_filter(chosen))
+            card = (
+                cards.get(session, card_id=card_id) if backwards else first_card(session, filter=queue_filter(chosen))
+            )
     return desk(database, data, card)
 
 
@@ -200,7 +204,7 @@ def build(database: Database, data: DataFolder) -> Callable[[gr.Blocks], None]:
         return [said, *laid_out(open_desk(database, data, chosen)), counts_text(database)]
 
     # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
-    quick = {"trigger_mode": "multiple", "show_progress": "hidden"}
+    quick: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
     labelled = [*layout, status, counts, qualifier, half]
     for button, grade in [(ungraded, None), *zip(grade_buttons, GRADES, strict=True)]:
         button.click(partial(label, grade), [card_id, chosen, qualifier, half], labelled, **quick)
@@ -209,4 +213,8 @@ def build(database: Database, data: DataFolder) -> Callable[[gr.Blocks], None]:
     gr.on([start.click, path.submit], bring_in, [path, chosen], [outcome, *layout, counts])
     chosen.change(fill, chosen, [*layout, counts, importer])
     tab.select(fill, chosen, [*layout, counts, importer])
-    return lambda page: page.load(fill, chosen, [*layout, counts, importer])
+
+    def on_load(page: gr.Blocks) -> None:
+        page.load(fill, chosen, [*layout, counts, importer])
+
+    return on_load

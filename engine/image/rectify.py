@@ -70,7 +70,7 @@ def rectify(rgb: np.ndarray, quad: np.ndarray, *, size: tuple[int, int]) -> np.n
 
 
 def canvas_window(quad: np.ndarray, size: int) -> tuple[slice, slice]:
-    """Rows and columns of a square canvas, `size` pixels wide, that the card of this quad fills: centred, aspect kept."""
+    """Rows and columns of a square canvas, `size` pixels wide, that the card of a quad fills: centred, aspect kept."""
     top, right, bottom, left = side_lengths(quad)
     aspect = (top + bottom) / (left + right)
     height = round(size * min(1.0, 1 / aspect))

@@ -1,0 +1,53 @@
+"""A pair that came in through the browser becomes a card: its pictures kept, without metadata, and labelled."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from PIL import Image
+
+from app.settings import DataFolder, Trouble
+from db import cards, labels
+from db.schema import Card
+from db.session import Database
+from engine.image.read import read_picture
+from engine.pairs import CardPair, write_manifest
+from labeling.ingest import import_cards
+
+
+def keep_card(database: Database, data: DataFolder, front: Path | None, back: Path | None, grade: float | None) -> str:
+    """Keep a pair as a card of the data folder with a person's grade; returns the card's name.
+
+    Pictures are stored upright as PNG, every pixel as it was, location and camera data dropped. The same pictures
+    again are the same card: it gets another label event. Raises BadPicture and Trouble.
+    """
+    stored = {side: _store(data, path) for side, path in (("front", front), ("back", back)) if path}
+    if not stored:
+        raise Trouble("give at least one picture of the card first")
+    digest = hashlib.sha256("".join(path.stem for path in stored.values()).encode()).hexdigest()[:12]
+    name = f"graded/{digest}"
+    manifest = data.pictures / f"{digest}.csv"
+    write_manifest(manifest, [CardPair(name, stored.get("front"), stored.get("back"))])
+    imported = import_cards(database, manifest)
+    if imported.refused:
+        raise Trouble(imported.refused[0].reason)
+    with database.writing() as session:
+        card: Card | None = cards.card_by_name(session, name=name)
+        if card is None:
+            raise Trouble("these pictures are a card under another name already; label it in the Label tab")
+        if grade is not None:
+            labels.add_label(session, card_id=card.id, grade=grade, source="person")
+    return name
+
+
+def _store(data: DataFolder, path: Path) -> Path:
+    """The picture as an upright PNG in the data folder, named after its pixels; complete or not there at all."""
+    rgb = read_picture(path)
+    target = data.pictures / f"{hashlib.sha256(rgb.tobytes()).hexdigest()}.png"
+    if not target.exists():
+        data.pictures.mkdir(parents=True, exist_ok=True)
+        aside = target.with_suffix(".part")
+        Image.fromarray(rgb).save(aside, "PNG")
+        aside.replace(target)
+    return target
