@@ -8,7 +8,9 @@ import gradio as gr
 
 from app.jobs import Jobs
 from app.settings import DataFolder
-from app.tabs import grade, label, train
+from app.tabs.grade import GradeTab
+from app.tabs.label import LabelTab
+from app.tabs.train import TrainTab
 from db.session import Database
 
 UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
@@ -51,7 +53,7 @@ def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
     with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
         gr.Markdown("# Loupe\nWhich PSA grade would this card get, how sure is that, and where does the card lose it?")
         with gr.Tabs():
-            loads = [grade.build(database, data), label.build(database, data), train.build(database, data, jobs)]
-        for load in loads:
-            load(page)
+            tabs = (GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs))
+        for tab in tabs:
+            tab.on_load(page)
     return page

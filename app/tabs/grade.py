@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
 from app import charts
 from app.grading import NO_MODEL, Graded, grade_card, pictures_of
@@ -22,6 +20,7 @@ FIRST_STEPS = """### No grading model yet
 Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
 **Use this model for grading**. Until then a picture is looked at here, but not graded."""
 SIDES = ("front", "back")
+PICTURES = {"card": "the card", "overlay": "where it loses", "quad": "what was found"}
 NOT_KNOWN = "not known"
 
 
@@ -42,7 +41,7 @@ def grade_pictures(data: DataFolder, front: str | None, back: str | None) -> Gra
     """Grade what was dropped. Raises Trouble without any picture, BadPicture, BadModel."""
     if not front and not back:
         raise Trouble("drop a picture of the front, the back, or both first")
-    return grade_card(Path(front) if front else None, Path(back) if back else None, model_path(None, data))
+    return grade_card(_path(front), _path(back), model_path(None, data))
 
 
 def verdict_text(graded: Graded) -> str:
@@ -68,25 +67,35 @@ def _range_text(graded: Graded) -> str:
 
 
 def shown_pictures(graded: Graded) -> list[Any]:
-    """Card beside overlay beside outline, front then back; None where there is nothing to show."""
-    pictures = [pictures_of(graded, side) for side in SIDES]
-    return [side.get(name) for side in pictures for name in ("card", "overlay", "quad")]
+    """Card beside overlay beside outline, front then back; what there is none of is not shown."""
+    pictures = [pictures_of(graded, side).get(name) for side in SIDES for name in PICTURES]
+    return [gr.update(visible=picture is not None, value=picture) for picture in pictures]
 
 
-def build(database: Database, data: DataFolder) -> Callable[[gr.Blocks], None]:
-    """Lay out the tab; returns what fills it whenever the page is loaded."""
-    with gr.Tab("Grade", id="grade") as tab:
-        model = gr.Markdown(elem_id="grading-model")
-        with gr.Row():
-            sides = [
-                gr.Image(label=f"{side.capitalize()} of the card", type="filepath", height=320, elem_id=f"{side}-in")
-                for side in SIDES
-            ]
-            with gr.Column():
-                start = gr.Button("Grade", variant="primary", elem_id="grade-start")
-                verdict = gr.Markdown(elem_id="verdict")
-        probabilities = gr.BarPlot(
-            pd.DataFrame(columns=["grade", "probability"]),
+class GradeTab:
+    """The tab over one data folder."""
+
+    def __init__(self, database: Database, data: DataFolder) -> None:
+        """Lay out and wire the tab where this is called."""
+        self._database, self._data = database, data
+        with gr.Tab("Grade", id="grade") as self._tab:
+            self._model = gr.Markdown(elem_id="grading-model")
+            with gr.Row():
+                self._sides = [self._side_input(side) for side in SIDES]
+                with gr.Column():
+                    self._start = gr.Button("Grade", variant="primary", elem_id="grade-start")
+                    self._verdict = gr.Markdown(elem_id="verdict")
+            with gr.Column(visible=False) as self._answer:
+                self._lay_out_answer()
+        self._wire()
+
+    @staticmethod
+    def _side_input(side: str) -> gr.Image:
+        label = f"{side.capitalize()} of the card"
+        return gr.Image(label=label, type="filepath", sources=["upload", "clipboard"], height=320, elem_id=f"{side}-in")
+
+    def _lay_out_answer(self) -> None:
+        self._probabilities = gr.BarPlot(
             x="grade",
             y="probability",
             y_lim=[0, 1],
@@ -96,44 +105,54 @@ def build(database: Database, data: DataFolder) -> Callable[[gr.Blocks], None]:
             elem_id="probabilities",
         )
         gr.Markdown("Bright places lower the expected grade; both sides share one scale.")
-        shown: list[gr.Image] = []
+        self._shown: list[gr.Image] = []
         for side in SIDES:
             with gr.Row():
-                shown += [
-                    gr.Image(
-                        label=f"{side.capitalize()}: {name}", format="png", interactive=False, elem_id=f"{side}-{key}"
-                    )
-                    for key, name in (("card", "the card"), ("overlay", "where it loses"), ("quad", "what was found"))
-                ]
-        with gr.Row():
-            own = gr.Dropdown(
-                [NOT_KNOWN, *(str(grade) for grade in GRADES)], value=NOT_KNOWN, label="Your grade", elem_id="own-grade"
-            )
-            keep = gr.Button("Keep this card for training", elem_id="keep-card")
-            kept = gr.Markdown(elem_id="kept")
+                self._shown += [self._picture(side, name, words) for name, words in PICTURES.items()]
+        with gr.Row(equal_height=True):
+            grades = [NOT_KNOWN, *(str(grade) for grade in GRADES)]
+            self._own = gr.Dropdown(grades, value=NOT_KNOWN, label="Its grade, where you know it", elem_id="own-grade")
+            self._keep = gr.Button("Keep this card for training", elem_id="keep-card")
+        self._kept = gr.Markdown(elem_id="kept")
+
+    @staticmethod
+    def _picture(side: str, name: str, words: str) -> gr.Image:
+        label = f"{side.capitalize()}: {words}"
+        # PNG: the default would blur the overlay's fine places.
+        return gr.Image(label=label, format="png", interactive=False, height=420, elem_id=f"{side}-{name}")
+
+    def _wire(self) -> None:
+        answer = [self._verdict, self._answer, self._probabilities, *self._shown, self._kept]
+        self._start.click(self.grade, self._sides, answer)
+        self._keep.click(self.keep, [*self._sides, self._own], self._kept)
+        self._tab.select(self.fill, None, self._model, show_progress="hidden")
+
+    def on_load(self, page: gr.Blocks) -> None:
+        """Say which model would speak whenever the page is loaded."""
+        page.load(self.fill, None, self._model, show_progress="hidden")
 
     @plainly
-    def grade(front: str | None, back: str | None) -> list[Any]:
-        graded = grade_pictures(data, front, back)
+    def fill(self) -> str:
+        """Which model would speak."""
+        return model_text(self._data)
+
+    @plainly
+    def grade(self, front: str | None, back: str | None) -> list[Any]:
+        """Grade what was dropped and show all of the answer."""
+        graded = grade_pictures(self._data, front, back)
         said = graded.prediction
-        table = charts.bars(said.probabilities) if said else None
-        return [verdict_text(graded), table, *shown_pictures(graded)]
+        bars = (
+            gr.update(visible=False) if said is None else gr.update(visible=True, value=charts.bars(said.probabilities))
+        )
+        return [verdict_text(graded), gr.update(visible=True), bars, *shown_pictures(graded), ""]
 
     @plainly
-    def keep_it(front: str | None, back: str | None, own: str) -> str:
-        own_grade = None if own == NOT_KNOWN else float(own)
-        name = keep_card(database, data, Path(front) if front else None, Path(back) if back else None, own_grade)
-        return f"Kept as {name}" + (f", graded {own}." if own_grade else ", not labelled yet.")
+    def keep(self, front: str | None, back: str | None, own: str) -> str:
+        """Keep the pair as a card, labelled where the person knows its grade."""
+        grade = None if own == NOT_KNOWN else float(own)
+        name = keep_card(self._database, self._data, _path(front), _path(back), grade)
+        return f"Kept as {name}" + (", not labelled yet." if grade is None else f", graded {own}.")
 
-    @plainly
-    def fill() -> str:
-        return model_text(data)
 
-    start.click(grade, sides, [verdict, probabilities, *shown])
-    keep.click(keep_it, [*sides, own], kept)
-    tab.select(fill, None, model, show_progress="hidden")
-
-    def on_load(page: gr.Blocks) -> None:
-        page.load(fill, None, model, show_progress="hidden")
-
-    return on_load
+def _path(written: str | None) -> Path | None:
+    return Path(written) if written else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from app.tabs.plainly import plainly
 from db import cards, labels
 from db.schema import Card, LabelEvent
 from db.session import Database
-from engine.grades import GRADES, NO_GRADES, QUALIFIERS, grade_name
+from engine.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS, grade_name
 from labeling.ingest import Imported, import_cards
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
 
@@ -151,70 +151,97 @@ def take_in(database: Database, path: str, progress: Callable[[int, int], None])
     return import_text(import_cards(database, Path(path.strip()).expanduser(), progress=progress))
 
 
-def build(database: Database, data: DataFolder) -> Callable[[gr.Blocks], None]:
-    """Lay out the tab; returns what fills it whenever the page is loaded."""
-    with gr.Tab("Label", id="label") as tab:
-        with gr.Accordion("Import cards", open=False) as importer:
+class LabelTab:
+    """The tab over one database."""
+
+    def __init__(self, database: Database, data: DataFolder) -> None:
+        """Lay out and wire the tab where this is called."""
+        self._database, self._data = database, data
+        with gr.Tab("Label", id="label") as self._tab:
+            self._lay_out_import()
+            with gr.Column(visible=False) as self._table:
+                self._lay_out_table()
+        self._wire()
+
+    def _lay_out_import(self) -> None:
+        with gr.Accordion("Import cards", open=False) as self._importer:
             gr.Markdown(WELCOME)
-            with gr.Row():
-                path = gr.Textbox(label="Folder or manifest on this machine", elem_id="import-path", scale=4)
-                start = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
-            outcome = gr.Markdown(elem_id="import-outcome")
+            with gr.Row(equal_height=True):
+                self._path = gr.Textbox(label="Folder or manifest on this machine", elem_id="import-path", scale=4)
+                self._import = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
+            self._outcome = gr.Markdown(elem_id="import-outcome")
+
+    def _lay_out_table(self) -> None:
         with gr.Row():
-            chosen = gr.Dropdown(FILTERS, value=EVERY_CARD, label="Show", scale=2)
-            counts = gr.Markdown(elem_id="label-counts")
-        card_id = gr.Number(visible="hidden", precision=0)
+            self._chosen = gr.Dropdown(FILTERS, value=EVERY_CARD, label="Show", elem_id="label-filter")
+            self._counts = gr.Markdown(elem_id="label-counts")
+        # In the page, not in the server's session: a key labels the card that was on the screen when it was pressed.
+        self._card_id = gr.Number(visible="hidden", precision=0)
         with gr.Row():
-            front = gr.Image(label="Front", interactive=False, height=520, elem_classes="card-picture")
-            back = gr.Image(label="Back", interactive=False, height=520, elem_classes="card-picture")
+            look: dict[str, Any] = {
+                "interactive": False,
+                "height": 520,
+                "elem_classes": "card-picture",
+                "buttons": ["fullscreen"],
+            }
+            self._front = gr.Image(label="Front", **look)
+            self._back = gr.Image(label="Back", **look)
             with gr.Column(min_width=240):
-                title = gr.Markdown(elem_id="current-grade")
-                status = gr.Markdown(elem_id="label-status")
-                qualifier = gr.Dropdown([NO_QUALIFIER, *QUALIFIERS, *NO_GRADES], value=NO_QUALIFIER, label="Qualifier")
-                half = gr.Checkbox(label="Half grade: 8 becomes 8.5")
-                ungraded = gr.Button("No grade", elem_id="no-grade")
-                history = gr.Markdown(elem_id="label-history")
+                self._title = gr.Markdown(elem_id="current-grade")
+                self._status = gr.Markdown(elem_id="label-status")
+                kinds = [NO_QUALIFIER, *QUALIFIERS, *NO_GRADES]
+                self._qualifier = gr.Dropdown(kinds, value=NO_QUALIFIER, label="Qualifier")
+                self._half = gr.Checkbox(label="Half grade: 8 becomes 8.5")
+                self._ungraded = gr.Button("No grade", elem_id="no-grade")
+                self._history = gr.Markdown(elem_id="label-history")
         with gr.Row(elem_id="grade-buttons"):
-            back_button = gr.Button("← Previous", elem_id="previous-card")
-            grade_buttons = [gr.Button(str(grade), elem_id=f"grade-{grade}", min_width=48) for grade in GRADES]
-            skip = gr.Button("Next →", elem_id="next-card")
+            self._previous = gr.Button("←", elem_id="previous-card", min_width=48)
+            self._grades = [gr.Button(str(grade), elem_id=f"grade-{grade}", min_width=48) for grade in GRADES]
+            self._next = gr.Button("→", elem_id="next-card", min_width=48)
+        gr.Markdown("Keys: **1** to **9**, **0** for 10, **←** and **→** to leaf. Every key is saved at once.")
 
-    layout = [card_id, title, front, back, history]
+    def _wire(self) -> None:
+        # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
+        quick: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
+        desk_shown = [self._card_id, self._title, self._front, self._back, self._history]
+        filled = [*desk_shown, self._counts, self._importer, self._table]
+        labelled = [*desk_shown, self._status, self._counts, self._qualifier, self._half]
+        here = [self._card_id, self._chosen]
+        for button, grade in [(self._ungraded, None), *zip(self._grades, GRADES, strict=True)]:
+            button.click(partial(self.label, grade), [*here, self._qualifier, self._half], labelled, **quick)
+        self._next.click(partial(self.leaf, backwards=False), here, desk_shown, **quick)
+        self._previous.click(partial(self.leaf, backwards=True), here, desk_shown, **quick)
+        gr.on(
+            [self._import.click, self._path.submit], self.bring_in, [self._path, self._chosen], [self._outcome, *filled]
+        )
+        self._chosen.change(self.fill, self._chosen, filled)
+        self._tab.select(self.fill, self._chosen, filled)
+        self._filled = filled
 
-    def laid_out(card: Desk) -> list[object]:
-        return [card.card_id, card.title, card.front, card.back, card.history]
+    def on_load(self, page: gr.Blocks) -> None:
+        """Fill the tab whenever the page is loaded."""
+        page.load(self.fill, self._chosen, self._filled)
 
-    def fill(chosen: str) -> list[object]:
-        with database.reading() as session:
+    def fill(self, chosen: str) -> list[object]:
+        """The first card of the filter; with no cards at all, only the way to bring some in."""
+        with self._database.reading() as session:
             empty = cards.counts(session).cards == 0
-        return [*laid_out(open_desk(database, data, chosen)), counts_text(database), gr.update(open=empty)]
+        laid_out = astuple(open_desk(self._database, self._data, chosen))
+        return [*laid_out, counts_text(self._database), gr.update(open=empty), gr.update(visible=not empty)]
 
     @plainly
-    def label(grade: float | None, card_id: int | None, chosen: str, qualifier: str, half: bool) -> list[object]:
-        given = grade + 0.5 if half and grade is not None and 1 <= grade <= 8 else grade
-        card, said = record(database, data, card_id, chosen, given, qualifier)
-        return [*laid_out(card), said, counts_text(database), NO_QUALIFIER, False]
+    def label(self, grade: float | None, card_id: int | None, chosen: str, qualifier: str, half: bool) -> list[object]:
+        """Save the pressed grade for the card on the screen and show the next."""
+        given = grade + 0.5 if half and grade is not None and grade + 0.5 in HALF_GRADES else grade
+        following, said = record(self._database, self._data, card_id, chosen, given, qualifier)
+        return [*astuple(following), said, counts_text(self._database), NO_QUALIFIER, False]
 
-    def step(card_id: int | None, chosen: str, *, backwards: bool) -> list[object]:
-        return laid_out(leaf(database, data, card_id, chosen, backwards=backwards))
+    def leaf(self, card_id: int | None, chosen: str, *, backwards: bool) -> list[object]:
+        """The card beside this one."""
+        return [*astuple(leaf(self._database, self._data, card_id, chosen, backwards=backwards))]
 
     @plainly
-    def bring_in(path: str, chosen: str, progress: gr.Progress = gr.Progress()) -> list[object]:  # noqa: B008
-        said = take_in(database, path, lambda done, total: progress((done, total), desc="Reading pictures"))
-        return [said, *laid_out(open_desk(database, data, chosen)), counts_text(database)]
-
-    # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
-    quick: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
-    labelled = [*layout, status, counts, qualifier, half]
-    for button, grade in [(ungraded, None), *zip(grade_buttons, GRADES, strict=True)]:
-        button.click(partial(label, grade), [card_id, chosen, qualifier, half], labelled, **quick)
-    skip.click(partial(step, backwards=False), [card_id, chosen], layout, **quick)
-    back_button.click(partial(step, backwards=True), [card_id, chosen], layout, **quick)
-    gr.on([start.click, path.submit], bring_in, [path, chosen], [outcome, *layout, counts])
-    chosen.change(fill, chosen, [*layout, counts, importer])
-    tab.select(fill, chosen, [*layout, counts, importer])
-
-    def on_load(page: gr.Blocks) -> None:
-        page.load(fill, chosen, [*layout, counts, importer])
-
-    return on_load
+    def bring_in(self, path: str, chosen: str, progress: gr.Progress = gr.Progress()) -> list[object]:  # noqa: B008
+        """Import, showing how far it is."""
+        said = take_in(self._database, path, lambda done, total: progress((done, total), desc="Reading pictures"))
+        return [said, *self.fill(chosen)]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
 from app import charts, form
 from app.jobs import Jobs, queue_run
 from app.settings import DataFolder, Trouble
 from app.tabs.plainly import plainly
-from app.watching import NO_RUNS, run_choices, watch
+from app.watching import run_choices, watch
 from db import labels, models, runs
 from db.session import Database
 from engine import recipes
@@ -69,103 +68,130 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
     return f"Run {run.id}'s model now grades."
 
 
-def cards_text(database: Database) -> str:
-    """How many cards a run would have, or what to do where there are none."""
+def cards_text(database: Database) -> tuple[str, bool]:
+    """How many cards a run would have, or what to do where there are none; and whether a run can be started."""
     with database.reading() as session:
         counts = labels.count_by_grade(session)
     labelled = sum(count for grade, count in counts.items() if grade is not None)
-    return f"{labelled} labelled cards are ready to train on." if labelled else NO_CARDS
+    return (f"{labelled} labelled cards are ready to train on.", True) if labelled else (NO_CARDS, False)
 
 
-def _plot(title: str, y: str, color: str | None) -> gr.LinePlot:
-    columns = ["epoch", y, color] if color else ["epoch", y]
-    return gr.LinePlot(pd.DataFrame(columns=columns), x="epoch", y=y, color=color, title=title, height=240)
+class TrainTab:
+    """The tab over one data folder and its runs."""
 
+    def __init__(self, database: Database, data: DataFolder, jobs: Jobs) -> None:
+        """Lay out and wire the tab where this is called."""
+        self._database, self._data, self._jobs = database, data, jobs
+        with gr.Tab("Train", id="train") as self._tab:
+            self._cards = gr.Markdown(elem_id="train-cards")
+            with gr.Column(visible=False) as self._workbench:
+                self._lay_out_form()
+            with gr.Column(visible=False) as self._gallery:
+                self._lay_out_runs()
+            self._timer = gr.Timer(POLL_EVERY_S, active=False)
+        self._wire()
 
-def build(database: Database, data: DataFolder, jobs: Jobs) -> Callable[[gr.Blocks], None]:
-    """Lay out the tab; returns what fills it whenever the page is loaded."""
-    with gr.Tab("Train", id="train") as tab:
-        cards = gr.Markdown(elem_id="train-cards")
+    def _lay_out_form(self) -> None:
         with gr.Row():
-            recipe = gr.Dropdown(list(recipes.RECIPES), value=recipes.DEFAULT, label="Recipe", elem_id="recipe")
-            tests = gr.Markdown(recipe_text(recipes.DEFAULT))
-        widgets = form.draw()
-        download = gr.Markdown(DOWNLOADS, visible=False)
-        start = gr.Button("Start", variant="primary", elem_id="start-run")
+            names = list(recipes.RECIPES)
+            self._recipe = gr.Dropdown(names, value=recipes.DEFAULT, label="Recipe", elem_id="recipe")
+            self._tests = gr.Markdown(recipe_text(recipes.DEFAULT))
+        self._settings = form.draw()
+        self._download = gr.Markdown(DOWNLOADS, visible=False)
+        self._start = gr.Button("Start", variant="primary", elem_id="start-run")
+
+    def _lay_out_runs(self) -> None:
         gr.Markdown("## Runs")
+        with gr.Row(equal_height=True):
+            self._run = gr.Dropdown([], label="Run", elem_id="chosen-run", scale=2)
+            self._stop = gr.Button("Stop", variant="stop", elem_id="stop-run")
+            self._resume = gr.Button("Resume", elem_id="resume-run")
+            self._use = gr.Button("Use this model for grading", elem_id="use-model")
+        self._status = gr.Markdown(elem_id="run-status")
         with gr.Row():
-            chosen = gr.Dropdown([], label="Run", elem_id="chosen-run", scale=2)
-            stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop-run")
-            resume = gr.Button("Resume", interactive=False, elem_id="resume-run")
-            use = gr.Button("Use this model for grading", interactive=False, elem_id="use-model")
-        status = gr.Markdown(NO_RUNS, elem_id="run-status")
-        with gr.Row():
-            plots = [_plot("Loss", "loss", "of"), _plot("QWK", "QWK", "of"), _plot("Learning rate", "rate", None)]
-        log = gr.Textbox(label="Log", lines=8, max_lines=16, interactive=False, elem_id="run-log", autoscroll=True)
-        drawn = gr.State(None)
-        timer = gr.Timer(POLL_EVERY_S, active=False)
+            plot: dict[str, Any] = {"x": "epoch", "height": 240}
+            self._plots = [
+                gr.LinePlot(y="loss", color="of", title="Loss", elem_id="loss-plot", **plot),
+                gr.LinePlot(y="QWK", color="of", title="QWK", elem_id="qwk-plot", **plot),
+                gr.LinePlot(y="rate", title="Learning rate", elem_id="rate-plot", **plot),
+            ]
+        log: dict[str, Any] = {"lines": 8, "max_lines": 16, "interactive": False, "autoscroll": True}
+        self._log = gr.Textbox(label="Log", elem_id="run-log", **log)
+        self._drawn = gr.State(None)
 
-    shown = [status, log, stop, resume, use, *plots, drawn]
+    def _wire(self) -> None:
+        quiet: dict[str, Any] = {"show_progress": "hidden"}
+        seen = [self._status, self._log, self._stop, self._resume, self._use, *self._plots, self._drawn]
+        chosen = [self._run, self._drawn]
+        self._filled = [self._cards, self._workbench, self._gallery, self._run, *seen]
+        pretrained = form.pretrained(self._settings)
+        pretrained.change(lambda value: gr.update(visible=value == "imagenet"), pretrained, self._download, **quiet)
+        self._recipe.change(self.choose_recipe, self._recipe, [self._tests, *self._settings], **quiet)
+        self._start.click(self.start, [self._recipe, *self._settings], [self._gallery, self._run, *seen])
+        self._stop.click(self.stop, chosen, seen)
+        self._resume.click(self.resume, chosen, seen)
+        self._use.click(self.use, chosen, seen)
+        self._run.change(self.look, chosen, seen, **quiet)
+        self._timer.tick(self.poll, chosen, [self._run, *seen], **quiet)
+        self._tab.select(self.fill, self._run, self._filled, **quiet)
+        # A timer ticks only on a page that is looked at, and only once its tab was opened: so the tab starts it.
+        self._tab.select(lambda: gr.Timer(active=True), None, self._timer, **quiet)
 
-    def look(run_id: int | None, last_drawn: Any) -> list[Any]:
-        seen = watch(database, run_id)
-        mark = (run_id, len(seen.epochs), seen.epochs[-1].created_at if seen.epochs else None)
+    def on_load(self, page: gr.Blocks) -> None:
+        """Take the state of things from the database whenever the page is loaded."""
+        page.load(
+            partial(self.choose_recipe, recipes.DEFAULT), None, [self._tests, *self._settings], show_progress="hidden"
+        )
+        page.load(self.fill, self._run, self._filled, show_progress="hidden")
+
+    def choose_recipe(self, name: str) -> list[Any]:
+        """What the recipe asks, and its settings into the form."""
+        return [recipe_text(name), *form.values(recipes.recipe_config(name))]
+
+    def look(self, run_id: int | None, last_drawn: Any) -> list[Any]:
+        """One run as it stands; the plots only when an epoch has come, so that they do not flicker."""
+        seen = watch(self._database, run_id)
+        mark = (run_id, len(seen.epochs), str(seen.epochs[-1].created_at) if seen.epochs else "")
         tables = [charts.losses(seen.epochs), charts.agreement(seen.epochs), charts.rates(seen.epochs)]
-        # The plots are sent only when an epoch has come, so that they do not flicker at every poll.
-        drawings = [gr.skip()] * 3 if mark == last_drawn else tables
+        drawings = [gr.skip()] * 3 if mark == last_drawn else [gr.update(value=t, visible=len(t) > 0) for t in tables]
         buttons = [gr.update(interactive=can) for can in (seen.can_stop, seen.can_resume, seen.has_model)]
         return [seen.status, seen.log, *buttons, *drawings, mark]
 
-    def poll(run_id: int | None, last_drawn: Any) -> list[Any]:
-        return [gr.update(choices=run_choices(database)), *look(run_id, last_drawn)]
+    def poll(self, run_id: int | None, last_drawn: Any) -> list[Any]:
+        """The list of runs and the chosen one, anew."""
+        return [gr.update(choices=run_choices(self._database)), *self.look(run_id, last_drawn)]
 
-    def fill(run_id: int | None) -> list[Any]:
-        choices = run_choices(database)
-        known = run_id if run_id in [value for _, value in choices] else (choices[0][1] if choices else None)
-        return [cards_text(database), gr.update(choices=choices, value=known), *look(known, None)]
-
-    def choose_recipe(name: str) -> list[Any]:
-        return [recipe_text(name), *form.values(recipes.recipe_config(name))]
-
-    @plainly
-    def begin(name: str, *entered: Any) -> list[Any]:
-        run_id = start_run(database, data, jobs, name, list(entered))
-        return [gr.update(choices=run_choices(database), value=run_id), *look(run_id, None)]
+    def fill(self, run_id: int | None) -> list[Any]:
+        """The whole tab from the database: what can be started, what there is to watch."""
+        choices = run_choices(self._database)
+        ids = [value for _, value in choices]
+        known = run_id if run_id in ids else next(iter(ids), None)
+        text, ready = cards_text(self._database)
+        sections = [gr.update(visible=ready), gr.update(visible=bool(ids))]
+        return [text, *sections, gr.update(choices=choices, value=known), *self.look(known, None)]
 
     @plainly
-    def end(run_id: int | None, last_drawn: Any) -> list[Any]:
-        gr.Info(request_stop(database, run_id))
-        return look(run_id, last_drawn)
+    def start(self, recipe: str, *entered: Any) -> list[Any]:
+        """Start a run and watch it."""
+        run_id = start_run(self._database, self._data, self._jobs, recipe, list(entered))
+        chosen = gr.update(choices=run_choices(self._database), value=run_id)
+        return [gr.update(visible=True), chosen, *self.look(run_id, None)]
 
     @plainly
-    def go_on(run_id: int | None, last_drawn: Any) -> list[Any]:
-        if run_id is None or not jobs.resume(run_id):
+    def stop(self, run_id: int | None, last_drawn: Any) -> list[Any]:
+        """Ask the run to stop."""
+        gr.Info(request_stop(self._database, run_id))
+        return self.look(run_id, last_drawn)
+
+    @plainly
+    def resume(self, run_id: int | None, last_drawn: Any) -> list[Any]:
+        """Let the run go on where it was."""
+        if run_id is None or not self._jobs.resume(run_id):
             raise Trouble("only a stopped, failed or lost run can be resumed")
-        return look(run_id, last_drawn)
+        return self.look(run_id, last_drawn)
 
     @plainly
-    def promote(run_id: int | None, last_drawn: Any) -> list[Any]:
-        gr.Info(use_for_grading(database, run_id))
-        return look(run_id, last_drawn)
-
-    def warn_of_download(pretrained: str) -> dict[str, Any]:
-        return gr.update(visible=pretrained == "imagenet")
-
-    quiet: dict[str, Any] = {"show_progress": "hidden"}
-    form.pretrained(widgets).change(warn_of_download, form.pretrained(widgets), download, **quiet)
-    recipe.change(choose_recipe, recipe, [tests, *widgets], **quiet)
-    start.click(begin, [recipe, *widgets], [chosen, *shown])
-    stop.click(end, [chosen, drawn], shown)
-    resume.click(go_on, [chosen, drawn], shown)
-    use.click(promote, [chosen, drawn], shown)
-    chosen.change(look, [chosen, drawn], shown, **quiet)
-    timer.tick(poll, [chosen, drawn], [chosen, *shown], **quiet)
-    # A timer ticks only on a page that is looked at, and only once its tab was opened: so the tab starts it.
-    tab.select(fill, chosen, [cards, chosen, *shown], **quiet)
-    tab.select(lambda: gr.Timer(active=True), None, timer, **quiet)
-
-    def on_load(page: gr.Blocks) -> None:
-        page.load(lambda: form.values(recipes.recipe_config(recipes.DEFAULT)), None, widgets, **quiet)
-        page.load(fill, chosen, [cards, chosen, *shown], **quiet)
-
-    return on_load
+    def use(self, run_id: int | None, last_drawn: Any) -> list[Any]:
+        """Make the run's model the grading model."""
+        gr.Info(use_for_grading(self._database, run_id))
+        return self.look(run_id, last_drawn)
