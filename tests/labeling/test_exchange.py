@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import shutil
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.labels import add_label
 from db.session import Database
 from engine.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
-from labeling.exchange import export_labels
+from labeling.exchange import ExportRefused, export_labels
 from labeling.ingest import import_cards
 from labeling.snapshot import all_pairs
 from labeling.splits import split_of
@@ -105,3 +106,9 @@ def test_an_export_imported_where_it_came_from_changes_nothing(database, picture
     export_labels(database, tmp_path / "labels.csv")
     assert import_cards(database, tmp_path / "labels.csv").known == 1
     assert all_pairs(database) == before
+
+
+def test_a_place_that_cannot_be_written_is_named(database, tmp_path):
+    for path in (tmp_path, tmp_path / "loupe.db" / "labels.csv"):
+        with pytest.raises(ExportRefused, match=f"^{path}: cannot be written .* choose another place"):
+            export_labels(database, path)

@@ -155,6 +155,13 @@ def test_a_manifest_that_cannot_be_read_is_refused_as_a_whole(tmp_path, content,
         cards_at(path)
 
 
+def test_a_label_file_taken_for_a_manifest_is_told_what_it_is(files):
+    root = files("a.jpg")
+    (root / "labels.csv").write_text("card_id,grade\na,9\n")
+    with pytest.raises(ImportRefused, match=r"column 'front' is missing; .*; .* pass it as --labels$"):
+        cards_at(root)
+
+
 def test_a_label_file_grades_the_cards_it_names_and_no_others(files, tmp_path):
     root = files("a_front.jpg", "a_back.jpg", "b.jpg", "c.jpg", "d.jpg")
     labels = tmp_path / "grades.csv"
