@@ -52,7 +52,7 @@ class Database:
         file = _sqlite_file(url)
         if file is not None:
             _make_folder(file.parent)
-        engine = _sqlite_engine(url) if file is not None else create_engine(url, pool_pre_ping=True)
+        engine = _server_engine(url) if file is None else _sqlite_engine(url)
         try:
             with _explained(engine):
                 migrate(_reading(engine), _writing(engine), file=file, backup_dir=backup_dir)
@@ -123,6 +123,15 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         raise DatabaseUnusable(
             f"{folder}: the folder cannot be made ({error.strerror}); choose another data folder"
+        ) from error
+
+
+def _server_engine(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise DatabaseUnusable(
+            f"no driver for {url.drivername} databases is installed ({error}); install one"
         ) from error
 
 

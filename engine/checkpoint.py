@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,19 @@ import torch
 from engine.errors import BadInput
 
 FORMAT = 1
+# What torch.load has been seen to raise on damaged, foreign and hostile files.
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    pickle.UnpicklingError,
+    struct.error,
+)
 
 
 class BadModel(BadInput):
@@ -35,7 +49,7 @@ def load(path: Path) -> dict[str, Any]:
         raise BadModel(f"{path}: there is no such file; give the path of a model.pt that a run has written")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise BadModel(f"{path}: is no readable model; it may be cut short, or not written by Loupe") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadModel(f"{path}: was not written by this version of Loupe; train or export the model again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from engine.errors import BadInput
@@ -42,6 +43,7 @@ NO_GRADES: dict[str, str] = {
     "N8": "miscut beyond grading",
     "N9": "not gradable",
 }
+WRITTEN = re.compile(r"(?:PSA\s*)?([0-9]+(?:\.[0-9]*)?)", re.IGNORECASE)
 
 
 class BadGrade(BadInput):
@@ -60,16 +62,11 @@ def parse_grade(text: str | float | None) -> float | None:
 
     Raises BadGrade where the value is not on the scale (1 to 10 in halves, no 9.5).
     """
-    if text is None:
+    written = "" if text is None else str(text).strip()
+    if not written:
         return None
-    written = str(text).strip()
-    digits = written.upper().removeprefix("PSA").strip()
-    if not digits:
-        return None
-    try:
-        grade = float(digits)
-    except ValueError:
-        grade = float("nan")
+    number = WRITTEN.fullmatch(written)
+    grade = float(number[1]) if number else float("nan")
     if grade not in GRADES and grade not in HALF_GRADES:
         raise BadGrade(f"grade {written!r} is not on the PSA scale; use 1 to 10, or a half grade from 1.5 to 8.5")
     return grade

@@ -127,7 +127,14 @@ def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
 
 
 def _resolve(written: str, folder: Path) -> Path | None:
-    return (folder / Path(written).expanduser()).absolute() if written else None
+    if not written:
+        return None
+    if "\0" in written:
+        raise BadManifest(f"the path {written!r} holds a zero byte; write it anew")
+    try:
+        return (folder / Path(written).expanduser()).absolute()
+    except RuntimeError as error:  # what pathlib raises for a home it cannot find
+        raise BadManifest(f"{written!r} names the home of a user who is not known; write the whole path") from error
 
 
 def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:
@@ -141,19 +148,21 @@ def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:
 def _as_row(pair: CardPair) -> dict[str, str]:
     values = {name: getattr(pair, name) for name in COLUMNS}
     values["grade"] = None if pair.grade is None else f"{pair.grade:g}"
+    values |= {side: path.absolute() for side in ("front", "back") if (path := values[side])}
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def write_snapshot(path: Path, pairs: Iterable[CardPair]) -> None:
-    """Write pairs as JSON lines, in their order: the frozen input of a run."""
+    """Write pairs as JSON lines with absolute paths, in their order: the frozen input of a run."""
     lines = [json.dumps(_as_row(pair), ensure_ascii=False, sort_keys=True) for pair in pairs]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
 
 
 def read_snapshot(path: Path) -> list[CardPair]:
     """Read what write_snapshot wrote; raises BadManifest where a line is broken."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [_pair_from_row(json.loads(line), path.parent) for line in lines]
-    except (OSError, json.JSONDecodeError, KeyError, BadGrade) as error:
+        # Not splitlines: it also cuts at the line separators that JSON leaves as they are within a text.
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return [_pair_from_row(json.loads(line), path.parent) for line in lines if line]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, BadGrade, BadManifest) as error:
         raise BadManifest(f"{path}: is no readable snapshot ({error}); freeze the labels again") from error

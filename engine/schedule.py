@@ -18,7 +18,10 @@ class Plateau:
     """Halve the rate when QWK has not risen for more than three epochs, down to 1e-6."""
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self._inner = ReduceLROnPlateau(optimizer, mode="max", factor=FACTOR, patience=PATIENCE, min_lr=LOWEST)
+        # threshold 0: torch's default asks for a relative rise of 1e-4, which a constant QWK below 0 always shows.
+        self._inner = ReduceLROnPlateau(
+            optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=LOWEST
+        )
 
     def step(self, qwk: float | None) -> None:
         """Take in an epoch's QWK; an undefined one counts as no rise."""

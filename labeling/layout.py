@@ -32,7 +32,8 @@ def cards_at(path: Path) -> Manifest:
     try:
         return _not_empty(read_manifest(manifest), manifest)
     except BadManifest as error:
-        raise ImportRefused(str(error)) from error
+        hint = "" if manifest == path else "; if it only grades the pictures beside it, pass it as --labels"
+        raise ImportRefused(f"{error}{hint}") from error
 
 
 def manifest_at(path: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -19,10 +20,18 @@ class PictureFactory(Protocol):
     def __call__(self, name: str, seed: int = 0, *, size: tuple[int, int] = (60, 84)) -> Path: ...
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated database file to copy: a copy is ten times faster than the migrations."""
+    path = tmp_path_factory.mktemp("migrated") / "loupe.db"
+    Database.open(path).close()
+    return path
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
     """An empty, migrated database."""
-    database = Database.open(tmp_path / "loupe.db")
+    database = Database.open(shutil.copy(migrated_file, tmp_path / "loupe.db"))
     yield database
     database.close()
 

@@ -69,7 +69,8 @@ def rules(path: Path) -> dict[str, set[str]]:
         statements = raw.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql <> ''")
         kept = {name: re.sub(r'["\s]+', " ", sql) for name, sql in statements if name != "alembic_version"}
     return {
-        name: {part.strip(" )") for part in re.split(r", (?=[a-z_]+ |CONSTRAINT)", sql)} for name, sql in kept.items()
+        name: {part.strip(" )") for part in re.split(r", (?=[a-z0-9_]+ |CONSTRAINT)", sql)}
+        for name, sql in kept.items()
     }
 
 

@@ -186,3 +186,8 @@ def test_a_database_in_memory_is_refused(url):
 def test_a_url_that_is_none_is_refused():
     with pytest.raises(DatabaseUnusable, match="is no database URL"):
         Database.open("://nowhere")
+
+
+def test_a_kind_of_database_without_a_driver_is_named():
+    with pytest.raises(DatabaseUnusable, match="no driver for nonesuch databases is installed"):
+        Database.open("nonesuch://host/loupe")

@@ -1,0 +1,85 @@
+"""What a run can be told: read from text, bounded, and refused in one sentence."""
+
+import pytest
+from pydantic import ValidationError
+
+from engine.config import BadConfig, Config, build, choices, difference, fields, parse_settings
+
+# The flat keys that the design promises to scripts.
+PROMISED = """
+front_encoder back_encoder image_size batch_size phase1_epochs phase2_epochs lr_phase1 lr_phase2 dropout
+weight_decay alpha_emd beta_edge beta_center label_smoothing mixup_alpha class_weights class_weight_cap sampler_eta
+fusion_weight loss schedule pretrained seed device
+"""
+
+
+def test_every_promised_key_is_there_with_a_sentence_of_help():
+    assert {*PROMISED.split()} <= set(fields())
+    for key, field in fields().items():
+        assert field.description, key
+        assert field.description.endswith("."), key
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "value"),
+    [
+        ("image_size=96", "image_size", 96),
+        ("lr_phase2 = 1e-4", "lr_phase2", 1e-4),
+        ("augment=false", "augment", False),
+        ("pretrained=/a=b.pth", "pretrained", "/a=b.pth"),
+        ("front_encoder=resnet50", "front_encoder", "resnet50"),
+    ],
+)
+def test_a_setting_is_read_as_its_key_s_own_type(setting, key, value):
+    assert getattr(build(parse_settings([setting])), key) == value
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"image_size": "100"}, "image_size = '100' is not allowed: input should be a multiple of 32"),
+        ({"image_size": "32"}, "image_size = '32' is not allowed: input should be greater than or equal to 64"),
+        ({"dropout": 1}, "dropout = 1 is not allowed: input should be less than 1"),
+        ({"lr_phase2": "nan"}, "lr_phase2 = 'nan' is not allowed: input should be less than or equal to 1"),
+        (
+            {"weight_decay": float("nan")},
+            "weight_decay = nan is not allowed: input should be less than or equal to 1",
+        ),
+        ({"batch_size": "many"}, "batch_size = 'many' is not allowed: input should be a valid integer"),
+        ({"loss": "hinge"}, "loss = 'hinge' is not allowed: input should be 'ce_emd' or 'ordinal'"),
+        ({"learning_rate": 1}, "'learning_rate' is no setting; the settings are front_encoder, back_encoder"),
+        ({"phase1_epochs": 0, "phase2_epochs": 0}, "phase1_epochs and phase2_epochs are both 0; give at least one"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_sentence_naming_key_and_value(changes, complaint):
+    with pytest.raises(BadConfig) as refusal:
+        build(changes)
+    assert str(refusal.value).startswith(complaint)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("setting", ["dropout", "", "dropuot=0.1"])
+def test_a_setting_without_a_value_or_of_an_unknown_key_is_refused(setting):
+    with pytest.raises(BadConfig):
+        parse_settings([setting])
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        Config().dropout = 0.5
+
+
+def test_a_config_survives_its_own_json():
+    config = build({"lr_phase2": 1e-4, "pretrained": "imagenet", "seed": 7})
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+def test_keys_with_a_list_of_values_know_it():
+    assert choices("front_encoder") == ("resnet18", "resnet34", "resnet50", "mobilenet_v2")
+    assert choices("device") == ("auto", "cpu", "cuda")
+    assert choices("dropout") == choices("augment") == choices("pretrained") == ()
+
+
+def test_the_difference_names_what_changed_and_from_what():
+    assert difference(Config(dropout=0.1), Config(dropout=0.4)) == {"dropout": (0.4, 0.1)}
+    assert difference(Config(), Config()) == {}

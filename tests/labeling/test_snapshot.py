@@ -1,0 +1,146 @@
+"""A snapshot holds what can be trained on, says why the rest is left out, and is named after its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db import snapshots
+from db.cards import card_by_name
+from db.labels import add_label
+from engine.pairs import CardPair, read_snapshot
+from labeling.ingest import import_cards
+from labeling.snapshot import LeftOutCard, NothingToTrainOn, freeze, pairs_from_rows, subset
+from labeling.splits import LeakingSplit, split_of
+
+
+@pytest.fixture
+def imported(database, picture, tmp_path):
+    """Six cards: three to train on, one unlabelled, one qualified, one ungraded."""
+    for seed in range(7):
+        picture(f"{seed}.png", seed=seed)
+    (tmp_path / "m.csv").write_text(
+        "card_id,front,back,grade,group,split,qualifier\n"
+        "nine,0.png,1.png,9,,,\n"
+        "half,2.png,,8.5,,,\n"
+        "fixed,3.png,,10,g,test,\n"
+        "blank,4.png,,,,,\n"
+        "off,5.png,,8,,,OC\n"
+        "cut,6.png,,,,,N1\n"
+    )
+    assert import_cards(database, tmp_path / "m.csv").added == 6
+    return database
+
+
+def test_trainable_cards_have_a_side_and_the_others_a_reason(imported, tmp_path):
+    pairs, left_out = pairs_from_rows(imported)
+    assert [(pair.card_id, pair.target(), pair.split) for pair in pairs] == [
+        ("nine", 9, split_of("nine")),
+        ("half", 8, split_of("half")),
+        ("fixed", 10, "test"),
+    ]
+    assert (pairs[0].front, pairs[0].back) == (tmp_path / "0.png", tmp_path / "1.png")
+    assert left_out == [
+        LeftOutCard("blank", "not labelled"),
+        LeftOutCard("off", "qualified OC (off-centre): the grade ignores that flaw"),
+        LeftOutCard("cut", "no grade given (trimmed)"),
+    ]
+
+
+def test_a_persons_word_is_what_is_trained_on(imported):
+    with imported.writing() as session:
+        add_label(session, card_id=1, grade=4, source="person")
+    assert pairs_from_rows(imported)[0][0].grade == 4
+
+
+def test_a_card_whose_picture_is_gone_is_left_out(imported, tmp_path):
+    (tmp_path / "1.png").unlink()
+    [gone] = [card for card in pairs_from_rows(imported)[1] if card.card_id == "nine"]
+    assert gone.reason.startswith(f"the picture {tmp_path / '1.png'} is gone; put it back")
+
+
+def test_a_snapshot_is_named_after_its_content_and_recorded(imported, tmp_path):
+    frozen = freeze(imported, folder=tmp_path / "snapshots")
+    assert hashlib.sha256(frozen.path.read_bytes()).hexdigest() == frozen.sha256
+    assert frozen.path.name == f"{frozen.sha256[:16]}.jsonl"
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [frozen.path.name]
+    assert read_snapshot(frozen.path) == frozen.pairs == pairs_from_rows(imported)[0]
+    assert [json.loads(line)["card_id"] for line in frozen.path.read_text().splitlines()] == ["nine", "half", "fixed"]
+    with imported.reading() as session:
+        row = snapshots.get(session, snapshot_id=frozen.snapshot_id)
+    assert (row.path, row.sha256, row.pairs) == (str(frozen.path), frozen.sha256, 3)
+    assert row.left_out == [{"card_id": card.card_id, "reason": card.reason} for card in frozen.left_out]
+
+
+def test_a_snapshot_stays_as_it_was_when_labels_change(imported, tmp_path):
+    first = freeze(imported, folder=tmp_path / "snapshots")
+    content = first.path.read_bytes()
+    with imported.writing() as session:
+        add_label(session, card_id=1, grade=4, source="person")
+    second = freeze(imported, folder=tmp_path / "snapshots")
+    assert second.path != first.path
+    assert first.path.read_bytes() == content
+
+
+def test_the_same_labels_give_the_same_snapshot(imported, tmp_path):
+    first, second = (freeze(imported, folder=tmp_path / "snapshots") for _ in range(2))
+    assert first.path == second.path
+
+
+def test_nothing_to_train_on_says_so(database, tmp_path):
+    with pytest.raises(NothingToTrainOn, match="none of the 0 cards has a label to train on; import graded cards"):
+        freeze(database, folder=tmp_path)
+
+
+def test_a_leaking_split_is_refused(imported, tmp_path):
+    (tmp_path / "n.csv").write_text("card_id,front,back,grade,group,split\nnine,0.png,1.png,9,,val\n")
+    import_cards(imported, tmp_path / "n.csv")
+    with imported.writing() as session:
+        card_by_name(session, name="nine").group_name = "g"
+    with pytest.raises(LeakingSplit, match=r"'nine'.*'fixed'"):
+        freeze(imported, folder=tmp_path / "snapshots")
+
+
+def test_a_limit_is_kept_in_the_snapshot(imported, tmp_path):
+    frozen = freeze(imported, folder=tmp_path / "snapshots", limit=2)
+    assert len(frozen.pairs) == len(read_snapshot(frozen.path)) == 2
+
+
+def make_pairs(counts: dict[float, int]) -> list[CardPair]:
+    return [
+        CardPair(f"{grade}-{number}", Path("/f.jpg"), None, grade)
+        for grade, many in counts.items()
+        for number in range(many)
+    ]
+
+
+grade_counts = st.dictionaries(st.sampled_from([1.0, 5.0, 8.5, 9.0, 10.0]), st.integers(1, 30), min_size=1)
+
+
+@given(counts=grade_counts, limit=st.integers(1, 200), seed=st.integers(0, 3))
+def test_a_subset_gives_each_grade_its_share(counts, limit, seed):
+    pairs = make_pairs(counts)
+    drawn = subset(pairs, limit=limit, seed=seed)
+    assert len(drawn) == min(limit, len(pairs))
+    assert drawn == [pair for pair in pairs if pair in drawn]
+    for grade, many in Counter(pair.grade for pair in drawn).items():
+        assert abs(many - len(drawn) * counts[grade] / len(pairs)) < 2
+
+
+@given(counts=grade_counts, limit=st.integers(1, 60), shuffle=st.randoms(use_true_random=False))
+def test_a_subset_hangs_on_names_and_seed_alone(counts, limit, shuffle):
+    pairs = make_pairs(counts)
+    mixed = shuffle.sample(pairs, len(pairs))
+    drawn = {pair.card_id for pair in subset(pairs, limit=limit, seed=0)}
+    assert {pair.card_id for pair in subset(mixed, limit=limit, seed=0)} == drawn
+
+
+def test_another_seed_draws_others():
+    pairs = make_pairs({9.0: 100})
+    assert subset(pairs, limit=10, seed=0) != subset(pairs, limit=10, seed=1)
