@@ -31,6 +31,7 @@ document.addEventListener("keydown", (event) => {
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
+.out-of-sight { display: none !important; }
 #current-grade h2 { margin-top: 0; }
 footer { display: none !important; }
 """

@@ -169,14 +169,15 @@ class LabelTab:
             with gr.Row(equal_height=True):
                 self._path = gr.Textbox(label="Folder or manifest on this machine", elem_id="import-path", scale=4)
                 self._import = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
-            self._outcome = gr.Markdown(elem_id="import-outcome")
+        # Outside the fold: it closes when the first cards are in, and what became of the import must stay in sight.
+        self._outcome = gr.Markdown(elem_id="import-outcome")
 
     def _lay_out_table(self) -> None:
         with gr.Row():
             self._chosen = gr.Dropdown(FILTERS, value=EVERY_CARD, label="Show", elem_id="label-filter")
             self._counts = gr.Markdown(elem_id="label-counts")
         # In the page, not in the server's session: a key labels the card that was on the screen when it was pressed.
-        self._card_id = gr.Number(visible="hidden", precision=0)
+        self._card_id = gr.Number(precision=0, elem_classes="out-of-sight")
         with gr.Row():
             look: dict[str, Any] = {
                 "interactive": False,
