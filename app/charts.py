@@ -38,6 +38,25 @@ def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:
     return pd.DataFrame([(epoch.epoch, epoch.learning_rate) for epoch in _thinned(epochs)], columns=["epoch", "rate"])
 
 
+def epoch_table(epochs: Sequence[Epoch]) -> pd.DataFrame:
+    """A row an epoch, the latest first, with the figures a person compares."""
+    rows = [
+        {
+            "epoch": epoch.epoch,
+            "phase": epoch.phase,
+            "train loss": round(epoch.train_loss, 4),
+            "val loss": round(epoch.val_loss, 4),
+            "val QWK": None if epoch.qwk is None else round(epoch.qwk, 4),
+            "exact": round(epoch.metrics["exact"], 3),
+            "within one": round(epoch.metrics["within_one"], 3),
+            "rate": f"{epoch.learning_rate:.1e}",
+            "seconds": round(epoch.seconds, 1),
+        }
+        for epoch in reversed(epochs)
+    ]
+    return pd.DataFrame(rows)
+
+
 def bars(probabilities: np.ndarray) -> pd.DataFrame:
     """grade (as text, so that each bar has its own place), probability."""
     return pd.DataFrame({"grade": [str(grade) for grade in GRADES], "probability": probabilities})

@@ -1,17 +1,14 @@
-"""The runs and a model's figures as pages a person can read."""
+"""The runs as a page a person can read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from db import runs
 from db.schema import Epoch, Run
 from db.session import Database
 from engine import config as configuration
 from engine import recipes
-from engine.checkpoint import load, sha256
 from engine.config import BadConfig
 
 
@@ -53,18 +50,3 @@ def changes(run: Run) -> str:
 def _best(epochs: Sequence[Epoch]) -> str:
     defined = [(epoch.qwk, epoch.epoch) for epoch in epochs if epoch.qwk is not None]
     return f"{max(defined)[0]:.4f} at epoch {max(defined)[1]}" if defined else "undefined"
-
-
-def model_page(path: Path) -> str:
-    """A model file's own figures in Markdown."""
-    content = load(path)
-    summary: dict[str, Any] = content["summary"]
-    scalars = {key: value for key, value in summary.items() if not isinstance(value, list)}
-    lines = [f"# Model {content['name']}", "", f"- File: {path.name}, SHA-256 {sha256(path)}"]
-    lines += [f"- Trained on: {content['trained_on']}", "", "Validation split, at the saved epoch:", ""]
-    lines += [
-        f"- {key}: {value:.4f}" if isinstance(value, float) else f"- {key}: {value}" for key, value in scalars.items()
-    ]
-    lines += ["", "Confusion, a row a true grade 1 to 10, a column a predicted grade:", "", "```"]
-    lines += [" ".join(f"{count:5d}" for count in row) for row in summary["confusion"]]
-    return "\n".join([*lines, "```", ""])

@@ -8,8 +8,8 @@ from pathlib import Path
 from app.settings import STARTER, DataFolder, Trouble
 from db import models
 from db.session import Database
-from engine.checkpoint import sha256
 from engine.evaluate import Model, load_model
+from engine.run_folder import sha256
 
 
 def model_path(name: str | None, data: DataFolder) -> Path | None:

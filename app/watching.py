@@ -9,7 +9,7 @@ from app.history import changes
 from db import models, runs
 from db.schema import Epoch, Run
 from db.session import Database
-from engine.train import CHECKPOINT, MODEL
+from engine.run_folder import CHECKPOINT, MODEL
 
 LOG_LINES = 40
 LOG_BYTES = 16_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import struct
@@ -54,9 +53,3 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadModel(f"{path}: was not written by this version of Loupe; train or export the model again")
     return content
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 as 64 hex digits: a model's identity."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

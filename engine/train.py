@@ -1,8 +1,4 @@
-"""The training loop: an iterator of events. It logs nothing and writes no rows; `list(train(...))` is the test.
-
-A run's folder holds config.json and pairs.jsonl (what it was told), last.ckpt (everything needed to go on exactly),
-and model.pt (the weights of the best validation QWK so far).
-"""
+"""The training loop: an iterator of events. It logs nothing and writes no rows; `list(train(...))` is the test."""
 
 from __future__ import annotations
 
@@ -16,11 +12,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.seed import seed_everything
 from lightning_fabric.wrappers import _FabricOptimizer
 
-from engine import checkpoint
+from engine import checkpoint, run_folder
 from engine.cache import PixelCache
-from engine.config import BadConfig, Config
+from engine.config import Config
 from engine.data import (
     Batch,
     Cards,
@@ -33,7 +30,7 @@ from engine.data import (
     model_input,
     usable,
 )
-from engine.device import launch_fabric
+from engine.device import resolve
 from engine.errors import BadInput
 from engine.evaluate import NoCards, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
@@ -42,10 +39,10 @@ from engine.metrics import confusion, qwk
 from engine.mixup import mix
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
-from engine.pairs import CardPair, Refused, read_snapshot, write_snapshot
+from engine.pairs import CardPair, Refused
+from engine.run_folder import CHECKPOINT, MODEL
 from engine.schedule import build_schedule
 
-CONFIG, PAIRS, CHECKPOINT, MODEL = "config.json", "pairs.jsonl", "last.ckpt", "model.pt"
 LARGEST_GRADIENT = 1.0
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
 CHECKPOINT_EVERY_S = 300.0
@@ -91,9 +88,8 @@ def train(
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
     Raises BadConfig, NoCards and TrainingFailed with one sentence each.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _record(config, pairs, folder)
-    fabric = launch_fabric(config.device, config.seed)
+    run_folder.record(folder, config, pairs)
+    fabric = _launch_fabric(config)
     taken = limited(pairs, config.max_pairs, config.seed)
     pictures = [side for pair in taken for side in (pair.front, pair.back) if side]
     pixels = PixelCache(cache or folder / "cache", pictures, config.image_size)
@@ -111,20 +107,16 @@ def train(
 
 def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) -> Iterator[Event]:
     """Go on with the run in `folder`, told what it was told then. Raises BadConfig where none is there."""
-    if not (folder / CONFIG).is_file():
-        raise BadConfig(f"{folder}: holds no run; give a folder that a training run has written")
-    config = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
-    yield from train(config, read_snapshot(folder / PAIRS), folder, stop, cache)
+    config, pairs = run_folder.told(folder)
+    yield from train(config, pairs, folder, stop, cache)
 
 
-def _record(config: Config, pairs: Sequence[CardPair], folder: Path) -> None:
-    """Write what the run was told, once; a folder told otherwise is refused."""
-    if not (folder / CONFIG).exists():
-        write_snapshot(folder / PAIRS, pairs)
-        (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    told = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
-    if told != config or read_snapshot(folder / PAIRS) != list(pairs):
-        raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
+def _launch_fabric(config: Config) -> Fabric:
+    """Fabric on the chosen device, every global random generator seeded."""
+    fabric = Fabric(accelerator=resolve(config.device), devices=1)
+    fabric.launch()
+    seed_everything(config.seed, verbose=False)
+    return fabric
 
 
 def _tell(left_out: Sequence[Refused]) -> Iterator[Notice]:

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from app.history import history_page, model_page
+from app.history import history_page
+from app.model_page import model_page
 from app.models import model_path
 from app.settings import DataFolder, Trouble
 from db.session import Database
-from engine.checkpoint import sha256
+from engine.run_folder import sha256
 from labeling.exchange import export_labels
 
 What = Literal["labels", "model", "report", "history"]

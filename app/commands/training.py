@@ -16,13 +16,14 @@ from engine import recipes
 from engine.config import Config, parse_settings
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Stopped
 from engine.pairs import read_manifest
-from engine.train import CONFIG, resume, train
+from engine.run_folder import holds_run
+from engine.train import resume, train
 from labeling.splits import assign_splits
 
 
 def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str]) -> dict[str, Any]:
     """Train on a manifest's cards, everything written below `out`; no database is touched."""
-    if (out / CONFIG).exists():
+    if holds_run(out):
         raise Trouble(f"{out} already holds a run; go on with it by --resume {out}, or give another folder")
     config = _config(recipe, settings)
     read = read_manifest(manifest)

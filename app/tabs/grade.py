@@ -1,4 +1,7 @@
-"""The Grade tab: two pictures in; the grade, how sure it is, and where the card loses it, out."""
+"""The Grade tab: two pictures in; the grade, how sure it is, and where the card loses it, out.
+
+What needs torch is imported by the handlers: it takes seconds to load, and the page shall stand before.
+"""
 
 from __future__ import annotations
 
@@ -8,68 +11,15 @@ from typing import Any
 import gradio as gr
 
 from app import charts
-from app.grading import NO_MODEL, Graded, grade_card, pictures_of
 from app.intake import keep_card
-from app.models import model_path, open_model
-from app.settings import DataFolder, Trouble
+from app.settings import DataFolder
 from app.tabs.plainly import plainly
 from db.session import Database
-from engine.grades import GRADES, grade_name
+from engine.grades import GRADES
 
-FIRST_STEPS = """### No grading model yet
-Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
-**Use this model for grading**. Until then a picture is looked at here, but not graded."""
 SIDES = ("front", "back")
 PICTURES = {"card": "the card", "overlay": "where it loses", "quad": "what was found"}
 NOT_KNOWN = "not known"
-
-
-def model_text(data: DataFolder) -> str:
-    """Which model would speak, or how to come by one."""
-    path = model_path(None, data)
-    if path is None:
-        return FIRST_STEPS
-    model, digest = open_model(path)
-    return _said_by({"name": model.name, "sha256": digest, "trained_on": model.trained_on})
-
-
-def _said_by(model: dict[str, str]) -> str:
-    return f"Model **{model['name']}** ({model['sha256'][:12]}), trained on {model['trained_on']}."
-
-
-def grade_pictures(data: DataFolder, front: str | None, back: str | None) -> Graded:
-    """Grade what was dropped. Raises Trouble without any picture, BadPicture, BadModel."""
-    if not front and not back:
-        raise Trouble("drop a picture of the front, the back, or both first")
-    return grade_card(_path(front), _path(back), model_path(None, data))
-
-
-def verdict_text(graded: Graded) -> str:
-    """The answer in words."""
-    said = graded.prediction
-    if said is None:
-        reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
-        return f"## No grade\n{reasons}" if graded.model else f"## No grade\n- {NO_MODEL}"
-    lines = [f"## {said.grade} {grade_name(said.grade)}", _range_text(graded)]
-    missing = [side for side in SIDES if graded.views[side] is None]
-    if missing:
-        lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")
-    lines += [f"- {reason}" for reason in graded.reasons]
-    return "\n\n".join([*lines, _said_by(graded.model or {})])
-
-
-def _range_text(graded: Graded) -> str:
-    said = graded.prediction
-    assert said is not None
-    low, high = said.interval.low, said.interval.high
-    span = f"a {low}" if low == high else f"between {low} and {high}"
-    return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability is on {span}."
-
-
-def shown_pictures(graded: Graded) -> list[Any]:
-    """Card beside overlay beside outline, front then back; what there is none of is not shown."""
-    pictures = [pictures_of(graded, side).get(name) for side in SIDES for name in PICTURES]
-    return [gr.update(visible=picture is not None, value=picture) for picture in pictures]
 
 
 class GradeTab:
@@ -119,7 +69,14 @@ class GradeTab:
     def _picture(side: str, name: str, words: str) -> gr.Image:
         label = f"{side.capitalize()}: {words}"
         # PNG: the default would blur the overlay's fine places.
-        return gr.Image(label=label, format="png", interactive=False, height=420, elem_id=f"{side}-{name}")
+        return gr.Image(
+            label=label,
+            format="png",
+            interactive=False,
+            height=420,
+            buttons=["download", "fullscreen"],
+            elem_id=f"{side}-{name}",
+        )
 
     def _wire(self) -> None:
         answer = [self._verdict, self._answer, self._probabilities, *self._shown, self._kept]
@@ -134,17 +91,22 @@ class GradeTab:
     @plainly
     def fill(self) -> str:
         """Which model would speak."""
+        from app.answer import model_text
+
         return model_text(self._data)
 
     @plainly
     def grade(self, front: str | None, back: str | None) -> list[Any]:
         """Grade what was dropped and show all of the answer."""
-        graded = grade_pictures(self._data, front, back)
+        from app.answer import grade_pictures, verdict_text
+
+        graded = grade_pictures(self._data, _path(front), _path(back))
         said = graded.prediction
+        pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
         bars = (
             gr.update(visible=False) if said is None else gr.update(visible=True, value=charts.bars(said.probabilities))
         )
-        return [verdict_text(graded), gr.update(visible=True), bars, *shown_pictures(graded), ""]
+        return [verdict_text(graded), gr.update(visible=True), bars, *pictures, ""]
 
     @plainly
     def keep(self, front: str | None, back: str | None, own: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 
 from app import charts, form
 from app.jobs import Jobs, queue_run
@@ -16,8 +17,7 @@ from app.watching import run_choices, watch
 from db import labels, models, runs
 from db.session import Database
 from engine import recipes
-from engine.checkpoint import sha256
-from engine.train import MODEL
+from engine.run_folder import MODEL, sha256
 
 POLL_EVERY_S = 1.5
 NO_CARDS = (
@@ -76,6 +76,11 @@ def cards_text(database: Database) -> tuple[str, bool]:
     return (f"{labelled} labelled cards are ready to train on.", True) if labelled else (NO_CARDS, False)
 
 
+def _table(rows: pd.DataFrame) -> dict[str, Any]:
+    """A plot's or table's new content; an empty one is not shown."""
+    return gr.update(value=rows, visible=len(rows) > 0)
+
+
 class TrainTab:
     """The tab over one data folder and its runs."""
 
@@ -109,19 +114,20 @@ class TrainTab:
             self._use = gr.Button("Use this model for grading", elem_id="use-model")
         self._status = gr.Markdown(elem_id="run-status")
         with gr.Row():
-            plot: dict[str, Any] = {"x": "epoch", "height": 240}
+            plot: dict[str, Any] = {"x": "epoch", "height": 240, "x_axis_format": "d", "buttons": []}
             self._plots = [
                 gr.LinePlot(y="loss", color="of", title="Loss", elem_id="loss-plot", **plot),
                 gr.LinePlot(y="QWK", color="of", title="QWK", elem_id="qwk-plot", **plot),
                 gr.LinePlot(y="rate", title="Learning rate", elem_id="rate-plot", **plot),
             ]
+        self._table = gr.Dataframe(label="Epochs, latest first", interactive=False, max_height=260, elem_id="epochs")
         log: dict[str, Any] = {"lines": 8, "max_lines": 16, "interactive": False, "autoscroll": True}
         self._log = gr.Textbox(label="Log", elem_id="run-log", **log)
         self._drawn = gr.State(None)
 
     def _wire(self) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden"}
-        seen = [self._status, self._log, self._stop, self._resume, self._use, *self._plots, self._drawn]
+        seen = [self._status, self._log, self._stop, self._resume, self._use, *self._plots, self._table, self._drawn]
         chosen = [self._run, self._drawn]
         self._filled = [self._cards, self._workbench, self._gallery, self._run, *seen]
         pretrained = form.pretrained(self._settings)
@@ -152,8 +158,8 @@ class TrainTab:
         """One run as it stands; the plots only when an epoch has come, so that they do not flicker."""
         seen = watch(self._database, run_id)
         mark = (run_id, len(seen.epochs), str(seen.epochs[-1].created_at) if seen.epochs else "")
-        tables = [charts.losses(seen.epochs), charts.agreement(seen.epochs), charts.rates(seen.epochs)]
-        drawings = [gr.skip()] * 3 if mark == last_drawn else [gr.update(value=t, visible=len(t) > 0) for t in tables]
+        draw = (charts.losses, charts.agreement, charts.rates, charts.epoch_table)
+        drawings = [gr.skip() if mark == last_drawn else _table(make(seen.epochs)) for make in draw]
         buttons = [gr.update(interactive=can) for can in (seen.can_stop, seen.can_resume, seen.has_model)]
         return [seen.status, seen.log, *buttons, *drawings, mark]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine import checkpoint
+from engine import checkpoint, run_folder
 from engine.checkpoint import BadModel
 
 CONTENT = {"weights": {"a": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "best": None, "names": ["x", 1.5, True]}
@@ -120,4 +120,4 @@ def test_a_damaged_file_is_refused_in_one_sentence_or_still_readable(tmp_path):
 
 def test_the_sha256_is_hashlib_s(tmp_path):
     (tmp_path / "m.pt").write_bytes(b"loupe" * 100_000)
-    assert checkpoint.sha256(tmp_path / "m.pt") == hashlib.sha256(b"loupe" * 100_000).hexdigest()
+    assert run_folder.sha256(tmp_path / "m.pt") == hashlib.sha256(b"loupe" * 100_000).hexdigest()

@@ -1,0 +1,44 @@
+"""The files of a run's folder, and what it was told: written once, asked again on every resume. Free of torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.config import BadConfig, Config
+from engine.pairs import CardPair, read_snapshot, write_snapshot
+
+CONFIG = "config.json"
+PAIRS = "pairs.jsonl"
+CHECKPOINT = "last.ckpt"  # all that is needed to go on exactly
+MODEL = "model.pt"  # the weights of the best validation QWK so far
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run was ever started in the folder."""
+    return (folder / CONFIG).is_file()
+
+
+def record(folder: Path, config: Config, pairs: Sequence[CardPair]) -> None:
+    """Write what a run is told, once. Raises BadConfig where the folder holds a run that was told otherwise."""
+    if not holds_run(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_snapshot(folder / PAIRS, pairs)
+        (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if told(folder) != (config, list(pairs)):
+        raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
+
+
+def told(folder: Path) -> tuple[Config, list[CardPair]]:
+    """What the run in the folder was told. Raises BadConfig where there is none."""
+    if not holds_run(folder):
+        raise BadConfig(f"{folder}: holds no run; give a folder that a training run has written")
+    config = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+    return config, read_snapshot(folder / PAIRS)
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256 as 64 hex digits: a model's identity."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
