@@ -98,7 +98,7 @@ class GradeTab:
     @plainly
     def grade(self, front: str | None, back: str | None) -> list[Any]:
         """Grade what was dropped and show all of the answer."""
-        from app.answer import grade_pictures, verdict_text
+        from app.answer import grade_pictures, pictures_in_order, verdict_text
 
         graded = grade_pictures(self._data, _path(front), _path(back))
         said = graded.prediction
