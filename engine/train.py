@@ -31,6 +31,7 @@ from engine.data import (
     epoch_order,
     limited,
     model_input,
+    pictures_of,
     usable,
 )
 from engine.device import launch_fabric
@@ -93,9 +94,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     _record(config, pairs, folder)
     fabric = launch_fabric(config.device, config.seed)
-    taken = limited(pairs, config.max_pairs, config.seed)
-    pictures = [side for pair in taken for side in (pair.front, pair.back) if side]
-    pixels = PixelCache(cache or folder / "cache", pictures, config.image_size)
+    taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
+    pixels = PixelCache(cache or folder / "cache", pictures_of(taken), config.image_size)
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():

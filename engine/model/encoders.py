@@ -51,8 +51,8 @@ def _load_from(path: Path, network: nn.Module, name: str) -> None:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except UNREADABLE as error:
         raise BadConfig(
-            f"pretrained = {str(path)!r} holds no torchvision weights for {name}; give a state dict of it (both encoders "
-            "start from the one file, so choose them alike), imagenet or none"
+            f"pretrained = {str(path)!r} holds no torchvision weights for {name}; give a state dict of it (both "
+            "encoders start from the one file, so choose them alike), imagenet or none"
         ) from error
 
 

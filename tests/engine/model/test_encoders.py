@@ -51,10 +51,9 @@ def test_a_grey_picture_gives_what_the_three_channel_network_gave(name, weights)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_new_channel_is_listened_to(name):
-    encoder = build_encoder(name)
-    picture = torch.rand(1, 6, 64, 64, requires_grad=True)
-    encoder(picture).square().sum().backward()
-    assert (picture.grad.abs().sum((0, 2, 3)) > 0).all()
+    first = next(module for module in build_encoder(name).modules() if isinstance(module, torch.nn.Conv2d))
+    assert first.weight.shape[1] == 6
+    assert (first.weight.abs().sum((0, 2, 3)) > 0).all()
 
 
 @pytest.mark.parametrize("content", ["other network", "text", "empty", "not a dict", "missing", "a folder"])
