@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, func, select, tuple_
+from sqlalchemy import case, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.labels import ranked_labels
@@ -22,25 +22,18 @@ def step(
     after             a card's row id; None: the first card of the order (backwards: the last)
     grade             only cards that hold this grade, in the order of their ids
     unlabelled_only   only cards with neither grade nor qualifier, in the order of their ids
-    By default all cards: unlabelled first, then the grades that the fewest cards hold first, then by id.
+    By default all cards, the unlabelled first, each part in the order of its ids: a place that no label of another
+    card moves.
     """
     label = ranked_labels()
     labelled = label.c.grade.is_not(None) | label.c.qualifier.is_not(None)
-    grade_or_none = func.coalesce(label.c.grade, 0)  # 0: a no-grade, a group of its own
-    alike = func.count().over(partition_by=(labelled, grade_or_none))
     order = (
-        select(
-            Card.id,
-            label.c.grade,
-            case((labelled, 1), else_=0).label("labelled"),
-            case((labelled, alike), else_=0).label("alike"),
-            grade_or_none.label("grade_or_none"),
-        )
+        select(Card.id, label.c.grade, case((labelled, 1), else_=0).label("labelled"))
         .join_from(Card, label, (label.c.card_id == Card.id) & (label.c.place == 1), isouter=True)
         .cte("label_order")
     )
     wanted = select(Card).join(order, order.c.id == Card.id)
-    key = [order.c.labelled, order.c.alike, order.c.grade_or_none, order.c.id]
+    key = [order.c.labelled, order.c.id]
     if grade is not None:
         wanted, key = wanted.where(order.c.grade == grade), [order.c.id]
     if unlabelled_only:

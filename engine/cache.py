@@ -73,19 +73,21 @@ class PixelCache:
                 chunk = todo[start : start + CHUNK]
                 lines = list(pool.map(lambda item: self._prepare(*item), chunk))
                 self._pixels.flush()
-                journal.writelines(json.dumps(line) + "\n" for line in lines)
+                # The line break comes first: it also ends a line that an earlier kill has torn.
+                journal.writelines("\n" + json.dumps(line) for line in lines)
                 journal.flush()
                 reasons |= {line["sha256"]: line.get("refused") for line in lines}
                 yield len(reasons), len(one_path)
         for path, content in self._hash_of.items():
             if reason := reasons[content]:
-                self.refused[path] = reason
+                self.refused[path] = f"{path.name}: {reason}"
 
     def _prepare(self, content: str, path: Path) -> dict[str, Any]:
         try:
             canvas = prepare(path, self._size)
         except BadPicture as error:
-            return {"sha256": content, "refused": str(error)}
+            # Without the name: equal pictures share the line, whatever they are called.
+            return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}
         self._pixels[self._row_of[content]] = canvas
         return {"sha256": content, "crc": zlib.crc32(canvas.data)}
 
@@ -93,11 +95,12 @@ class PixelCache:
         """Pictures whose line stands and whose pixels match it: content hash -> why it was refused, or None."""
         trusted: dict[str, str | None] = {}
         for line in _whole_lines(self._journal):
-            content = line["sha256"]
-            if "refused" in line:
-                trusted[content] = line["refused"]
-            elif zlib.crc32(self._pixels[self._row_of[content]].data) == line["crc"]:
-                trusted[content] = None
+            match line:
+                case {"sha256": str(content), "refused": str(reason)} if content in self._row_of:
+                    trusted[content] = reason
+                case {"sha256": str(content), "crc": int(crc)} if content in self._row_of:
+                    if zlib.crc32(self._pixels[self._row_of[content]].data) == crc:
+                        trusted[content] = None
         return trusted
 
     def __contains__(self, path: Path | None) -> bool:
@@ -114,12 +117,12 @@ def _memory_map(path: Path, shape: tuple[int, int, int, int]) -> np.memmap:
     return np.memmap(path, np.uint8, "r+", shape=shape)
 
 
-def _whole_lines(journal: Path) -> Iterator[dict[str, Any]]:
-    """The journal's complete lines; a line torn by a kill is passed over, its picture prepared again."""
+def _whole_lines(journal: Path) -> Iterator[Any]:
+    """What the journal's readable lines hold; torn and damaged ones are passed over, their pictures prepared again."""
     if not journal.exists():
         return
-    for line in journal.read_text(encoding="utf-8").split("\n"):
+    for line in journal.read_bytes().split(b"\n"):
         try:
             yield json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:  # no JSON, or no text at all
             continue

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -55,20 +58,34 @@ class Inputs(NamedTuple):
 
 
 def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
-    """At most `most` of the pairs that have a training class, evenly over splits and grades; 0 takes all.
+    """At most `most` of the pairs that have a training class, keeping the mix of splits and grades; 0 takes all.
 
-    Within a grade a hash of seed and card decides, so the same cards are taken whatever else was added.
+    Of a split and grade, those are taken whose hash of seed and card is lowest: a larger limit takes them too, and
+    added cards move hardly any. Pairs without a training class stay, uncounted, so that the reason can be told.
     """
-    if most == 0 or len(pairs) <= most:
+    ordered = sorted((pair for pair in pairs if _has_class(pair)), key=lambda pair: (_stratum(pair), _lot(pair, seed)))
+    if most == 0 or len(ordered) <= most:
         return list(pairs)
+    share = Counter(_stratum(ordered[index * len(ordered) // most]) for index in range(most))
+    taken = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: share[stratum]]]
+    return taken + [pair for pair in pairs if not _has_class(pair)]
 
-    def place(pair: CardPair) -> tuple[str, float, str]:
-        chance = hashlib.sha256(f"{seed} {pair.card_id}".encode()).hexdigest()
-        return pair.split or "", pair.grade or 0.0, chance
 
-    ordered = sorted((pair for pair in pairs if not isinstance(pair.target(), LeftOut)), key=place)
-    most = min(most, len(ordered))
-    return [ordered[index * len(ordered) // most] for index in range(most)]
+def _has_class(pair: CardPair) -> bool:
+    return not isinstance(pair.target(), LeftOut)
+
+
+def _stratum(pair: CardPair) -> tuple[str, float]:
+    return pair.split or "", pair.grade or 0.0
+
+
+def _lot(pair: CardPair, seed: int) -> str:
+    return hashlib.sha256(f"{seed} {pair.card_id}".encode()).hexdigest()
+
+
+def pictures_of(pairs: Sequence[CardPair]) -> list[Path]:
+    """The pictures of the pairs that have a training class: those worth preparing."""
+    return [side for pair in pairs if _has_class(pair) for side in (pair.front, pair.back) if side]
 
 
 def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable], list[Refused]]:

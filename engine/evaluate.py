@@ -15,7 +15,7 @@ from engine import config as configuration
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, load
 from engine.config import Config
-from engine.data import Cards, Trainable, batches, counts_by_grade, model_input, usable
+from engine.data import Cards, Trainable, batches, counts_by_grade, model_input, pictures_of, usable
 from engine.device import resolve
 from engine.errors import BadInput
 from engine.events import Notice, Progress
@@ -92,8 +92,7 @@ def evaluate(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
-    pictures = [side for pair in pairs for side in (pair.front, pair.back) if side]
-    cache = PixelCache(cache_folder, pictures, model.config.image_size)
+    cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size)
     for done, total in cache.fill():
         yield Progress("pictures", 0, done, total)
     kept, left_out = usable(pairs, cache)

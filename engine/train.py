@@ -28,6 +28,7 @@ from engine.data import (
     epoch_order,
     limited,
     model_input,
+    pictures_of,
     usable,
 )
 from engine.device import resolve
@@ -90,9 +91,8 @@ def train(
     """
     run_folder.record(folder, config, pairs)
     fabric = _launch_fabric(config)
-    taken = limited(pairs, config.max_pairs, config.seed)
-    pictures = [side for pair in taken for side in (pair.front, pair.back) if side]
-    pixels = PixelCache(cache or folder / "cache", pictures, config.image_size)
+    taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
+    pixels = PixelCache(cache or folder / "cache", pictures_of(taken), config.image_size)
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():

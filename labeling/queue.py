@@ -1,4 +1,4 @@
-"""What a labeler sees next: unlabelled cards first, then the rarest grades, where a wrong label costs most."""
+"""What a labeler sees next: the unlabelled cards first; a filter leafs through one grade, above all a rare one."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from engine.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS, grade_name
 from labeling.ingest import Imported, import_cards
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
 
-EVERY_CARD, UNLABELLED = "Unlabelled first, then the rarest grades", "Only unlabelled"
+EVERY_CARD, UNLABELLED = "All cards, the unlabelled first", "Only unlabelled"
 FILTERS = [EVERY_CARD, UNLABELLED, *(f"Grade {grade}" for grade in GRADES)]
 NO_QUALIFIER = "none"
 WELCOME = """### Start here: bring in your cards

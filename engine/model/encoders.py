@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import cast
 from urllib.error import URLError
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
+from engine.checkpoint import UNREADABLE
 from engine.config import BadConfig
 
 CHANNELS = 6
@@ -49,8 +49,11 @@ def _download(name: str) -> dict[str, Tensor]:
 def _load_from(path: Path, network: nn.Module, name: str) -> None:
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
-        raise BadConfig(f"pretrained = {str(path)!r} holds no torchvision weights for {name} ({error})") from error
+    except UNREADABLE as error:
+        raise BadConfig(
+            f"pretrained = {str(path)!r} holds no torchvision weights for {name}; give a state dict of it (both "
+            "encoders start from the one file, so choose them alike), imagenet or none"
+        ) from error
 
 
 def _trunk(name: str, network: nn.Module) -> nn.Sequential:

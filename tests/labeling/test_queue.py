@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from db.cards import add_card, add_picture
@@ -45,22 +43,20 @@ def forwards(session, filter: QueueFilter) -> list[str]:
 
 
 def expected_order() -> list[str]:
-    """The rule again, in Python: unlabelled first, then by how many cards hold the same, the grade, the id."""
+    """The rule again, in Python: unlabelled first, each part by id."""
     held = {name: (events[-1][:2] if events else (None, None)) for name, events in CARDS}
-    many = Counter(grade for grade, qualifier in held.values() if (grade, qualifier) != (None, None))
-
-    def place(name: str) -> tuple:
-        grade, qualifier = held[name]
-        if (grade, qualifier) == (None, None):
-            return (0,)
-        return (1, many[grade], grade or 0)
-
-    return sorted(held, key=place)  # stable: ids rise in the order of CARDS
+    return sorted(held, key=lambda name: held[name] != (None, None))  # stable: ids rise in the order of CARDS
 
 
-def test_unlabelled_cards_come_first_then_the_rarest_grades(session):
+def test_unlabelled_cards_come_first_each_part_by_id(session):
     assert forwards(session, QueueFilter()) == expected_order()
-    assert expected_order()[:4] == ["unlabelled a", "taken back", "trimmed", "ten"]
+    assert expected_order()[:2] == ["unlabelled a", "taken back"]
+
+
+def test_labelling_a_card_moves_no_other_labelled_card(session):
+    before = forwards(session, QueueFilter())[2:]
+    add_label(session, card_id=first_card(session).id, grade=10, source="person")
+    assert [name for name in forwards(session, QueueFilter())[1:] if name != "unlabelled a"] == before
 
 
 @pytest.mark.parametrize(

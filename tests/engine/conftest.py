@@ -1,0 +1,50 @@
+"""Small drawn cards for the engine's tests."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.pairs import CardPair
+
+
+def drawn_card(path: Path, seed: int) -> Path:
+    """A picture file of a light-bordered card with coloured art, lying straight on a dark table."""
+    random = np.random.default_rng(seed)
+    picture = np.full((280, 220, 3), 25, np.uint8)
+    picture[35:245, 35:185] = (235, 230, 220)
+    art = random.integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    picture[47:233, 47:173] = cv2.resize(art, (126, 186), interpolation=cv2.INTER_CUBIC)
+    assert cv2.imwrite(str(path), picture[:, :, ::-1])
+    return path
+
+
+def drawn_pairs(folder: Path, grades: list[int], split: str, first_seed: int = 0) -> list[CardPair]:
+    """A card with both sides for each grade, no two alike."""
+    return [
+        CardPair(
+            card_id=f"{split} {place}",
+            front=drawn_card(folder / f"{split}_{place}_front.png", first_seed + 2 * place),
+            back=drawn_card(folder / f"{split}_{place}_back.png", first_seed + 2 * place + 1),
+            grade=grade,
+            split=split,
+        )
+        for place, grade in enumerate(grades)
+    ]
+
+
+@pytest.fixture(scope="session")
+def cards(tmp_path_factory) -> list[CardPair]:
+    """Ten cards to train on, eight of them with both sides, and four to validate on."""
+    folder = tmp_path_factory.mktemp("cards")
+    training = drawn_pairs(folder, [1, 3, 4, 6, 7, 8, 9, 10], "train")
+    front_only = CardPair("train front", drawn_card(folder / "front.png", 90), None, 9, split="train")
+    back_only = CardPair("train back", None, drawn_card(folder / "back.png", 91), 5, split="train")
+    return [*training, front_only, back_only, *drawn_pairs(folder, [2, 6, 9, 10], "val", 100)]
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Path:
+    """A folder of prepared pictures that the runs of a test session share."""
+    return tmp_path_factory.mktemp("prepared")
