@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
-from app.settings import DataFolder, data_folder
+from app.settings import DataFolder, check_file, check_folder, data_folder
 from app.terminal import give, say
 
 BAD_INPUT, ABSTAINED = 2, 3
@@ -16,10 +16,31 @@ Result = TypeVar("Result")
 
 program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+
+def _writable_folder(out: Path | None) -> Path | None:
+    """Asked when the words are read: hours of training shall not end in a folder that takes nothing."""
+    if out is not None:
+        _plainly(lambda: check_folder(out, str(out), "--out"))
+    return out
+
+
+def _writable_file(option: str) -> Callable[[Path | None], Path | None]:
+    def checked(file: Path | None) -> Path | None:
+        if file is not None:
+            _plainly(lambda: check_file(file, option))
+        return file
+
+    return checked
+
+
 Data = Annotated[Path | None, typer.Option("--data", help="The data folder; LOUPE_DATA, else the user's own.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result there instead of to stdout.")]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", callback=_writable_file("--json"), help="Write the result there, not to stdout."),
+]
 ModelName = Annotated[str | None, typer.Option("--model", help="A path, 'starter' or 'current'.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Where files go.")]
+Out = Annotated[Path | None, typer.Option("--out", callback=_writable_folder, help="Where files go.")]
+OutFile = Annotated[Path | None, typer.Option("--out", callback=_writable_file("--out"), help="The file to write.")]
 
 
 @program.callback(invoke_without_command=True)
@@ -71,6 +92,8 @@ def train(
     """Train a model."""
     if (manifest is None) != (out is None):
         _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
+    if resume is not None and (settings or manifest):
+        _refuse("--resume goes on with what the run was told; leave --set, --manifest and --out away")
     from app.commands import training
     from app.worker import work
 
@@ -132,7 +155,7 @@ def export(
     context: typer.Context,
     what: Annotated[Literal["labels", "model", "report", "history"], typer.Argument(help="What to write.")],
     model: ModelName = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The file to write.")] = None,
+    out: OutFile = None,
     data: Data = None,
     json: Json = None,
 ) -> None:

@@ -87,13 +87,23 @@ def data_folder(option: Path | None) -> DataFolder:
     """
     root = option or Path(os.environ.get("LOUPE_DATA") or user_data_path("loupe"))
     root = root.expanduser().absolute()
-    probe = root / ".writable"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise Trouble(
-            f"the data folder {root} cannot be written to ({error.strerror}); give another with --data"
-        ) from error
+    check_folder(root, f"the data folder {root}", "--data")
     return DataFolder(root)
+
+
+def check_folder(folder: Path, what: str, option: str) -> None:
+    """Make a folder where it is missing and see that files can be written there. Raises Trouble naming the option."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink(missing_ok=True)  # several processes may ask at once
+    except OSError as error:
+        raise Trouble(f"{what} cannot be written to ({error.strerror}); give another with {option}") from error
+
+
+def check_file(file: Path, option: str) -> None:
+    """See that a file of that name can be written, its folder made where it is missing. Raises Trouble."""
+    check_folder(file.absolute().parent, str(file), option)
+    if file.is_dir():
+        raise Trouble(f"{file} is a folder; give the name of a file with {option}")

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from engine.config import BadConfig, Config
 from engine.pairs import CardPair, read_snapshot, write_snapshot
 
@@ -31,10 +33,13 @@ def record(folder: Path, config: Config, pairs: Sequence[CardPair]) -> None:
 
 
 def told(folder: Path) -> tuple[Config, list[CardPair]]:
-    """What the run in the folder was told. Raises BadConfig where there is none."""
+    """What the run in the folder was told. Raises BadConfig where there is none, or one of another version."""
     if not holds_run(folder):
         raise BadConfig(f"{folder}: holds no run; give a folder that a training run has written")
-    config = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+    try:
+        config = Config.model_validate_json((folder / CONFIG).read_bytes())
+    except ValidationError as error:
+        raise BadConfig(f"{folder / CONFIG}: does not fit this version of Loupe; start a new run") from error
     return config, read_snapshot(folder / PAIRS)
 
 

@@ -78,7 +78,8 @@ def write_cards(folder: Path, grades: Sequence[float | None], *, seed: int = 0, 
         paths = [folder / f"{name}_{side}.png" for side in ("front", "back")]
         for path, side in zip(paths, ("front", "back"), strict=True):
             Image.fromarray(card_picture(5.0 if grade is None else grade, seed * 1000 + number, side)).save(path)
-        pairs.append(CardPair(name, *paths, grade, split=_split(number) if splits else None))
+        front, back = paths
+        pairs.append(CardPair(name, front, back, grade, split=_split(number) if splits else None))
     manifest = folder / "labels.csv"
     write_manifest(manifest, pairs)
     return manifest

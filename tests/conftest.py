@@ -12,12 +12,44 @@ import pytest
 from PIL import Image
 
 from db.session import Database
+from tests import commands
+from tests.cards import write_cards
+
+GRADES_OF_CARDS = [1 + (7 * number // 3) % 10 for number in range(30)]
 
 
 class PictureFactory(Protocol):
     """Writes a picture and returns its path."""
 
     def __call__(self, name: str, seed: int = 0, *, size: tuple[int, int] = (60, 84)) -> Path: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_a_process() -> Iterator[None]:
+    """Processes started by tests compute on one thread: small nets gain nothing from more, and where tests share a
+    machine, threads that wait for each other were measured to train twenty times slower."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty synthetic cards with both sides and grades from 1 to 10, their splits fixed: 18 train, 6 val, 6 test."""
+    return write_cards(tmp_path_factory.mktemp("thirty_cards"), GRADES_OF_CARDS)
+
+
+@pytest.fixture(scope="session")
+def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> commands.Said:
+    """What `train` said of a small run of one epoch on the thirty cards; its model is `trained.result["model"]`."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    return commands.run(*("train", "--manifest", manifest, "--out", out, "--recipe", "baseline", *commands.settings()))
+
+
+@pytest.fixture(scope="session")
+def model(trained: commands.Said) -> Path:
+    """A trained model's file."""
+    return Path(trained.result["model"])
 
 
 @pytest.fixture(scope="session")

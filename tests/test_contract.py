@@ -1,0 +1,399 @@
+"""The commands that scripts rely on: their names, options, JSON keys and exit codes, and where they say what."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.config import Config
+from engine.recipes import RECIPES
+from tests.cards import card_picture, corners_of_the_card, write_cards
+from tests.commands import call, run, settings
+
+METRICS = {"qwk", "qwk_low", "qwk_high", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "confusion", "ece", "n"}
+TRAINED = {"model", "split", "epochs", "seconds", "pairs_per_second", "data_wait_share"}
+GRADED = {
+    *("grade", "expected", "probabilities", "interval", "abstained", "reasons", "centering_ceiling", "model"),
+    *("front", "back"),
+}
+SIDE = {
+    *("kind", "quad", "px_per_mm", "quality", "centering", "centering_reason", "corners", "edges", "surface"),
+    "overlay",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path, monkeypatch):
+    """No test may touch the data folder of whoever runs it."""
+    monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
+
+
+def pictures_of(manifest: Path, name: str) -> tuple[Path, Path]:
+    return manifest.parent / f"{name}_front.png", manifest.parent / f"{name}_back.png"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def below_a_file(tmp_path: Path) -> Path:
+    """A folder that nobody can make, not even root."""
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    return tmp_path / "file" / "folder"
+
+
+# --- the front door
+
+
+def test_every_command_of_the_contract_is_there():
+    said = call("--help")
+    assert said.code == 0
+    for word in ("import", "train", "evaluate", "grade", "export", "--host", "--port", "--data", "--no-browser"):
+        assert word in said.out + said.err
+
+
+@pytest.mark.parametrize("command", ["import", "train", "evaluate", "grade", "export"])
+def test_every_command_takes_a_data_folder_and_a_place_for_its_json(command):
+    said = call(command, "--help")
+    assert "--data" in said.out
+    assert "--json" in said.out
+
+
+def test_the_recipes_and_the_flat_keys_have_the_names_that_scripts_use():
+    assert {"original", "over_regularised", "baseline", "four_at_once", "label_smoothing", "ordinal"} <= set(RECIPES)
+    assert {"smoothing_capped", "smoothing_emd_05", "smoothing_15", "focal", "loupe"} <= set(RECIPES)
+    keys = """front_encoder back_encoder image_size batch_size phase1_epochs phase2_epochs lr_phase1 lr_phase2 dropout
+    weight_decay alpha_emd beta_edge beta_center label_smoothing mixup_alpha class_weights class_weight_cap sampler_eta
+    fusion_weight loss schedule pretrained seed device"""
+    assert set(keys.split()) <= set(Config.model_fields)
+
+
+# --- import
+
+
+def test_import_says_what_it_did_and_does_nothing_twice(manifest, tmp_path):
+    first = call("import", manifest, "--data", tmp_path / "data")
+    assert (first.code, first.result) == (0, {"added": 30, "known": 0, "refused": []})
+    again = call("--data", tmp_path / "data", "import", manifest.parent)
+    assert (again.code, again.result) == (0, {"added": 0, "known": 30, "refused": []})
+
+
+def test_import_names_what_it_refuses_in_a_line_each_takes_the_rest_and_exits_with_2(tmp_path):
+    manifest = write_cards(tmp_path / "cards", [9, 8, 7, 6])
+    (tmp_path / "cards" / "card-001_back.png").write_bytes(b"no picture")
+    (tmp_path / "cards" / "card-002_front.png").unlink()
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace(",6,", ",eleven,"), encoding="utf-8")
+    said = run("import", manifest, "--data", tmp_path / "data")
+    assert said.code == 2
+    assert (said.result["added"], said.result["known"]) == (1, 0)
+    assert [set(each) for each in said.result["refused"]] == [{"path", "reason"}] * 3
+    reasons = " ".join(each["reason"] for each in said.result["refused"])
+    for word in ("card-001_back.png", "card-002_front.png", "eleven"):
+        assert word in reasons
+    assert said.err.splitlines() == [f"{each['path']}: {each['reason']}" for each in said.result["refused"]]
+
+
+def test_import_reads_a_folder_per_grade_pairs_by_name_and_a_file_of_labels(manifest, tmp_path):
+    graded, paired = tmp_path / "graded", tmp_path / "paired"
+    for name, grade in (("card-000", "psa9"), ("card-001", "10"), ("card-002", "psa11")):
+        (graded / grade).mkdir(parents=True)
+        shutil.copy(pictures_of(manifest, name)[0], graded / grade)
+    paired.mkdir()
+    for name in ("card-003", "card-004"):
+        for path in pictures_of(manifest, name):
+            shutil.copy(path, paired)
+    (tmp_path / "grades.csv").write_text("card_id,grade\ncard-003,8.5\n", encoding="utf-8")
+
+    said = call("import", graded, "--data", tmp_path / "data")
+    assert (said.code, said.result["added"]) == (2, 2)
+    assert "psa11" in said.result["refused"][0]["path"]
+    said = call("import", paired, "--labels", tmp_path / "grades.csv", "--data", tmp_path / "data")
+    assert (said.code, said.result["added"]) == (0, 2)
+
+    path = call("export", "labels", "--out", tmp_path / "labels.csv", "--data", tmp_path / "data").result["path"]
+    rows = {row["card_id"]: row for row in rows_of(Path(path))}
+    assert {name: row["grade"] for name, row in rows.items()} == {
+        "psa9/card-000": "9",
+        "10/card-001": "10",
+        "card-003": "8.5",
+        "card-004": "",
+    }
+    assert rows["card-003"]["back"].endswith("card-003_back.png")
+    assert rows["psa9/card-000"]["back"] == ""
+
+
+def test_the_data_folder_comes_from_the_option_or_else_from_the_environment(manifest, tmp_path):
+    (tmp_path / "one").mkdir()
+    shutil.copy(pictures_of(manifest, "card-000")[0], tmp_path / "one")
+    assert call("import", tmp_path / "one").code == 0
+    assert (tmp_path / "from_environment" / "loupe.db").is_file()
+    assert call("--data", tmp_path / "before", "import", tmp_path / "one", "--data", tmp_path / "after").code == 0
+    assert (tmp_path / "after" / "loupe.db").is_file()
+    assert not (tmp_path / "before" / "loupe.db").exists()
+
+
+def test_json_goes_to_the_file_that_is_named_and_then_not_to_stdout(manifest, tmp_path):
+    said = call("import", manifest, "--json", tmp_path / "said.json")
+    assert (said.code, said.out) == (0, "")
+    assert json.loads((tmp_path / "said.json").read_text(encoding="utf-8"))["added"] == 30
+
+
+# --- train, evaluate
+
+
+def test_train_prints_one_json_with_the_model_its_speed_and_its_metrics(trained):
+    assert trained.code == 0, trained.err
+    said = trained.result
+    assert set(said) >= TRAINED | METRICS
+    assert Path(said["model"]).is_absolute()
+    assert Path(said["model"]).is_file()
+    assert (said["split"], said["epochs"], said["n"]) == ("validation", 1, 6)
+    assert said["seconds"] > 0
+    # The oracle: 18 cards are trained on, each once an epoch.
+    assert said["pairs_per_second"] == pytest.approx(18 / said["seconds"])
+    assert 0 <= said["data_wait_share"] <= 1
+    assert "epoch 1: train loss" in trained.err
+
+
+def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(trained, manifest, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(Path(trained.result["model"]).parent, folder)
+    complaint = call("train", "--manifest", manifest, "--out", folder, "--recipe", "baseline", *settings()).complaint
+    assert str(folder) in complaint
+    assert "--resume" in complaint
+    (folder / "model.pt").touch()
+    resumed = run("train", "--resume", folder, "--data", tmp_path / "data")
+    assert resumed.code == 0, resumed.err
+    # All epochs were done: nothing is trained again, and the figures are the ones that were printed.
+    assert resumed.result == {**trained.result, "model": str(folder / "model.pt")}
+
+
+def test_evaluate_measures_the_split_that_is_asked_for(model, manifest):
+    said = {
+        split: call("evaluate", "--model", model, "--manifest", manifest, "--split", split)
+        for split in ("train", "val", "test", "all")
+    }
+    assert [each.code for each in said.values()] == [0, 0, 0, 0]
+    assert {split: each.result["n"] for split, each in said.items()} == {"train": 18, "val": 6, "test": 6, "all": 30}
+    for each in said.values():
+        assert set(each.result) >= METRICS
+        confusion = np.array(each.result["confusion"])
+        assert confusion.shape == (10, 10)
+        assert confusion.sum() == each.result["n"]
+        assert each.result["exact"] == pytest.approx(np.trace(confusion) / confusion.sum())
+        distance = np.abs(np.subtract.outer(np.arange(10), np.arange(10)))
+        assert each.result["mae"] == pytest.approx((confusion * distance).sum() / confusion.sum())
+    grades = [int(row["grade"]) for row in rows_of(manifest)]
+    counted = np.array(said["all"].result["confusion"]).sum(axis=1)
+    assert counted.tolist() == np.bincount(grades, minlength=11)[1:].tolist()
+
+
+def test_evaluate_gives_the_figures_that_training_printed_for_its_validation_split(model, manifest, trained):
+    said = call("evaluate", "--model", model, "--manifest", manifest, "--split", "val").result
+    assert said["confusion"] == trained.result["confusion"]
+    assert said["ece"] == pytest.approx(trained.result["ece"], abs=1e-4)
+
+
+def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, manifest, tmp_path):
+    call("import", manifest, "--data", tmp_path / "data")
+    said = call("evaluate", "--model", model, "--data", tmp_path / "data", "--split", "all")
+    assert (said.code, said.result["n"]) == (0, 30)
+
+
+# --- grade
+
+
+def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
+    front, back = pictures_of(manifest, "card-002")
+    said = run("grade", front, back, "--model", model, "--out", tmp_path / "out")
+    assert said.code == 0, said.err
+    graded = said.result
+    assert set(graded) == GRADED
+    assert graded["grade"] in range(1, 11)
+    assert len(graded["probabilities"]) == 10
+    assert sum(graded["probabilities"]) == pytest.approx(1)
+    assert graded["grade"] == 1 + int(np.argmax(graded["probabilities"]))
+    assert graded["expected"] == pytest.approx(np.dot(graded["probabilities"], range(1, 11)))
+    interval = graded["interval"]
+    assert set(interval) == {"coverage", "low", "high"}
+    assert sum(graded["probabilities"][interval["low"] - 1 : interval["high"]]) >= interval["coverage"]
+    assert graded["abstained"] is False
+    assert set(graded["model"]) == {"name", "sha256", "trained_on"}
+    for side in ("front", "back"):
+        assert set(graded[side]) >= SIDE
+        assert graded[side]["kind"] in ("photo", "scan", "slab")
+        assert np.abs(np.array(graded[side]["quad"]) - corners_of_the_card()).max() < 4
+        # A card of 63 x 88 mm is 250 pixels wide here.
+        assert graded[side]["px_per_mm"] == pytest.approx(250 / 63, rel=0.03)
+        assert {"verdict", "sharpness", "glare"} <= set(graded[side]["quality"])
+        overlay = Path(graded[side]["overlay"])
+        assert overlay.is_absolute()
+        with Image.open(overlay) as picture:
+            assert picture.format == "PNG"
+            picture.load()
+
+
+def test_grade_answers_for_a_front_alone(model, manifest):
+    front, _ = pictures_of(manifest, "card-002")
+    said = call("grade", front, "--model", model)
+    assert said.code == 0
+    assert said.result["grade"] in range(1, 11)
+    assert said.result["back"] is None
+    assert said.result["front"]["overlay"] is None
+
+
+def test_grade_without_any_model_still_finds_the_card_and_abstains_with_3(manifest):
+    said = call("grade", *pictures_of(manifest, "card-002"))
+    assert said.code == 3
+    graded = said.result
+    assert set(graded) == GRADED
+    assert (graded["grade"], graded["probabilities"], graded["model"]) == (None, None, None)
+    assert graded["abstained"] is True
+    assert graded["reasons"]
+    for side in ("front", "back"):
+        assert np.abs(np.array(graded[side]["quad"]) - corners_of_the_card()).max() < 4
+        assert graded[side]["overlay"] is None
+
+
+def test_grade_finds_the_card_in_the_upright_picture(tmp_path):
+    picture = Image.fromarray(card_picture(8, seed=1, side="front"))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: to be turned by 90 degrees clockwise when shown
+    picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    quad = np.array(call("grade", tmp_path / "turned.png").result["front"]["quad"])
+    assert np.abs(quad - corners_of_the_card()).max() < 4
+
+
+def test_grade_batch_answers_in_the_order_of_the_manifest_with_an_error_where_one_failed(model, tmp_path):
+    manifest = write_cards(tmp_path / "cards", [9, None, 7])
+    (tmp_path / "cards" / "card-001_front.png").write_bytes(b"no picture")
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write(f"a/b?,,{tmp_path}/cards/card-002_back.png,,,,,,,\n")
+    said = call("grade", "--batch", manifest, "--model", model, "--out", tmp_path / "out")
+    assert said.code == 0
+    assert [each["card_id"] for each in said.result] == ["card-000", "card-001", "card-002", "a/b?"]
+    assert set(said.result[1]) == {"card_id", "error"}
+    assert "card-001_front.png" in said.result[1]["error"]
+    for place, sides in ((0, ("front", "back")), (2, ("front", "back")), (3, ("back",))):
+        assert set(said.result[place]) == {"card_id", *GRADED}
+        assert all(Path(said.result[place][side]["overlay"]).is_file() for side in sides)
+    overlays = {said.result[place]["back"]["overlay"] for place in (0, 2, 3)}
+    assert len(overlays) == 3
+
+
+# --- export
+
+
+def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path):
+    data = ("--data", tmp_path / "data")
+    call("import", manifest, *data)
+    labels = call("export", "labels", *data)
+    assert labels.result["cards"] == 30
+    other = call("import", labels.result["path"], "--data", tmp_path / "other")
+    assert other.result == {"added": 30, "known": 0, "refused": []}
+    copy = call("export", "model", "--model", model, "--out", tmp_path / "deep" / "copy.pt", *data)
+    assert (tmp_path / "deep" / "copy.pt").read_bytes() == model.read_bytes()
+    assert copy.result["path"] == str(tmp_path / "deep" / "copy.pt")
+    report = Path(call("export", "report", "--model", model, *data).result["path"]).read_text(encoding="utf-8")
+    assert copy.result["sha256"] in report
+    assert "qwk" in report
+    history = call("export", "history", *data)
+    assert history.result["runs"] == 0
+    assert Path(history.result["path"]).is_file()
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["import", "{tmp}/nowhere"], "nowhere"),
+        (["import", "{tmp}/empty"], "empty"),
+        (["import", "{tmp}/noise.png"], "noise.png"),
+        (["import", "{tmp}/columns.csv"], "'front'"),
+        (["import", "{cards}", "--labels", "{tmp}/absent.csv"], "absent.csv"),
+        (["import", "{tmp}/empty", "--data", "{unmakeable}"], "file/folder"),
+        (["train", "--manifest", "{tmp}/absent.csv", "--out", "{tmp}/new"], "absent.csv"),
+        (["train", "--manifest", "{tmp}/columns.csv", "--out", "{tmp}/new"], "'front'"),
+        (["train", "--manifest", "{cards}/labels.csv"], "--out"),
+        (["train", "--out", "{tmp}/new"], "--manifest"),
+        (["train", "--recipe", "magic"], "'magic'"),
+        (["train", "--set", "dropout"], "'dropout'"),
+        (["train", "--set", "speed=9"], "'speed'"),
+        (["train", "--set", "dropout=1.5"], "dropout"),
+        (["train", "--set", "image_size=100"], "image_size"),
+        (["train", "--set", "front_encoder=vgg"], "front_encoder"),
+        (["train", "--set", "phase2_epochs=0"], "phase2_epochs"),
+        (["train", "--resume", "{tmp}/empty"], "empty"),
+        (["train", "--resume", "{tmp}/absent"], "absent"),
+        (["train", "--resume", "{tmp}/empty", "--set", "dropout=0"], "--set"),
+        (["train", "--resume", "{tmp}/torn"], "torn"),
+        (["train", "--resume", "{tmp}/old"], "old"),
+        (["train", "--manifest", "{cards}/labels.csv", "--out", "{unmakeable}"], "file/folder"),
+        (["train", "--run", "7"], "7"),
+        (["train"], "label"),
+        (["evaluate", "--manifest", "{cards}/labels.csv"], "model"),
+        (["evaluate", "--model", "{tmp}/absent.pt"], "absent.pt"),
+        (["evaluate", "--model", "{tmp}/noise.png", "--manifest", "{cards}/labels.csv"], "noise.png"),
+        (["evaluate", "--model", "current"], "grading model"),
+        (["evaluate", "--model", "{model}"], "label"),
+        (["evaluate", "--model", "{model}", "--manifest", "{tmp}/absent.csv"], "absent.csv"),
+        (["grade", "{tmp}/absent.png"], "absent.png"),
+        (["grade", "{tmp}/noise.png"], "noise.png"),
+        (["grade", "{tmp}/empty"], "empty"),
+        (["grade"], "--batch"),
+        (["grade", "{front}", "--batch", "{cards}/labels.csv"], "--batch"),
+        (["grade", "{front}", "--model", "{tmp}/noise.png"], "noise.png"),
+        (["grade", "{front}", "--model", "{model}", "--out", "{unmakeable}"], "file/folder"),
+        (["grade", "--batch", "{tmp}/absent.csv"], "absent.csv"),
+        (["grade", "--batch", "{tmp}/columns.csv"], "'front'"),
+        (["grade", "{front}", "--json", "{unmakeable}/said.json"], "file/folder"),
+        (["grade", "{front}", "--json", "{tmp}/empty"], "empty"),
+        (["export", "model"], "model"),
+        (["export", "report", "--model", "{tmp}/noise.png"], "noise.png"),
+        (["export", "labels", "--out", "{unmakeable}/labels.csv"], "file/folder"),
+        (["--data", "{unmakeable}", "--no-browser"], "file/folder"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(words, named, tmp_path, manifest, model):
+    (tmp_path / "empty").mkdir()
+    for name, config in (("torn", "{"), ("old", '{"speed": 9}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config, encoding="utf-8")
+    (tmp_path / "noise.png").write_bytes(b"neither a picture nor a model")
+    (tmp_path / "columns.csv").write_text("card_id,grade\na,9\n", encoding="utf-8")
+    places = {
+        "tmp": tmp_path,
+        "cards": manifest.parent,
+        "front": pictures_of(manifest, "card-000")[0],
+        "model": model,
+        "unmakeable": below_a_file(tmp_path),
+    }
+    complaint = call(*(word.format(**places) for word in words)).complaint
+    assert complaint.startswith("loupe: ")
+    assert named in complaint.removeprefix("loupe: ")
+    assert "Error" not in complaint
+
+
+def test_a_refusal_in_a_process_of_its_own_shows_no_traceback(tmp_path):
+    said = run("import", tmp_path / "nowhere", "--data", tmp_path / "data")
+    assert "nowhere" in said.complaint
+
+
+def test_a_wrong_row_of_a_training_manifest_is_named_and_left_out(tmp_path):
+    manifest = write_cards(tmp_path / "cards", [9, 8, 7, 6])
+    text = manifest.read_text(encoding="utf-8").replace(",9,", ",eleven,")
+    manifest.write_text("\n".join(line for line in text.splitlines() if "val" not in line), encoding="utf-8")
+    said = call("train", "--manifest", manifest, "--out", tmp_path / "run", *settings())
+    # What is left has no validation card, so nothing is trained: two lines, the row's and the reason to stop.
+    assert (said.code, said.out) == (2, "")
+    row, reason = said.err.splitlines()
+    assert row.startswith("labels.csv:2: ")
+    assert "eleven" in row
+    assert "validation" in reason
