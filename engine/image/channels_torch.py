@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.image.channels import CLIP_LIMIT, TILES, six_channels
+from engine.image.channels import CHANNELS, CLIP_LIMIT, TILES, six_channels
 
 LEVELS = 256
 # OpenCV's 8-bit LAB: linear light in 11 bits, cube roots in 15 bits, matrix coefficients in 12 bits.
@@ -33,7 +33,10 @@ def six_channels_batch(rgb: Tensor) -> Tensor:
     returns  (B, 6, H, W) float32 in [0, 1] on the same device
     """
     if rgb.device.type == "cpu":
-        return torch.from_numpy(np.stack([six_channels(picture) for picture in rgb.numpy()]))
+        channels = np.empty((len(rgb), len(CHANNELS), *rgb.shape[1:3]), np.float32)
+        for picture, out in zip(rgb.numpy(), channels, strict=True):
+            six_channels(picture, out)
+        return torch.from_numpy(channels)
     return six_channels_torch(rgb)
 
 
