@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.grading import NO_MODEL, Graded, grade_card, pictures_of
+from app.grading import Graded, grade_card, pictures_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from engine.grades import grade_name
@@ -43,13 +43,22 @@ def verdict_text(graded: Graded) -> str:
     said = graded.prediction
     if said is None:
         reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
-        return f"## No grade\n{reasons}" if graded.model else f"## No grade\n- {NO_MODEL}"
+        return "\n\n".join([f"## No grade\n{reasons}", *_seen(graded)])
     lines = [f"## {said.grade} {grade_name(said.grade)}", _range_text(graded)]
     missing = [side for side in SIDES if graded.views[side] is None]
     if missing:
         lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")
     lines += [f"- {reason}" for reason in graded.reasons]
-    return "\n\n".join([*lines, _said_by(graded.model or {})])
+    return "\n\n".join([*lines, *_seen(graded), _said_by(graded.model or {})])
+
+
+def _seen(graded: Graded) -> list[str]:
+    """A line a side: what kind of picture it was taken for, how fine it is and what that allows."""
+    return [
+        f"{side.capitalize()}: {view.found.kind}, {view.px_per_mm:.1f} px/mm, quality {view.quality.verdict}."
+        for side, view in graded.views.items()
+        if view is not None
+    ]
 
 
 def _range_text(graded: Graded) -> str:

@@ -104,7 +104,7 @@ def pictures_of(graded: Graded, side: str) -> dict[str, np.ndarray]:
     view = graded.views[side]
     if view is None:
         return {}
-    window = canvas_window(view.found.quad, SHOWN_SIDE)
+    window = canvas_window(view.found.quad, view.rgb.shape[:2], SHOWN_SIDE)
     canvas = view.canvas(SHOWN_SIDE)
     shown = {"quad": _with_outline(view), "card": canvas[window]}
     evidence = graded.evidence_of(side)

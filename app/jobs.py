@@ -55,9 +55,10 @@ class Jobs:
         folder = self._data.run_folder(run_id)
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(PROGRAM / "launch.py"), "train", "--run", str(run_id)]
+        options = ["--data", str(self._data.root), "--json", str(folder / "result.json")]
         with (folder / "log.txt").open("ab") as log:
             child = subprocess.Popen(
-                [*command, "--data", str(self._data.root)],
+                [*command, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -69,7 +69,7 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     if (Path(run.folder) / CHECKPOINT).is_file() and run.state != "finished":
         lines.append(f"checkpoint: `{Path(run.folder) / CHECKPOINT}`")
     if grading:
-        lines.append("**Its model is the grading model.**")
+        lines.append("**The grading model is from this run.**")
     return "\n\n".join(lines)
 
 

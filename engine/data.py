@@ -20,7 +20,7 @@ from engine.cache import PixelCache
 from engine.config import Config
 from engine.grades import LeftOut
 from engine.image.augment import augment
-from engine.image.channels import six_channels
+from engine.image.channels_torch import six_channels_batch
 from engine.model.heads import CLASSES
 from engine.pairs import CardPair, Refused
 
@@ -195,5 +195,4 @@ def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:
 
 def _channels(canvases: Tensor, device: torch.device) -> Tensor:
     """(B, S, S, 3) uint8 -> (B, 6, S, S) float on the device, channels last in memory."""
-    channels = torch.from_numpy(np.stack([six_channels(canvas) for canvas in canvases.numpy()]))
-    return channels.to(device, memory_format=torch.channels_last)
+    return six_channels_batch(canvases.to(device)).to(memory_format=torch.channels_last)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,20 +63,16 @@ def pairs_from_rows(database: Database) -> tuple[list[CardPair], list[LeftOutCar
     return trainable, left_out
 
 
-def freeze(database: Database, *, folder: Path, limit: int = 0, seed: int = 0) -> Frozen:
+def freeze(database: Database, *, folder: Path) -> Frozen:
     """Write the trainable cards as a snapshot in `folder`, named after its own content, and record it.
 
-    limit    above 0: at most so many cards, drawn evenly over the grades by their share (see `subset`)
-    seed     another draw
-    raises   NothingToTrainOn, LeakingSplit
+    Raises NothingToTrainOn, LeakingSplit.
     """
     pairs, left_out = pairs_from_rows(database)
     if not pairs:
         raise NothingToTrainOn(
             f"none of the {len(left_out)} cards has a label to train on; import graded cards, or label some first"
         )
-    if limit > 0:
-        pairs = subset(pairs, limit=limit, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder) as aside:
         part = Path(aside, "snapshot")
@@ -90,23 +84,6 @@ def freeze(database: Database, *, folder: Path, limit: int = 0, seed: int = 0) -
             session, path=path, sha256=sha256, pairs=len(pairs), left_out=[asdict(card) for card in left_out]
         )
     return Frozen(row.id, path, sha256, pairs, left_out)
-
-
-def subset(pairs: Sequence[CardPair], *, limit: int, seed: int) -> list[CardPair]:
-    """At most `limit` of some pairs, each grade with its share (largest remainders first), in their old order.
-
-    Who is drawn depends on names and seed alone, so that a larger limit keeps nearly all of a smaller one.
-    """
-    by_grade: defaultdict[float | None, list[CardPair]] = defaultdict(list)
-    for pair in sorted(pairs, key=lambda pair: hashlib.sha256(f"{seed}:{pair.card_id}".encode()).digest()):
-        by_grade[pair.grade].append(pair)
-    share = min(1.0, limit / len(pairs))
-    # Drawing rank r of n cards "costs" (r + 1/2) / n: taking the cheapest ones fills every grade at the same pace.
-    ranked = [
-        ((rank + 0.5) / len(group), pair.card_id) for group in by_grade.values() for rank, pair in enumerate(group)
-    ]
-    drawn = {card_id for _, card_id in sorted(ranked)[: round(share * len(pairs))]}
-    return [pair for pair in pairs if pair.card_id in drawn]
 
 
 def _as_pair(card: Card, label: LabelEvent | None) -> CardPair:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,13 @@ def take_in(database: Database, path: str, progress: Callable[[int, int], None])
     return import_text(import_cards(database, Path(path.strip()).expanduser(), progress=progress))
 
 
+def _laid_out(card: Desk) -> list[object]:
+    """The desk as the tab's widgets take it; a side without a picture says so."""
+    sides = [("Front", card.front), ("Back", card.back)]
+    pictures = [gr.update(value=path, label=name if path else f"{name}: no picture") for name, path in sides]
+    return [card.card_id, card.title, *pictures, card.history]
+
+
 class LabelTab:
     """The tab over one database."""
 
@@ -227,7 +234,7 @@ class LabelTab:
         """The first card of the filter; with no cards at all, only the way to bring some in."""
         with self._database.reading() as session:
             empty = cards.counts(session).cards == 0
-        laid_out = astuple(open_desk(self._database, self._data, chosen))
+        laid_out = _laid_out(open_desk(self._database, self._data, chosen))
         return [*laid_out, counts_text(self._database), gr.update(open=empty), gr.update(visible=not empty)]
 
     @plainly
@@ -235,11 +242,11 @@ class LabelTab:
         """Save the pressed grade for the card on the screen and show the next."""
         given = grade + 0.5 if half and grade is not None and grade + 0.5 in HALF_GRADES else grade
         following, said = record(self._database, self._data, card_id, chosen, given, qualifier)
-        return [*astuple(following), said, counts_text(self._database), NO_QUALIFIER, False]
+        return [*_laid_out(following), said, counts_text(self._database), NO_QUALIFIER, False]
 
     def leaf(self, card_id: int | None, chosen: str, *, backwards: bool) -> list[object]:
         """The card beside this one."""
-        return [*astuple(leaf(self._database, self._data, card_id, chosen, backwards=backwards))]
+        return _laid_out(leaf(self._database, self._data, card_id, chosen, backwards=backwards))
 
     @plainly
     def bring_in(self, path: str, chosen: str, progress: gr.Progress = gr.Progress()) -> list[object]:  # noqa: B008

@@ -114,7 +114,7 @@ class TrainTab:
             self._use = gr.Button("Use this model for grading", elem_id="use-model")
         self._status = gr.Markdown(elem_id="run-status")
         with gr.Row():
-            plot: dict[str, Any] = {"x": "epoch", "height": 240, "x_axis_format": "d", "buttons": []}
+            plot: dict[str, Any] = {"x": "epoch", "height": 240, "x_axis_format": ".3~g", "buttons": []}
             self._plots = [
                 gr.LinePlot(y="loss", color="of", title="Loss", elem_id="loss-plot", **plot),
                 gr.LinePlot(y="QWK", color="of", title="QWK", elem_id="qwk-plot", **plot),

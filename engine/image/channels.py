@@ -34,13 +34,15 @@ class _Workspace(threading.local):
 _workspace = _Workspace()
 
 
-def six_channels(rgb: np.ndarray) -> np.ndarray:
+def six_channels(rgb: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The model's input channels of one picture; resize first, then derive.
 
     rgb      (H, W, 3) uint8
-    returns  (6, H, W) float32 in [0, 1], freshly allocated: L after CLAHE (clip limit 2.0, 8 x 8 tiles), a, b,
-             |Sobel x| and |Sobel y| (3 x 3) and |Laplacian| (the 4-neighbour kernel) of the equalised L.
-             Derivatives are saturated at 255, borders are reflected without the edge pixel (reflect-101).
+    out      (6, H, W) float32 to write into, or None to allocate it (first use of fresh memory can cost as much
+             as the arithmetic)
+    returns  (6, H, W) float32 in [0, 1]: L after CLAHE (clip limit 2.0, 8 x 8 tiles), a, b, |Sobel x| and
+             |Sobel y| (3 x 3) and |Laplacian| (the 4-neighbour kernel) of the equalised L. Derivatives are
+             saturated at 255, borders are reflected without the edge pixel (reflect-101).
     """
     height, width = rgb.shape[:2]
     work = _workspace.sized(height, width)
@@ -48,7 +50,7 @@ def six_channels(rgb: np.ndarray) -> np.ndarray:
     lightness, a, b, change = work.planes
     cv2.split(work.lab, [lightness, a, b])
     work.clahe.apply(lightness, lightness)
-    channels = np.empty((6, height, width), np.float32)
+    channels = np.empty((6, height, width), np.float32) if out is None else out
     for plane, channel in zip((lightness, a, b), channels[:3], strict=True):
         _as_share(plane, channel)
     # |d| of 8-bit input fits 16-bit integers exactly (at most 1020), so nothing is lost before the saturation.

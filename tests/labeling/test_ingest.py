@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from db.cards import all_cards, card_by_name, counts
 from db.labels import add_label, current_label, label_history
 from labeling import ingest
 from labeling.ingest import Imported, ImportRefused, import_cards
+from labeling.pictures import PictureFile, look_at
 
 
 def rows(database, query: str) -> list[tuple]:
@@ -240,6 +242,25 @@ def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_pa
         import_cards(database, tmp_path / "in", progress=kill_at_five)
     assert rows(database, "SELECT count(*) FROM cards") == rows(database, "SELECT count(*) FROM label_events") == [(3,)]
     assert import_cards(database, tmp_path / "in") == Imported(5, 3, [])
+
+
+def test_a_killed_import_stops_looking_at_pictures(database, picture, tmp_path, monkeypatch):
+    looked: list[Path] = []
+
+    def look_slowly(path: Path, **options) -> PictureFile:
+        looked.append(path)
+        time.sleep(0.01)  # lets the kill come before all the rest is looked at
+        return look_at(path, **options)
+
+    def kill(done: int, total: int) -> None:
+        raise Killed
+
+    monkeypatch.setattr(ingest, "look_at", look_slowly)
+    for seed in range(60):
+        picture(f"in/{seed}.bmp", seed=seed)
+    with pytest.raises(Killed):
+        import_cards(database, tmp_path / "in", progress=kill)
+    assert len(looked) < 30
 
 
 def test_progress_counts_every_card_once(database, picture, tmp_path):

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from db import snapshots
 from db.cards import card_by_name
 from db.labels import add_label
-from engine.pairs import CardPair, read_snapshot
+from engine.pairs import read_snapshot
 from labeling.ingest import import_cards
-from labeling.snapshot import LeftOutCard, NothingToTrainOn, freeze, pairs_from_rows, subset
+from labeling.snapshot import LeftOutCard, NothingToTrainOn, freeze, pairs_from_rows
 from labeling.splits import LeakingSplit, split_of
 
 
@@ -105,42 +101,3 @@ def test_a_leaking_split_is_refused(imported, tmp_path):
         card_by_name(session, name="nine").group_name = "g"
     with pytest.raises(LeakingSplit, match=r"'nine'.*'fixed'"):
         freeze(imported, folder=tmp_path / "snapshots")
-
-
-def test_a_limit_is_kept_in_the_snapshot(imported, tmp_path):
-    frozen = freeze(imported, folder=tmp_path / "snapshots", limit=2)
-    assert len(frozen.pairs) == len(read_snapshot(frozen.path)) == 2
-
-
-def make_pairs(counts: dict[float, int]) -> list[CardPair]:
-    return [
-        CardPair(f"{grade}-{number}", Path("/f.jpg"), None, grade)
-        for grade, many in counts.items()
-        for number in range(many)
-    ]
-
-
-grade_counts = st.dictionaries(st.sampled_from([1.0, 5.0, 8.5, 9.0, 10.0]), st.integers(1, 30), min_size=1)
-
-
-@given(counts=grade_counts, limit=st.integers(1, 200), seed=st.integers(0, 3))
-def test_a_subset_gives_each_grade_its_share(counts, limit, seed):
-    pairs = make_pairs(counts)
-    drawn = subset(pairs, limit=limit, seed=seed)
-    assert len(drawn) == min(limit, len(pairs))
-    assert drawn == [pair for pair in pairs if pair in drawn]
-    for grade, many in Counter(pair.grade for pair in drawn).items():
-        assert abs(many - len(drawn) * counts[grade] / len(pairs)) < 2
-
-
-@given(counts=grade_counts, limit=st.integers(1, 60), shuffle=st.randoms(use_true_random=False))
-def test_a_subset_hangs_on_names_and_seed_alone(counts, limit, shuffle):
-    pairs = make_pairs(counts)
-    mixed = shuffle.sample(pairs, len(pairs))
-    drawn = {pair.card_id for pair in subset(pairs, limit=limit, seed=0)}
-    assert {pair.card_id for pair in subset(mixed, limit=limit, seed=0)} == drawn
-
-
-def test_another_seed_draws_others():
-    pairs = make_pairs({9.0: 100})
-    assert subset(pairs, limit=10, seed=0) != subset(pairs, limit=10, seed=1)

@@ -1,0 +1,75 @@
+"""The four corners and four edges of a card at the picture's own resolution, upright: where wear is looked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.image.rectify import CardSize, rectify, side_lengths
+
+CORNERS = ("top left", "top right", "bottom right", "bottom left")
+EDGES = ("top", "right", "bottom", "left")
+CORNER_MM = 10.0
+EDGE_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Pieces of one card, seen as on the upright card, with the card's outer border included.
+
+    corners    four (S, S, 3) uint8, clockwise from the printed top left, `CORNER_MM` wide
+    edges      top, right, bottom, left between the corners, `EDGE_MM` deep; left and right are taller than wide
+    px_per_mm  the pieces' own resolution
+    """
+
+    corners: list[np.ndarray]
+    edges: list[np.ndarray]
+    px_per_mm: float
+
+
+def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, outside_mm: float = 1.0) -> Crops:
+    """Cut the corners and edges straight from the picture, resampled once.
+
+    rgb         (H, W, 3) uint8
+    quad        (4, 2) pixels, clockwise from the printed top left
+    outside_mm  how much of the ground beyond the card's border each piece shows
+    """
+    top, right, bottom, left = side_lengths(quad)
+    density = max(top / size.width_mm, bottom / size.width_mm, left / size.height_mm, right / size.height_mm)
+
+    def piece(x: float, y: float, width: float, height: float) -> np.ndarray:
+        box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
+        pixels = (max(1, round(height * density)), max(1, round(width * density)))
+        return rectify(rgb, on_picture(box, quad, size), size=pixels)
+
+    wide, high, out = size.width_mm, size.height_mm, outside_mm
+    side = CORNER_MM + out
+    corners = [(-out, -out), (wide - CORNER_MM, -out), (wide - CORNER_MM, high - CORNER_MM), (-out, high - CORNER_MM)]
+    between, down = wide - 2 * CORNER_MM, high - 2 * CORNER_MM
+    deep = EDGE_MM + out
+    edges = [
+        (CORNER_MM, -out, between, deep),
+        (wide - EDGE_MM, CORNER_MM, deep, down),
+        (CORNER_MM, high - EDGE_MM, between, deep),
+        (-out, CORNER_MM, deep, down),
+    ]
+    return Crops([piece(x, y, side, side) for x, y in corners], [piece(*edge) for edge in edges], density)
+
+
+def on_picture(points_mm: np.ndarray, quad: np.ndarray, size: CardSize) -> np.ndarray:
+    """(N, 2) millimetres from the card's top left corner to (N, 2) pixels of the picture."""
+    wide, high = size.width_mm, size.height_mm
+    own = np.array([(0, 0), (wide, 0), (wide, high), (0, high)])
+    onto = homography(own, quad)
+    seen = np.column_stack([points_mm, np.ones(len(points_mm))]) @ onto.T
+    return seen[:, :2] / seen[:, 2:]
+
+
+def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The 3 x 3 map that takes four points to four others, in double precision; its last entry is 1."""
+    rows = []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    return np.append(np.linalg.solve(np.array(rows, np.float64), target.reshape(-1)), 1).reshape(3, 3)
