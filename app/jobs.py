@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,8 @@ START_DEADLINE_S = 60.0
 # What a run may take to finish its batch and save after it was asked to stop; then its process group is killed.
 STOP_DEADLINE_S = 60.0
 KILL_WAIT_S = 10.0
+# How far apart the system's clock and its count since the start of the machine may be.
+CLOCK_SLACK_S = 0.5
 
 
 def queue_run(database: Database, data: DataFolder, *, recipe: str, parent: str | None, config: Config) -> int:
@@ -37,9 +40,19 @@ def queue_run(database: Database, data: DataFolder, *, recipe: str, parent: str 
             folder="",
             log_path="",
         )
-        folder = data.run_folder(run.id)
-        run.folder, run.log_path = str(folder), str(folder / "log.txt")
+        run.folder, run.log_path = str(data.run_folder(run.id)), str(data.log(run.id))
         return run.id
+
+
+def requeue(database: Database, data: DataFolder, run_id: int) -> bool:
+    """Put a stopped, failed or lost run back into the queue; False where it is none of these."""
+    with database.writing() as session:
+        run = runs.get(session, run_id=run_id)
+        if run is None or run.state not in ("stopped", "failed", "lost"):
+            return False
+        data.run_folder(run_id).mkdir(parents=True, exist_ok=True)
+        data.log(run_id).touch()  # a new start has a new deadline
+        return runs.move(session, run_id=run_id, expected=run.state, to="queued")
 
 
 class Jobs:
@@ -52,11 +65,11 @@ class Jobs:
 
     def start(self, run_id: int) -> None:
         """Start a queued run's process in a session of its own, its output going to the run's log."""
-        folder = self._data.run_folder(run_id)
-        folder.mkdir(parents=True, exist_ok=True)
+        log_file = self._data.log(run_id)
+        log_file.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(PROGRAM / "launch.py"), "train", "--run", str(run_id)]
-        options = ["--data", str(self._data.root), "--json", str(folder / "result.json")]
-        with (folder / "log.txt").open("ab") as log:
+        options = ["--data", str(self._data.root), "--json", str(log_file.with_name("result.json"))]
+        with log_file.open("ab") as log:
             child = subprocess.Popen(
                 [*command, *options],
                 stdin=subprocess.DEVNULL,
@@ -69,11 +82,8 @@ class Jobs:
 
     def resume(self, run_id: int) -> bool:
         """Queue a stopped, failed or lost run again and start it where it was; False where it cannot be resumed."""
-        with self._database.writing() as session:
-            run = runs.get(session, run_id=run_id)
-            if run is None or run.state not in ("stopped", "failed", "lost"):
-                return False
-            runs.move(session, run_id=run_id, expected=run.state, to="queued")
+        if not requeue(self._database, self._data, run_id):
+            return False
         self.start(run_id)
         return True
 
@@ -88,8 +98,14 @@ class Jobs:
                     kill(run)
             elif run.state == "running":
                 self._end(run, "lost", "the process ended without a word; its log says more. It can be resumed")
-            elif _older(run.created_at, START_DEADLINE_S):
+            elif _older(self._queued_at(run), START_DEADLINE_S):
                 self._end(run, "failed", "the process never came up; its log says more. It can be resumed")
+
+    def _queued_at(self, run: Run) -> datetime:
+        """A run is queued when it is made, and again when it is resumed, which its log file's time tells."""
+        log = self._data.log(run.id)
+        resumed_at = datetime.fromtimestamp(log.stat().st_mtime, UTC) if log.exists() else run.created_at
+        return max(run.created_at, resumed_at)
 
     def _end(self, run: Run, state: Any, message: str) -> None:
         with self._database.writing() as session:
@@ -106,15 +122,19 @@ def is_alive(lock: FileLock) -> bool:
 
 
 def kill(run: Run) -> None:
-    """End a run's whole process group and see it dead."""
-    if run.pid is None or not psutil.pid_exists(run.pid):
+    """End a run's process and all that it started, and see them dead; no harm where they are gone already."""
+    if run.pid is None or run.started_at is None:
         return
-    parent = psutil.Process(run.pid)
-    if str(run.id) not in parent.cmdline():
-        return  # the number has been given to another program since
-    family = [*parent.children(recursive=True), parent]
+    try:
+        parent = psutil.Process(run.pid)
+        if parent.create_time() > run.started_at.timestamp() + CLOCK_SLACK_S:
+            return  # the number has been given to another program since
+        family = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
     for process in family:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(family, timeout=KILL_WAIT_S)
 
 

@@ -67,6 +67,10 @@ class DataFolder:
         """Checkpoints, model and log of one run."""
         return self.runs / f"run-{run_id:04d}"
 
+    def log(self, run_id: int) -> Path:
+        """What one run's processes said, one after the other."""
+        return self.run_folder(run_id) / "log.txt"
+
     def server_lock(self) -> FileLock:
         """Held while a server serves this folder."""
         return FileLock(self.root / "server.lock", timeout=0)

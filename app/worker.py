@@ -26,6 +26,8 @@ from engine.train import train
 
 # The screen polls about once a second; asking and telling twice as often keeps a batch free of database work.
 ASK_EVERY_S = 0.5
+# The server glances at the lock every few seconds by taking it for a moment.
+LOCK_PATIENCE_S = 5.0
 
 
 class StopSignal:
@@ -70,7 +72,7 @@ def _row(database: Database, run_id: int) -> Run:
 def _sole_owner(data: DataFolder, run_id: int) -> Iterator[None]:
     data.run_folder(run_id).mkdir(parents=True, exist_ok=True)
     try:
-        with data.run_lock(run_id):
+        with data.run_lock(run_id).acquire(timeout=LOCK_PATIENCE_S):
             yield
     except Timeout as error:
         raise Trouble(f"run {run_id} is being trained by another process already") from error

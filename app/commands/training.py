@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.jobs import queue_run
+from app.jobs import queue_run, requeue
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
 from app.worker import StopSignal, epoch_line, work
@@ -47,10 +47,8 @@ def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
             known = [run for run in runs.runs(session, limit=10_000) if Path(run.folder) == folder.absolute()]
         if not known:
             return _follow(resume(folder, _listening()))
-        with database.writing() as session:
-            if known[0].state not in ("stopped", "failed", "lost"):
-                raise Trouble(f"run {known[0].id} is {known[0].state}; only a stopped, failed or lost run is resumed")
-            runs.move(session, run_id=known[0].id, expected=known[0].state, to="queued")
+        if not requeue(database, data, known[0].id):
+            raise Trouble(f"run {known[0].id} is {known[0].state}; only a stopped, failed or lost run is resumed")
     return work(data, known[0].id)
 
 

@@ -1,0 +1,49 @@
+"""Fixtures for the app: a data folder with cards in it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.jobs import Jobs
+from app.settings import DataFolder, data_folder
+from db.session import Database
+from labeling.ingest import import_cards
+
+
+@dataclass(frozen=True)
+class Home:
+    """A data folder, its open database and its runs."""
+
+    data: DataFolder
+    database: Database
+    jobs: Jobs
+
+
+@pytest.fixture(scope="module")
+def home(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A data folder with the thirty cards."""
+    data = data_folder(tmp_path_factory.mktemp("data"))
+    with Database.open(data.database) as database:
+        import_cards(database, manifest)
+        yield Home(data, database, Jobs(database, data))
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, database: Database) -> Home:
+    """A data folder of the test's own, without cards."""
+    data = data_folder(tmp_path)
+    return Home(data, database, Jobs(database, data))
+
+
+@pytest.fixture
+def signals_as_they_were() -> Iterator[None]:
+    """For tests that call in this process what takes the signals of its own for the wish to stop."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
