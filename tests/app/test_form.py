@@ -1,0 +1,58 @@
+"""The settings form: every key of the config has a widget, and no widget changes what it is given."""
+
+import asyncio
+
+import gradio as gr
+import pytest
+
+from app import form
+from engine import config
+from engine.recipes import RECIPES, recipe_config
+
+
+@pytest.fixture(scope="module")
+def widgets():
+    async def draw():
+        with gr.Blocks(analytics_enabled=False):
+            return form.draw()
+
+    # Within a loop that is closed at its end; Gradio would make its own and leave it open.
+    return asyncio.run(draw())
+
+
+def test_the_form_shows_every_key_of_the_config_once(widgets):
+    assert sorted(form.names()) == sorted(config.Config.model_fields)
+    assert [widget.label for widget in widgets] == form.names()
+    assert len({widget.elem_id for widget in widgets}) == len(widgets)
+
+
+def test_every_widget_explains_its_key(widgets):
+    assert all(widget.info for widget in widgets)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_that_goes_through_the_form_comes_back_as_it_was(widgets, recipe):
+    wanted = recipe_config(recipe)
+    values = form.values(wanted)
+    through_the_page = [
+        widget.preprocess(widget.postprocess(value)) for widget, value in zip(widgets, values, strict=True)
+    ]
+    assert form.read(through_the_page) == wanted
+
+
+def test_an_empty_field_is_named():
+    values = form.values(config.Config())
+    values[form.names().index("dropout")] = None
+    with pytest.raises(config.BadConfig, match="dropout is empty"):
+        form.read(values)
+
+
+def test_a_value_out_of_bounds_is_named_with_what_it_was():
+    values = form.values(config.Config())
+    values[form.names().index("image_size")] = 100
+    with pytest.raises(config.BadConfig, match="image_size = 100 is not allowed"):
+        form.read(values)
+
+
+def test_what_may_ask_for_a_download_is_the_field_of_the_starting_weights(widgets):
+    assert form.pretrained(widgets).label == "pretrained"
