@@ -47,6 +47,12 @@ def changes(run: Run) -> str:
     return ", ".join(f"{key} = {own} ({parents})" for key, (parents, own) in differing.items()) or "nothing"
 
 
+def best_epoch(epochs: Sequence[Epoch]) -> Epoch | None:
+    """The epoch whose model a run keeps: of the best validation QWK, the first; None where none has a QWK."""
+    defined = [epoch for epoch in epochs if epoch.qwk is not None]
+    return max(defined, key=lambda epoch: (epoch.qwk, -epoch.epoch), default=None)
+
+
 def _best(epochs: Sequence[Epoch]) -> str:
-    defined = [(epoch.qwk, epoch.epoch) for epoch in epochs if epoch.qwk is not None]
-    return f"{max(defined)[0]:.4f} at epoch {max(defined)[1]}" if defined else "undefined"
+    best = best_epoch(epochs)
+    return f"{best.qwk:.4f} at epoch {best.epoch}" if best else "undefined"

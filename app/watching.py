@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.history import changes
+from app.history import best_epoch, changes
 from db import models, runs
 from db.schema import Epoch, Run
 from db.session import Database
@@ -60,9 +60,9 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
         at = run.progress
         epoch = f"epoch {at['epoch']}, " if at["epoch"] else ""
         lines.append(f"{epoch}{at['step_name']} {at['batch']} of {at['batches']}")
-    best = max(((epoch.qwk, epoch.epoch) for epoch in epochs if epoch.qwk is not None), default=None)
+    best = best_epoch(epochs)
     if best:
-        lines.append(f"best validation QWK {best[0]:.4f} at epoch {best[1]} of {len(epochs)} done")
+        lines.append(f"best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} done")
     lines.append(f"changed against the recipe: {changes(run)}")
     if run.message:
         lines.append(run.message)
