@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -83,3 +84,12 @@ def picture(tmp_path: Path) -> PictureFactory:
         return path
 
     return write
+
+
+@pytest.fixture
+def signals_as_they_were() -> Iterator[None]:
+    """For tests that call in this process what takes the signals of its own for the wish to stop."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

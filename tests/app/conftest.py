@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +37,3 @@ def own_home(tmp_path: Path, database: Database) -> Home:
     """A data folder of the test's own, without cards."""
     data = data_folder(tmp_path)
     return Home(data, database, Jobs(database, data))
-
-
-@pytest.fixture
-def signals_as_they_were() -> Iterator[None]:
-    """For tests that call in this process what takes the signals of its own for the wish to stop."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)

@@ -1,0 +1,179 @@
+"""A running server on an empty data folder, and one visitor's browser before it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.commands import start
+
+PATIENCE_S = 120.0
+LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+
+
+def wait_for(happened: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> float:
+    """Wait until it happened; returns after how many seconds."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < patience_s, f"waited {patience_s:.0f} s in vain for: {what}"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@dataclass
+class Server:
+    """The program serving, and what its process tree was seen to do."""
+
+    url: str
+    root: Path
+    process: psutil.Process
+    connections: set[str] = field(default_factory=set)  # addresses beyond this machine that it was connected to
+
+    def query(self, question: str) -> list[Any]:
+        """The first column of what the database answers, read as any other program could."""
+        with closing(sqlite3.connect(self.root / "loupe.db")) as connection:
+            return [row[0] for row in connection.execute(question)]
+
+    def watch(self, ended: threading.Event) -> None:
+        """Note where the server and the runs it started are connected to, until told to end."""
+        while not ended.wait(0.2):
+            try:
+                family = [self.process, *self.process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                return
+            for process in family:
+                try:
+                    others = [each.raddr.ip for each in process.net_connections("inet") if each.raddr]
+                except psutil.NoSuchProcess:
+                    continue
+                self.connections.update(address for address in others if address not in LOOPBACK)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.URLError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app on an empty data folder; when it is left, its runs are ended too."""
+    root, port = tmp_path_factory.mktemp("served") / "data", free_port()
+    process = start("--data", root, "--port", port, "--no-browser")
+    served = Server(f"http://127.0.0.1:{port}", root, psutil.Process(process.pid))
+    wait_for(lambda: process.poll() is not None or answers(served.url), "the server to answer")
+    ended = threading.Event()
+    watcher = threading.Thread(target=served.watch, args=(ended,))
+    watcher.start()
+    yield served
+    ended.set()
+    watcher.join()
+    runs = served.process.children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    for run in runs:
+        if run.is_running():
+            run.kill()
+    assert "Traceback" not in err, err
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's chromium. Where it is missing the tests are skipped aloud, but in CI that is a failure."""
+    pytest.importorskip("playwright", reason="the browser tests need playwright: install the extra 'test'")
+    path = shutil.which("chromium")
+    if path is None:
+        sentence = "the browser tests need chromium on the PATH (Debian: apt install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return path
+
+
+@dataclass
+class Visitor:
+    """A person at the page."""
+
+    page: Any
+    pictures: Path
+    requests: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, url: str) -> None:
+        """Load the page and wait until it is alive."""
+        self.page.goto(url)
+        self.page.get_by_role("tab", name="Label").wait_for()
+
+    def turn_to(self, tab: str) -> None:
+        """Open a tab."""
+        self.page.get_by_role("tab", name=tab).click()
+
+    def sees(self, place: str) -> bool:
+        """Whether anything of the element is to be seen."""
+        return bool(self.page.locator(place).is_visible())
+
+    def reads(self, place: str) -> str:
+        """The text that stands at a place."""
+        return str(self.page.locator(place).inner_text())
+
+    def waits_to_read(self, place: str, text: str, patience_s: float = PATIENCE_S) -> None:
+        """Wait until a text stands there."""
+        self.page.locator(place).get_by_text(text).first.wait_for(timeout=patience_s * 1000)
+
+    def chooses(self, place: str, entry: str) -> None:
+        """Choose an entry of a list, by how it begins."""
+        self.page.locator(f"{place} input").click()
+        self.page.get_by_role("option").filter(has_text=entry).first.click()
+
+    def enters(self, place: str, value: object) -> None:
+        """Type into a field and leave it, as a person does; what is only filled in fires no events."""
+        box = self.page.locator(f"{place} input, {place} textarea").first
+        box.click()
+        box.press("Control+a")
+        box.press_sequentially(str(value))
+        box.press("Tab")
+
+    def takes_a_picture(self, name: str) -> None:
+        """A screenshot of the whole page, for a person to look at."""
+        self.page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
+
+
+@pytest.fixture(scope="module")
+def visitor(server: Server, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """One browser window for the whole story."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - may be missing, see `chromium`
+
+    options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PATIENCE_S * 1000)
+        person = Visitor(page, tmp_path_factory.mktemp("screenshots"))
+        page.on("request", lambda request: person.requests.add(request.url))
+        page.on("pageerror", lambda error: person.complaints.append(str(error)))
+        person.open(server.url)
+        yield person
+        browser.close()
