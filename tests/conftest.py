@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from PIL import Image
 
 from db.session import Database
+
+# As launch.py does, before any test loads torch: the tests often share their machine with others.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class PictureFactory(Protocol):
