@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from engine.pairs import CardPair
 
@@ -32,6 +33,15 @@ def drawn_pairs(folder: Path, grades: list[int], split: str, first_seed: int = 0
         )
         for place, grade in enumerate(grades)
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Threads that wait for each other made these small networks a hundred times slower on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
