@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 from lightning_fabric.wrappers import _FabricOptimizer
+from torch import Tensor
 
 from engine import checkpoint, run_folder
 from engine.cache import PixelCache
@@ -85,18 +86,18 @@ def train(
 ) -> Iterator[Event]:
     """Train on pairs with a split each, saving into `folder`; go on exactly where a checkpoint stands there.
 
-    stop   asked after every batch; when it says yes the run saves, says Stopped and ends
+    stop   asked after every batch of training and validation; when it says yes the run saves, says Stopped and ends
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
     Raises BadConfig, NoCards and TrainingFailed with one sentence each.
     """
-    run_folder.record(folder, config, pairs)
+    run_folder.record(folder, config, [pair.absolute() for pair in pairs])
     fabric = _launch_fabric(config)
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
     pixels = PixelCache(cache or folder / "cache", pictures_of(taken), config.image_size)
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():
-            yield Stopped(None, 0)
+            yield Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
             return
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
@@ -195,15 +196,27 @@ class _Run:
         for outcome in infer(self.network, self.objective, self.validation, self.config, phase):
             outcomes.append(outcome)
             yield Progress("validation", epoch, sum(len(each.index) for each in outcomes), len(self.validation))
+            if stop():
+                yield from self._stopped()
+                return
         metrics, val_loss, _ = figures(self.validation.cards, outcomes)
         done = self._epoch_done(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done)
+        # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
+        yield done
         self.schedule.step(metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
             self._enter_phase(2)
         yield self._save_checkpoint(epoch)
-        yield done
+
+    def _stopped(self) -> Iterator[Event]:
+        yield self._save_checkpoint(self.state.epoch)
+        yield Stopped(self.folder / CHECKPOINT, self.state.epoch)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.fabric.device.type == "cuda"
 
     @property
     def _batches_an_epoch(self) -> int:
@@ -224,8 +237,7 @@ class _Run:
             state.epoch_seconds += time.monotonic() - began
             yield Progress("training", state.epoch, state.batch, self._batches_an_epoch)
             if stop():
-                yield self._save_checkpoint(state.epoch)
-                yield Stopped(self.folder / CHECKPOINT, state.epoch)
+                yield from self._stopped()
                 return
             if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                 yield self._save_checkpoint(state.epoch)
@@ -241,19 +253,23 @@ class _Run:
         scores = self.network(*inputs)
         losses = self.objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
         loss = losses.mean()
-        if not torch.isfinite(loss):
-            raise TrainingFailed(
-                f"the loss became {loss.item()} in epoch {state.epoch}, batch {state.batch + 1}; "
-                "lower the learning rate"
-            )
+        self._must_be_finite("loss", loss)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=LARGEST_GRADIENT)
+        norm = self.fabric.clip_gradients(
+            self.network, self.optimizer, max_norm=LARGEST_GRADIENT, error_if_nonfinite=False
+        )
+        self._must_be_finite("gradient", cast(Tensor, norm))
         self.optimizer.step()
         predicted = self.objective.log_probabilities(scores.grade.detach()).argmax(dim=1).cpu().numpy() + 1
         state.loss_sum += float(losses.detach().sum())
         state.seen += len(losses)
         state.confusion = (np.array(state.confusion) + confusion(batch["grade"].numpy() + 1, predicted)).tolist()
+
+    def _must_be_finite(self, name: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            place = f"epoch {self.state.epoch}, batch {self.state.batch + 1}"
+            raise TrainingFailed(f"the {name} became {value.item()} in {place}; lower the learning rate")
 
     def _epoch_done(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
         state = self.state
@@ -312,7 +328,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all(),
+            "random_cuda": torch.cuda.get_rng_state_all() if self._on_gpu else [],
         }
         checkpoint.save(self.folder / CHECKPOINT, content)
         return Saved(self.folder / CHECKPOINT, epoch, best=False)
@@ -322,4 +338,5 @@ class _Run:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"])
-        torch.cuda.set_rng_state_all(saved["random_cuda"])
+        if self._on_gpu and len(saved["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(saved["random_cuda"])
