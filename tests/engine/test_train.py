@@ -365,12 +365,8 @@ def test_cards_that_are_left_out_are_told_with_their_reason(tmp_path, cards, pre
             "c: left out: qualified MK (marked): the grade ignores that flaw",
         }
         if limit == 0:
-            assert (
-                Notice(
-                    "d: left out: broken.png: is not a picture, whatever its name says; use JPEG, PNG, WebP, TIFF, BMP or HEIC"
-                )
-                in events
-            )
+            told = [notice.text for notice in of(Notice, events)]
+            assert any(text.startswith("d: left out: broken.png: is not a picture") for text in told)
 
 
 def test_the_sealed_test_cards_are_not_even_opened(tmp_path, cards):
