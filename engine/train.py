@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Any, cast
@@ -37,13 +37,13 @@ from engine.errors import BadInput
 from engine.evaluate import NoCards, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.losses import Objective, soft_targets
-from engine.metrics import confusion, qwk
 from engine.mixup import mix
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair, Refused
 from engine.run_folder import CHECKPOINT, MODEL
 from engine.schedule import build_schedule
+from engine.tally import State
 
 LARGEST_GRADIENT = 1.0
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
@@ -54,31 +54,6 @@ Stop = Callable[[], bool]
 
 class TrainingFailed(BadInput):
     """The run cannot go on; the message says where it stood and what to do."""
-
-
-@dataclass
-class State:
-    """Where a run stands. With the weights, the optimiser and the random state it decides all that follows."""
-
-    epoch: int = 1
-    batch: int = 0
-    loss_sum: float = 0.0
-    seen: int = 0
-    confusion: list[list[int]] = field(default_factory=lambda: np.zeros((10, 10), int).tolist())
-    epoch_seconds: float = 0.0
-    wait_seconds: float = 0.0
-    pairs_trained: int = 0
-    train_seconds: float = 0.0
-    total_wait_seconds: float = 0.0
-    best_qwk: float | None = None
-    best: dict[str, Any] = field(default_factory=dict)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the sums of one epoch back to zero."""
-        fresh = State()
-        self.epoch, self.batch, self.confusion = epoch, 0, fresh.confusion
-        self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
-        self.seen = 0
 
 
 def train(
@@ -185,7 +160,7 @@ class _Run:
                 yield event
                 if isinstance(event, Stopped):
                     return
-        yield Finished(self.folder / MODEL, self._summary())
+        yield Finished(self.folder / MODEL, self.state.summary(self.config.epochs))
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.optimizer.param_groups[0]["lr"]
@@ -200,7 +175,7 @@ class _Run:
                 yield from self._stopped()
                 return
         metrics, val_loss, _ = figures(self.validation.cards, outcomes)
-        done = self._epoch_done(phase, rate, val_loss, metrics)
+        done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done)
         # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
         yield done
@@ -262,64 +237,27 @@ class _Run:
         self._must_be_finite("gradient", cast(Tensor, norm))
         self.optimizer.step()
         predicted = self.objective.log_probabilities(scores.grade.detach()).argmax(dim=1).cpu().numpy() + 1
-        state.loss_sum += float(losses.detach().sum())
-        state.seen += len(losses)
-        state.confusion = (np.array(state.confusion) + confusion(batch["grade"].numpy() + 1, predicted)).tolist()
+        state.count(losses.detach(), batch["grade"].numpy() + 1, predicted)
 
     def _must_be_finite(self, name: str, value: Tensor) -> None:
         if not torch.isfinite(value):
             place = f"epoch {self.state.epoch}, batch {self.state.batch + 1}"
             raise TrainingFailed(f"the {name} became {value.item()} in {place}; lower the learning rate")
 
-    def _epoch_done(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
-        state = self.state
-        state.pairs_trained += state.seen
-        state.train_seconds += state.epoch_seconds
-        state.total_wait_seconds += state.wait_seconds
-        counts = np.array(state.confusion)
-        return EpochDone(
-            epoch=state.epoch,
-            phase=phase,
-            train_loss=state.loss_sum / state.seen,
-            val_loss=val_loss,
-            learning_rate=rate,
-            metrics=metrics,
-            train_metrics={"qwk": qwk(counts), "exact": float(np.trace(counts) / counts.sum())},
-            seconds=state.epoch_seconds,
-            pairs_per_second=state.seen / state.epoch_seconds,
-            data_wait_share=state.wait_seconds / state.epoch_seconds,
-        )
-
     def _keep_if_best(self, done: EpochDone) -> Iterator[Saved]:
-        """Write the model when its validation QWK is the best yet; an undefined QWK is the worst there is."""
-        score, state = done.metrics["qwk"], self.state
-        better = score is not None and (state.best_qwk is None or score > state.best_qwk)
-        if not better and state.best:
+        """Write the model when its validation QWK is the best yet."""
+        if not self.state.is_best(done):
             return
-        state.best_qwk = score
-        state.best = {"epoch": done.epoch, "val_loss": done.val_loss, **done.metrics}
         content = {
             "name": self.folder.name,
             "config": self.config.model_dump(),
             "phase": done.phase,
             "trained_on": f"{len(self.training)} cards, {len(self.validation)} more to choose the epoch",
-            "summary": state.best,
+            "summary": self.state.best,
             "model": self.network.module.state_dict(),
         }
         checkpoint.save(self.folder / MODEL, content)
         yield Saved(self.folder / MODEL, done.epoch, best=True)
-
-    def _summary(self) -> dict[str, Any]:
-        state = self.state
-        return {
-            "split": "validation",
-            "saved_epoch": state.best["epoch"],
-            "epochs": self.config.epochs,
-            "seconds": state.train_seconds,
-            "pairs_per_second": state.pairs_trained / state.train_seconds,
-            "data_wait_share": state.total_wait_seconds / state.train_seconds,
-            **{key: value for key, value in state.best.items() if key != "epoch"},
-        }
 
     def _save_checkpoint(self, epoch: int) -> Saved:
         content = {
