@@ -44,15 +44,16 @@ class Model:
 def load_model(path: Path, device: str = "auto") -> Model:
     """Read a model file that a run has written. Raises BadModel."""
     content = load(path)
+    chosen = torch.device(resolve(device))  # type: ignore[arg-type]  # checked by resolve
     try:
         config = configuration.build(content["config"])
         network = DualBranch(config)
         network.load_state_dict(content["model"])
-    except (KeyError, RuntimeError, configuration.BadConfig) as error:
-        raise BadModel(f"{path}: does not fit this version of Loupe ({error}); train it again") from error
-    chosen = torch.device(resolve(device))  # type: ignore[arg-type]  # checked by resolve
+        about = content["phase"], content["name"], content["trained_on"]
+    except (KeyError, TypeError, RuntimeError, configuration.BadConfig) as error:
+        raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
     network.eval().to(chosen).to(memory_format=torch.channels_last)
-    return Model(network, config, content["phase"], content["name"], content["trained_on"], chosen)
+    return Model(network, config, *about, chosen)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +41,10 @@ class CardPair:
     def group_key(self) -> str:
         """What must stay on one side of a split; a card without a group is its own."""
         return self.group or self.card_id
+
+    def absolute(self) -> CardPair:
+        """The same card with the paths of its pictures made absolute."""
+        return replace(self, front=self.front and self.front.absolute(), back=self.back and self.back.absolute())
 
     def target(self) -> int | LeftOut:
         """The training class, 1 to 10, or why there is none."""
@@ -146,9 +150,8 @@ def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:
 
 
 def _as_row(pair: CardPair) -> dict[str, str]:
-    values = {name: getattr(pair, name) for name in COLUMNS}
+    values = {name: getattr(pair.absolute(), name) for name in COLUMNS}
     values["grade"] = None if pair.grade is None else f"{pair.grade:g}"
-    values |= {side: path.absolute() for side in ("front", "back") if (path := values[side])}
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 

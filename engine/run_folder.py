@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from engine.config import BadConfig, Config
 from engine.pairs import CardPair, read_snapshot, write_snapshot
 
@@ -27,19 +25,24 @@ def record(folder: Path, config: Config, pairs: Sequence[CardPair]) -> None:
     if not holds_run(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_snapshot(folder / PAIRS, pairs)
-        (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        # The config last, aside, then renamed: where it stands, all stands.
+        aside = folder / f"{CONFIG}.part"
+        aside.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        aside.replace(folder / CONFIG)
     if told(folder) != (config, list(pairs)):
         raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
 
 
 def told(folder: Path) -> tuple[Config, list[CardPair]]:
-    """What the run in the folder was told. Raises BadConfig where there is none, or one of another version."""
+    """What the run in the folder was told. Raises BadConfig where there is none."""
     if not holds_run(folder):
         raise BadConfig(f"{folder}: holds no run; give a folder that a training run has written")
     try:
-        config = Config.model_validate_json((folder / CONFIG).read_bytes())
-    except ValidationError as error:
-        raise BadConfig(f"{folder / CONFIG}: does not fit this version of Loupe; start a new run") from error
+        config = Config.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadConfig(
+            f"{folder / CONFIG}: holds no settings that this version of Loupe knows; start anew in another folder"
+        ) from error
     return config, read_snapshot(folder / PAIRS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 from lightning_fabric.wrappers import _FabricOptimizer
+from torch import Tensor
 
 from engine import checkpoint, run_folder
 from engine.cache import PixelCache
@@ -36,13 +37,13 @@ from engine.errors import BadInput
 from engine.evaluate import NoCards, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.losses import Objective, soft_targets
-from engine.metrics import confusion, qwk
 from engine.mixup import mix
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair, Refused
 from engine.run_folder import CHECKPOINT, MODEL
 from engine.schedule import build_schedule
+from engine.tally import State
 
 LARGEST_GRADIENT = 1.0
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
@@ -55,48 +56,23 @@ class TrainingFailed(BadInput):
     """The run cannot go on; the message says where it stood and what to do."""
 
 
-@dataclass
-class State:
-    """Where a run stands. With the weights, the optimiser and the random state it decides all that follows."""
-
-    epoch: int = 1
-    batch: int = 0
-    loss_sum: float = 0.0
-    seen: int = 0
-    confusion: list[list[int]] = field(default_factory=lambda: np.zeros((10, 10), int).tolist())
-    epoch_seconds: float = 0.0
-    wait_seconds: float = 0.0
-    pairs_trained: int = 0
-    train_seconds: float = 0.0
-    total_wait_seconds: float = 0.0
-    best_qwk: float | None = None
-    best: dict[str, Any] = field(default_factory=dict)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the sums of one epoch back to zero."""
-        fresh = State()
-        self.epoch, self.batch, self.confusion = epoch, 0, fresh.confusion
-        self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
-        self.seen = 0
-
-
 def train(
     config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop = lambda: False, cache: Path | None = None
 ) -> Iterator[Event]:
     """Train on pairs with a split each, saving into `folder`; go on exactly where a checkpoint stands there.
 
-    stop   asked after every batch; when it says yes the run saves, says Stopped and ends
+    stop   asked after every batch of training and validation; when it says yes the run saves, says Stopped and ends
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
     Raises BadConfig, NoCards and TrainingFailed with one sentence each.
     """
-    run_folder.record(folder, config, pairs)
+    run_folder.record(folder, config, [pair.absolute() for pair in pairs])
     fabric = _launch_fabric(config)
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
     pixels = PixelCache(cache or folder / "cache", pictures_of(taken), config.image_size)
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():
-            yield Stopped(None, 0)
+            yield Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
             return
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
@@ -184,7 +160,7 @@ class _Run:
                 yield event
                 if isinstance(event, Stopped):
                     return
-        yield Finished(self.folder / MODEL, self._summary())
+        yield Finished(self.folder / MODEL, self.state.summary(self.config.epochs))
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.optimizer.param_groups[0]["lr"]
@@ -195,15 +171,27 @@ class _Run:
         for outcome in infer(self.network, self.objective, self.validation, self.config, phase):
             outcomes.append(outcome)
             yield Progress("validation", epoch, sum(len(each.index) for each in outcomes), len(self.validation))
+            if stop():
+                yield from self._stopped()
+                return
         metrics, val_loss, _ = figures(self.validation.cards, outcomes)
-        done = self._epoch_done(phase, rate, val_loss, metrics)
+        done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done)
+        # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
+        yield done
         self.schedule.step(metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
             self._enter_phase(2)
         yield self._save_checkpoint(epoch)
-        yield done
+
+    def _stopped(self) -> Iterator[Event]:
+        yield self._save_checkpoint(self.state.epoch)
+        yield Stopped(self.folder / CHECKPOINT, self.state.epoch)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.fabric.device.type == "cuda"
 
     @property
     def _batches_an_epoch(self) -> int:
@@ -224,8 +212,7 @@ class _Run:
             state.epoch_seconds += time.monotonic() - began
             yield Progress("training", state.epoch, state.batch, self._batches_an_epoch)
             if stop():
-                yield self._save_checkpoint(state.epoch)
-                yield Stopped(self.folder / CHECKPOINT, state.epoch)
+                yield from self._stopped()
                 return
             if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                 yield self._save_checkpoint(state.epoch)
@@ -241,69 +228,36 @@ class _Run:
         scores = self.network(*inputs)
         losses = self.objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
         loss = losses.mean()
-        if not torch.isfinite(loss):
-            raise TrainingFailed(
-                f"the loss became {loss.item()} in epoch {state.epoch}, batch {state.batch + 1}; "
-                "lower the learning rate"
-            )
+        self._must_be_finite("loss", loss)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=LARGEST_GRADIENT)
+        norm = self.fabric.clip_gradients(
+            self.network, self.optimizer, max_norm=LARGEST_GRADIENT, error_if_nonfinite=False
+        )
+        self._must_be_finite("gradient", cast(Tensor, norm))
         self.optimizer.step()
         predicted = self.objective.log_probabilities(scores.grade.detach()).argmax(dim=1).cpu().numpy() + 1
-        state.loss_sum += float(losses.detach().sum())
-        state.seen += len(losses)
-        state.confusion = (np.array(state.confusion) + confusion(batch["grade"].numpy() + 1, predicted)).tolist()
+        state.count(losses.detach(), batch["grade"].numpy() + 1, predicted)
 
-    def _epoch_done(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
-        state = self.state
-        state.pairs_trained += state.seen
-        state.train_seconds += state.epoch_seconds
-        state.total_wait_seconds += state.wait_seconds
-        counts = np.array(state.confusion)
-        return EpochDone(
-            epoch=state.epoch,
-            phase=phase,
-            train_loss=state.loss_sum / state.seen,
-            val_loss=val_loss,
-            learning_rate=rate,
-            metrics=metrics,
-            train_metrics={"qwk": qwk(counts), "exact": float(np.trace(counts) / counts.sum())},
-            seconds=state.epoch_seconds,
-            pairs_per_second=state.seen / state.epoch_seconds,
-            data_wait_share=state.wait_seconds / state.epoch_seconds,
-        )
+    def _must_be_finite(self, name: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            place = f"epoch {self.state.epoch}, batch {self.state.batch + 1}"
+            raise TrainingFailed(f"the {name} became {value.item()} in {place}; lower the learning rate")
 
     def _keep_if_best(self, done: EpochDone) -> Iterator[Saved]:
-        """Write the model when its validation QWK is the best yet; an undefined QWK is the worst there is."""
-        score, state = done.metrics["qwk"], self.state
-        better = score is not None and (state.best_qwk is None or score > state.best_qwk)
-        if not better and state.best:
+        """Write the model when its validation QWK is the best yet."""
+        if not self.state.is_best(done):
             return
-        state.best_qwk = score
-        state.best = {"epoch": done.epoch, "val_loss": done.val_loss, **done.metrics}
         content = {
             "name": self.folder.name,
             "config": self.config.model_dump(),
             "phase": done.phase,
             "trained_on": f"{len(self.training)} cards, {len(self.validation)} more to choose the epoch",
-            "summary": state.best,
+            "summary": self.state.best,
             "model": self.network.module.state_dict(),
         }
         checkpoint.save(self.folder / MODEL, content)
         yield Saved(self.folder / MODEL, done.epoch, best=True)
-
-    def _summary(self) -> dict[str, Any]:
-        state = self.state
-        return {
-            "split": "validation",
-            "saved_epoch": state.best["epoch"],
-            "epochs": self.config.epochs,
-            "seconds": state.train_seconds,
-            "pairs_per_second": state.pairs_trained / state.train_seconds,
-            "data_wait_share": state.total_wait_seconds / state.train_seconds,
-            **{key: value for key, value in state.best.items() if key != "epoch"},
-        }
 
     def _save_checkpoint(self, epoch: int) -> Saved:
         content = {
@@ -312,7 +266,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all(),
+            "random_cuda": torch.cuda.get_rng_state_all() if self._on_gpu else [],
         }
         checkpoint.save(self.folder / CHECKPOINT, content)
         return Saved(self.folder / CHECKPOINT, epoch, best=False)
@@ -322,4 +276,5 @@ class _Run:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"])
-        torch.cuda.set_rng_state_all(saved["random_cuda"])
+        if self._on_gpu and len(saved["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(saved["random_cuda"])

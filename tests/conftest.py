@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from tests import commands
 from tests.cards import write_cards
 
 GRADES_OF_CARDS = [1 + (7 * number // 3) % 10 for number in range(30)]
+
+# As launch.py does, before any test loads torch: the tests often share their machine with others.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class PictureFactory(Protocol):

@@ -5,7 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from engine import checkpoint
+from engine.config import build
+from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 
 
@@ -34,6 +38,15 @@ def drawn_pairs(folder: Path, grades: list[int], split: str, first_seed: int = 0
     ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Threads that wait for each other made these small networks a hundred times slower on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def cards(tmp_path_factory) -> list[CardPair]:
     """Ten cards to train on, eight of them with both sides, and four to validate on."""
@@ -48,3 +61,18 @@ def cards(tmp_path_factory) -> list[CardPair]:
 def prepared(tmp_path_factory) -> Path:
     """A folder of prepared pictures that the runs of a test session share."""
     return tmp_path_factory.mktemp("prepared")
+
+
+def saved_model(path: Path, *, seed: int = 0, phase: int = 2, **settings: object) -> Path:
+    """A model file as a run writes it, its weights random, its batch statistics those of some noise."""
+    torch.manual_seed(seed)
+    small = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 64, "batch_size": 4}
+    config = build({**small, **settings})
+    network = DualBranch(config).train()
+    noise = torch.rand(2, 16, 6, config.image_size, config.image_size)
+    with torch.no_grad():
+        for _ in range(5):
+            network(*noise, torch.ones(16, 2, dtype=torch.bool))
+    about = {"name": "drawn", "phase": phase, "trained_on": "nothing", "summary": {}}
+    checkpoint.save(path, {**about, "config": config.model_dump(), "model": network.state_dict()})
+    return path

@@ -165,7 +165,7 @@ def test_what_cannot_be_trained_on_is_left_out_with_its_reason(tmp_path, cards):
         ("qualified", "qualified OC (off-centre): the grade ignores that flaw"),
         ("authentic", "no grade given (authentic, without a grade)"),
         ("unlabelled", "not labelled"),
-        ("broken", "broken.png: is not a picture; use JPEG, PNG, WebP, TIFF or BMP"),
+        ("broken", "broken.png: is not a picture, whatever its name says; use JPEG, PNG, WebP, TIFF, BMP or HEIC"),
         ("gone", "gone.png: cannot be read (No such file or directory); check that it is still there"),
     ]
 

@@ -1,0 +1,163 @@
+"""A trained model measured and used: one answer whichever way it is asked, and scikit-learn's figures for it."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+from sklearn.metrics import accuracy_score, cohen_kappa_score, mean_absolute_error
+
+from engine.cache import PixelCache
+from engine.checkpoint import BadModel, save
+from engine.config import Config
+from engine.data import Cards, usable
+from engine.evaluate import NoCards, Outcome, evaluate, figures, infer, load_model
+from engine.events import Notice, Progress
+from engine.losses import Objective
+from engine.pairs import CardPair
+from engine.predict import Interval, inputs_of, look, narrowest_interval, predict
+from tests.engine.conftest import saved_model
+
+
+@pytest.fixture(scope="module", params=["ce_emd", "ordinal"])
+def model(request, tmp_path_factory):
+    return load_model(saved_model(tmp_path_factory.mktemp("model") / "model.pt", loss=request.param), "cpu")
+
+
+def measured(model, pairs, prepared):
+    return list(evaluate(model, pairs, prepared))
+
+
+def outcomes_of(model, pairs, prepared):
+    cache = PixelCache(prepared, [side for pair in pairs for side in (pair.front, pair.back) if side], 64)
+    list(cache.fill())
+    cards = Cards(usable(pairs, cache)[0], cache, model.config, training=False)
+    objective = Objective(model.config, torch.ones(10, dtype=torch.int64))
+    return cards.cards, list(infer(model.network, objective, cards, model.config, model.phase))
+
+
+def test_the_figures_are_scikit_learn_s_for_the_probabilities_given(model, cards, prepared):
+    kept, outcomes = outcomes_of(model, cards, prepared)
+    metrics, loss, probabilities = figures(kept, outcomes)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    truth, predicted = [card.grade for card in kept], probabilities.argmax(1) + 1
+    assert metrics["exact"] == pytest.approx(accuracy_score(truth, predicted))
+    assert metrics["mae"] == pytest.approx(mean_absolute_error(truth, predicted))
+    expected = cohen_kappa_score(truth, predicted, labels=range(1, 11), weights="quadratic")
+    assert metrics["qwk"] == pytest.approx(expected)
+    assert metrics["n"] == len(cards)
+    assert loss == pytest.approx(np.concatenate([outcome.losses for outcome in outcomes]).mean(), rel=1e-5)
+
+
+def test_evaluating_gives_the_figures_of_its_own_inference_last(model, cards, prepared):
+    *on_the_way, metrics = measured(model, cards, prepared)
+    assert metrics == figures(*outcomes_of(model, cards, prepared))[0]
+    assert on_the_way[-1] == Progress("evaluation", 0, 14, 14)
+
+
+def test_probabilities_come_in_the_order_of_the_cards_whatever_the_order_of_the_batches(cards):
+    logits = torch.randn(4, 10, generator=torch.Generator().manual_seed(0)).log_softmax(1)
+    order = [torch.tensor([2, 0]), torch.tensor([3, 1])]
+    outcomes = [Outcome(index, logits[index], torch.ones(2)) for index in order]
+    kept = [card for card in cards if card.split == "val"]
+    from_pairs = [type("Kept", (), {"grade": int(card.grade), "pair": card}) for card in kept]
+    np.testing.assert_allclose(figures(from_pairs, outcomes)[2], softmax(logits.double().numpy(), axis=1), atol=1e-7)
+
+
+def test_what_cannot_be_measured_is_told_card_by_card(model, cards, prepared):
+    unlabelled = CardPair("bare", cards[0].front, None)
+    events = measured(model, [*cards, unlabelled], prepared)
+    assert Notice("bare: left out: not labelled") in events
+    assert events[-1]["n"] == len(cards)
+    with pytest.raises(NoCards, match="there is no labelled card to evaluate on"):
+        measured(model, [unlabelled], prepared)
+
+
+def test_one_card_graded_alone_gets_what_it_gets_among_many(model, cards, prepared):
+    kept, outcomes = outcomes_of(model, cards, prepared)
+    probabilities = figures(kept, outcomes)[2]
+    for number in (0, 8, 9):
+        pair = kept[number].pair
+        inputs = inputs_of(model, *(side and look(side) for side in (pair.front, pair.back)))
+        prediction = predict(model, inputs)
+        np.testing.assert_allclose(prediction.probabilities, probabilities[number], atol=1e-5)
+        assert prediction.grade == prediction.probabilities.argmax() + 1
+        assert prediction.expected == pytest.approx(sum(k * p for k, p in enumerate(prediction.probabilities, 1)))
+
+
+def test_a_model_of_phase_one_does_not_look_at_the_front(tmp_path, cards):
+    model = load_model(saved_model(tmp_path / "model.pt", phase=1), "cpu")
+    front, other, back = (look(path) for path in (cards[0].front, cards[1].front, cards[0].back))
+    one, two = (predict(model, inputs_of(model, view, back)) for view in (front, other))
+    np.testing.assert_array_equal(one.probabilities, two.probabilities)
+
+
+def test_a_model_file_comes_back_as_it_was_saved(tmp_path):
+    path = saved_model(tmp_path / "model.pt", seed=4)
+    model, written = load_model(path, "cpu"), torch.load(path, weights_only=True)
+    assert not model.network.training
+    assert (model.name, model.phase, model.trained_on) == ("drawn", 2, "nothing")
+    for key, tensor in model.network.state_dict().items():
+        assert torch.equal(tensor, written["model"][key])
+
+
+@pytest.mark.parametrize(
+    "without", ["config", "model", "phase", "name", "trained_on", "a layer", "a known setting", "settings at all"]
+)
+def test_a_file_that_does_not_fit_is_refused_in_one_sentence(tmp_path, without):
+    path = saved_model(tmp_path / "model.pt")
+    content = torch.load(path, weights_only=True)
+    if without == "a layer":
+        del content["model"]["edge.weight"]
+    elif without == "a known setting":
+        content["config"]["of_a_later_version"] = 1
+    elif without == "settings at all":
+        content["config"] = None
+    else:
+        del content[without]
+    save(path, content)
+    with pytest.raises(BadModel) as refusal:
+        load_model(path, "cpu")
+    assert str(refusal.value).startswith(f"{path}: does not fit this version of Loupe")
+    assert "\n" not in str(refusal.value)
+
+
+# --- the interval
+
+
+def by_brute_force(probabilities, coverage):
+    """The most mass that the shortest sufficient run of grades holds, and its length."""
+    for length in range(1, 11):
+        most = max(sum(probabilities[low : low + length]) for low in range(11 - length))
+        if most >= coverage - 1e-9:
+            return most, length
+    raise AssertionError("the whole scale holds everything")
+
+
+def test_the_narrowest_interval_is_that_of_brute_force():
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        probabilities = random.dirichlet(np.full(10, random.choice([0.1, 0.5, 2.0])))
+        coverage = random.uniform(0.05, 0.999)
+        interval = narrowest_interval(probabilities, coverage)
+        mass, length = by_brute_force(probabilities, coverage)
+        assert interval.high - interval.low + 1 == length
+        assert probabilities[interval.low - 1 : interval.high].sum() == pytest.approx(mass)
+        assert interval.coverage == coverage
+
+
+@pytest.mark.parametrize(
+    ("coverage", "low", "high"), [(0.75, 9, 10), (0.5, 9, 9), (0.7, 8, 9), (0.9, 8, 10), (1.0, 8, 10)]
+)
+def test_the_interval_s_worked_numbers(coverage, low, high):
+    probabilities = np.array([0, 0, 0, 0, 0, 0, 0, 0.2, 0.5, 0.3])
+    if coverage == 0.7:
+        probabilities[7:] = 0.3, 0.5, 0.2
+    assert narrowest_interval(probabilities, coverage) == Interval(coverage, low, high)
+
+
+def test_certainty_is_an_interval_of_one_grade():
+    assert narrowest_interval(np.eye(10)[3], 0.9) == Interval(0.9, 4, 4)
+
+
+def test_the_settings_of_a_model_are_a_config(tmp_path):
+    assert isinstance(load_model(saved_model(tmp_path / "model.pt"), "cpu").config, Config)

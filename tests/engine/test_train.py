@@ -1,0 +1,492 @@
+"""The training loop: it learns, it resumes exactly, it stops when asked, and it says what happens."""
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+
+from engine import train as loop
+from engine.config import BadConfig, Config
+from engine.data import Inputs
+from engine.evaluate import NoCards
+from engine.events import EpochDone, Finished, Notice, Progress, Saved, Stopped
+from engine.losses import Objective
+from engine.model.dual import DualBranch
+from engine.pairs import CardPair, write_snapshot
+from engine.recipes import RECIPES, recipe_config
+from engine.train import TrainingFailed, resume, train
+from tests.engine.conftest import drawn_pairs
+
+# The fastest of the four encoders on a CPU; ten training cards in batches of three make four steps an epoch.
+SMALL = {
+    "front_encoder": "mobilenet_v2",
+    "back_encoder": "mobilenet_v2",
+    "image_size": 64,
+    "batch_size": 3,
+    "phase2_epochs": 1,
+    "device": "cpu",
+}
+EVERYTHING_ON = {
+    "phase1_epochs": 1,
+    "phase2_epochs": 2,
+    "mixup_alpha": 0.3,
+    "label_smoothing": 0.1,
+    "side_dropout": 0.2,
+    "sampler_eta": 0.5,
+    "class_weights": "none",
+    "schedule": "cosine",
+    "seed": 5,
+}
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    """No test here pulls the plug: what is written need not reach the disk."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def config(**settings):
+    return Config(**{**SMALL, **settings})
+
+
+def run(settings, cards, folder, prepared, stop=lambda: False):
+    return list(train(settings, cards, folder, stop, prepared))
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def told(events):
+    """What the epochs said, without the clock: by epoch, later words for an epoch replacing earlier ones."""
+    clocks = ("seconds", "pairs_per_second", "data_wait_share")
+    return {
+        done.epoch: {key: value for key, value in asdict(done).items() if key not in clocks}
+        for done in of(EpochDone, events)
+    }
+
+
+def where_it_ended(folder):
+    """All that decides how a run goes on, and its model: the checkpoint without the clock's readings."""
+    last = torch.load(folder / "last.ckpt", weights_only=True)
+    clocks = [key for key in last["state"] if key.endswith("seconds")]
+    assert clocks
+    for key in clocks:
+        del last["state"][key]
+    model = torch.load(folder / "model.pt", weights_only=True)
+    del model["name"]
+    return {"checkpoint": last, "model": model}
+
+
+def assert_equal(one, two, place=""):
+    """Bit for bit, to the last tensor of a nest of lists and dicts."""
+    assert type(one) is type(two), place
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), place
+        for key in one:
+            assert_equal(one[key], two[key], f"{place}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), place
+        for number, (first, second) in enumerate(zip(one, two, strict=True)):
+            assert_equal(first, second, f"{place}/{number}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), place
+    else:
+        assert one == two, place
+
+
+def run_for(steps, settings, cards, folder, prepared):
+    """The events of a run that is asked to stop once it has trained so many batches."""
+    events = []
+    for event in train(settings, cards, folder, lambda: trained(events) >= steps, prepared):
+        events.append(event)
+    return events
+
+
+def trained(events):
+    return sum(event.step == "training" for event in of(Progress, events))
+
+
+# --- it learns
+
+
+@pytest.mark.slow
+def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
+    drawn = tmp_path_factory.mktemp("eight")
+    eight = drawn_pairs(drawn, [1, 2, 4, 5, 6, 8, 9, 10], "train", 500)
+    again = [replace(pair, card_id=f"again {pair.card_id}", split="val") for pair in eight]
+    settings = config(
+        phase2_epochs=20, batch_size=8, lr_phase2=1e-3, dropout=0.0, augment=False, schedule="constant", seed=1
+    )
+    *_, last = epochs = of(EpochDone, run(settings, [*eight, *again], tmp_path / "run", prepared))
+    assert last.train_metrics == {"qwk": 1.0, "exact": 1.0}
+    assert last.train_loss < 0.1 * epochs[0].train_loss
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_two_steps(tmp_path, cards, prepared, name):
+    own = recipe_config(name)
+    phases = {"phase1_epochs": min(1, own.phase1_epochs), "phase2_epochs": 1 if own.phase1_epochs else 2}
+    encoders = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2"}
+    settings = recipe_config(name, {**encoders, **phases, "image_size": 64, "batch_size": 10, "device": "cpu"})
+    events = run(settings, cards, tmp_path / "run", prepared)
+    first, second = of(EpochDone, events)
+    assert [first.phase, second.phase] == ([1, 2] if own.phase1_epochs else [2, 2])
+    assert np.isfinite([first.train_loss, first.val_loss, second.train_loss, second.val_loss]).all()
+    assert isinstance(events[-1], Finished)
+
+
+# --- it is the same run, whatever interrupts it
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, cards, prepared):
+    """The uninterrupted run, twelve steps over a change of phase: its folder and events."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    return folder, run(config(**EVERYTHING_ON), cards, folder, prepared)
+
+
+# Two steps into phase 1; its last step; five steps (phase 2 has begun); the very last step of the run.
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [2, 4, 5, 12])
+def test_a_run_stopped_after_some_steps_and_resumed_is_the_uninterrupted_run_bit_for_bit(
+    tmp_path, cards, prepared, straight, steps
+):
+    folder = tmp_path / "run"
+    first = run_for(steps, config(**EVERYTHING_ON), cards, folder, prepared)
+    stopped = first[-1]
+    assert stopped == Stopped(folder / "last.ckpt", epoch=(steps - 1) // 4 + 1)
+    assert trained(first) == steps
+    torch.manual_seed(99)
+    torch.rand(7)
+    second = list(resume(folder, cache=prepared))
+    assert isinstance(second[-1], Finished)
+    assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
+    assert told([*first, *second]) == told(straight[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["best model saved", "epoch told", "checkpoint saved"])
+def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and_no_epoch_goes_untold(
+    tmp_path, cards, prepared, straight, moment
+):
+    folder, seen, killed = tmp_path / "run", [], train(config(**EVERYTHING_ON), cards, tmp_path / "run", cache=prepared)
+    for event in killed:
+        seen.append(event)
+        reached = {
+            "best model saved": isinstance(event, Saved) and event.best,
+            "epoch told": isinstance(event, EpochDone),
+            "checkpoint saved": isinstance(event, Saved) and not event.best,
+        }
+        if reached[moment]:
+            break
+    killed.close()
+    second = list(resume(folder, cache=prepared))
+    assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
+    assert told([*seen, *second]) == told(straight[1])
+
+
+def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path, cards, prepared, straight):
+    def first_loss(seed):
+        settings = config(**{**EVERYTHING_ON, "seed": seed})
+        run_ = train(settings, cards, tmp_path / f"{seed}", cache=prepared)
+        done = next(event for event in run_ if isinstance(event, EpochDone))
+        run_.close()
+        return done.train_loss, done.val_loss
+
+    (expected, *_) = of(EpochDone, straight[1])
+    assert first_loss(EVERYTHING_ON["seed"]) == (expected.train_loss, expected.val_loss)
+    assert first_loss(6) != (expected.train_loss, expected.val_loss)
+
+
+def test_a_finished_run_says_finished_again_and_trains_nothing(cards, prepared, straight):
+    folder, events = straight
+    again = run(config(**EVERYTHING_ON), cards, folder, prepared)
+    assert again == events[-1:]
+
+
+# --- stopping and failing
+
+
+def test_a_stop_during_training_is_answered_at_the_next_batch_with_a_checkpoint(tmp_path, cards, prepared):
+    events = run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    assert [type(event) for event in events[-3:]] == [Progress, Saved, Stopped]
+    assert events[-3] == Progress("training", 1, 1, 4)
+    assert events[-1] == Stopped(tmp_path / "run/last.ckpt", 1)
+    assert (tmp_path / "run/last.ckpt").is_file()
+    assert of(EpochDone, events) == []
+
+
+def test_a_stop_during_validation_is_answered_at_its_next_batch_with_a_checkpoint(tmp_path, cards, prepared):
+    asked = []
+
+    def stop():
+        return bool(asked)
+
+    events = []
+    for event in train(config(), cards, tmp_path / "run", stop, prepared):
+        events.append(event)
+        if isinstance(event, Progress) and event.step == "validation":
+            asked.append(True)
+    assert [type(event) for event in events[-3:]] == [Progress, Saved, Stopped]
+    assert events[-3] == Progress("validation", 1, 3, 4)
+    rest = list(resume(tmp_path / "run", cache=prepared))
+    assert [event.step for event in of(Progress, rest)] == ["validation", "validation"]
+    assert isinstance(rest[-1], Finished)
+
+
+def test_a_stop_before_the_first_batch_is_answered_without_a_checkpoint(tmp_path, cards):
+    events = run(config(), cards, tmp_path / "run", None, stop=lambda: True)
+    assert [type(event) for event in events] == [Progress, Stopped]
+    assert events[-1] == Stopped(None, 0)
+
+
+def test_a_resumed_run_that_is_stopped_while_preparing_still_names_its_checkpoint(tmp_path, cards, prepared):
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    events = list(resume(tmp_path / "run", lambda: True, tmp_path / "another cache"))
+    assert [type(event) for event in events] == [Progress, Stopped]
+    assert events[-1].checkpoint == tmp_path / "run/last.ckpt"
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """From the sixth batch on, pictures are NaN."""
+    plain, seen = loop.mix, []
+
+    def mix(inputs, targets, alpha, random):
+        seen.append(1)
+        inputs, targets = plain(inputs, targets, alpha, random)
+        return (Inputs(inputs.front * torch.nan, *inputs[1:]) if len(seen) >= 6 else inputs), targets
+
+    monkeypatch.setattr(loop, "mix", mix)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_naming_epoch_and_batch(tmp_path, cards, prepared, poisoned):
+    both_sides = [card for card in cards if card.front and card.back]
+    with pytest.raises(TrainingFailed, match=r"^the loss became nan in epoch 2, batch 3; lower the learning rate$"):
+        run(config(phase2_epochs=2), both_sides, tmp_path / "run", prepared)
+    assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["state"]["epoch"] == 2
+
+
+def test_a_gradient_that_is_no_number_ends_the_run_before_it_touches_the_weights(
+    tmp_path, cards, prepared, monkeypatch
+):
+    plain = Objective.forward
+
+    def steep(self, scores, *targets):
+        # A root's slope at nought is infinite, its value there nought.
+        return plain(self, scores, *targets) + (scores.edge - scores.edge.detach()).sqrt()
+
+    monkeypatch.setattr(Objective, "forward", steep)
+    with pytest.raises(TrainingFailed, match=r"^the gradient became (nan|inf) in epoch 1, batch 1; lower the learning"):
+        run(config(), cards, tmp_path / "run", prepared)
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path, cards, prepared):
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    for settings, pairs in ((config(dropout=0.5), cards), (config(), cards[1:])):
+        with pytest.raises(BadConfig, match="already holds a run with other settings or cards; choose another folder"):
+            run(settings, pairs, tmp_path / "run", prepared)
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
+    with pytest.raises(BadConfig, match="holds no run; give a folder that a training run has written"):
+        list(resume(tmp_path))
+
+
+@pytest.mark.parametrize("written", ["", '{"dropout": ', '{"dropout": 7}', '{"of_a_later_version": 1}'])
+def test_a_run_whose_settings_cannot_be_read_is_refused_in_one_sentence(tmp_path, cards, written):
+    (tmp_path / "config.json").write_text(written)
+    write_snapshot(tmp_path / "pairs.jsonl", cards)
+    with pytest.raises(BadConfig) as refusal:
+        list(resume(tmp_path))
+    assert str(refusal.value).startswith(f"{tmp_path / 'config.json'}: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_kill_while_the_settings_are_written_leaves_a_folder_that_can_be_used(tmp_path, cards, prepared, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(config(), cards, tmp_path / "run", prepared)
+    assert isinstance(run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)[-1], Stopped)
+
+
+def test_cards_with_relative_paths_can_be_trained_on_and_gone_on_with(tmp_path, cards, prepared, monkeypatch):
+    monkeypatch.chdir(cards[0].front.parent)
+    relative = [
+        replace(card, front=card.front and Path(card.front.name), back=card.back and Path(card.back.name))
+        for card in cards
+    ]
+    for _ in range(2):
+        events = run(config(), relative, tmp_path / "run", prepared, stop=lambda: True)
+        assert isinstance(events[-1], Stopped)
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(list(resume(tmp_path / "run", lambda: True, prepared))[-1], Stopped)
+
+
+@pytest.mark.parametrize(("split", "word"), [("train", "training"), ("val", "validation")])
+def test_without_cards_in_a_split_the_run_is_refused_in_one_sentence(tmp_path, cards, prepared, split, word):
+    others = [card for card in cards if card.split != split]
+    with pytest.raises(NoCards, match=f"no card is left for {word}; label more cards, so that the {split} split has"):
+        run(config(), others, tmp_path / "run", prepared)
+
+
+def test_a_checkpoint_made_on_a_gpu_can_be_gone_on_with_on_a_cpu(tmp_path, cards, prepared):
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    content = torch.load(tmp_path / "run/last.ckpt", weights_only=True)
+    torch.save({**content, "random_cuda": [torch.zeros(16, dtype=torch.uint8)]}, tmp_path / "run/last.ckpt")
+    assert isinstance(list(resume(tmp_path / "run", cache=prepared))[-1], Finished)
+
+
+# --- what it says
+
+
+def test_cards_that_are_left_out_are_told_with_their_reason(tmp_path, cards, prepared):
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    more = [
+        CardPair("a", cards[0].front, None, None, split="train"),
+        CardPair("b", cards[0].front, None, None, split="val"),
+        CardPair("c", cards[0].front, None, 8, qualifier="MK", split="train"),
+        CardPair("d", broken, None, 8, split="train"),
+    ]
+    for limit in (0, 12):
+        folder = tmp_path / f"{limit}"
+        events = run_for(1, config(max_pairs=limit), [*cards, *more], folder, None)
+        assert {notice.text for notice in of(Notice, events)} >= {
+            "a and 1 more: left out: not labelled",
+            "c: left out: qualified MK (marked): the grade ignores that flaw",
+        }
+        if limit == 0:
+            told = [notice.text for notice in of(Notice, events)]
+            assert any(text.startswith("d: left out: broken.png: is not a picture") for text in told)
+
+
+def test_the_sealed_test_cards_are_not_even_opened(tmp_path, cards):
+    sealed = CardPair("sealed", tmp_path / "gone.png", None, 9, split="test")
+    events = run_for(1, config(), [*cards, sealed], tmp_path / "run", None)
+    assert of(Notice, events) == []
+
+
+def test_stacked_weights_and_sampler_are_said_aloud(tmp_path, cards, prepared):
+    events = run(config(sampler_eta=0.5), cards, tmp_path / "run", prepared, stop=lambda: True)
+    assert Notice("class weights and sampler are stacked: rare grades are favoured twice") in events
+
+
+def test_without_a_network_pretrained_weights_are_missed_loudly_and_training_goes_on(
+    tmp_path, cards, prepared, monkeypatch
+):
+    def offline(*arguments, **others):
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    events = run(config(pretrained="imagenet"), cards, tmp_path / "run", prepared)
+    (notice,) = of(Notice, events)
+    assert notice.text.startswith("PRETRAINED WEIGHTS MISSING: the ImageNet weights of mobilenet_v2")
+    assert notice.text.endswith("this run starts from random weights")
+    assert isinstance(events[-1], Finished)
+
+
+def test_the_rate_falls_on_a_plateau_of_a_real_run_and_every_epoch_tells_it(tmp_path, cards, prepared, monkeypatch):
+    plain = loop.figures
+
+    def never_better(*arguments):
+        metrics, loss, probabilities = plain(*arguments)
+        return {**metrics, "qwk": 0.5}, loss, probabilities
+
+    monkeypatch.setattr(loop, "figures", never_better)
+    settings = config(phase2_epochs=10, batch_size=16, lr_phase2=4e-4)
+    rates = [done.learning_rate for done in of(EpochDone, run(settings, cards, tmp_path / "run", prepared))]
+    np.testing.assert_allclose(rates, [4e-4] * 5 + [2e-4] * 4 + [1e-4])
+
+
+def test_the_told_losses_are_means_over_cards_not_over_batches(tmp_path, cards, prepared, monkeypatch):
+    # Each card costs its own grade; ten cards in batches of three leave one alone in the last.
+    def costs_its_grade(self, scores, targets, edge, centering):
+        return targets @ torch.arange(1.0, 11.0) + 0 * scores.grade.sum(1)
+
+    monkeypatch.setattr(Objective, "forward", costs_its_grade)
+    (done,) = of(EpochDone, run(config(), cards, tmp_path / "run", prepared))
+    for split, loss in (("train", done.train_loss), ("val", done.val_loss)):
+        assert loss == pytest.approx(np.mean([card.grade for card in cards if card.split == split]))
+
+
+def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepared, monkeypatch):
+    seen = []
+
+    def noting(name):
+        module = {"training": loop, "validation": __import__("engine.evaluate", fromlist=["evaluate"])}[name]
+        plain = module.model_input
+
+        def model_input(batch, phase, device):
+            inputs = plain(batch, phase, device)
+            seen.append((name, phase, bool(inputs.present[:, 0].any())))
+            return inputs
+
+        monkeypatch.setattr(module, "model_input", model_input)
+
+    noting("training")
+    noting("validation")
+    run(config(phase1_epochs=1, batch_size=16), cards, tmp_path / "run", prepared)
+    assert seen == [("training", 1, False), ("validation", 1, False), ("training", 2, True), ("validation", 2, True)]
+
+
+def test_phase_one_leaves_the_front_as_it_was_born(tmp_path, cards, prepared):
+    settings = config(phase1_epochs=1, phase2_epochs=0, seed=3)
+    run(settings, cards, tmp_path / "run", prepared)
+    learned = torch.load(tmp_path / "run/last.ckpt", weights_only=True)["model"]
+    torch.manual_seed(3)
+    born = DualBranch(settings).state_dict()
+    same = {key for key in born if torch.equal(born[key], learned[key])}
+    assert {key for key in born if key.startswith("front.")} <= same
+    assert not {key for key in same if key.startswith(("back.encoder", "fuse"))}
+
+
+def test_the_class_weights_are_those_of_the_training_cards(tmp_path, cards, prepared, monkeypatch):
+    counts = []
+    plain = Objective.__init__
+    monkeypatch.setattr(Objective, "__init__", lambda self, c, n: (counts.append(n.tolist()), plain(self, c, n))[1])
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    assert counts == [[1, 0, 1, 1, 1, 1, 1, 1, 2, 1]]
+
+
+def test_the_events_tell_the_run_in_order(straight, cards):
+    _, events = straight
+    words = [(event.step if isinstance(event, Progress) else type(event).__name__) for event in events]
+    words = [word for place, word in enumerate(words) if place == 0 or word != words[place - 1]]
+    assert [word for word in words if word not in ("pictures", "Saved")] == [
+        *["training", "validation", "EpochDone"] * 3,
+        "Finished",
+    ]
+    for step, total in (("training", 4), ("validation", 4)):
+        (first, *_) = [event for event in of(Progress, events) if event.step == step]
+        assert first.total == total
+    assert [done.phase for done in of(EpochDone, events)] == [1, 2, 2]
+
+
+def test_the_saved_model_is_that_of_the_best_epoch_and_the_summary_is_the_contract_s(straight):
+    folder, events = straight
+    finished, epochs = events[-1], of(EpochDone, events)
+    scores = [-np.inf if done.metrics["qwk"] is None else done.metrics["qwk"] for done in epochs]
+    best = epochs[int(np.argmax(scores))]
+    assert finished.model == folder / "model.pt"
+    assert finished.summary["saved_epoch"] == best.epoch
+    assert {key: finished.summary[key] for key in best.metrics} == best.metrics
+    assert finished.summary["val_loss"] == best.val_loss
+    assert finished.summary["split"] == "validation"
+    assert finished.summary["epochs"] == 3
+    assert finished.summary["seconds"] == pytest.approx(sum(done.seconds for done in epochs))
+    assert finished.summary["pairs_per_second"] == pytest.approx(30 / finished.summary["seconds"])
+    assert 0 < finished.summary["data_wait_share"] < 1
+    json.dumps(finished.summary)
+    model = torch.load(folder / "model.pt", weights_only=True)
+    assert model["phase"] == best.phase
+    assert model["config"] == config(**EVERYTHING_ON).model_dump()
