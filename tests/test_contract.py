@@ -160,14 +160,15 @@ def test_train_prints_one_json_with_the_model_its_speed_and_its_metrics(trained)
     assert "epoch 1: train loss" in trained.err
 
 
-def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(trained, manifest, tmp_path):
+def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(
+    trained, manifest, tmp_path, signals_as_they_were
+):
     folder = tmp_path / "run"
     shutil.copytree(Path(trained.result["model"]).parent, folder)
     complaint = call("train", "--manifest", manifest, "--out", folder, "--recipe", "baseline", *settings()).complaint
     assert str(folder) in complaint
     assert "--resume" in complaint
-    (folder / "model.pt").touch()
-    resumed = run("train", "--resume", folder, "--data", tmp_path / "data")
+    resumed = call("train", "--resume", folder, "--data", tmp_path / "data")
     assert resumed.code == 0, resumed.err
     # All epochs were done: nothing is trained again, and the figures are the ones that were printed.
     assert resumed.result == {**trained.result, "model": str(folder / "model.pt")}
