@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from engine.config import Config
+from engine.image.read import read_picture
 from engine.recipes import RECIPES
 from tests.cards import card_picture, corners_of_the_card, write_cards
 from tests.commands import call, run, settings
@@ -165,7 +166,7 @@ def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(
 ):
     folder = tmp_path / "run"
     shutil.copytree(Path(trained.result["model"]).parent, folder)
-    complaint = call("train", "--manifest", manifest, "--out", folder, "--recipe", "baseline", *settings()).complaint
+    complaint = call("train", "--manifest", manifest, "--out", folder, *settings()).complaint
     assert str(folder) in complaint
     assert "--resume" in complaint
     resumed = call("train", "--resume", folder, "--data", tmp_path / "data")
@@ -236,7 +237,8 @@ def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
         assert overlay.is_absolute()
         with Image.open(overlay) as picture:
             assert picture.format == "PNG"
-            picture.load()
+            heat = np.abs(np.asarray(picture, int) - read_picture(overlay.with_name(f"{side}_card.png")))
+        assert heat.max() > 20, "the overlay lies visibly over the card"
 
 
 def test_grade_answers_for_a_front_alone(model, manifest):

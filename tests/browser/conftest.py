@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +103,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Debian's chromium. Where it is missing the tests are skipped aloud, but in CI that is a failure."""
-    pytest.importorskip("playwright", reason="the browser tests need playwright: install the extra 'test'")
+    """Debian's chromium. Where it or playwright is missing the tests are skipped aloud; in CI that is a failure."""
     path = shutil.which("chromium")
-    if path is None:
-        sentence = "the browser tests need chromium on the PATH (Debian: apt install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return path
+    missing = [] if path else ["chromium on the PATH (Debian: apt install chromium)"]
+    missing += [] if find_spec("playwright") else ["playwright (the extra 'test')"]
+    if path and not missing:
+        return path
+    sentence = f"the browser tests need {' and '.join(missing)}"
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
 
 
 @dataclass
@@ -162,7 +164,7 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def visitor(server: Server, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+def visitor(chromium: str, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     """One browser window for the whole story."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - may be missing, see `chromium`
 
