@@ -81,6 +81,7 @@ def test_a_killed_run_is_lost_and_resumed_ends_as_if_it_had_never_been_killed(ho
     killed, twin = queue(home), queue(home)
     home.jobs.start(killed)
     wait_for(lambda: epochs(home, killed) == [1], "the first epoch")
+    wait_for((home.data.run_folder(killed) / CHECKPOINT).exists, "the checkpoint behind it")
     pid = row(home, killed).pid
     assert pid is not None
     psutil.Process(pid).suspend()
