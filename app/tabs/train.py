@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,13 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
     path = Path(run.folder) / MODEL if run else None
     if run is None or path is None or not path.is_file():
         raise Trouble("this run has saved no model yet; let it finish at least one epoch")
-    kept = path.with_name(f"{sha256(path)[:16]}.pt")
-    if not kept.exists():
-        # A copy under its own name: the run may go on and write a better model.pt, the promoted one stays what it was.
-        kept.hardlink_to(path)
+    # A copy named after its content: the run may go on and write a better model.pt, the promoted one stays what it was.
+    aside = path.with_name("promoted.part")
+    shutil.copyfile(path, aside)
+    digest = sha256(aside)
+    kept = aside.replace(path.with_name(f"{digest[:16]}.pt"))
     with database.writing() as session:
-        models.promote(session, model_path=kept.absolute(), sha256=sha256(kept), run_id=run.id)
+        models.promote(session, model_path=kept.absolute(), sha256=digest, run_id=run.id)
     return f"Run {run.id}'s model now grades."
 
 

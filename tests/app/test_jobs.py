@@ -80,11 +80,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_killed_run_is_lost_and_resumed_ends_as_if_it_had_never_been_killed(home):
     killed, twin = queue(home), queue(home)
     home.jobs.start(killed)
-    wait_for((home.data.run_folder(killed) / CHECKPOINT).exists, "the first epoch's checkpoint")
+    wait_for(lambda: epochs(home, killed) == [1], "the first epoch")
+    wait_for((home.data.run_folder(killed) / CHECKPOINT).exists, "the checkpoint behind it")
     pid = row(home, killed).pid
     assert pid is not None
     psutil.Process(pid).suspend()
-    assert epochs(home, killed) == [1]
     assert os.getsid(pid) == pid, "a run has a session of its own, so that ctrl-C at the server does not reach it"
 
     # The second run comes from a server that dies at once; it lives on, and waits for the first.
