@@ -75,8 +75,6 @@ def import_(
     from app.commands import importing
 
     result = _plainly(lambda: importing.run(_folder(context, data), path, labels))
-    for refused in result["refused"]:
-        say(f"{refused['path']}: {refused['reason']}")
     give(result, json)
     raise typer.Exit(BAD_INPUT if result["refused"] else 0)
 

@@ -65,8 +65,8 @@ def _range_text(graded: Graded) -> str:
     said = graded.prediction
     assert said is not None
     low, high = said.interval.low, said.interval.high
-    span = f"a {low}" if low == high else f"between {low} and {high}"
-    return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability is on {span}."
+    span = f"on {low}" if low == high else f"between {low} and {high}"
+    return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability lies {span}."
 
 
 def pictures_in_order(graded: Graded, names: Iterable[str]) -> list[np.ndarray | None]:

@@ -20,17 +20,17 @@ def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
 
 
 def losses(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """epoch, loss, of (training or validation)."""
+    """epoch, loss, cards (training or validation)."""
     rows = [(epoch.epoch, epoch.train_loss, "training") for epoch in _thinned(epochs)]
     rows += [(epoch.epoch, epoch.val_loss, "validation") for epoch in _thinned(epochs)]
-    return pd.DataFrame(rows, columns=["epoch", "loss", "of"])
+    return pd.DataFrame(rows, columns=["epoch", "loss", "cards"])
 
 
 def agreement(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """epoch, QWK, of (training or validation); an undefined QWK has no point."""
+    """epoch, QWK, cards (training or validation); an undefined QWK has no point."""
     rows = [(epoch.epoch, epoch.metrics.get("train_qwk"), "training") for epoch in _thinned(epochs)]
     rows += [(epoch.epoch, epoch.qwk, "validation") for epoch in _thinned(epochs)]
-    return pd.DataFrame([row for row in rows if row[1] is not None], columns=["epoch", "QWK", "of"])
+    return pd.DataFrame([row for row in rows if row[1] is not None], columns=["epoch", "QWK", "cards"])
 
 
 def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from engine import config
 
 # What most runs change; the rest stands folded away below.
-FIRST = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase1_epochs", "phase2_epochs", "max_pairs")
+FIRST = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase2_epochs", "max_pairs")
 
 
 def names() -> list[str]:
@@ -23,9 +23,9 @@ def names() -> list[str]:
 def draw() -> list[Component]:
     """All widgets, in the order of `names`, laid out where this is called."""
     widgets = []
-    with gr.Row():
+    with gr.Row(elem_classes="settings"):
         widgets += [_widget(name) for name in FIRST]
-    with gr.Accordion("All settings", open=False), gr.Row():
+    with gr.Accordion("All settings", open=False), gr.Row(elem_classes="settings"):
         widgets += [_widget(name) for name in names()[len(FIRST) :]]
     return widgets
 

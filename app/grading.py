@@ -15,6 +15,9 @@ from engine.image.rectify import canvas_window
 from engine.predict import Prediction, View, inputs_of, look, predict
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
+BACK_ONLY = "this model was trained on backs only; give a picture of the back"
+NOTHING_LOWERS = "the model saw nothing on the card that lowers its grade, so the overlays are blank"
+NO_EVIDENCE = Evidence(None, None)
 SHOWN_SIDE = 720
 QUAD_COLOUR = (255, 64, 64)
 
@@ -23,17 +26,11 @@ QUAD_COLOUR = (255, 64, 64)
 class Graded:
     """A card as looked at and, where there is a model and the pictures allow it, graded."""
 
-    front: View | None
-    back: View | None
-    prediction: Prediction | None
-    evidence: Evidence
-    model: dict[str, str] | None
+    views: dict[str, View | None]
     reasons: list[str]
-
-    @property
-    def views(self) -> dict[str, View | None]:
-        """The two sides by name."""
-        return {"front": self.front, "back": self.back}
+    model: dict[str, str] | None = None
+    prediction: Prediction | None = None
+    evidence: Evidence = NO_EVIDENCE
 
     def evidence_of(self, side: str) -> np.ndarray | None:
         """The side's Grad-CAM map, where there is one."""
@@ -42,22 +39,21 @@ class Graded:
 
 def grade_card(front: Path | None, back: Path | None, model: Path | None) -> Graded:
     """Look at a card's pictures and ask the model. Raises BadPicture, BadModel."""
-    sides = {"front": look(front) if front else None, "back": look(back) if back else None}
-    reasons = [f"{name}: {reason}" for name, view in sides.items() if view is not None for reason in _concerns(view)]
-    nothing = Evidence(None, None)
+    views = {"front": look(front) if front else None, "back": look(back) if back else None}
+    reasons = [f"{side}: {reason}" for side, view in views.items() if view is not None for reason in _concerns(view)]
     if model is None:
-        return Graded(sides["front"], sides["back"], None, nothing, None, [NO_MODEL, *reasons])
+        return Graded(views, reasons=[NO_MODEL, *reasons])
     loaded, digest = open_model(model)
     said_by = {"name": loaded.name, "sha256": digest, "trained_on": loaded.trained_on}
-    refused = any(view is not None and view.quality.verdict == "refuse" for view in sides.values())
-    if refused:
-        return Graded(sides["front"], sides["back"], None, nothing, said_by, reasons)
-    inputs = inputs_of(loaded, sides["front"], sides["back"])
+    if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
+        return Graded(views, reasons=reasons, model=said_by)
+    inputs = inputs_of(loaded, views["front"], views["back"])
     if not inputs.present.any():
-        return Graded(
-            sides["front"], sides["back"], None, nothing, said_by, ["this model grades by the back only", *reasons]
-        )
-    return Graded(sides["front"], sides["back"], predict(loaded, inputs), explain(loaded, inputs), said_by, reasons)
+        return Graded(views, reasons=[BACK_ONLY, *reasons], model=said_by)
+    evidence = explain(loaded, inputs)
+    if evidence.is_blank:
+        reasons = [*reasons, NOTHING_LOWERS]
+    return Graded(views, reasons=reasons, model=said_by, prediction=predict(loaded, inputs), evidence=evidence)
 
 
 def _concerns(view: View) -> list[str]:

@@ -97,7 +97,7 @@ class Jobs:
                 if _older(run.stop_requested_at, STOP_DEADLINE_S):
                     kill(run)
             elif run.state == "running":
-                self._end(run, "lost", "the process ended without a word; its log says more. It can be resumed")
+                self._end(run, "lost", _last_words(run))
             elif _older(self._queued_at(run), START_DEADLINE_S):
                 self._end(run, "failed", "the process never came up; its log says more. It can be resumed")
 
@@ -110,6 +110,12 @@ class Jobs:
     def _end(self, run: Run, state: Any, message: str) -> None:
         with self._database.writing() as session:
             runs.move(session, run_id=run.id, expected=run.state, to=state, message=message)
+
+
+def _last_words(run: Run) -> str:
+    if run.stop_requested_at is not None:
+        return "it did not answer the wish to stop and was ended; it can be resumed from its last checkpoint"
+    return "the process ended without a word; its log says more. It can be resumed"
 
 
 def is_alive(lock: FileLock) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.settings import Trouble
 from db.session import DatabaseUnusable
 from engine.errors import BadInput
+from labeling.exchange import ExportRefused
 from labeling.layout import ImportRefused
 from labeling.snapshot import NothingToTrainOn
 from labeling.splits import LeakingSplit
@@ -14,6 +15,7 @@ MENDABLE: tuple[type[Exception], ...] = (
     BadInput,
     DatabaseUnusable,
     ImportRefused,
+    ExportRefused,
     LeakingSplit,
     NothingToTrainOn,
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from filelock import Timeout
 
 from app.jobs import Jobs
+from app.mendable import MENDABLE
 from app.settings import DataFolder, Trouble
 from app.terminal import say
 from db.session import Database
@@ -59,8 +61,11 @@ def _check_port(host: str, port: int) -> None:
 def _settle_in_background(jobs: Jobs) -> None:
     def settle_for_ever() -> None:
         while True:
-            jobs.settle()
-            threading.Event().wait(SETTLE_EVERY_S)
+            try:
+                jobs.settle()
+            except MENDABLE as error:
+                say(f"the runs could not be looked after this time: {error}")
+            time.sleep(SETTLE_EVERY_S)
 
     threading.Thread(target=settle_for_ever, name="settle", daemon=True).start()
 

@@ -32,6 +32,9 @@ STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
 .out-of-sight { display: none !important; }
+.level { align-items: end; }
+.level button { flex-grow: 0; }
+.settings .form { align-items: end; }
 #current-grade h2 { margin-top: 0; }
 footer { display: none !important; }
 """
@@ -54,7 +57,9 @@ def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
     with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
         gr.Markdown("# Loupe\nWhich PSA grade would this card get, how sure is that, and where does the card lose it?")
         with gr.Tabs():
-            tabs = (GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs))
-        for tab in tabs:
+            grade, label, train = GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs)
+        for other in (grade, label):
+            train.pause_on(other.tab)
+        for tab in (grade, label, train):
             tab.on_load(page)
     return page

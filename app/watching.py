@@ -56,6 +56,8 @@ def watch(database: Database, run_id: int | None) -> Watched:
 def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     """A run's state in words: where it is, its best figure, what it was told, what became of it."""
     lines = [f"### Run {run.id}: {run.recipe}, {_state(run)}"]
+    if run.state == "queued":
+        lines.append("It starts in a few seconds, or when the run before it has ended.")
     if run.state == "running" and run.progress:
         at = run.progress
         epoch = f"epoch {at['epoch']}, " if at["epoch"] else ""

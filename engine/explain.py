@@ -32,6 +32,11 @@ class Evidence:
     front: np.ndarray | None
     back: np.ndarray | None
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether the model saw nothing on any side that lowers the grade: all it saw speaks for the card."""
+        return not any(side is not None and side.any() for side in (self.front, self.back))
+
 
 class _LowersGrade(nn.Module):
     """One side's channels (1, 6, S, S) -> minus the expected grade, (1, 1)."""

@@ -57,6 +57,11 @@ class Refused:
 
     path: str
     reason: str
+    card_id: str = ""
+
+    def __str__(self) -> str:
+        """Both in one line; a reason that begins with the file's name does not name it again."""
+        return f"{self.path}: {self.reason.removeprefix(f'{Path(self.path).name}: ')}"
 
 
 @dataclass(frozen=True)
@@ -73,21 +78,26 @@ def read_manifest(path: Path) -> Manifest:
     A bad row is refused by itself, naming its line; pictures are not opened here. Raises BadManifest where the
     file cannot be read or lacks the columns card_id and front.
     """
-    rows = _read_rows(path)
-    pairs: list[CardPair] = []
-    refused: list[Refused] = []
+    rows = manifest_rows(path)
+    pairs = [row for row in rows if isinstance(row, CardPair)]
+    return Manifest(pairs, [row for row in rows if isinstance(row, Refused)])
+
+
+def manifest_rows(path: Path) -> list[CardPair | Refused]:
+    """The rows of a manifest in its own order, each a pair or refused; otherwise as read_manifest."""
+    rows: list[CardPair | Refused] = []
     seen: set[str] = set()
-    for line, row in rows:
+    for line, row in _read_rows(path):
         try:
             pair = _pair_from_row(row, path.parent)
             if pair.card_id in seen:
                 raise BadManifest(f"card_id {pair.card_id!r} stands twice; give every card its own")
         except (BadGrade, BadManifest) as error:
-            refused.append(Refused(f"{path.name}:{line}", str(error)))
-            continue
-        seen.add(pair.card_id)
-        pairs.append(pair)
-    return Manifest(pairs, refused)
+            rows.append(Refused(f"{path.name}:{line}", str(error), row["card_id"]))
+        else:
+            seen.add(pair.card_id)
+            rows.append(pair)
+    return rows
 
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:

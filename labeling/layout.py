@@ -93,7 +93,7 @@ def _pair_up(folder: Path, root: Path, grade: float | None) -> Manifest:
     refused: list[Refused] = []
     for file in _files(folder):
         if file.suffix.lower() not in SUFFIXES:
-            refused += _refuse_pictures([file], "cannot be read; use JPEG, PNG, WebP, TIFF or BMP").refused
+            refused += _refuse_pictures([file], "cannot be read; use JPEG, PNG, WebP, TIFF, BMP or HEIC").refused
             continue
         name, side = name_and_side(file, root)
         key = name.casefold()

@@ -41,5 +41,5 @@ def _pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
             return pairs_from_rows(database)[0]
     read = read_manifest(manifest)
     for refused in read.refused:
-        say(f"{refused.path}: {refused.reason}")
+        say(str(refused))
     return assign_splits(read.pairs)

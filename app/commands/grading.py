@@ -10,9 +10,9 @@ from typing import Any
 from app.grading import grade_card, report, write_pictures
 from app.models import model_path
 from app.settings import DataFolder
-from app.terminal import Meter, say
+from app.terminal import Meter
 from engine.image.read import BadPicture
-from engine.pairs import CardPair, read_manifest
+from engine.pairs import CardPair, Refused, manifest_rows
 
 
 def one(data: DataFolder, front: Path, back: Path | None, model: str | None, out: Path | None) -> dict[str, Any]:
@@ -23,14 +23,15 @@ def one(data: DataFolder, front: Path, back: Path | None, model: str | None, out
 def many(data: DataFolder, manifest: Path, model: str | None, out: Path | None) -> list[dict[str, Any]]:
     """A report a card in the manifest's order, each with its card_id, or card_id and error."""
     path = model_path(model, data)
-    read = read_manifest(manifest)
-    for refused in read.refused:
-        say(f"{refused.path}: {refused.reason}")
+    rows = manifest_rows(manifest)
     meter = Meter()
     results = []
-    for pair in read.pairs:
-        results.append(_one_of_many(pair, path, out))
-        meter("cards", len(results), len(read.pairs))
+    for row in rows:
+        if isinstance(row, Refused):
+            results.append({"card_id": row.card_id, "error": str(row)})
+        else:
+            results.append(_one_of_many(row, path, out))
+        meter("cards", len(results), len(rows))
     return results
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app.settings import DataFolder, Trouble
-from app.terminal import Meter
+from app.terminal import Meter, say
 from db.session import Database
 from labeling.ingest import import_cards
 from labeling.layout import ImportRefused
@@ -23,4 +22,7 @@ def run(data: DataFolder, path: Path, labels: Path | None) -> dict[str, Any]:
             )
         except ImportRefused as error:
             raise Trouble(str(error)) from error
-    return asdict(imported)
+    for refused in imported.refused:
+        say(str(refused))
+    refusals = [{"path": refused.path, "reason": refused.reason} for refused in imported.refused]
+    return {"added": imported.added, "known": imported.known, "refused": refusals}

@@ -28,7 +28,7 @@ def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str
     config = _config(recipe, settings)
     read = read_manifest(manifest)
     for refused in read.refused:
-        say(f"{refused.path}: {refused.reason}")
+        say(str(refused))
     return _follow(train(config, assign_splits(read.pairs), out, _listening()))
 
 

@@ -28,7 +28,7 @@ class GradeTab:
     def __init__(self, database: Database, data: DataFolder) -> None:
         """Lay out and wire the tab where this is called."""
         self._database, self._data = database, data
-        with gr.Tab("Grade", id="grade") as self._tab:
+        with gr.Tab("Grade", id="grade") as self.tab:
             self._model = gr.Markdown(elem_id="grading-model")
             with gr.Row():
                 self._sides = [self._side_input(side) for side in SIDES]
@@ -48,7 +48,6 @@ class GradeTab:
         self._probabilities = gr.BarPlot(
             x="grade",
             y="probability",
-            y_lim=[0, 1],
             sort=[str(grade) for grade in GRADES],
             title="Probability of each grade",
             height=220,
@@ -59,7 +58,7 @@ class GradeTab:
         for side in SIDES:
             with gr.Row():
                 self._shown += [self._picture(side, name, words) for name, words in PICTURES.items()]
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="level"):
             grades = [NOT_KNOWN, *(str(grade) for grade in GRADES)]
             self._own = gr.Dropdown(grades, value=NOT_KNOWN, label="Its grade, where you know it", elem_id="own-grade")
             self._keep = gr.Button("Keep this card for training", elem_id="keep-card")
@@ -82,7 +81,7 @@ class GradeTab:
         answer = [self._verdict, self._answer, self._probabilities, *self._shown, self._kept]
         self._start.click(self.grade, self._sides, answer)
         self._keep.click(self.keep, [*self._sides, self._own], self._kept)
-        self._tab.select(self.fill, None, self._model, show_progress="hidden")
+        self.tab.select(self.fill, None, self._model, show_progress="hidden")
 
     def on_load(self, page: gr.Blocks) -> None:
         """Say which model would speak whenever the page is loaded."""

@@ -36,14 +36,15 @@ def counts_text(database: Database) -> str:
     total = sum(counts.values())
     if total == 0:
         return "No cards yet."
-    named = [f"{grade:g}: {counts[grade]}" for grade in sorted(key for key in counts if key is not None)]
-    return f"{total} cards. " + " · ".join([*named, f"without a grade: {counts.get(None, 0)}"])
+    named = [f"{counts[grade]} of grade {grade:g}" for grade in sorted(key for key in counts if key is not None)]
+    without = [f"{counts[None]} without a grade"] if counts.get(None) else []
+    return f"{total} cards: " + ", ".join([*named, *without]) + "."
 
 
 def import_text(imported: Imported) -> str:
     """What an import did, with a line for each refusal."""
     head = f"**{imported.added} cards added, {imported.known} known already, {len(imported.refused)} refused.**"
-    lines = [f"- {refused.path}: {refused.reason}" for refused in imported.refused[:REFUSALS_SHOWN]]
+    lines = [f"- {refused}" for refused in imported.refused[:REFUSALS_SHOWN]]
     if len(imported.refused) > REFUSALS_SHOWN:
         lines.append(f"- and {len(imported.refused) - REFUSALS_SHOWN} more; `launch.py import` lists them all")
     return "\n".join([head, "", *lines])
@@ -69,16 +70,16 @@ class LabelTab:
     def __init__(self, database: Database, data: DataFolder) -> None:
         """Lay out and wire the tab where this is called."""
         self._database, self._data = database, data
-        with gr.Tab("Label", id="label") as self._tab:
+        with gr.Tab("Label", id="label") as self.tab:
             self._lay_out_import()
-            with gr.Column(visible=False) as self._table:
+            with gr.Column(visible=False) as self.table:
                 self._lay_out_table()
         self._wire()
 
     def _lay_out_import(self) -> None:
         with gr.Accordion("Import cards", open=False) as self._importer:
             gr.Markdown(WELCOME)
-            with gr.Row(equal_height=True):
+            with gr.Row(elem_classes="level"):
                 self._path = gr.Textbox(label="Folder or manifest on this machine", elem_id="import-path", scale=4)
                 self._import = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
         # Outside the fold: it closes when the first cards are in, and what became of the import must stay in sight.
@@ -117,7 +118,7 @@ class LabelTab:
         # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
         quick: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
         desk_shown = [self._card_id, self._title, self._front, self._back, self._history]
-        filled = [*desk_shown, self._counts, self._importer, self._table]
+        filled = [*desk_shown, self._counts, self._importer, self.table]
         labelled = [*desk_shown, self._status, self._counts, self._qualifier, self._half]
         here = [self._card_id, self._chosen]
         for button, grade in [(self._ungraded, None), *zip(self._grades, GRADES, strict=True)]:
@@ -128,7 +129,7 @@ class LabelTab:
             [self._import.click, self._path.submit], self.bring_in, [self._path, self._chosen], [self._outcome, *filled]
         )
         self._chosen.change(self.fill, self._chosen, filled)
-        self._tab.select(self.fill, self._chosen, filled)
+        self.tab.select(self.fill, self._chosen, filled)
         self._filled = filled
 
     def on_load(self, page: gr.Blocks) -> None:

@@ -109,7 +109,7 @@ class TrainTab:
 
     def _lay_out_runs(self) -> None:
         gr.Markdown("## Runs")
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="level"):
             self._run = gr.Dropdown([], label="Run", elem_id="chosen-run", scale=2)
             self._stop = gr.Button("Stop", variant="stop", elem_id="stop-run")
             self._resume = gr.Button("Resume", elem_id="resume-run")
@@ -118,8 +118,8 @@ class TrainTab:
         with gr.Row():
             plot: dict[str, Any] = {"x": "epoch", "height": 240, "x_axis_format": ".3~g", "buttons": []}
             self._plots = [
-                gr.LinePlot(y="loss", color="of", title="Loss", elem_id="loss-plot", **plot),
-                gr.LinePlot(y="QWK", color="of", title="QWK", elem_id="qwk-plot", **plot),
+                gr.LinePlot(y="loss", color="cards", title="Loss", elem_id="loss-plot", **plot),
+                gr.LinePlot(y="QWK", color="cards", title="QWK", elem_id="qwk-plot", **plot),
                 gr.LinePlot(y="rate", title="Learning rate", elem_id="rate-plot", **plot),
             ]
         self._table = gr.Dataframe(label="Epochs, latest first", interactive=False, max_height=260, elem_id="epochs")
@@ -145,12 +145,17 @@ class TrainTab:
         # A timer ticks only on a page that is looked at, and only once its tab was opened: so the tab starts it.
         self._tab.select(lambda: gr.Timer(active=True), None, self._timer, **quiet)
 
+    def pause_on(self, other: gr.Tab) -> None:
+        """Watch no run while another tab is open."""
+        other.select(lambda: gr.Timer(active=False), None, self._timer, show_progress="hidden")
+
     def on_load(self, page: gr.Blocks) -> None:
-        """Take the state of things from the database whenever the page is loaded."""
+        """The default recipe into the form; the rest is filled when the tab is opened, since Gradio 6.31 stumbles over
+        a plot that it is given while it is hidden.
+        """
         page.load(
             partial(self.choose_recipe, recipes.DEFAULT), None, [self._tests, *self._settings], show_progress="hidden"
         )
-        page.load(self.fill, self._run, self._filled, show_progress="hidden")
 
     def choose_recipe(self, name: str) -> list[Any]:
         """What the recipe asks, and its settings into the form."""
@@ -163,7 +168,8 @@ class TrainTab:
         draw = (charts.losses, charts.agreement, charts.rates, charts.epoch_table)
         drawings = [gr.skip() if mark == last_drawn else _table(make(seen.epochs)) for make in draw]
         buttons = [gr.update(interactive=can) for can in (seen.can_stop, seen.can_resume, seen.has_model)]
-        return [seen.status, seen.log, *buttons, *drawings, mark]
+        log = gr.update(value=seen.log, visible=bool(seen.log))
+        return [seen.status, log, *buttons, *drawings, mark]
 
     def poll(self, run_id: int | None, last_drawn: Any) -> list[Any]:
         """The list of runs and the chosen one, anew."""

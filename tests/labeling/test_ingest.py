@@ -212,7 +212,7 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
     assert reasons == {
         "gone.png": "gone.png: there is no such file",
         "cut.png": "cut.png: is damaged or cut short",
-        "words.jpg": "words.jpg: is not a picture",
+        "words.jpg": "words.jpg: is not a picture, whatever its name says",
         "m.csv:6": "grade '11' is not on the PSA scale",
         "m.csv:7": "card_id is empty",
         "m.csv:8": "card 'none' has neither front nor back",
