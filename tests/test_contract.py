@@ -96,7 +96,12 @@ def test_import_names_what_it_refuses_in_a_line_each_takes_the_rest_and_exits_wi
     reasons = " ".join(each["reason"] for each in said.result["refused"])
     for word in ("card-001_back.png", "card-002_front.png", "eleven"):
         assert word in reasons
-    assert said.err.splitlines() == [f"{each['path']}: {each['reason']}" for each in said.result["refused"]]
+    told = said.err.splitlines()
+    assert len(told) == 3
+    for line, each in zip(told, said.result["refused"], strict=True):
+        name = Path(each["path"]).name
+        assert line.startswith(f"{each['path']}: ")
+        assert line.count(name) == 1, "the file is named once"
 
 
 def test_import_reads_a_folder_per_grade_pairs_by_name_and_a_file_of_labels(manifest, tmp_path):
@@ -277,16 +282,18 @@ def test_grade_batch_answers_in_the_order_of_the_manifest_with_an_error_where_on
     manifest = write_cards(tmp_path / "cards", [9, None, 7])
     (tmp_path / "cards" / "card-001_front.png").write_bytes(b"no picture")
     with manifest.open("a", encoding="utf-8") as file:
+        file.write(f"eleven,{tmp_path}/cards/card-000_front.png,,11,,,,,,\n")
         file.write(f"a/b?,,{tmp_path}/cards/card-002_back.png,,,,,,,\n")
     said = call("grade", "--batch", manifest, "--model", model, "--out", tmp_path / "out")
     assert said.code == 0
-    assert [each["card_id"] for each in said.result] == ["card-000", "card-001", "card-002", "a/b?"]
-    assert set(said.result[1]) == {"card_id", "error"}
+    assert [each["card_id"] for each in said.result] == ["card-000", "card-001", "card-002", "eleven", "a/b?"]
+    assert [set(said.result[place]) for place in (1, 3)] == [{"card_id", "error"}] * 2
+    assert "grade '11'" in said.result[3]["error"]
     assert "card-001_front.png" in said.result[1]["error"]
-    for place, sides in ((0, ("front", "back")), (2, ("front", "back")), (3, ("back",))):
+    for place, sides in ((0, ("front", "back")), (2, ("front", "back")), (4, ("back",))):
         assert set(said.result[place]) == {"card_id", *GRADED}
         assert all(Path(said.result[place][side]["overlay"]).is_file() for side in sides)
-    overlays = {said.result[place]["back"]["overlay"] for place in (0, 2, 3)}
+    overlays = {said.result[place]["back"]["overlay"] for place in (0, 2, 4)}
     assert len(overlays) == 3
 
 

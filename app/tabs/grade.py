@@ -103,7 +103,9 @@ class GradeTab:
         said = graded.prediction
         pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
         bars = (
-            gr.update(visible=False) if said is None else gr.update(visible=True, value=charts.bars(said.probabilities))
+            gr.update(visible="hidden")
+            if said is None
+            else gr.update(visible=True, value=charts.bars(said.probabilities))
         )
         return [verdict_text(graded), gr.update(visible=True), bars, *pictures, ""]
 

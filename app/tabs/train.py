@@ -78,9 +78,11 @@ def cards_text(database: Database) -> tuple[str, bool]:
     return (f"{labelled} labelled cards are ready to train on.", True) if labelled else (NO_CARDS, False)
 
 
-def _table(rows: pd.DataFrame) -> dict[str, Any]:
-    """A plot's or table's new content; an empty one is not shown."""
-    return gr.update(value=rows, visible=len(rows) > 0)
+def _drawn(rows: pd.DataFrame) -> dict[str, Any]:
+    """A plot's or table's new content. An empty one is hidden but stays in the page: Gradio 6.31 goes on measuring a
+    plot that was taken out of it, and fails.
+    """
+    return gr.update(value=rows, visible=True if len(rows) else "hidden")
 
 
 class TrainTab:
@@ -166,7 +168,7 @@ class TrainTab:
         seen = watch(self._database, run_id)
         mark = (run_id, len(seen.epochs), str(seen.epochs[-1].created_at) if seen.epochs else "")
         draw = (charts.losses, charts.agreement, charts.rates, charts.epoch_table)
-        drawings = [gr.skip() if mark == last_drawn else _table(make(seen.epochs)) for make in draw]
+        drawings = [gr.skip() if mark == last_drawn else _drawn(make(seen.epochs)) for make in draw]
         buttons = [gr.update(interactive=can) for can in (seen.can_stop, seen.can_resume, seen.has_model)]
         log = gr.update(value=seen.log, visible=bool(seen.log))
         return [seen.status, log, *buttons, *drawings, mark]
