@@ -33,8 +33,11 @@ STYLE = """
 #grade-buttons button { min-width: 3rem; }
 .out-of-sight { display: none !important; }
 .level { align-items: end; }
-.level button { flex-grow: 0; }
-.settings .form { align-items: end; }
+.level button { flex: none; width: auto; }
+.settings .form { align-items: end; background: var(--block-background-fill); }
+/* Beside the picture, not on it: a label over a corner hides what a grader looks at. */
+.card-picture [data-testid="block-label"] { position: static; width: fit-content; }
+.card-picture .image-container { height: calc(100% - 2rem); }
 #current-grade h2 { margin-top: 0; }
 footer { display: none !important; }
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from app import charts
 from app.intake import keep_card
@@ -75,6 +76,7 @@ class GradeTab:
             height=420,
             buttons=["download", "fullscreen"],
             elem_id=f"{side}-{name}",
+            elem_classes="card-picture",
         )
 
     def _wire(self) -> None:
@@ -102,11 +104,7 @@ class GradeTab:
         graded = grade_pictures(self._data, _path(front), _path(back))
         said = graded.prediction
         pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
-        bars = (
-            gr.update(visible="hidden")
-            if said is None
-            else gr.update(visible=True, value=charts.bars(said.probabilities))
-        )
+        bars = gr.update(visible="hidden") if said is None else _bars(said.probabilities)
         return [verdict_text(graded), gr.update(visible=True), bars, *pictures, ""]
 
     @plainly
@@ -115,6 +113,11 @@ class GradeTab:
         grade = None if own == NOT_KNOWN else float(own)
         name = keep_card(self._database, self._data, _path(front), _path(back), grade)
         return f"Kept as {name}" + (", not labelled yet." if grade is None else f", graded {own}.")
+
+
+def _bars(probabilities: np.ndarray) -> dict[str, Any]:
+    """The ten bars from nought up: a scale that began elsewhere would make much of little."""
+    return gr.update(visible=True, value=charts.bars(probabilities), y_lim=[0, max(0.5, float(probabilities.max()))])
 
 
 def _path(written: str | None) -> Path | None:

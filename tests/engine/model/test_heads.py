@@ -50,9 +50,16 @@ def test_the_ordinal_thresholds_are_the_first_less_the_softplus_steps(score, fir
     )
 
 
-def test_a_fresh_ordinal_head_s_thresholds_lie_evenly_from_two_to_minus_two():
+def test_a_fresh_ordinal_head_s_thresholds_lie_evenly_from_six_to_minus_six():
     head = OrdinalHead(4)
-    np.testing.assert_allclose(head(torch.zeros(1, 4))[0].detach(), np.linspace(2, -2, 9), atol=1e-3)
+    np.testing.assert_allclose(head(torch.zeros(1, 4))[0].detach(), np.linspace(6, -6, 9), atol=1e-3)
+
+
+def test_a_fresh_ordinal_head_can_give_every_grade():
+    scores = np.linspace(-9, 9, 2001)[:, None]
+    above = 1 / (1 + np.exp(-(scores + OrdinalHead(1)(torch.zeros(1, 1)).detach().numpy())))
+    shares = -np.diff(np.hstack([np.ones((2001, 1)), above, np.zeros((2001, 1))]))
+    assert set(shares.argmax(axis=1)) == set(range(10))
 
 
 @given(st.lists(any_number, min_size=10, max_size=10))
