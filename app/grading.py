@@ -16,7 +16,7 @@ from engine.predict import Prediction, View, inputs_of, look, predict
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
 BACK_ONLY = "this model was trained on backs only; give a picture of the back"
-NOTHING_LOWERS = "the model saw nothing on the card that lowers its grade, so the overlays are blank"
+NO_PLACE = "to the model no place on the card counts more than another, so the overlays are blank"
 NO_EVIDENCE = Evidence(None, None)
 SHOWN_SIDE = 720
 QUAD_COLOUR = (255, 64, 64)
@@ -52,7 +52,7 @@ def grade_card(front: Path | None, back: Path | None, model: Path | None) -> Gra
         return Graded(views, reasons=[BACK_ONLY, *reasons], model=said_by)
     evidence = explain(loaded, inputs)
     if evidence.is_blank:
-        reasons = [*reasons, NOTHING_LOWERS]
+        reasons = [*reasons, NO_PLACE]
     return Graded(views, reasons=reasons, model=said_by, prediction=predict(loaded, inputs), evidence=evidence)
 
 

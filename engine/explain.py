@@ -1,8 +1,10 @@
 """Where a card loses its grade: Grad-CAM on each branch, the other side's features held fixed.
 
 The target is the expected grade with its sign turned, so that the maps show what lowers it. Source: Selvaraju et al.,
-"Grad-CAM", 2017, through the grad-cam package, whose own output is not used as it stands: it stretches each map to
-its own minimum and maximum, which paints a flawless side as red as a ruined one. Both sides here share one scale.
+"Grad-CAM", 2017, through the grad-cam package, whose own output is not used as it stands. It cuts a map off at nought,
+which is the middle of the scale: of a good card nothing would be left, though it too loses somewhere. And it stretches
+each map to its own extremes, so that a side that costs little glows like one that costs much. Here a place counts by
+how much more it lowers the grade than its side does on average, and both sides share one scale.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ HEAT_WEIGHT = 0.55
 
 @dataclass(frozen=True)
 class Evidence:
-    """How strongly each place of a side lowers the expected grade, (S, S) float32 in [0, 1], 1 the strongest of both.
+    """How much more than its side's average each place lowers the expected grade: (S, S) float32 in [0, 1].
+
+    1 is the strongest place of both sides.
 
     None for a side that is missing or that the model does not look at.
     """
@@ -34,7 +38,7 @@ class Evidence:
 
     @property
     def is_blank(self) -> bool:
-        """Whether the model saw nothing on any side that lowers the grade: all it saw speaks for the card."""
+        """Whether no place of any side counts more than another: then the maps say nothing."""
         return not any(side is not None and side.any() for side in (self.front, self.back))
 
 
@@ -65,7 +69,7 @@ def explain(model: Model, inputs: Inputs) -> Evidence:
 
 
 def _raw_map(network: DualBranch, side: Side, channels: Tensor, other: Tensor) -> np.ndarray:
-    """The class activation map before any scaling, at the canvas's size: (S, S) float32, at least 0."""
+    """The class activation map less its mean, at the canvas's size, before any scaling: (S, S) float32, at least 0."""
     # Not used as a context manager: its exit swallows an IndexError.
     cam = GradCAM(_LowersGrade(network, side, other), [side.attention])
     try:
@@ -78,7 +82,8 @@ def _raw_map(network: DualBranch, side: Side, channels: Tensor, other: Tensor) -
         cam.activations_and_grads.release()
         network.zero_grad(set_to_none=True)
     size = channels.shape[-1]
-    smooth = cv2.resize(np.ascontiguousarray(raw, np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+    above_average = np.ascontiguousarray(raw - raw.mean(), np.float32)
+    smooth = cv2.resize(above_average, (size, size), interpolation=cv2.INTER_LINEAR)
     return np.maximum(smooth, 0)
 
 

@@ -54,7 +54,9 @@ class GradeTab:
             height=220,
             elem_id="probabilities",
         )
-        gr.Markdown("Bright places lower the expected grade; both sides share one scale.")
+        gr.Markdown(
+            "Bright places lower the expected grade more than the rest of their side does; both sides share one scale."
+        )
         self._shown: list[gr.Image] = []
         for side in SIDES:
             with gr.Row():

@@ -38,8 +38,8 @@ class OrdinalHead(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.score = nn.Linear(features, 1, bias=False)
-        # The thresholds start evenly from 6 to -6, since softplus(1.2475) = 1.5. Steps under 2 log 2 = 1.39 leave grades
-        # that no score makes the most probable: 1 and 10 take in the tails and beat their neighbours everywhere.
+        # The thresholds start evenly from 6 to -6, since softplus(1.2475) = 1.5. Steps under 2 log 2 = 1.39 leave
+        # grades that no score makes the most probable: 1 and 10 take in the tails and beat their neighbours everywhere.
         self.first = nn.Parameter(torch.tensor(6.0))
         self.steps = nn.Parameter(torch.full((CLASSES - 2,), 1.2475))
 

@@ -26,7 +26,7 @@ def inputs(front=True, back=True, seed=0):
 
 
 def by_autograd(model, given, side_name):
-    """The map before any scaling: feature maps weighted by the mean slope of minus the expected grade, and upscaled."""
+    """The map unscaled: feature maps weighted by the mean slope of minus the expected grade, less its mean."""
     network = model.network
     side, other = (network.front, network.back) if side_name == "front" else (network.back, network.front)
     own, others = (given.front, given.back) if side_name == "front" else (given.back, given.front)
@@ -42,6 +42,7 @@ def by_autograd(model, given, side_name):
         expected = (scores.grade.softmax(1) * torch.arange(1.0, 11.0)).sum()
     (slope,) = torch.autograd.grad(-expected, activations)
     raw = (slope.mean(dim=(2, 3), keepdim=True) * activations).sum(1)[0].detach().numpy()
+    raw = raw - raw.mean()
     return np.maximum(cv2.resize(raw, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), 0)
 
 
