@@ -1,18 +1,43 @@
-"""Where the card is in a picture: its quad, what kind of picture it is, and how sure that is."""
+"""Where the card is in a picture: its quad, what kind of picture it is, and how sure that is.
+
+A small network says roughly where (`outline`), the picture's own edges say exactly where (`sides`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import numpy as np
 
+from engine.image.outline import KINDS, SIDE, STATUSES, Outline, outline
 from engine.image.read import BadPicture
+from engine.image.sides import choose_sides, clockwise, directions, longer_side, measure_sides, quad_of_cover
 
 Kind = Literal["photo", "scan", "slab"]
-WORKING_SIDE = 512
-LEAST_SHARE = 0.1
+KNOWN_ASPECTS = (63 / 88, 59 / 86)
+SEEN_SIDE = 2 * SIDE
+# Shares of the card's height: how far the network's outline may be off, how far it mostly is, and how much too small
+# it may be. A printed frame deceives it inwards, but for a slab, where what lies outside is the case.
+REACH = 0.08
+SURE = 0.02
+SLACK = 0.06
+CHOOSING_CARD = 220
+# Refused below this probability of one whole card; a good real photo lay between it and a half.
+LEAST_SURE_OF_ONE = 0.35
+# Card height in pixels, how far to look and how near the side is expected, as shares of the height: twice, finer.
+MEASURING = ((400, 0.015, 0.008), (1300, 0.006, 0.003))
+TOP_IS_KNOWN = 0.6
+# Pixels of the network's input between the card and the picture's border below which they are taken to touch.
+AT_THE_BORDER = 2.5
+# A picture that is all card and has a card's proportions within this was cropped to it.
+CROPPED_TOLERANCE = 0.006
+REFUSALS = {
+    "none": "no card found; lay the card flat on a plain ground and keep its four corners in the picture",
+    "many": "more than one card; photograph each card by itself",
+    "cut": "the card runs out of the picture; step back until its four corners are in it",
+}
 
 
 class NoCard(BadPicture):
@@ -27,8 +52,9 @@ class Found:
                    numbers, so a picture W wide spans -0.5 .. W - 0.5
     confidence     0 .. 1
     whole_picture  the quad is the picture's own bounds
-    upright_known  the first corner is known to be the printed top left, not only the upper left
+    upright_known  the first corner is known to be the printed top left, not only the likelier one
     bow_px         how far the sides bend away from straight, at most, in pixels
+    note           what a reader of the result should know, one sentence, or empty
     """
 
     kind: Kind
@@ -41,16 +67,46 @@ class Found:
 
 
 def find_card(rgb: np.ndarray) -> Found:
-    """Find the card in an upright (H, W, 3) uint8 picture."""
-    scale = min(1.0, WORKING_SIDE / max(rgb.shape[:2]))
-    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    quads = [quad for quad in _four_sided(small) if _aspect(quad) > 0.45]
-    if not quads:
-        return Found(
-            "scan", bounds(rgb), 0.1, whole_picture=True, note="no card outline found; the whole picture taken"
+    """Find the one card in an upright (H, W, 3) uint8 picture; raises NoCard where there is not one whole card."""
+    halvings = _halvings(rgb)
+    seen = outline(_shown(halvings, SEEN_SIDE)[0], rgb.shape[:2])
+    chances = dict(zip(STATUSES, seen.status, strict=True))
+    if chances["one"] < LEAST_SURE_OF_ONE:
+        raise NoCard(REFUSALS[max(REFUSALS, key=lambda status: chances[status])])
+    rough = quad_of_cover(seen.cover)
+    if rough is None:
+        raise NoCard(REFUSALS["none"])
+    rough = clockwise(seen.to_picture(rough))
+    share = longer_side(rough) / max(rgb.shape[:2])
+    picture, scale = _shown(halvings, CHOOSING_CARD / share)
+    near_bounds = _touching(rough, seen, rgb)
+    if near_bounds.all() and _has_a_card_s_shape(rgb):
+        quad, on_border = bounds(rgb), near_bounds
+    else:
+        chosen, on_border = choose_sides(
+            picture,
+            _scaled(rough, scale),
+            reach=REACH,
+            sure=SURE,
+            slack=SLACK * (1 - seen.kind[2]),
+            aspects=KNOWN_ASPECTS,
+            at_bounds=near_bounds,
         )
-    largest = max(quads, key=lambda quad: float(cv2.contourArea(quad.astype(np.float32))))
-    return Found("photo", (_from_top_left(largest) + 0.5) / scale - 0.5, 0.5)
+        quad = _scaled(chosen, 1 / scale)
+    for card_px, reach, sure in MEASURING:
+        picture, scale = _shown(halvings, card_px / share)
+        measured = measure_sides(picture, _scaled(quad, scale), reach=reach, sure=sure, held=on_border)
+        quad = _scaled(measured.quad, 1 / scale)
+    quad, upright_known = _from_printed_top_left(quad, seen)
+    return Found(
+        cast(Kind, KINDS[int(seen.kind.argmax())]),
+        quad,
+        float(seen.status[0] * np.clip(measured.support.mean() / 0.7, 0, 1)),
+        whole_picture=bool(on_border.all()),
+        upright_known=upright_known,
+        bow_px=float(np.abs(measured.bow_px).max() / scale),
+        note="" if upright_known else "which way is up could not be told from the print",
+    )
 
 
 def bounds(rgb: np.ndarray) -> np.ndarray:
@@ -59,27 +115,57 @@ def bounds(rgb: np.ndarray) -> np.ndarray:
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64) - 0.5
 
 
-def _four_sided(rgb: np.ndarray) -> list[np.ndarray]:
-    edges = cv2.Canny(cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (5, 5), 0), 30, 90)
-    contours, _ = cv2.findContours(cv2.dilate(edges, np.ones((3, 3), np.uint8)), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    area = rgb.shape[0] * rgb.shape[1]
-    quads = []
-    for contour in contours:
-        hull = cv2.convexHull(contour)
-        outline = cv2.approxPolyDP(hull, 0.02 * cv2.arcLength(hull, True), True)
-        if len(outline) == 4 and cv2.contourArea(outline) > LEAST_SHARE * area:
-            quads.append(outline.reshape(4, 2).astype(np.float64))
-    return quads
+def _halvings(rgb: np.ndarray) -> list[np.ndarray]:
+    """The picture, its half, its quarter and so on, each the mean of 2 x 2 pixels of the one before."""
+    pictures = [rgb]
+    while max(pictures[-1].shape[:2]) >= 2 * SEEN_SIDE:
+        height, width = (n // 2 for n in pictures[-1].shape[:2])
+        if min(height, width) < 1:
+            break
+        finer = pictures[-1][: height * 2, : width * 2]
+        pictures.append(cv2.resize(finer, (width, height), interpolation=cv2.INTER_AREA))
+    return pictures
 
 
-def _aspect(quad: np.ndarray) -> float:
-    sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
-    across, down = sides[0] + sides[2], sides[1] + sides[3]
-    return float(min(across, down) / max(across, down))
+def _shown(halvings: list[np.ndarray], long_side: float) -> tuple[np.ndarray, float]:
+    """The smallest of the halvings whose longer side has that many pixels, or the whole picture; and its scale."""
+    times = 0
+    while times + 1 < len(halvings) and max(halvings[times + 1].shape[:2]) >= long_side:
+        times += 1
+    return halvings[times], 0.5**times
 
 
-def _from_top_left(quad: np.ndarray) -> np.ndarray:
-    """The same corners clockwise on the screen, beginning with the one nearest the upper left."""
-    around = quad - quad.mean(axis=0)
-    clockwise = quad[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
-    return np.roll(clockwise, -int(np.argmin(clockwise.sum(axis=1))), axis=0)
+def _scaled(quad: np.ndarray, scale: float) -> np.ndarray:
+    return (quad + 0.5) * scale - 0.5
+
+
+def _has_a_card_s_shape(rgb: np.ndarray) -> bool:
+    aspect = min(rgb.shape[:2]) / max(rgb.shape[:2])
+    return any(abs(aspect / known - 1) < CROPPED_TOLERANCE for known in KNOWN_ASPECTS)
+
+
+def _touching(rough: np.ndarray, seen: Outline, rgb: np.ndarray) -> np.ndarray:
+    """Which sides of the card may be the picture's own border, (4,) bool: the network sees card nearly up to it."""
+    height, width = rgb.shape[:2]
+    onward = np.roll(rough, -1, axis=0)
+    _, normals = directions(rough)
+    touching = np.zeros(4, bool)
+    for side in range(4):
+        axis = int(np.argmax(np.abs(normals[side])))
+        limit = (width, height)[axis] - 0.5 if normals[side, axis] > 0 else -0.5
+        ends = np.array([rough[side, axis], onward[side, axis]])
+        touching[side] = (np.abs(ends - limit) < AT_THE_BORDER / seen.scale).all()
+    return touching
+
+
+def _from_printed_top_left(quad: np.ndarray, seen: Outline) -> tuple[np.ndarray, bool]:
+    """Turn the corners' order so that the first side is the printed top; and whether that is known."""
+    lengths = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    _, normals = directions(quad)
+    strength = float(np.linalg.norm(seen.upward))
+    if strength > TOP_IS_KNOWN:
+        return np.roll(quad, -int(np.argmax(normals @ seen.upward)), axis=0), True
+    # A card stands higher than wide; of its two short sides the upper one, or the left one, is likelier the top.
+    short = np.roll(lengths, 1) + np.roll(lengths, -1) - 2 * lengths
+    likely = normals @ np.array([-0.1, -1.0]) + np.where(short > 0, 2, 0)
+    return np.roll(quad, -int(np.argmax(likely)), axis=0), False

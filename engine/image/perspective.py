@@ -37,27 +37,40 @@ def view_of(quad: np.ndarray, picture_size: tuple[int, int] | None = None) -> Vi
     """
     if picture_size is None:
         return View(_mean_aspect(quad), 0.0)
+    aspects, tilts_deg = views_of(quad[None], picture_size)
+    return View(float(aspects[0]), float(tilts_deg[0]))
+
+
+def views_of(quads: np.ndarray, picture_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """view_of for many quads at once: (N, 4, 2) pixels to (N,) aspects and (N,) tilts in degrees."""
     height, width = picture_size
-    long_side = max(height, width)
-    at = (quad - (np.array([width, height]) - 1) / 2) / long_side
-    top_left, top_right, bottom_right, bottom_left = np.column_stack([at, np.ones(4)])
+    at = (quads - (np.array([width, height]) - 1) / 2) / max(height, width)
+    at = np.concatenate([at, np.ones((len(at), 4, 1))], axis=2)
+    top_left, top_right, bottom_right, bottom_left = (at[:, corner] for corner in range(4))
     diagonal = np.cross(top_left, bottom_right)
-    across = (diagonal @ bottom_left) / (np.cross(top_right, bottom_right) @ bottom_left) * top_right - top_left
-    down = (diagonal @ top_right) / (np.cross(bottom_left, bottom_right) @ top_right) * bottom_left - top_left
-    focal = _focal(across, down)
-    right = np.array([*(across[:2] / focal), across[2]])
-    below = np.array([*(down[:2] / focal), down[2]])
+    onto_right = _dot(diagonal, bottom_left) / _dot(np.cross(top_right, bottom_right), bottom_left)
+    onto_left = _dot(diagonal, top_right) / _dot(np.cross(bottom_left, bottom_right), top_right)
+    across = onto_right[:, None] * top_right - top_left
+    down = onto_left[:, None] * bottom_left - top_left
+    focal = _focal(across, down)[:, None]
+    right = np.concatenate([across[:, :2] / focal, across[:, 2:]], axis=1)
+    below = np.concatenate([down[:, :2] / focal, down[:, 2:]], axis=1)
     normal = np.cross(right, below)
-    tilt = np.degrees(np.arccos(np.clip(abs(normal[2]) / np.linalg.norm(normal), 0, 1)))
-    return View(float(np.linalg.norm(right) / np.linalg.norm(below)), float(tilt))
+    tilt = np.degrees(np.arccos(np.clip(np.abs(normal[:, 2]) / np.linalg.norm(normal, axis=1), 0, 1)))
+    return np.linalg.norm(right, axis=1) / np.linalg.norm(below, axis=1), tilt
 
 
-def _focal(across: np.ndarray, down: np.ndarray) -> float:
-    """Focal length in long sides of the picture: the one that makes the card's two directions perpendicular."""
-    if min(abs(across[2]), abs(down[2])) < TOO_FLAT_TO_TELL:
-        return USUAL_FOCAL
-    squared = -(across[:2] @ down[:2]) / (across[2] * down[2])
-    return float(np.clip(np.sqrt(squared), SHORTEST_FOCAL, LONGEST_FOCAL)) if squared > 0 else USUAL_FOCAL
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(axis=1)
+
+
+def _focal(across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Focal lengths in long sides of the picture: those that make a card's two directions perpendicular."""
+    converging = across[:, 2] * down[:, 2]
+    told = np.minimum(np.abs(across[:, 2]), np.abs(down[:, 2])) >= TOO_FLAT_TO_TELL
+    squared = -_dot(across[:, :2], down[:, :2]) / np.where(told, converging, 1)
+    solved = np.clip(np.sqrt(np.maximum(squared, 0)), SHORTEST_FOCAL, LONGEST_FOCAL)
+    return np.where(told & (squared > 0), solved, USUAL_FOCAL)
 
 
 def _mean_aspect(quad: np.ndarray) -> float:

@@ -2,27 +2,89 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from engine.image.find import Found, bounds
 from engine.image.quality import assess, picture_quality
+from tests.engine.image.test_perspective import seen_card
 
 
-def textured():
-    noise = np.random.default_rng(0).integers(40, 216, (440, 315, 3), dtype=np.uint8)
-    return cv2.GaussianBlur(noise, (0, 0), 1.0)
+def printed(height=880, width=630):
+    """Something like a card: smooth colour under fine strokes, none of it burnt out."""
+    random = np.random.default_rng(0)
+    rgb = cv2.resize(
+        random.integers(40, 230, (9, 7, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    for _ in range(200):
+        at = (int(random.integers(0, width)), int(random.integers(0, height)))
+        cv2.putText(rgb, "Loupe", at, 0, 0.6, random.integers(0, 245, 3).tolist(), 1, cv2.LINE_AA)
+    return rgb
 
 
-def test_a_blurred_picture_is_less_sharp_than_the_same_unblurred():
-    rgb = textured()
-    assert picture_quality(cv2.GaussianBlur(rgb, (0, 0), 3)).sharpness < picture_quality(rgb).sharpness
+def whole(rgb, kind="scan"):
+    return Found(kind, bounds(rgb), 1.0, whole_picture=True)
 
 
-def test_a_dark_picture_is_not_called_good():
-    assert picture_quality((textured() * 0.1).astype(np.uint8)).verdict != "good"
+def test_a_sharp_well_lit_scan_is_good_and_needs_no_reason():
+    quality = assess(printed(), whole(printed()))
+    assert quality.verdict == "good"
+    assert quality.reasons == []
+    assert quality.px_per_mm == pytest.approx(10, rel=0.01)
 
 
-def test_the_resolution_of_a_card_that_fills_the_picture_is_its_pixels_over_its_millimetres():
-    rgb = textured()
-    quality = assess(rgb, Found("scan", bounds(rgb), 1.0))
-    assert quality.px_per_mm is not None
-    assert abs(quality.px_per_mm - 5.0) < 0.01
+def test_sharpness_falls_with_every_blur_and_a_heavy_one_is_refused():
+    rgb = printed()
+    seen = [assess(cv2.GaussianBlur(rgb, (0, 0), sigma), whole(rgb)) for sigma in (0.7, 1.5, 3, 6)]
+    assert [q.sharpness for q in seen] == sorted((q.sharpness for q in seen), reverse=True)
+    assert seen[-1].verdict == "refuse"
+    assert "focus" in seen[-1].reasons[0]
+
+
+def test_glare_over_a_tenth_of_a_photo_is_measured_and_makes_it_only_usable():
+    rgb = printed()
+    rgb[200:376, 65:565] = 255
+    quality = assess(rgb, whole(rgb, "photo"))
+    assert quality.glare == pytest.approx(176 * 500 / (880 * 630), abs=0.01)
+    assert quality.verdict == "usable"
+    assert "glare hides 16% of the card" in quality.reasons[0]
+
+
+def test_the_white_of_a_scan_is_paper_and_no_glare():
+    rgb = printed()
+    rgb[:, :60] = 255
+    assert assess(rgb, whole(rgb)).glare == 0
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(1.0, "good"), (0.3, "usable"), (0.08, "refuse")])
+def test_a_darker_picture_is_judged_worse(gain, verdict):
+    rgb = (printed() * gain).astype(np.uint8)
+    assert assess(rgb, whole(rgb)).verdict == verdict
+    assert picture_quality(rgb).verdict == verdict
+
+
+def test_a_tilted_card_is_usable_and_told_to_be_seen_from_above():
+    rgb = np.tile(printed(), (3, 3, 1))[:2016, :1512]
+    quality = assess(rgb, Found("photo", seen_card(63, 88, 35, 40), 1.0))
+    assert abs(quality.tilt_deg - 35) < 4
+    assert quality.verdict == "usable"
+    assert any("straight above" in reason for reason in quality.reasons)
+
+
+def test_a_small_card_is_usable_and_a_tiny_one_refused():
+    for height, verdict in ((200, "usable"), (44, "refuse")):
+        rgb = cv2.resize(printed(), (round(height * 63 / 88), height), interpolation=cv2.INTER_AREA)
+        assert assess(rgb, whole(rgb)).verdict == verdict
+
+
+def test_a_card_that_runs_out_of_the_picture_is_refused():
+    rgb = printed()
+    quad = bounds(rgb) + np.array([(0, -60), (0, -60), (0, 0), (0, 0)])
+    quality = assess(rgb, Found("photo", quad, 1.0))
+    assert quality.verdict == "refuse"
+    assert any("out of the picture" in reason for reason in quality.reasons)
+
+
+def test_at_import_no_card_is_looked_for_so_nothing_is_said_of_tilt_and_resolution():
+    quality = picture_quality(printed())
+    assert (quality.tilt_deg, quality.px_per_mm) == (None, None)
+    assert quality.verdict == "good"

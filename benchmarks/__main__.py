@@ -1,0 +1,31 @@
+"""python -m benchmarks NAME [--json PATH]: measure, print a table, and say whether each bound holds."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+NAMES = ("channels", "find", "prepare")
+
+
+def main() -> int:
+    """Run one benchmark by name; returns 1 where a bound does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--json", type=Path, help="also write the rows here")
+    chosen = parser.parse_args()
+    rows = importlib.import_module(f"benchmarks.{chosen.name}").measure()
+    for row in rows:
+        bound = f">= {row.at_least:g}" if row.at_least is not None else f"<= {row.at_most:g}"
+        verdict = "holds" if row.holds else "DOES NOT HOLD"
+        print(f"{row.what:58} / {row.versus:44} {row.ratio:9.3f}  {bound:10} {verdict}  (n = {row.n})")
+    if chosen.json:
+        chosen.json.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""How exactly the card is found: in simulated captures whose corners are known, and in marked real pictures.
+
+An error is the worst corner's distance from the truth as a share of the card's height; which corner is the printed
+top left is judged apart.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from benchmarks.capture_art import card_face
+from benchmarks.captures import Capture, Kind, scenery, simulate_capture, whole_card
+from benchmarks.measuring import Row
+from engine.image.find import NoCard, find_card
+from engine.image.read import read_picture
+
+PER_KIND = 50
+HERE = Path(__file__).resolve().parent
+MARKED = HERE.parent / "tests" / "engine" / "image" / "marked_corners.json"
+REAL_PICTURES = HERE.parent.parent / "shared" / "data"
+
+
+def corner_error(found: np.ndarray, truth: np.ndarray) -> float:
+    """Worst corner's distance as a share of the card's longer side, whichever corner either of them begins with."""
+    tall = float(np.linalg.norm(np.roll(truth, -1, axis=0) - truth, axis=1).max())
+    rolled = [np.linalg.norm(np.roll(found, turn, axis=0) - truth, axis=1).max() for turn in range(4)]
+    return float(min(rolled)) / tall
+
+
+def error_in(rgb: np.ndarray, truth: np.ndarray) -> float:
+    """corner_error of what is found in a picture; infinite where it is refused."""
+    try:
+        return corner_error(find_card(rgb).quad, truth)
+    except NoCard:
+        return float("inf")
+
+
+def is_refused(rgb: np.ndarray) -> bool:
+    """Whether the finder says that there is no single whole card."""
+    try:
+        find_card(rgb)
+    except NoCard:
+        return True
+    return False
+
+
+def drawn(random: Generator, kind: Kind, height: int, width: int, count: int) -> list[Capture]:
+    """Simulated captures of one kind and size; their art is drawn here, so no set of pictures is needed."""
+    sources = [card_face(random, [], 300, 220) for _ in range(20)]
+    return [simulate_capture(random, height=height, width=width, kind=kind, sources=sources) for _ in range(count)]
+
+
+def measure() -> list[Row]:
+    """Errors on new simulated captures; then, where the marked real pictures are at hand, on those."""
+    random = np.random.default_rng(20_260)
+    flat = [*drawn(random, "scan", 1000, 760, PER_KIND), *drawn(random, "photo", 960, 720, PER_KIND)]
+    flat += [whole_card(random, [], [], 700) for _ in range(PER_KIND // 5)]
+    slabs, small = drawn(random, "slab", 600, 450, PER_KIND), drawn(random, "slab", 200, 150, PER_KIND)
+    rows = [
+        *_error_rows("simulated scans and photos", _errors(flat), within=0.01, share=0.95, median=0.003),
+        *_error_rows("simulated slabs of 600 x 450", _errors(slabs), within=0.015, share=0.90),
+        *_error_rows("simulated slabs of 200 x 150", _errors(small), within=0.03, share=0.80),
+        *_refusal_rows(random, [*flat, *slabs]),
+    ]
+    return rows + _real_rows()
+
+
+def _errors(captures: list[Capture]) -> list[float]:
+    return [error_in(capture.rgb, capture.quads[0]) for capture in captures]
+
+
+def _error_rows(
+    what: str, errors: list[float], *, within: float, share: float, median: float | None = None
+) -> list[Row]:
+    inside = float(np.mean(np.array(errors) <= within))
+    rows = [Row(f"{what}: within {within:.1%} of the height", "all of them", inside, len(errors), at_least=share)]
+    if median is not None:
+        middle = float(np.median(errors))
+        rows.append(Row(f"{what}: median corner error", "the card's height", middle, len(errors), at_most=median))
+    return rows
+
+
+def _refusal_rows(random: Generator, good: list[Capture]) -> list[Row]:
+    sources = [card_face(random, [], 300, 220) for _ in range(20)]
+    bad = [scenery(random, sources, 600, 800).rgb for _ in range(PER_KIND // 2)]
+    for status in ("none", "many", "cut"):
+        for _ in range(PER_KIND // 2):
+            capture = simulate_capture(random, height=800, width=640, kind="photo", status=status, sources=sources)
+            bad.append(capture.rgb)
+    refused = float(np.mean([is_refused(rgb) for rgb in bad]))
+    wronged = float(np.mean([is_refused(capture.rgb) for capture in good]))
+    return [
+        Row("pictures without one whole card, refused", "all of them", refused, len(bad), at_least=0.95),
+        Row("good pictures, refused", "all of them", wronged, len(good), at_most=0.02),
+    ]
+
+
+def _real_rows() -> list[Row]:
+    if not REAL_PICTURES.is_dir():
+        print(f"{REAL_PICTURES} is absent: the marked real pictures are not measured")
+        return []
+    marks = json.loads(MARKED.read_text(encoding="utf-8"))
+    errors: dict[str, list[float]] = {"slab": [], "flat": []}
+    for name, mark in marks.items():
+        rgb = read_picture(REAL_PICTURES / name)
+        errors["slab" if mark["kind"] == "slab" else "flat"].append(error_in(rgb, np.array(mark["quad"])))
+    return [
+        *_error_rows("marked real scans and photos", errors["flat"], within=0.01, share=0.95, median=0.003),
+        *_error_rows("marked real slabs of 200 x 150", errors["slab"], within=0.03, share=0.80),
+    ]
+
+
+def overlay(rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
+    """The picture with the quad drawn on it, its printed top in magenta: what a person looks at to judge the finder."""
+    drawn_on = rgb.copy()
+    points = (quad * 16).round().astype(np.int32)
+    cv2.polylines(drawn_on, [points], True, (0, 255, 0), 1, cv2.LINE_AA, 4)
+    cv2.line(drawn_on, points[0].tolist(), points[1].tolist(), (255, 0, 255), 1, cv2.LINE_AA, 4)
+    return drawn_on

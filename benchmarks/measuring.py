@@ -1,0 +1,61 @@
+"""Ratios that hold on any machine: everything compared is timed in one run, in turn, and medians are divided."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import torch
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a benchmark: what was measured against what, and the bound that it must keep."""
+
+    what: str
+    versus: str
+    ratio: float
+    n: int
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the ratio keeps its bound."""
+        return (self.at_least is None or self.ratio >= self.at_least) and (
+            self.at_most is None or self.ratio <= self.at_most
+        )
+
+    def as_json(self) -> dict[str, str | float | int | bool]:
+        """The row as it goes into the JSON file, without the bound it does not have."""
+        bound = {"at_least": self.at_least} if self.at_least is not None else {"at_most": self.at_most or 0.0}
+        return {
+            "what": self.what,
+            "versus": self.versus,
+            "ratio": self.ratio,
+            **bound,
+            "holds": self.holds,
+            "n": self.n,
+        }
+
+
+def one_thread() -> None:
+    """Let OpenCV and torch use one thread, as the table's single-thread rows ask."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def medians_in_turn(ways: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Median seconds of each way; the ways take turns, so that a slow moment of the machine slows them all."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way()
+    for _ in range(rounds):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in seconds.items()}

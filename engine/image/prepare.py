@@ -1,0 +1,40 @@
+"""From a picture file to the upright card on its canvas: what training, grading and the cache all begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.image.find import Found, NoCard, find_card
+from engine.image.read import read_picture, read_reduced
+from engine.image.rectify import card_canvas, side_lengths
+
+# After a reduced decoding the card must still be this many times larger than the canvas: then the result is within
+# 45 dB of what the whole picture gives. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
+SPARE_FOR_REDUCING = 4.0
+
+
+def find_and_prepare(path: Path, *, size: int) -> tuple[np.ndarray, Found]:
+    """Read a picture, find its card and lay it upright on a square canvas.
+
+    returns  the (size, size, 3) uint8 canvas, and where the card was found
+    raises   BadPicture, or NoCard, with the file's name in front
+    """
+    rgb = read_picture(path)
+    try:
+        found = find_card(rgb)
+    except NoCard as error:
+        raise NoCard(f"{path.name}: {error}") from error
+    return card_canvas(rgb, found.quad, size=size), found
+
+
+def prepare(path: Path, quad: np.ndarray, *, size: int) -> np.ndarray:
+    """Lay a card whose corners are known upright on a square canvas; a large JPEG is decoded no larger than needed.
+
+    quad     (4, 2) pixels of the whole upright picture, clockwise from the printed top left
+    returns  (size, size, 3) uint8
+    """
+    ratio = side_lengths(quad).max() / size
+    rgb, times = read_reduced(path, shrink=ratio / SPARE_FOR_REDUCING)
+    return card_canvas(rgb, (quad + 0.5) / times - 0.5, size=size)

@@ -1,0 +1,37 @@
+"""From a file to the canvas: the quad in the whole picture's pixels, whatever size the file is decoded at."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.image.find import NoCard
+from engine.image.prepare import find_and_prepare, prepare
+from engine.image.read import read_picture
+from engine.image.rectify import card_canvas
+
+QUAD = np.array([(150, 100), (1350, 160), (1290, 1840), (110, 1790)], np.float64)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    random = np.random.default_rng(0)
+    rgb = cv2.resize(
+        random.integers(0, 256, (200, 150, 3), dtype=np.uint8), (1500, 2000), interpolation=cv2.INTER_CUBIC
+    )
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(rgb).save(path, quality=95)
+    return path
+
+
+@pytest.mark.parametrize("size", [448, 224, 100])
+def test_a_reduced_decoding_gives_the_whole_picture_s_canvas_to_45_decibels(photo, size):
+    whole = card_canvas(read_picture(photo), QUAD, size=size)
+    assert cv2.PSNR(prepare(photo, QUAD, size=size), whole) >= 45
+
+
+def test_a_picture_without_a_card_is_refused_by_its_file_s_name(tmp_path):
+    path = tmp_path / "wall.png"
+    Image.new("RGB", (300, 400), (128, 128, 128)).save(path)
+    with pytest.raises(NoCard, match=r"^wall\.png: "):
+        find_and_prepare(path, size=224)
