@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("channels", "find", "prepare")
+NAMES = ("cache", "channels", "find", "prepare", "start")
 
 
 def main() -> int:

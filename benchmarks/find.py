@@ -16,7 +16,8 @@ from numpy.random import Generator
 from benchmarks.capture_art import card_face
 from benchmarks.captures import Capture, Kind, scenery, simulate_capture, whole_card
 from benchmarks.measuring import Row
-from engine.image.find import NoCard, find_card
+from engine.image.find import find_card
+from engine.image.found import NoCard
 from engine.image.read import read_picture
 
 PER_KIND = 50

@@ -18,22 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.image.find import find_card
-from engine.image.read import BadPicture, read_picture
-from engine.image.rectify import card_canvas
+from engine.image.prepare import find_and_prepare
+from engine.image.read import BadPicture
 
 # Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
-PREPARATION = 1
+PREPARATION = 2
 CHUNK = 64
-
-
-def prepare(path: Path, size: int) -> np.ndarray:
-    """A picture file to the upright card on its square canvas, (size, size, 3) uint8. Raises BadPicture."""
-    rgb = read_picture(path)
-    try:
-        return card_canvas(rgb, find_card(rgb).quad, size=size)
-    except BadPicture as error:
-        raise BadPicture(f"{path.name}: {error}") from error
 
 
 class PixelCache:
@@ -84,7 +74,7 @@ class PixelCache:
 
     def _prepare(self, content: str, path: Path) -> dict[str, Any]:
         try:
-            canvas = prepare(path, self._size)
+            canvas, _ = find_and_prepare(path, size=self._size)
         except BadPicture as error:
             # Without the name: equal pictures share the line, whatever they are called.
             return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}

@@ -10,9 +10,9 @@ import torch
 
 from engine.data import Inputs, model_input
 from engine.evaluate import Model
-from engine.image.find import Found, find_card
+from engine.image.found import Found
+from engine.image.prepare import read_and_find
 from engine.image.quality import Quality, assess
-from engine.image.read import BadPicture, read_picture
 from engine.image.rectify import card_canvas, card_size, px_per_mm
 
 COVERAGE = 0.9
@@ -54,11 +54,7 @@ class Prediction:
 
 def look(path: Path) -> View:
     """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
-    rgb = read_picture(path)
-    try:
-        found = find_card(rgb)
-    except BadPicture as error:
-        raise BadPicture(f"{path.name}: {error}") from error
+    rgb, found = read_and_find(path)
     return View(rgb, found, assess(rgb, found), px_per_mm(found.quad, card_size(found.quad)))
 
 

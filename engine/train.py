@@ -76,6 +76,8 @@ def train(
             return
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
+    # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
+    seed_everything(config.seed, verbose=False)
     run = _Run(fabric, config, kept, pixels, folder)
     yield from run.prepare()
     yield from run.go(stop)
@@ -88,10 +90,9 @@ def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) 
 
 
 def _launch_fabric(config: Config) -> Fabric:
-    """Fabric on the chosen device, every global random generator seeded."""
+    """Fabric on the chosen device."""
     fabric = Fabric(accelerator=resolve(config.device), devices=1)
     fabric.launch()
-    seed_everything(config.seed, verbose=False)
     return fabric
 
 

@@ -5,17 +5,15 @@ A small network says roughly where (`outline`), the picture's own edges say exac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import cv2
 import numpy as np
 
+from engine.image.found import Found, Kind, NoCard, NothingLikeACard
 from engine.image.outline import KINDS, SIDE, STATUSES, Outline, outline
-from engine.image.read import BadPicture
 from engine.image.sides import choose_sides, clockwise, directions, longer_side, measure_sides, quad_of_cover
 
-Kind = Literal["photo", "scan", "slab"]
 KNOWN_ASPECTS = (63 / 88, 59 / 86)
 SEEN_SIDE = 2 * SIDE
 # Shares of the card's height: how far the network's outline may be off, how far it mostly is, and how much too small
@@ -40,42 +38,16 @@ REFUSALS = {
 }
 
 
-class NoCard(BadPicture):
-    """No single whole card in the picture; the message says what to do and does not name the file."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """The card in a picture.
-
-    quad           (4, 2) float64 pixels (x, y), clockwise from the printed top left; pixel centres are whole
-                   numbers, so a picture W wide spans -0.5 .. W - 0.5
-    confidence     0 .. 1
-    whole_picture  the quad is the picture's own bounds
-    upright_known  the first corner is known to be the printed top left, not only the likelier one
-    bow_px         how far the sides bend away from straight, at most, in pixels
-    note           what a reader of the result should know, one sentence, or empty
-    """
-
-    kind: Kind
-    quad: np.ndarray
-    confidence: float
-    whole_picture: bool = False
-    upright_known: bool = False
-    bow_px: float = 0.0
-    note: str = ""
-
-
 def find_card(rgb: np.ndarray) -> Found:
     """Find the one card in an upright (H, W, 3) uint8 picture; raises NoCard where there is not one whole card."""
     halvings = _halvings(rgb)
     seen = outline(_shown(halvings, SEEN_SIDE)[0], rgb.shape[:2])
     chances = dict(zip(STATUSES, seen.status, strict=True))
     if chances["one"] < LEAST_SURE_OF_ONE:
-        raise NoCard(REFUSALS[max(REFUSALS, key=lambda status: chances[status])])
+        raise _refusal(max(REFUSALS, key=lambda status: chances[status]), seen)
     rough = quad_of_cover(seen.cover)
     if rough is None:
-        raise NoCard(REFUSALS["none"])
+        raise _refusal("none", seen)
     rough = clockwise(seen.to_picture(rough))
     share = longer_side(rough) / max(rgb.shape[:2])
     picture, scale = _shown(halvings, CHOOSING_CARD / share)
@@ -107,6 +79,12 @@ def find_card(rgb: np.ndarray) -> Found:
         bow_px=float(np.abs(measured.bow_px).max() / scale),
         note="" if upright_known else "which way is up could not be told from the print",
     )
+
+
+def _refusal(status: str, seen: Outline) -> NoCard:
+    in_a_slab = KINDS[int(seen.kind.argmax())] == "slab"
+    kind = NothingLikeACard if status == "none" and not in_a_slab else NoCard
+    return kind(REFUSALS[status])
 
 
 def bounds(rgb: np.ndarray) -> np.ndarray:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.image.find import Found, NoCard, find_card
+from engine.image.find import bounds, find_card
+from engine.image.found import Found, NoCard, NothingLikeACard
 from engine.image.read import read_picture, read_reduced
 from engine.image.rectify import card_canvas, side_lengths
 
 # After a reduced decoding the card must still be this many times larger than the canvas: then the result is within
 # 45 dB of what the whole picture gives. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
 SPARE_FOR_REDUCING = 4.0
+NO_OUTLINE = "no card's outline was found, so the whole picture is taken for the card"
 
 
 def find_and_prepare(path: Path, *, size: int) -> tuple[np.ndarray, Found]:
@@ -21,12 +23,22 @@ def find_and_prepare(path: Path, *, size: int) -> tuple[np.ndarray, Found]:
     returns  the (size, size, 3) uint8 canvas, and where the card was found
     raises   BadPicture, or NoCard, with the file's name in front
     """
+    rgb, found = read_and_find(path)
+    return card_canvas(rgb, found.quad, size=size), found
+
+
+def read_and_find(path: Path) -> tuple[np.ndarray, Found]:
+    """Read a picture, (H, W, 3) uint8, and find its card; where nothing looks like one, the whole picture is taken.
+
+    Many cards, a card cut off and a slab whose card cannot be seen are refused: NoCard with the file's name in front.
+    """
     rgb = read_picture(path)
     try:
-        found = find_card(rgb)
+        return rgb, find_card(rgb)
+    except NothingLikeACard:
+        return rgb, Found("scan", bounds(rgb), 0.0, whole_picture=True, note=NO_OUTLINE)
     except NoCard as error:
         raise NoCard(f"{path.name}: {error}") from error
-    return card_canvas(rgb, found.quad, size=size), found
 
 
 def prepare(path: Path, quad: np.ndarray, *, size: int) -> np.ndarray:

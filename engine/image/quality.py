@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from engine.image.find import Found
+from engine.image.found import Found
 from engine.image.perspective import view_of
 from engine.image.rectify import card_size, px_per_mm, side_lengths, whole_card
 

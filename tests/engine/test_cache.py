@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from engine import cache as cache_module
-from engine.cache import PixelCache, prepare
-from engine.image.find import find_card
-from engine.image.read import read_picture
+from engine.cache import PixelCache
+from engine.image.prepare import find_and_prepare, read_and_find
 from engine.image.rectify import card_canvas
 from tests.engine.conftest import drawn_card
 
@@ -29,11 +28,11 @@ def prepared_now(monkeypatch):
     """The names of the pictures prepared while the test runs."""
     names = []
 
-    def noting(path, size):
+    def noting(path, *, size):
         names.append(path.name)
-        return prepare(path, size)
+        return find_and_prepare(path, size=size)
 
-    monkeypatch.setattr(cache_module, "prepare", noting)
+    monkeypatch.setattr(cache_module, "find_and_prepare", noting)
     return names
 
 
@@ -45,8 +44,8 @@ def filled(folder, pictures, size=SIZE):
 
 def assert_right(cache, pictures):
     for path in pictures:
-        rgb = read_picture(path)
-        np.testing.assert_array_equal(cache[path], card_canvas(rgb, find_card(rgb).quad, size=SIZE))
+        rgb, found = read_and_find(path)
+        np.testing.assert_array_equal(cache[path], card_canvas(rgb, found.quad, size=SIZE))
 
 
 def only(folder, suffix):
@@ -104,16 +103,16 @@ def test_a_fill_killed_between_chunks_goes_on_where_it_was(tmp_path, pictures, p
 
 def test_a_fill_killed_within_a_chunk_loses_no_more_than_the_chunk(tmp_path, pictures, prepared_now, monkeypatch):
     monkeypatch.setattr(cache_module, "CHUNK", 3)
-    noting, calls = cache_module.prepare, []
+    noting, calls = cache_module.find_and_prepare, []
 
-    def dying(path, size):
+    def dying(path, *, size):
         calls.append(path)
         if len(calls) > 4:
             raise KeyboardInterrupt
-        return noting(path, size)
+        return noting(path, size=size)
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache_module, "prepare", dying)
+        patched.setattr(cache_module, "find_and_prepare", dying)
         with pytest.raises(KeyboardInterrupt):
             list(PixelCache(tmp_path / "c", pictures, SIZE).fill(threads=1))
     prepared_now.clear()

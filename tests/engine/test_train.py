@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine import cache as cache_module
 from engine import train as loop
 from engine.config import BadConfig, Config
 from engine.data import Inputs
@@ -203,6 +204,23 @@ def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path
     (expected, *_) = of(EpochDone, straight[1])
     assert first_loss(EVERYTHING_ON["seed"]) == (expected.train_loss, expected.val_loss)
     assert first_loss(6) != (expected.train_loss, expected.val_loss)
+
+
+def test_preparing_the_pictures_first_leaves_a_run_as_it_is(tmp_path, cards, prepared, monkeypatch):
+    """Preparing may draw from torch's random numbers: a network for finding cards does when it is built."""
+    find_and_prepare = cache_module.find_and_prepare
+
+    def drawing(path, *, size):
+        torch.rand(3)
+        return find_and_prepare(path, size=size)
+
+    monkeypatch.setattr(cache_module, "find_and_prepare", drawing)
+    losses = []
+    for name, cache in (("found prepared", prepared), ("prepares by itself", None)):
+        events = train(config(), cards, tmp_path / name, cache=cache)
+        losses.append(next(event for event in events if isinstance(event, EpochDone)).train_loss)
+        events.close()
+    assert losses[0] == losses[1]
 
 
 def test_a_finished_run_says_finished_again_and_trains_nothing(cards, prepared, straight):

@@ -112,7 +112,7 @@ def test_pictures_that_would_be_passed_over_are_named(files):
     root = files("a.jpg", "b.gif", "box/c.jpg", "empty/readme.txt")
     reasons = {Path(refused.path).name: refused.reason for refused in cards_at(root).refused}
     assert reasons == {
-        "b.gif": "cannot be read; use JPEG, PNG, WebP, TIFF or BMP",
+        "b.gif": "cannot be read; use JPEG, PNG, WebP, TIFF, BMP or HEIC",
         "box": "lies deeper; import that folder by itself",
     }
 

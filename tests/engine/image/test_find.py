@@ -10,7 +10,8 @@ import pytest
 from benchmarks.capture_art import card_face
 from benchmarks.captures import scenery, simulate_capture, whole_card
 from benchmarks.find import corner_error, error_in, is_refused
-from engine.image.find import NoCard, bounds, find_card
+from engine.image.find import bounds, find_card
+from engine.image.found import NoCard
 from engine.image.read import read_picture
 
 PER_KIND = 16

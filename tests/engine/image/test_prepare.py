@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.image.find import NoCard
+from engine.image.found import NoCard
 from engine.image.prepare import find_and_prepare, prepare
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
@@ -30,8 +30,23 @@ def test_a_reduced_decoding_gives_the_whole_picture_s_canvas_to_45_decibels(phot
     assert cv2.PSNR(prepare(photo, QUAD, size=size), whole) >= 45
 
 
-def test_a_picture_without_a_card_is_refused_by_its_file_s_name(tmp_path):
+def test_where_nothing_looks_like_a_card_the_whole_picture_is_taken_and_said_to_be(tmp_path):
     path = tmp_path / "wall.png"
     Image.new("RGB", (300, 400), (128, 128, 128)).save(path)
-    with pytest.raises(NoCard, match=r"^wall\.png: "):
+    canvas, found = find_and_prepare(path, size=224)
+    assert found.whole_picture
+    assert "whole picture" in found.note
+    assert (canvas[:, 28:-28] == 128).all()
+
+
+@pytest.mark.parametrize("refusal", [NoCard("more than one card; photograph each card by itself")])
+def test_other_refusals_bear_the_file_s_name(tmp_path, monkeypatch, refusal):
+    path = tmp_path / "hand.png"
+    Image.new("RGB", (300, 400), (128, 128, 128)).save(path)
+
+    def refuse(rgb):
+        raise refusal
+
+    monkeypatch.setattr("engine.image.prepare.find_card", refuse)
+    with pytest.raises(NoCard, match=r"^hand\.png: more than one card"):
         find_and_prepare(path, size=224)
