@@ -15,7 +15,6 @@ from engine.image.rectify import canvas_window
 from engine.predict import Prediction, View, inputs_of, look, predict
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
-BACK_ONLY = "this model was trained on backs only; give a picture of the back"
 NO_PLACE = "to the model no place on the card counts more than another, so the overlays are blank"
 NO_EVIDENCE = Evidence(None, None)
 SHOWN_SIDE = 720
@@ -33,8 +32,11 @@ class Graded:
     evidence: Evidence = NO_EVIDENCE
 
     def evidence_of(self, side: str) -> np.ndarray | None:
-        """The side's Grad-CAM map, where there is one."""
-        return self.evidence.front if side == "front" else self.evidence.back
+        """The side's Grad-CAM map, where there is one; blank for a side that the model did not look at."""
+        evidence = self.evidence.front if side == "front" else self.evidence.back
+        if evidence is None and self.prediction is not None:
+            return np.zeros((1, 1), np.float32)
+        return evidence
 
 
 def grade_card(front: Path | None, back: Path | None, model: Path | None) -> Graded:
@@ -47,9 +49,11 @@ def grade_card(front: Path | None, back: Path | None, model: Path | None) -> Gra
     said_by = {"name": loaded.name, "sha256": digest, "trained_on": loaded.trained_on}
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
         return Graded(views, reasons=reasons, model=said_by)
+    unseen = [side for side, seen in zip(views, loaded.sides, strict=True) if views[side] is not None and not seen]
+    reasons = [*(f"{side}: not looked at, the model has learned from no {side}" for side in unseen), *reasons]
     inputs = inputs_of(loaded, views["front"], views["back"])
     if not inputs.present.any():
-        return Graded(views, reasons=[BACK_ONLY, *reasons], model=said_by)
+        return Graded(views, reasons=reasons, model=said_by)
     evidence = explain(loaded, inputs)
     if evidence.is_blank:
         reasons = [*reasons, NO_PLACE]

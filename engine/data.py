@@ -97,7 +97,7 @@ def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable
             left_out.append(Refused(pair.card_id, grade.reason))
         elif pair.front not in cache and pair.back not in cache:
             reasons = [cache.refused[side] for side in (pair.front, pair.back) if side]
-            left_out.append(Refused(pair.card_id, "; ".join(reasons)))
+            left_out.append(Refused(pair.card_id, "; ".join(reasons) or "no picture of a side that is looked at"))
         else:
             kept.append(Trainable(pair, grade))
     return kept, left_out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,16 @@ class NoCards(BadInput):
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone."""
+    """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone.
+
+    sides  whether it learned from fronts, and from backs. The encoder of a side that it never learned from still says
+           what it said before training: that side is not looked at.
+    """
 
     network: DualBranch
     config: Config
     phase: int
+    sides: tuple[bool, bool]
     name: str
     trained_on: str
     device: torch.device
@@ -49,8 +54,9 @@ def load_model(path: Path, device: str = "auto") -> Model:
         config = configuration.build(content["config"])
         network = DualBranch(config)
         network.load_state_dict(content["model"])
-        about = content["phase"], content["name"], content["trained_on"]
-    except (KeyError, TypeError, RuntimeError, configuration.BadConfig) as error:
+        front, back = content["sides"]
+        about = content["phase"], (front, back), content["name"], content["trained_on"]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
     network.eval().to(chosen).to(memory_format=torch.channels_last)
     return Model(network, config, *about, chosen)
@@ -89,10 +95,17 @@ def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[di
     return metrics, loss, probabilities.numpy()
 
 
+def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
+    """The card without the sides that the model never learned from."""
+    front, back = (path if seen else None for path, seen in zip((pair.front, pair.back), sides, strict=True))
+    return replace(pair, front=front, back=back)
+
+
 def evaluate(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size)
     for done, total in cache.fill():
         yield Progress("pictures", 0, done, total)

@@ -59,10 +59,11 @@ def look(path: Path) -> View:
 
 
 def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
-    """The network's input for one card, (1, ...) each; a missing side is None."""
+    """The network's input for one card, (1, ...) each. None is a missing side; one never learned from is as if missing."""
     size = model.config.image_size
-    sides = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in (front, back)]
-    present = torch.tensor([[front is not None, back is not None]])
+    views = [view if seen else None for view, seen in zip((front, back), model.sides, strict=True)]
+    sides = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in views]
+    present = torch.tensor([[view is not None for view in views]])
     return model_input(
         {"canvases": torch.from_numpy(np.stack(sides)[None]), "present": present}, model.phase, model.device
     )

@@ -119,6 +119,10 @@ class _Run:
                 raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
         self.training = Cards(by_split["train"], pixels, config, training=True)
         self.validation = Cards(by_split["val"], pixels, config, training=False)
+        self.sides_seen = [
+            any(side in pixels for side in sides)
+            for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)
+        ]
         self.state = State()
 
     def prepare(self) -> Iterator[Event]:
@@ -253,6 +257,7 @@ class _Run:
             "name": self.folder.name,
             "config": self.config.model_dump(),
             "phase": done.phase,
+            "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
             "trained_on": f"{len(self.training)} cards, {len(self.validation)} more to choose the epoch",
             "summary": self.state.best,
             "model": self.network.module.state_dict(),

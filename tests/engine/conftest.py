@@ -63,7 +63,9 @@ def prepared(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("prepared")
 
 
-def saved_model(path: Path, *, seed: int = 0, phase: int = 2, **settings: object) -> Path:
+def saved_model(
+    path: Path, *, seed: int = 0, phase: int = 2, sides: tuple[bool, bool] = (True, True), **settings: object
+) -> Path:
     """A model file as a run writes it, its weights random, its batch statistics those of some noise."""
     torch.manual_seed(seed)
     small = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 64, "batch_size": 4}
@@ -73,6 +75,6 @@ def saved_model(path: Path, *, seed: int = 0, phase: int = 2, **settings: object
     with torch.no_grad():
         for _ in range(5):
             network(*noise, torch.ones(16, 2, dtype=torch.bool))
-    about = {"name": "drawn", "phase": phase, "trained_on": "nothing", "summary": {}}
+    about = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
     checkpoint.save(path, {**about, "config": config.model_dump(), "model": network.state_dict()})
     return path

@@ -91,6 +91,21 @@ def test_a_model_of_phase_one_does_not_look_at_the_front(tmp_path, cards):
     np.testing.assert_array_equal(one.probabilities, two.probabilities)
 
 
+@pytest.mark.parametrize(
+    ("sides", "fixed", "changed"), [((True, False), "front", "back"), ((False, True), "back", "front")]
+)
+def test_a_side_that_was_never_learned_from_is_not_looked_at(tmp_path, cards, sides, fixed, changed):
+    model = load_model(saved_model(tmp_path / "model.pt", sides=sides), "cpu")
+
+    def said(card):
+        views = {fixed: look(getattr(cards[0], fixed)), changed: look(getattr(card, changed))}
+        return predict(model, inputs_of(model, **views)).probabilities
+
+    alone = predict(model, inputs_of(model, **{fixed: look(getattr(cards[0], fixed)), changed: None})).probabilities
+    for card in cards[:2]:
+        np.testing.assert_array_equal(said(card), alone)
+
+
 def test_a_model_file_comes_back_as_it_was_saved(tmp_path):
     path = saved_model(tmp_path / "model.pt", seed=4)
     model, written = load_model(path, "cpu"), torch.load(path, weights_only=True)
@@ -101,7 +116,8 @@ def test_a_model_file_comes_back_as_it_was_saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "without", ["config", "model", "phase", "name", "trained_on", "a layer", "a known setting", "settings at all"]
+    "without",
+    ["config", "model", "phase", "sides", "name", "trained_on", "a layer", "a known setting", "settings at all"],
 )
 def test_a_file_that_does_not_fit_is_refused_in_one_sentence(tmp_path, without):
     path = saved_model(tmp_path / "model.pt")

@@ -507,4 +507,5 @@ def test_the_saved_model_is_that_of_the_best_epoch_and_the_summary_is_the_contra
     json.dumps(finished.summary)
     model = torch.load(folder / "model.pt", weights_only=True)
     assert model["phase"] == best.phase
+    assert model["sides"] == [best.phase == 2, True]
     assert model["config"] == config(**EVERYTHING_ON).model_dump()
