@@ -59,7 +59,7 @@ def look(path: Path) -> View:
 
 
 def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
-    """The network's input for one card, (1, ...) each. None is a missing side; one never learned from is as if missing."""
+    """The network's input for one card, (1, ...) each; None is a missing side, and so is one never learned from."""
     size = model.config.image_size
     views = [view if seen else None for view, seen in zip((front, back), model.sides, strict=True)]
     sides = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in views]
