@@ -60,9 +60,7 @@ def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
     with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
         gr.Markdown("# Loupe\nWhich PSA grade would this card get, how sure is that, and where does the card lose it?")
         with gr.Tabs():
-            grade, label, train = GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs)
-        for other in (grade, label):
-            train.pause_on(other.tab)
-        for tab in (grade, label, train):
+            tabs = (GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs))
+        for tab in tabs:
             tab.on_load(page)
     return page

@@ -29,7 +29,7 @@ class GradeTab:
     def __init__(self, database: Database, data: DataFolder) -> None:
         """Lay out and wire the tab where this is called."""
         self._database, self._data = database, data
-        with gr.Tab("Grade", id="grade") as self.tab:
+        with gr.Tab("Grade", id="grade") as self._tab:
             self._model = gr.Markdown(elem_id="grading-model")
             with gr.Row():
                 self._sides = [self._side_input(side) for side in SIDES]
@@ -85,7 +85,7 @@ class GradeTab:
         answer = [self._verdict, self._answer, self._probabilities, *self._shown, self._kept]
         self._start.click(self.grade, self._sides, answer)
         self._keep.click(self.keep, [*self._sides, self._own], self._kept)
-        self.tab.select(self.fill, None, self._model, show_progress="hidden")
+        self._tab.select(self.fill, None, self._model, show_progress="hidden")
 
     def on_load(self, page: gr.Blocks) -> None:
         """Say which model would speak whenever the page is loaded."""

@@ -70,9 +70,9 @@ class LabelTab:
     def __init__(self, database: Database, data: DataFolder) -> None:
         """Lay out and wire the tab where this is called."""
         self._database, self._data = database, data
-        with gr.Tab("Label", id="label") as self.tab:
+        with gr.Tab("Label", id="label") as self._tab:
             self._lay_out_import()
-            with gr.Column(visible=False) as self.table:
+            with gr.Column(visible=False) as self._table:
                 self._lay_out_table()
         self._wire()
 
@@ -118,7 +118,7 @@ class LabelTab:
         # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
         quick: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
         desk_shown = [self._card_id, self._title, self._front, self._back, self._history]
-        filled = [*desk_shown, self._counts, self._importer, self.table]
+        filled = [*desk_shown, self._counts, self._importer, self._table]
         labelled = [*desk_shown, self._status, self._counts, self._qualifier, self._half]
         here = [self._card_id, self._chosen]
         for button, grade in [(self._ungraded, None), *zip(self._grades, GRADES, strict=True)]:
@@ -129,7 +129,7 @@ class LabelTab:
             [self._import.click, self._path.submit], self.bring_in, [self._path, self._chosen], [self._outcome, *filled]
         )
         self._chosen.change(self.fill, self._chosen, filled)
-        self.tab.select(self.fill, self._chosen, filled)
+        self._tab.select(self.fill, self._chosen, filled)
         self._filled = filled
 
     def on_load(self, page: gr.Blocks) -> None:

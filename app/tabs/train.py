@@ -144,12 +144,9 @@ class TrainTab:
         self._run.change(self.look, chosen, seen, **quiet)
         self._timer.tick(self.poll, chosen, [self._run, *seen], **quiet)
         self._tab.select(self.fill, self._run, self._filled, **quiet)
-        # A timer ticks only on a page that is looked at, and only once its tab was opened: so the tab starts it.
+        # A timer ticks only on a page that is looked at, and only once its tab was opened: so the tab starts it. No
+        # other tab stops it: Gradio tells of the first tab's opening too, and that word may come after this one.
         self._tab.select(lambda: gr.Timer(active=True), None, self._timer, **quiet)
-
-    def pause_on(self, other: gr.Tab) -> None:
-        """Watch no run while another tab is open."""
-        other.select(lambda: gr.Timer(active=False), None, self._timer, show_progress="hidden")
 
     def on_load(self, page: gr.Blocks) -> None:
         """The default recipe into the form; the rest is filled when the tab is opened, since Gradio 6.31 stumbles over
