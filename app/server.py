@@ -18,7 +18,6 @@ from app.terminal import say
 from db.session import Database
 
 SETTLE_EVERY_S = 2.0
-UPLOADS_KEPT_S = 24 * 3600
 # Gradio and its hub client would otherwise send usage figures and look for updates.
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 

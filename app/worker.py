@@ -146,7 +146,6 @@ class _Recorder:
     def __init__(self, database: Database, run_id: int) -> None:
         self._database, self._run_id = database, run_id
         self._told_at = 0.0
-        self._phase = 0
         self.outcome: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
