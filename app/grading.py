@@ -86,7 +86,10 @@ def _side(view: View | None, overlay_file: Path | None) -> dict[str, Any] | None
         return None
     return {
         "kind": view.found.kind,
+        "confidence": view.found.confidence,
         "quad": view.found.quad.tolist(),
+        "upright_known": view.found.upright_known,
+        "bow_px": view.found.bow_px,
         "whole_picture": view.found.whole_picture,
         "px_per_mm": view.px_per_mm,
         "quality": asdict(view.quality),

@@ -1,4 +1,4 @@
-"""Six channels of a 448 x 448 picture on one thread, and of a batch on a GPU where there is one."""
+"""Six channels of a 448 x 448 picture on one thread."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from skimage import color, exposure, filters
 from benchmarks.capture_art import card_face
 from benchmarks.measuring import Row, medians_in_turn, one_thread
 from engine.image.channels import six_channels
-from engine.image.channels_torch import six_channels_batch
 
 SIDE = 448
 ROUNDS = 40
-GPU_BATCH = 64
 
 
 def scikit_image_channels(rgb: np.ndarray) -> np.ndarray:
@@ -67,34 +65,7 @@ def measure() -> list[Row]:
             rounds=ROUNDS,
         )
     bounds = {"scikit-image filters": 13.0, "OpenCV in CV_64F": 2.4, "kornia": 6.0}
-    rows = [
+    return [
         Row(f"six channels, {SIDE} x {SIDE}, one thread", name, seconds[name] / seconds["ours"], ROUNDS, at_least=bound)
         for name, bound in bounds.items()
-    ]
-    return rows + _on_gpu(rgb)
-
-
-def _on_gpu(rgb: np.ndarray) -> list[Row]:
-    if not torch.cuda.is_available():
-        print("no CUDA device here: the channels on a GPU are not measured")
-        return []
-    batch = torch.from_numpy(np.stack([rgb] * GPU_BATCH)).cuda()
-    out = torch.empty((GPU_BATCH, 6, SIDE, SIDE), device="cuda")
-    spare_in, spare_out = torch.empty_like(batch), torch.empty_like(out)
-
-    def finished(work: object) -> None:
-        del work
-        torch.cuda.synchronize()
-
-    seconds = medians_in_turn(
-        {
-            "ours": lambda: finished(six_channels_batch(batch)),
-            "copy": lambda: finished((spare_in.copy_(batch), spare_out.copy_(out))),
-        },
-        rounds=ROUNDS,
-    )
-    what = f"six channels on the GPU, batch {GPU_BATCH}"
-    return [
-        Row(what, "copying their bytes on the device", seconds["copy"] / seconds["ours"], ROUNDS, at_least=0.10),
-        Row(what, "20,000 pictures a second", GPU_BATCH / seconds["ours"] / 20_000, ROUNDS, at_least=1.0),
     ]

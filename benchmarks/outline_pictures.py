@@ -1,4 +1,4 @@
-"""Letterboxed simulated captures with their targets, written to disk once for the outline network to learn from."""
+"""Simulated captures with their corners, written to disk once for the finder's two networks to learn from."""
 
 from __future__ import annotations
 
@@ -12,73 +12,83 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.captures import Capture, Kind, Status, scenery, simulate_capture, whole_card
-from engine.image.outline import KINDS, SIDE, STATUSES, STRIDE, letterbox
 from engine.image.read import read_picture
 
-FINE = 8
+SMALL, LARGE = 200, 480
+JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class Targets:
-    """Columns of equal length; `upward` is (N, 2), zero where the print has no top, `weight` (N,) of the words."""
+class Pictures:
+    """Captures in one file.
 
-    boxes: np.ndarray
-    covers: np.ndarray
+    jpegs   uint8, every picture's JPEG one after the other; picture i ends at ends[i]
+    quads   (M, 4, 2) float32, every card's corners; picture i's end at quad_ends[i]
+    kinds, statuses   (N,) text
+    upward  (N,) bool, whether the print shows which way is up
+    """
+
+    jpegs: np.ndarray
+    ends: np.ndarray
+    quads: np.ndarray
+    quad_ends: np.ndarray
     kinds: np.ndarray
     statuses: np.ndarray
-    upwards: np.ndarray
-    has_up: np.ndarray
+    upward: np.ndarray
 
     @classmethod
-    def empty(cls, count: int) -> Targets:
-        """Room for `count` pictures."""
+    def of(cls, captures: list[tuple[np.ndarray, Capture]]) -> Pictures:
+        """From captures whose pictures are JPEG bytes already."""
+        quads = [np.asarray(capture.quads, np.float32).reshape(-1, 4, 2) for _, capture in captures]
         return cls(
-            np.zeros((count, SIDE, SIDE, 4), np.uint8),
-            np.zeros((count, SIDE // STRIDE, SIDE // STRIDE), np.uint8),
-            np.zeros(count, np.int64),
-            np.zeros(count, np.int64),
-            np.zeros((count, 2), np.float32),
-            np.zeros(count, bool),
+            np.concatenate([jpeg for jpeg, _ in captures]),
+            np.cumsum([len(jpeg) for jpeg, _ in captures]),
+            np.concatenate(quads),
+            np.cumsum([len(quad) for quad in quads]),
+            np.array([capture.kind for _, capture in captures]),
+            np.array([capture.status for _, capture in captures]),
+            np.array([capture.upward for _, capture in captures]),
         )
 
-    def put(self, index: int, capture: Capture) -> None:
-        """Write one capture's row."""
-        box, scale, offset = letterbox(capture.rgb)
-        quads = [(quad + 0.5) * scale + offset for quad in capture.quads]
-        self.boxes[index] = box
-        self.covers[index] = cover_of(quads)
-        self.kinds[index] = KINDS.index(capture.kind)
-        self.statuses[index] = STATUSES.index(capture.status)
-        self.has_up[index] = capture.upward
-        if quads:
-            up = quads[0][:2].mean(axis=0) - quads[0][2:].mean(axis=0)
-            self.upwards[index] = up / np.linalg.norm(up)
+    @classmethod
+    def read(cls, path: Path) -> Pictures:
+        """From a file that `main` wrote."""
+        with np.load(path) as columns:
+            return cls(**columns)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def picture(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        return np.asarray(cv2.imdecode(_piece(self.jpegs, self.ends, index), cv2.IMREAD_COLOR_RGB))
+
+    def cards(self, index: int) -> np.ndarray:
+        """(cards, 4, 2) float32 corners in that picture."""
+        return _piece(self.quads, self.quad_ends, index)
 
 
-def cover_of(quads: list[np.ndarray]) -> np.ndarray:
-    """Share of each cell that lies in any quad, (SIDE / 2, SIDE / 2) uint8; quads in pixels from the box's corner."""
-    fine = np.zeros((SIDE // STRIDE * FINE,) * 2, np.uint8)
-    for quad in quads:
-        at = quad / STRIDE * FINE - 0.5
-        cv2.fillConvexPoly(fine, np.clip(at * 16, -1e6, 1e6).round().astype(np.int32), 255, cv2.LINE_8, 4)
-    return cv2.resize(fine, (SIDE // STRIDE,) * 2, interpolation=cv2.INTER_AREA)
+def _piece(column: np.ndarray, ends: np.ndarray, index: int) -> np.ndarray:
+    return column[ends[index - 1] if index else 0 : ends[index]]
 
 
 def draw(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
-    """One picture of the mix that the network learns from: slabs most, and one in five to be refused."""
-    height, width = (200, 150) if random.random() < 0.45 else (200, int(random.integers(100, 201)))
+    """One picture of the mix that the networks learn from: slabs most, and one in five to be refused."""
+    long_side = SMALL if random.random() < 0.35 else LARGE
+    share = 0.75 if random.random() < 0.5 else random.uniform(0.5, 1.0)
+    height, width = long_side, round(long_side * share)
     if random.random() < 0.15:
         height, width = width, height
     lot = random.random()
     if lot < 0.05:
-        return whole_card(random, sources, faces, 200)
+        return whole_card(random, sources, faces, long_side)
     if lot < 0.09:
         return scenery(random, sources, height, width)
-    kind: Kind = "slab" if lot < 0.52 else "photo" if lot < 0.82 else "scan"
+    kind: Kind = "slab" if lot < 0.45 else "photo" if lot < 0.78 else "scan"
     status: Status = "one"
     other = random.random()
-    if kind != "slab" and other < 0.3:
-        status = "many" if other < 0.14 else "none" if other < 0.19 else "cut"
+    if kind != "slab" and other < 0.28:
+        status = "many" if other < 0.12 else "none" if other < 0.17 else "cut"
     return simulate_capture(random, height=height, width=width, kind=kind, status=status, sources=sources, faces=faces)
 
 
@@ -104,14 +114,9 @@ def jittered(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: Kind) -
 
 
 def read_marked(path: Path, pictures: Path) -> list[tuple[np.ndarray, np.ndarray, Kind]]:
-    """Marked corners {name: {kind, quad}} with their pictures, scaled to 200 pixels high."""
-    marked = []
-    for name, mark in json.loads(path.read_text(encoding="utf-8")).items():
-        rgb = read_picture(pictures / name)
-        scale = 200 / rgb.shape[0]
-        small = cv2.resize(rgb, (round(rgb.shape[1] * scale), 200), interpolation=cv2.INTER_AREA)
-        marked.append((small, (np.array(mark["quad"]) + 0.5) * scale - 0.5, mark["kind"]))
-    return marked
+    """Marked corners {name: {kind, quad}} with their pictures, as they are."""
+    marks = json.loads(path.read_text(encoding="utf-8")).items()
+    return [(read_picture(pictures / name), np.array(mark["quad"]), mark["kind"]) for name, mark in marks]
 
 
 def read_folder(folder: Path, height: int) -> list[np.ndarray]:
@@ -123,6 +128,11 @@ def read_folder(folder: Path, height: int) -> list[np.ndarray]:
             width = max(8, round(bgr.shape[1] * height / bgr.shape[0]))
             pictures.append(cv2.cvtColor(cv2.resize(bgr, (width, height), interpolation=3), cv2.COLOR_BGR2RGB))
     return pictures
+
+
+def _packed(capture: Capture) -> tuple[np.ndarray, Capture]:
+    bgr = cv2.cvtColor(capture.rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1], capture
 
 
 def main() -> None:
@@ -140,14 +150,12 @@ def main() -> None:
     random = np.random.default_rng(chosen.seed)
     sources = [picture for folder in chosen.sources for picture in read_folder(folder, 400)]
     faces = [picture for folder in chosen.faces for picture in read_folder(folder, 460)]
-    targets = Targets.empty(chosen.count)
     marked = read_marked(chosen.marked, chosen.pictures) if chosen.marked else []
-    for index in range(chosen.count):
-        if marked:
-            targets.put(index, jittered(random, *marked[index % len(marked)]))
-        else:
-            targets.put(index, draw(random, sources, faces))
-    np.savez(chosen.out, **vars(targets))
+    captures = [
+        _packed(jittered(random, *marked[index % len(marked)]) if marked else draw(random, sources, faces))
+        for index in range(chosen.count)
+    ]
+    np.savez(chosen.out, **vars(Pictures.of(captures)))
 
 
 if __name__ == "__main__":

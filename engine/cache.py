@@ -1,8 +1,8 @@
-"""Every picture of a run decoded, found and rectified once: uint8 canvases in one memory map.
+"""Pictures decoded, found and rectified once: uint8 canvases in one growing memory map for each size of canvas.
 
-Beside the pixels lies a journal with a line a picture: its row and checksum, or why it could not be used. A row
-counts only once its line stands, so a fill can be killed at any moment and goes on where it was; a row whose pixels
-do not match its line is prepared again, never read.
+Beside the pixels lies a journal with a line a picture: its content hash, row and checksum, or why it could not be used.
+A row counts only once its line stands, so a fill can be killed at any moment and goes on where it was; a row whose
+pixels do not match its line is never read, and its picture is prepared again, into a row of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from engine.image.prepare import find_and_prepare
 from engine.image.read import BadPicture
@@ -24,24 +25,26 @@ from engine.image.read import BadPicture
 # Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
 PREPARATION = 2
 CHUNK = 64
+# A row beyond this is a damaged line, not a picture.
+MOST_ROWS = 10_000_000
+WAIT_S = 1.0
 
 
 class PixelCache:
     """The canvases of a set of pictures; `fill` before reading, then look up by path."""
 
     def __init__(self, folder: Path, pictures: list[Path], size: int) -> None:
-        """`folder` is made where it is missing; equal pictures at equal size share one file, whatever their paths."""
+        """`folder` is made where it is missing; pictures are known by their content, whatever their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         self._size = size
         self.refused: dict[Path, str] = {}
         self._hash_of: dict[Path, str] = {}
         for path in pictures:
             self._identify(path)
-        hashes = sorted(set(self._hash_of.values()))
-        self._row_of = {content: row for row, content in enumerate(hashes)}
-        name = hashlib.sha256("\n".join([f"{PREPARATION} {size}", *hashes]).encode()).hexdigest()[:16]
-        self._journal = folder / f"{name}.jsonl"
-        self._pixels = _memory_map(folder / f"{name}.u8", (max(len(hashes), 1), size, size, 3))
+        name = f"prepared_{PREPARATION}_{size}px"
+        self._journal, self._file = folder / f"{name}.jsonl", folder / f"{name}.u8"
+        self._lock = FileLock(folder / f"{name}.lock")
+        self._row_of: dict[str, int] = {}
 
     def _identify(self, path: Path) -> None:
         try:
@@ -51,10 +54,32 @@ class PixelCache:
             self.refused[path] = f"{path.name}: cannot be read ({error.strerror}); check that it is still there"
 
     def fill(self, threads: int | None = None) -> Iterator[tuple[int, int]]:
-        """Prepare what is not yet there, in parallel; yields (done, total) after every chunk of pictures."""
-        reasons = self._trusted()
-        one_path = {content: path for path, content in self._hash_of.items()}
-        todo = [(content, path) for content, path in sorted(one_path.items()) if content not in reasons]
+        """Prepare what is not yet there, in parallel; yields (done, total) after every chunk of pictures.
+
+        One fill of a size at a time: another, in this process or the next, waits, and says so by yielding (0, total).
+        """
+        path_of = {content: path for path, content in self._hash_of.items()}
+        while not self._locked():
+            yield 0, len(path_of)
+        try:
+            yield from self._fill(path_of, threads)
+        finally:
+            self._lock.release()
+
+    def _locked(self) -> bool:
+        try:
+            self._lock.acquire(timeout=WAIT_S)
+        except Timeout:
+            return False
+        return True
+
+    def _fill(self, path_of: dict[str, Path], threads: int | None) -> Iterator[tuple[int, int]]:
+        lines = list(_whole_lines(self._journal))
+        rows = 1 + max((line["row"] for line in lines if _is_row(line)), default=-1)
+        self._pixels = _memory_map(self._file, (rows + len(path_of), self._size, self._size, 3))
+        reasons = self._trusted(lines)
+        todo = [(content, path) for content, path in sorted(path_of.items()) if content not in reasons]
+        self._row_of |= {content: rows + place for place, (content, _) in enumerate(todo)}
         with (
             ThreadPoolExecutor(threads or os.cpu_count()) as pool,
             self._journal.open("a", encoding="utf-8") as journal,
@@ -67,7 +92,7 @@ class PixelCache:
                 journal.writelines("\n" + json.dumps(line) for line in lines)
                 journal.flush()
                 reasons |= {line["sha256"]: line.get("refused") for line in lines}
-                yield len(reasons), len(one_path)
+                yield len(reasons), len(path_of)
         for path, content in self._hash_of.items():
             if reason := reasons[content]:
                 self.refused[path] = f"{path.name}: {reason}"
@@ -78,19 +103,21 @@ class PixelCache:
         except BadPicture as error:
             # Without the name: equal pictures share the line, whatever they are called.
             return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}
-        self._pixels[self._row_of[content]] = canvas
-        return {"sha256": content, "crc": zlib.crc32(canvas.data)}
+        row = self._row_of[content]
+        self._pixels[row] = canvas
+        return {"sha256": content, "row": row, "crc": zlib.crc32(canvas.data)}
 
-    def _trusted(self) -> dict[str, str | None]:
+    def _trusted(self, lines: list[Any]) -> dict[str, str | None]:
         """Pictures whose line stands and whose pixels match it: content hash -> why it was refused, or None."""
-        trusted: dict[str, str | None] = {}
-        for line in _whole_lines(self._journal):
+        asked, trusted = set(self._hash_of.values()), dict[str, str | None]()
+        for line in lines:
             match line:
-                case {"sha256": str(content), "refused": str(reason)} if content in self._row_of:
+                case {"sha256": str(content), "refused": str(reason)} if content in asked:
                     trusted[content] = reason
-                case {"sha256": str(content), "crc": int(crc)} if content in self._row_of:
-                    if zlib.crc32(self._pixels[self._row_of[content]].data) == crc:
+                case {"sha256": str(content), "crc": int(crc)} if content in asked and _is_row(line):
+                    if zlib.crc32(self._pixels[line["row"]].data) == crc:
                         trusted[content] = None
+                        self._row_of[content] = line["row"]
         return trusted
 
     def __contains__(self, path: Path | None) -> bool:
@@ -101,9 +128,17 @@ class PixelCache:
         return self._pixels[self._row_of[self._hash_of[path]]]
 
 
+def _is_row(line: Any) -> bool:
+    match line:
+        case {"row": int(row)}:
+            return 0 <= row < MOST_ROWS
+    return False
+
+
 def _memory_map(path: Path, shape: tuple[int, int, int, int]) -> np.memmap:
+    """The file at least that large, what is new in it zero; what the file system does not need it does not store."""
     with path.open("ab") as file:
-        file.truncate(int(np.prod(shape)))
+        file.truncate(max(int(np.prod(shape)), file.tell(), 1))
     return np.memmap(path, np.uint8, "r+", shape=shape)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -20,14 +19,14 @@ class _Workspace(threading.local):
         self.clahe = cv2.createCLAHE(clipLimit=CLIP_LIMIT, tileGridSize=(TILES, TILES))
         self.lab = np.empty((0, 0, 3), np.uint8)
         self.planes: list[np.ndarray] = []
-        self.signed = np.empty((0, 0), np.int16)
+        self.signed: list[np.ndarray] = []
 
     def sized(self, height: int, width: int) -> _Workspace:
         """The same workspace with its buffers at this size; a run of equal pictures allocates once."""
         if self.lab.shape[:2] != (height, width):
             self.lab = np.empty((height, width, 3), np.uint8)
             self.planes = [np.empty((height, width), np.uint8) for _ in range(4)]
-            self.signed = np.empty((height, width), np.int16)
+            self.signed = [np.empty((height, width), np.int16) for _ in range(3)]
         return self
 
 
@@ -54,17 +53,13 @@ def six_channels(rgb: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     for plane, channel in zip((lightness, a, b), channels[:3], strict=True):
         _as_share(plane, channel)
     # |d| of 8-bit input fits 16-bit integers exactly (at most 1020), so nothing is lost before the saturation.
-    for derivative, channel in zip(_derivatives(lightness, work.signed), channels[3:], strict=True):
+    across, down, bend = work.signed
+    cv2.spatialGradient(lightness, across, down, ksize=3)
+    cv2.Laplacian(lightness, cv2.CV_16S, dst=bend, ksize=1)
+    for derivative, channel in zip(work.signed, channels[3:], strict=True):
         cv2.convertScaleAbs(derivative, dst=change)
         _as_share(change, channel)
     return channels
-
-
-def _derivatives(lightness: np.ndarray, signed: np.ndarray) -> Iterator[np.ndarray]:
-    """The three signed derivatives in turn, each in the same buffer: use one before asking for the next."""
-    yield cv2.Sobel(lightness, cv2.CV_16S, 1, 0, dst=signed, ksize=3)
-    yield cv2.Sobel(lightness, cv2.CV_16S, 0, 1, dst=signed, ksize=3)
-    yield cv2.Laplacian(lightness, cv2.CV_16S, dst=signed, ksize=1)
 
 
 def _as_share(plane: np.ndarray, channel: np.ndarray) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.image.rectify import CardSize, rectify, side_lengths
+from engine.image.quads import side_lengths
+from engine.image.rectify import CardSize, rectify
 
 CORNERS = ("top left", "top right", "bottom right", "bottom left")
 EDGES = ("top", "right", "bottom", "left")

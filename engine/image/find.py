@@ -1,6 +1,7 @@
 """Where the card is in a picture: its quad, what kind of picture it is, and how sure that is.
 
-A small network says roughly where (`outline`), the picture's own edges say exactly where (`sides`).
+One small network sees roughly where (`outline`), a second sees where along each side the card ends (`ends`, `choose`),
+and the picture's own edges say exactly where (`sides`).
 """
 
 from __future__ import annotations
@@ -10,27 +11,25 @@ from typing import cast
 import cv2
 import numpy as np
 
+from engine.image.choose import KNOWN_ASPECTS, choose_sides
+from engine.image.cover import quad_of_cover
 from engine.image.found import Found, Kind, NoCard, NothingLikeACard
 from engine.image.outline import KINDS, SIDE, STATUSES, Outline, outline
-from engine.image.sides import choose_sides, clockwise, directions, longer_side, measure_sides, quad_of_cover
+from engine.image.quads import clockwise, crossings, directions, longer_side, side_lengths
+from engine.image.sides import measure_sides
 
-KNOWN_ASPECTS = (63 / 88, 59 / 86)
 SEEN_SIDE = 2 * SIDE
-# Shares of the card's height: how far the network's outline may be off, how far it mostly is, and how much too small
-# it may be. A printed frame deceives it inwards, but for a slab, where what lies outside is the case.
-REACH = 0.08
-SURE = 0.02
-SLACK = 0.06
+# Card height in pixels at which its sides are chosen.
 CHOOSING_CARD = 220
 # Refused below this probability of one whole card; a good real photo lay between it and a half.
 LEAST_SURE_OF_ONE = 0.35
 # Card height in pixels, how far to look and how near the side is expected, as shares of the height: twice, finer.
-MEASURING = ((400, 0.015, 0.008), (1300, 0.006, 0.003))
+MEASURING = ((400, 0.015, 0.006), (1300, 0.006, 0.003))
 TOP_IS_KNOWN = 0.6
-# Pixels of the network's input between the card and the picture's border below which they are taken to touch.
-AT_THE_BORDER = 2.5
-# A picture that is all card and has a card's proportions within this was cropped to it.
-CROPPED_TOLERANCE = 0.006
+# A side this near the picture's border, as a share of the card's height, lies on it.
+ON_THE_BORDER = 0.006
+# A picture of a card's proportions within the first, whose card fills it within the second, was cropped to it.
+CROPPED_TOLERANCE, FILLS_WITHIN = 0.006, 0.02
 REFUSALS = {
     "none": "no card found; lay the card flat on a plain ground and keep its four corners in the picture",
     "many": "more than one card; photograph each card by itself",
@@ -51,20 +50,8 @@ def find_card(rgb: np.ndarray) -> Found:
     rough = clockwise(seen.to_picture(rough))
     share = longer_side(rough) / max(rgb.shape[:2])
     picture, scale = _shown(halvings, CHOOSING_CARD / share)
-    near_bounds = _touching(rough, seen, rgb)
-    if near_bounds.all() and _has_a_card_s_shape(rgb):
-        quad, on_border = bounds(rgb), near_bounds
-    else:
-        chosen, on_border = choose_sides(
-            picture,
-            _scaled(rough, scale),
-            reach=REACH,
-            sure=SURE,
-            slack=SLACK * (1 - seen.kind[2]),
-            aspects=KNOWN_ASPECTS,
-            at_bounds=near_bounds,
-        )
-        quad = _scaled(chosen, 1 / scale)
+    chosen = choose_sides(picture, _scaled(rough, scale))
+    quad, on_border = _onto_border(_scaled(chosen.quad, 1 / scale), rgb)
     for card_px, reach, sure in MEASURING:
         picture, scale = _shown(halvings, card_px / share)
         measured = measure_sides(picture, _scaled(quad, scale), reach=reach, sure=sure, held=on_border)
@@ -73,7 +60,7 @@ def find_card(rgb: np.ndarray) -> Found:
     return Found(
         cast(Kind, KINDS[int(seen.kind.argmax())]),
         quad,
-        float(seen.status[0] * np.clip(measured.support.mean() / 0.7, 0, 1)),
+        float(seen.status[0] * chosen.clarity.mean()),
         whole_picture=bool(on_border.all()),
         upright_known=upright_known,
         bow_px=float(np.abs(measured.bow_px).max() / scale),
@@ -117,28 +104,42 @@ def _scaled(quad: np.ndarray, scale: float) -> np.ndarray:
     return (quad + 0.5) * scale - 0.5
 
 
-def _has_a_card_s_shape(rgb: np.ndarray) -> bool:
+def _onto_border(quad: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lay sides that run along the picture's border onto it; which ones, (4,) bool."""
+    height, width = rgb.shape[:2]
+    limits = bounds(rgb)
+    if _cropped_to_a_card(quad, rgb):
+        return clockwise(limits), np.ones(4, bool)
+    near = ON_THE_BORDER * longer_side(quad)
+    _, normals = directions(quad)
+    on_border, lines = np.zeros(4, bool), []
+    for side in range(4):
+        ends = quad[[side, (side + 1) % 4]].copy()
+        axis = int(np.argmax(np.abs(normals[side])))
+        limit = (width, height)[axis] - 0.5 if normals[side, axis] > 0 else -0.5
+        if (np.abs(ends[:, axis] - limit) < near).all():
+            ends[:, axis] = limit
+            on_border[side] = True
+        lines.append((ends[0], (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])))
+    moved = crossings(lines)
+    return (quad, np.zeros(4, bool)) if moved is None else (moved, on_border)
+
+
+def _cropped_to_a_card(quad: np.ndarray, rgb: np.ndarray) -> bool:
+    """Whether a picture has a card's proportions and its card nearly fills it: then no edge of it is to be seen."""
+    away = np.abs(clockwise(quad) - bounds(rgb)).max() / longer_side(quad)
+    return has_a_card_s_shape(rgb) and bool(away < FILLS_WITHIN)
+
+
+def has_a_card_s_shape(rgb: np.ndarray) -> bool:
+    """Whether a whole (H, W, 3) picture has a known card's proportions, upright or lying."""
     aspect = min(rgb.shape[:2]) / max(rgb.shape[:2])
     return any(abs(aspect / known - 1) < CROPPED_TOLERANCE for known in KNOWN_ASPECTS)
 
 
-def _touching(rough: np.ndarray, seen: Outline, rgb: np.ndarray) -> np.ndarray:
-    """Which sides of the card may be the picture's own border, (4,) bool: the network sees card nearly up to it."""
-    height, width = rgb.shape[:2]
-    onward = np.roll(rough, -1, axis=0)
-    _, normals = directions(rough)
-    touching = np.zeros(4, bool)
-    for side in range(4):
-        axis = int(np.argmax(np.abs(normals[side])))
-        limit = (width, height)[axis] - 0.5 if normals[side, axis] > 0 else -0.5
-        ends = np.array([rough[side, axis], onward[side, axis]])
-        touching[side] = (np.abs(ends - limit) < AT_THE_BORDER / seen.scale).all()
-    return touching
-
-
 def _from_printed_top_left(quad: np.ndarray, seen: Outline) -> tuple[np.ndarray, bool]:
     """Turn the corners' order so that the first side is the printed top; and whether that is known."""
-    lengths = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    lengths = side_lengths(quad)
     _, normals = directions(quad)
     strength = float(np.linalg.norm(seen.upward))
     if strength > TOP_IS_KNOWN:

@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from engine.image.convolutions import convolution, doubled, folded
 
 SIDE = 192
 STRIDE = 2
@@ -47,28 +47,21 @@ class Outline:
         return ((points + 0.5) * STRIDE - self.offset) / self.scale - 0.5
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
-
-
 class OutlineNetwork(nn.Module):
-    """Five scales down, four up again; a mask at half the input's size and a few words about the whole picture."""
+    """Five scales down, three up again; a mask at half the input's size and a few words about the whole picture."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.down_2 = _convolution(4, 16, 2)
-        self.down_4 = nn.Sequential(_convolution(16, 32, 2), _convolution(32, 32))
-        self.down_8 = nn.Sequential(_convolution(32, 64, 2), _convolution(64, 64))
-        self.down_16 = nn.Sequential(_convolution(64, 96, 2), _convolution(96, 96))
-        self.down_32 = nn.Sequential(_convolution(96, 128, 2), _convolution(128, 128))
+        self.down_2 = convolution(4, 16, 2)
+        self.down_4 = nn.Sequential(convolution(16, 32, 2), convolution(32, 32))
+        self.down_8 = nn.Sequential(convolution(32, 64, 2), convolution(64, 64))
+        self.down_16 = nn.Sequential(convolution(64, 96, 2), convolution(96, 96))
+        self.down_32 = nn.Sequential(convolution(96, 128, 2), convolution(128, 128))
         self.context = nn.Linear(128, 96)
-        self.up_16 = _convolution(128 + 96, 96)
-        self.up_8 = _convolution(96 + 64, 64)
-        self.up_4 = _convolution(64 + 32, 32)
-        self.up_2 = _convolution(32 + 16, 16)
-        self.cover = nn.Conv2d(16, 1, 3, 1, 1)
+        self.up_16 = convolution(128 + 96, 96)
+        self.up_8 = convolution(96 + 64, 64)
+        self.up_4 = convolution(64 + 32, 32)
+        self.cover = nn.Sequential(nn.Conv2d(32, 4, 3, 1, 1), nn.PixelShuffle(2))
         self.words = nn.Sequential(nn.Linear(2 * 128, 128), nn.ReLU(), nn.Linear(128, len(KINDS) + len(STATUSES) + 2))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -77,24 +70,18 @@ class OutlineNetwork(nn.Module):
         picture  (B, 4, SIDE, SIDE) float in [0, 1]: RGB, and 1 where the picture is and 0 where it was padded
         returns  cover logits (B, SIDE / 2, SIDE / 2), kind logits (B, 3), status logits (B, 4), upward (B, 2)
         """
-        half = self.down_2(picture)
-        quarter = self.down_4(half)
+        quarter = self.down_4(self.down_2(picture))
         eighth = self.down_8(quarter)
         sixteenth = self.down_16(eighth)
         whole = self.down_32(sixteenth)
         pooled = whole.mean(dim=(2, 3))
         context = self.context(pooled)[:, :, None, None]
-        up = self.up_16(torch.cat([_doubled(whole), sixteenth + context], dim=1))
-        up = self.up_8(torch.cat([_doubled(up), eighth], dim=1))
-        up = self.up_4(torch.cat([_doubled(up), quarter], dim=1))
-        up = self.up_2(torch.cat([_doubled(up), half], dim=1))
+        up = self.up_16(torch.cat([doubled(whole), sixteenth + context], dim=1))
+        up = self.up_8(torch.cat([doubled(up), eighth], dim=1))
+        up = self.up_4(torch.cat([doubled(up), quarter], dim=1))
         words = self.words(torch.cat([pooled, whole.amax(dim=(2, 3))], dim=1))
         kind, status, upward = words.split([len(KINDS), len(STATUSES), 2], dim=1)
         return self.cover(up)[:, 0], kind, status, upward
-
-
-def _doubled(features: Tensor) -> Tensor:
-    return F.interpolate(features, scale_factor=2, mode="nearest")
 
 
 def letterbox(rgb: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
@@ -138,11 +125,4 @@ def outline(rgb: np.ndarray, whole_size: tuple[int, int]) -> Outline:
 def _network() -> OutlineNetwork:
     network = OutlineNetwork()
     network.load_state_dict(torch.load(WEIGHTS, map_location="cpu", weights_only=True))
-    network.eval()
-    for block in network.modules():
-        if not isinstance(block, nn.Sequential):
-            continue
-        convolution, normalisation = block[0], block[1]
-        if isinstance(convolution, nn.Conv2d) and isinstance(normalisation, nn.BatchNorm2d):
-            block[0], block[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
-    return network
+    return folded(network)

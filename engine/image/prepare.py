@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.image.find import bounds, find_card
+from engine.image.find import bounds, find_card, has_a_card_s_shape
 from engine.image.found import Found, NoCard, NothingLikeACard
+from engine.image.quads import side_lengths
 from engine.image.read import read_picture, read_reduced
-from engine.image.rectify import card_canvas, side_lengths
+from engine.image.rectify import card_canvas
 
 # After a reduced decoding the card must still be this many times larger than the canvas: then the result is within
 # 45 dB of what the whole picture gives. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
 SPARE_FOR_REDUCING = 4.0
-NO_OUTLINE = "no card's outline was found, so the whole picture is taken for the card"
+NO_OUTLINE = "no card's outline was found; as the picture has a card's proportions, all of it is taken for the card"
 
 
 def find_and_prepare(path: Path, *, size: int) -> tuple[np.ndarray, Found]:
@@ -28,16 +29,16 @@ def find_and_prepare(path: Path, *, size: int) -> tuple[np.ndarray, Found]:
 
 
 def read_and_find(path: Path) -> tuple[np.ndarray, Found]:
-    """Read a picture, (H, W, 3) uint8, and find its card; where nothing looks like one, the whole picture is taken.
+    """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard with the file's name in front.
 
-    Many cards, a card cut off and a slab whose card cannot be seen are refused: NoCard with the file's name in front.
+    Where nothing looks like a card, but the picture has a card's proportions, it was cropped to one: it is taken whole.
     """
     rgb = read_picture(path)
     try:
         return rgb, find_card(rgb)
-    except NothingLikeACard:
-        return rgb, Found("scan", bounds(rgb), 0.0, whole_picture=True, note=NO_OUTLINE)
     except NoCard as error:
+        if isinstance(error, NothingLikeACard) and has_a_card_s_shape(rgb):
+            return rgb, Found("scan", bounds(rgb), 0.0, whole_picture=True, note=NO_OUTLINE)
         raise NoCard(f"{path.name}: {error}") from error
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.image.found import Found
 from engine.image.perspective import view_of
-from engine.image.rectify import card_size, px_per_mm, side_lengths, whole_card
+from engine.image.quads import side_lengths
+from engine.image.rectify import card_size, px_per_mm, whole_card
 
 Verdict = Literal["good", "usable", "refuse"]
 MOST_PX_PER_MM = 8.0

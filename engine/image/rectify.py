@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from engine.image.perspective import view_of
+from engine.image.quads import side_lengths
 
 MOST_SUPERSAMPLING = 8
 PAIRS_FROM = 2.7
@@ -60,11 +61,6 @@ def card_size(quad: np.ndarray, game: str = "", *, picture_size: tuple[int, int]
         return nearest
     name = f"unusual size, {upright:.3f} wide to high, {UNUSUAL_HEIGHT_MM:g} mm high assumed"
     return CardSize(UNUSUAL_HEIGHT_MM * upright, UNUSUAL_HEIGHT_MM, name)
-
-
-def side_lengths(quad: np.ndarray) -> np.ndarray:
-    """Lengths in pixels of the top, right, bottom and left side of a (4, 2) quad; returns (4,) float64."""
-    return np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
 
 
 def px_per_mm(quad: np.ndarray, size: CardSize) -> float:

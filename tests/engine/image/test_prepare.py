@@ -30,13 +30,20 @@ def test_a_reduced_decoding_gives_the_whole_picture_s_canvas_to_45_decibels(phot
     assert cv2.PSNR(prepare(photo, QUAD, size=size), whole) >= 45
 
 
-def test_where_nothing_looks_like_a_card_the_whole_picture_is_taken_and_said_to_be(tmp_path):
-    path = tmp_path / "wall.png"
-    Image.new("RGB", (300, 400), (128, 128, 128)).save(path)
+def test_a_picture_of_a_card_s_proportions_with_no_outline_in_it_is_taken_whole_and_said_to_be(tmp_path):
+    path = tmp_path / "close.png"
+    Image.new("RGB", (252, 352), (128, 128, 128)).save(path)
     canvas, found = find_and_prepare(path, size=224)
     assert found.whole_picture
-    assert "whole picture" in found.note
-    assert (canvas[:, 28:-28] == 128).all()
+    assert "all of it is taken for the card" in found.note
+    assert (canvas[:, 32:-32] == 128).all()
+
+
+def test_another_picture_with_no_outline_in_it_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "wall.png"
+    Image.new("RGB", (300, 400), (128, 128, 128)).save(path)
+    with pytest.raises(NoCard, match=r"^wall\.png: no card found; lay the card flat"):
+        find_and_prepare(path, size=224)
 
 
 @pytest.mark.parametrize("refusal", [NoCard("more than one card; photograph each card by itself")])

@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.image.sides import clockwise, measure_sides, quad_of_cover
+from engine.image.cover import quad_of_cover
+from engine.image.quads import clockwise
+from engine.image.sides import measure_sides
 
 QUAD = np.array([(80.3, 60.7), (351.2, 75.4), (330.6, 452.8), (61.9, 430.1)])
 

@@ -1,0 +1,118 @@
+"""Does a model read the slab's label? Its answers on real slabs before and after the label is painted over.
+
+With the quad held nothing may change at all, since the label never reaches the network. With the card found anew the
+quad may move by a part of a pixel; fewer than one grade in a hundred may change.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.find import REAL_PICTURES
+from benchmarks.measuring import Row
+from engine.config import build
+from engine.data import model_input
+from engine.evaluate import Model, load_model
+from engine.events import EpochDone
+from engine.image.find import find_card
+from engine.image.found import NoCard
+from engine.image.read import read_picture
+from engine.image.rectify import card_canvas
+from engine.pairs import CardPair
+from engine.predict import predict
+from engine.run_folder import MODEL
+from engine.train import train
+
+FRONTS = REAL_PICTURES / "psa_baseball"
+LEARNED_FROM, JUDGED = 1600, 1000
+TOLD = {
+    "front_encoder": "resnet18",
+    "back_encoder": "resnet18",
+    "image_size": 128,
+    "phase1_epochs": 0,
+    "phase2_epochs": 6,
+}
+# The label lies above the card: from here on, in card heights beyond its top, the picture is painted over.
+LABEL_FROM = 0.03
+BEYOND = 10.0
+
+
+def split_fronts(random: np.random.Generator) -> tuple[list[CardPair], list[Path]]:
+    """Cards to learn from, and the pictures of others to be judged."""
+    paths = sorted(path for path in FRONTS.rglob("*") if path.is_file())
+    chosen = [paths[index] for index in random.permutation(len(paths))[: LEARNED_FROM + JUDGED]]
+    pairs = [
+        CardPair(
+            path.name, path, None, float(path.parent.name.removeprefix("psa")), split="val" if n < 200 else "train"
+        )
+        for n, path in enumerate(chosen[:LEARNED_FROM])
+    ]
+    return pairs, chosen[LEARNED_FROM:]
+
+
+def trained(pairs: list[CardPair], folder: Path) -> Model:
+    """A model that has learned from some of the fronts; how it did is printed."""
+    for event in train(build(TOLD), pairs, folder):
+        if isinstance(event, EpochDone):
+            print(f"epoch {event.epoch}: val QWK {event.metrics['qwk']:.3f}", flush=True)
+    return load_model(folder / MODEL)
+
+
+def repainted(random: np.random.Generator, rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
+    """All that lies above the card in the plane of the slab in one colour of the picture's own."""
+    area = np.array([(-BEYOND, -BEYOND), (1 + BEYOND, -BEYOND), (1 + BEYOND, -LABEL_FROM), (-BEYOND, -LABEL_FROM)])
+    across, down = quad[1] - quad[0], quad[3] - quad[0]
+    corners = quad[0] + area[:, :1] * across + area[:, 1:] * down
+    ink = rgb[random.integers(rgb.shape[0]), random.integers(rgb.shape[1])]
+    painted = rgb.copy()
+    cv2.fillConvexPoly(painted, (corners * 16).round().astype(np.int32), ink.tolist(), cv2.LINE_8, 4)
+    return painted
+
+
+def grade_of(model: Model, canvas: np.ndarray) -> tuple[int, np.ndarray]:
+    """What the model says of a front by itself: the grade and the ten probabilities."""
+    canvases = np.stack([canvas, np.zeros_like(canvas)])[None]
+    pictures = {"canvases": torch.from_numpy(canvases), "present": torch.tensor([[True, False]])}
+    said = predict(model, model_input(pictures, model.phase, model.device))
+    return said.grade, said.probabilities
+
+
+def measure() -> list[Row]:
+    """Learn, then judge each slab three times; nothing is measured where the pictures are absent."""
+    if not FRONTS.is_dir():
+        print(f"{FRONTS} is absent: the repainting of labels is not measured")
+        return []
+    random = np.random.default_rng(3)
+    pairs, pictures = split_fronts(random)
+    with tempfile.TemporaryDirectory() as folder:
+        model = trained(pairs, Path(folder))
+    size = model.config.image_size
+    held_differs, anew_differs, refused, count = 0, 0, 0, 0
+    for path in pictures:
+        rgb = read_picture(path)
+        try:
+            found = find_card(rgb)
+        except NoCard:
+            continue
+        if found.kind != "slab":
+            continue
+        count += 1
+        painted = repainted(random, rgb, found.quad)
+        grade, said = grade_of(model, card_canvas(rgb, found.quad, size=size))
+        held_differs += not np.array_equal(grade_of(model, card_canvas(painted, found.quad, size=size))[1], said)
+        try:
+            anew = find_card(painted).quad
+            anew_differs += grade_of(model, card_canvas(painted, anew, size=size))[0] != grade
+        except NoCard:
+            refused += 1
+    print(f"{refused} of {count} slabs were refused once their label was painted over")
+    what = "real slabs whose answer changed when the label was painted over"
+    return [
+        Row(f"{what}, quad held", "all of them", held_differs / count, count, at_most=0.0),
+        Row(f"{what}, found anew", "all of them", anew_differs / count, count, at_most=0.01),
+    ]
