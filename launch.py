@@ -85,7 +85,9 @@ def simulate(
     pairs: Annotated[int, typer.Option(min=1, help="How many cards, each with front and back.")],
     out: Annotated[Path, typer.Option(callback=_writable_folder, help="The folder to fill, or to go on filling.")],
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal cards.")] = 0,
-    mix: Annotated[Literal["history", "psa", "uniform"], typer.Option(help="How often each grade is drawn.")] = "history",
+    mix: Annotated[
+        Literal["history", "psa", "uniform"], typer.Option(help="How often each grade is drawn.")
+    ] = "history",
     noise: Annotated[
         float, typer.Option(min=0, max=5, help="Standard deviation, in grades, of the labels around the grade.")
     ] = 0.0,
@@ -93,7 +95,7 @@ def simulate(
     height: Annotated[int, typer.Option(min=200, max=4200, help="Of the card in its picture, pixels.")] = 1050,
     graded_on: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="The day whose centering rules hold.")
-    ] = datetime(2025, 2, 1),  # noqa: B008 - Typer reads it here
+    ] = datetime(2025, 2, 1),
     art: Annotated[Path | None, typer.Option(help="A folder of pictures to show on the fronts.")] = None,
     workers: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0: one a core.")] = 0,
     json: Json = None,

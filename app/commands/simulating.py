@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def run(
     art: Path | None,
     workers: int,
 ) -> dict[str, Any]:
-    """Returns {out, manifest, truth, pairs, made, seconds, pairs_per_second, workers, mix, grades, labels, kinds, noise}.
+    """Draw the cards, and say what came out: where, how many, how fast, the grades and the agreement they can reach.
 
     kinds    "" for the usual shares, or "scan,photo" or "scan=3,slab=1"
     workers  processes; 0 for one a core
@@ -53,9 +53,7 @@ def run(
     )
     meter, began = Meter(), time.perf_counter()
     workers = workers or os.cpu_count() or 1
-    written = write_cards(
-        out, recipe, pairs, workers=workers, progress=lambda done, total: meter("cards", done, total)
-    )
+    written = write_cards(out, recipe, pairs, workers=workers, progress=lambda done, total: meter("cards", done, total))
     seconds = time.perf_counter() - began
     grades = np.array([card.grade for card in written.cards])
     labels = np.array([card.label for card in written.cards])
@@ -89,12 +87,15 @@ def _shares(words: str) -> tuple[tuple[CaptureKind, float], ...]:
     shares: dict[CaptureKind, float] = {}
     for word in filter(None, (part.strip() for part in words.split(","))):
         name, _, weight = word.partition("=")
-        if name not in get_args(CaptureKind):
+        kind = next((kind for kind in KINDS if kind == name), None)
+        if kind is None:
             raise Trouble(f"--kinds knows no {name!r}; use some of {', '.join(KINDS)}, as in scan=3,photo=1")
         try:
-            shares[name] = float(weight or 1)
+            shares[kind] = float(weight or 1)
         except ValueError as error:
-            raise Trouble(f"--kinds: {weight!r} is no weight of {name}; write a number, as in scan=3,photo=1") from error
+            raise Trouble(
+                f"--kinds: {weight!r} is no weight of {name}; write a number, as in scan=3,photo=1"
+            ) from error
     total = sum(shares.values())
     if shares and not (total > 0 and all(0 <= share < float("inf") for share in shares.values())):
         raise Trouble(f"--kinds {words} draws nothing; give at least one kind a weight above 0, and none below")

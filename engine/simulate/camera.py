@@ -103,7 +103,9 @@ def held_view(
     for _ in range(40):
         long_side = max(tall, wide * 4 / 3) / share
         size = (round(long_side), round(long_side * 3 / 4))
-        homography = _pinhole(plane, size, focal * long_side, np.radians(tilt_deg), towards, np.radians(turn_deg), aside)
+        homography = _pinhole(
+            plane, size, focal * long_side, np.radians(tilt_deg), towards, np.radians(turn_deg), aside
+        )
         view = View(homography, bend, *size)
         corners = view.project(own)
         margin = LEAST_MARGIN * size[1]

@@ -16,7 +16,7 @@ from engine.simulate.camera import View, flat_view, held_view
 from engine.simulate.cover import Patch
 from engine.simulate.games import Grid
 from engine.simulate.ground import COARSER, draw_lid, draw_table
-from engine.simulate.holders import Label, Plane, bare, laid_in, on_lid, sleeved, slabbed
+from engine.simulate.holders import RIMS, Label, Plane, bare, laid_in, on_lid, slabbed, sleeved
 from engine.simulate.lettering import Colour
 from engine.simulate.truth import CaptureKind
 
@@ -31,11 +31,14 @@ class Style:
     """How someone takes pictures: the same for both sides of a card.
 
     flat  by a scanner, straight down; else by hand
+    lid   what a scanner shows around the card
+    rim   of a slab's label
     """
 
     kind: CaptureKind
     flat: bool
     lid: Colour
+    rim: Colour
     table: np.ndarray = field(repr=False)
     tilt_deg: float
     bend: float
@@ -92,12 +95,13 @@ def draw_style(random: Generator, kind: CaptureKind) -> Style:
         kind=kind,
         flat=flat,
         lid=draw_lid(random),
+        rim=RIMS[random.integers(len(RIMS))],
         table=draw_table(random) if not flat else np.zeros((1, 1, 3), np.uint8),
         tilt_deg=min(tilt, 45.0 if kind in ("photo", "sleeve") else 25.0),
         bend=0.0 if flat else float(random.normal(0, 0.012)),
         warmth=warmth * float(random.uniform(0.97, 1.02) if flat else random.uniform(0.72, 1.1)),
         unevenness=0.0 if flat else float(random.uniform(0.02, 0.16)),
-        glare=0.0 if flat or random.random() < 0.5 else float(random.uniform(0.1, 0.9)),
+        glare=0.0 if flat or random.random() < 0.5 else float(random.uniform(0.08, 0.6)),
         focus_px=float(random.uniform(0.0, 0.6) if flat else random.uniform(0.3, 1.3)),
         motion_px=float(random.uniform(1.5, 5)) if not flat and random.random() < 0.12 else 0.0,
         gamma=float(random.uniform(0.9, 1.1) if flat else random.uniform(0.8, 1.25)),
@@ -151,7 +155,7 @@ def _held(
     if style.kind == "sleeve":
         return sleeved(random, face, outside, grid)
     if style.kind == "slab":
-        return slabbed(random, face, outside, grid, label)
+        return slabbed(random, face, outside, grid, label, style.rim)
     if style.kind == "photo":
         return bare(face, outside)
     if style.cropped:
@@ -210,9 +214,7 @@ def _bounds(plane: Plane) -> np.ndarray:
     return np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
 
 
-def _shiny(
-    plane: Plane, view: View, grid: Grid, style: Style, gloss: float, dull: Sequence[np.ndarray]
-) -> np.ndarray:
+def _shiny(plane: Plane, view: View, grid: Grid, style: Style, gloss: float, dull: Sequence[np.ndarray]) -> np.ndarray:
     """Where lamps are mirrored, as a coarse map: on the card by its gloss, less where that is worn; on plastic."""
     plastic = style.kind != "photo"
     shiny = light.coarse_cover(view, _bounds(plane) if plastic else plane.card_corners())

@@ -131,9 +131,7 @@ class Studio:
         return self._backs[game.name]
 
 
-def face_of(
-    random: Generator, design: Design, side: SideName, worn: WornSide, *, number: int
-) -> np.ndarray:
+def face_of(random: Generator, design: Design, side: SideName, worn: WornSide, *, number: int) -> np.ndarray:
     """A side's print with its wear, (H, W, 3) uint8 of the design's grid, edge to edge."""
     grid = design.sheet.grid
     sheet = design.printed(number)

@@ -45,8 +45,9 @@ def _wood(random: Generator) -> np.ndarray:
     """Boards with grain along them."""
     height, width = TILE
     tone = np.array([(150, 104, 66), (98, 62, 40), (196, 160, 118), (70, 52, 44)][random.integers(4)], np.float32)
-    grain = cv2.resize(random.normal(0, 1, (height, 6)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    grain += 0.8 * cv2.resize(random.normal(0, 1, (height // 6, 3)).astype(np.float32), (width, height))
+    along = random.normal(0, 1, (height, 6)).astype(np.float32)
+    broad = random.normal(0, 0.8, (height // 6, 3)).astype(np.float32)
+    grain = cv2.resize(along, (width, height), interpolation=cv2.INTER_CUBIC) + cv2.resize(broad, (width, height))
     wood = tone * (1 + 0.09 * grain[..., None])
     for seam in range(int(random.integers(20, 120)), height, int(random.integers(110, 240))):
         wood[seam : seam + 2] *= 0.45

@@ -57,7 +57,7 @@ class Plane:
     def card_corners(self) -> np.ndarray:
         """(4, 2) pixels of the plane, clockwise from the printed top left."""
         (x, y), (height, width) = self.corner, self.card
-        return np.array([(0, 0), (width, 0), (width, height), (0, height)]) + (x - 0.5, y - 0.5)
+        return np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)]) - 0.5
 
 
 def laid_in(
@@ -66,7 +66,9 @@ def laid_in(
     """Put a face into a plane, in place; what the card lost shows what was there before."""
     (x, y), (height, width) = corner, face.shape[:2]
     place = (slice(y, y + height), slice(x, x + width))
-    before = [(patch.of(rgb[place]).copy(), None if alpha is None else patch.of(alpha[place]).copy()) for patch in outside]
+    before = [
+        (patch.of(rgb[place]).copy(), None if alpha is None else patch.of(alpha[place]).copy()) for patch in outside
+    ]
     rgb[place] = face
     if alpha is not None:
         alpha[place] = 255
@@ -92,12 +94,13 @@ def on_lid(random: Generator, face: np.ndarray, outside: Sequence[Patch], lid: C
     rgb = np.full((height + 2 * margin_px, width + 2 * margin_px, 3), lid, np.uint8)
     reach = min(margin_px, max(1, round(height / 150)))
     dark = float(random.uniform(0.3, 0.75))
+    round_off = max((patch.mask.shape[0] for patch in outside), default=0)  # no shadow where a corner is cut away
     for step in range(reach):
         depth = 1 - (1 - dark) * (1 - step / reach)
         shade = (np.array(lid) * depth).astype(np.uint8)
-        x, y = margin_px + width + step, margin_px + height + step
-        rgb[margin_px + step : y, min(x, rgb.shape[1] - 1)] = shade
-        rgb[min(y, rgb.shape[0] - 1), margin_px + step : x] = shade
+        right, below = margin_px + width + step, margin_px + height + step
+        rgb[margin_px + round_off : below - round_off, right] = shade
+        rgb[below, margin_px + round_off : right - round_off] = shade
     return laid_in(rgb, None, face, outside, (margin_px, margin_px))
 
 
@@ -135,7 +138,9 @@ def _reflections(random: Generator, rgb: np.ndarray, alpha: np.ndarray) -> None:
         np.maximum(alpha, streaks, out=alpha)
 
 
-def slabbed(random: Generator, face: np.ndarray, outside: Sequence[Patch], grid: Grid, label: Label | None) -> Plane:
+def slabbed(
+    random: Generator, face: np.ndarray, outside: Sequence[Patch], grid: Grid, label: Label | None, rim: Colour
+) -> Plane:
     """The card in a grader's case. The label is above it: with the grade on the front, without on the back (None)."""
     density = grid.px_per_mm
     width, height = (round(mm * density) for mm in CASE_MM)
@@ -144,13 +149,20 @@ def slabbed(random: Generator, face: np.ndarray, outside: Sequence[Patch], grid:
     rgb = np.full((height, width, 3), tone * haze, np.uint8)
     alpha = np.full((height, width), 255 * haze, np.uint8)
     for inset_mm, thick_mm, level, cover in ((0.0, 1.0, 215, 190), (1.4, 0.4, 120, 150), (2.3, 0.3, 240, 200)):
-        _ring(rgb, alpha, (inset_mm, inset_mm, *(mm - inset_mm for mm in CASE_MM)), thick_mm, (level, cover), density)
+        _ring(
+            rgb,
+            alpha,
+            (inset_mm, inset_mm, CASE_MM[0] - inset_mm, CASE_MM[1] - inset_mm),
+            thick_mm,
+            (level, cover),
+            density,
+        )
     card_mm = (grid.size.width_mm, grid.size.height_mm)
     left, top = (CASE_MM[0] - card_mm[0]) / 2, CARD_MIDDLE_MM - card_mm[1] / 2
     gap = float(random.uniform(0.8, 2.0))
     well = (left - gap, top - gap, left + card_mm[0] + gap, top + card_mm[1] + gap)
     _ring(rgb, alpha, well, 0.7, (int(random.integers(150, 240)), 170), density)
-    _paper(random, rgb, alpha, label, density)
+    _paper(random, rgb, alpha, label, rim, density)
     corner = (round(left * density), round(top * density))
     plane = laid_in(rgb, alpha, face, outside, corner)
     film = float(random.uniform(0.0, 0.05))
@@ -181,11 +193,12 @@ def _ring(
         alpha[strip] = cover
 
 
-def _paper(random: Generator, rgb: np.ndarray, alpha: np.ndarray, label: Label | None, density: float) -> None:
+def _paper(
+    random: Generator, rgb: np.ndarray, alpha: np.ndarray, label: Label | None, rim: Colour, density: float
+) -> None:
     """The grader's label: a coloured rim, what the card is, and on the front its grade in words and large figures."""
     left, top, right, bottom = (round(mm * density) for mm in LABEL_MM)
     alpha[top:bottom, left:right] = 255
-    rim = RIMS[random.integers(len(RIMS))]
     rgb[top:bottom, left:right] = rim
     inset = round(1.1 * density)
     paper = rgb[top + inset : bottom - inset, left + inset : right - inset]
@@ -193,14 +206,38 @@ def _paper(random: Generator, rgb: np.ndarray, alpha: np.ndarray, label: Label |
     tall, wide = paper.shape[:2]
     ink: Colour = (24, 24, 26)
     if label is None:
-        write(paper, "CERTIFIED CARD GRADING", (wide / 2, tall * 0.3), size_px=tall * 0.2, colour=rim, face="serif_bold", align="middle")
+        write(
+            paper,
+            "CERTIFIED CARD GRADING",
+            (wide / 2, tall * 0.3),
+            size_px=tall * 0.2,
+            colour=rim,
+            face="serif_bold",
+            align="middle",
+        )
         _bars(random, paper[int(tall * 0.5) : int(tall * 0.85), int(wide * 0.2) : int(wide * 0.8)])
         return
     for row, (words, face_size) in enumerate(((label.line, 0.15), (label.title.upper(), 0.17), (label.number, 0.15))):
-        write(paper, words, (wide * 0.03, tall * (0.17 + 0.2 * row)), size_px=tall * face_size, colour=ink, most_px=wide * 0.58)
+        write(
+            paper,
+            words,
+            (wide * 0.03, tall * (0.17 + 0.2 * row)),
+            size_px=tall * face_size,
+            colour=ink,
+            most_px=wide * 0.58,
+        )
     _bars(random, paper[int(tall * 0.7) : int(tall * 0.92), int(wide * 0.03) : int(wide * 0.4)])
     name = grade_name(label.grade).upper()
-    write(paper, name, (wide * 0.97, tall * 0.18), size_px=tall * 0.18, colour=ink, face="bold", align="right", most_px=wide * 0.36)
+    write(
+        paper,
+        name,
+        (wide * 0.97, tall * 0.18),
+        size_px=tall * 0.18,
+        colour=ink,
+        face="bold",
+        align="right",
+        most_px=wide * 0.36,
+    )
     figures = f"{label.grade:g}"
     write(paper, figures, (wide * 0.97, tall * 0.5), size_px=tall * 0.38, colour=ink, face="bold", align="right")
     certificate = str(random.integers(10_000_000, 99_999_999))

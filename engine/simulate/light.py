@@ -61,11 +61,13 @@ def glare(random: Generator, rgb: np.ndarray, view: View, shiny: np.ndarray, str
     height, width = shiny.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     light = np.zeros((height, width), np.float32)
-    for _ in range(int(random.integers(1, 3))):
+    for _ in range(1 + int(random.random() < 0.35)):
         lean = float(random.uniform(0, np.pi))
-        across = (x - random.uniform(0.1, 0.9) * width) * np.cos(lean) + (y - random.uniform(0.1, 0.9) * height) * np.sin(lean)
+        across = (x - random.uniform(0.1, 0.9) * width) * np.cos(lean) + (
+            y - random.uniform(0.1, 0.9) * height
+        ) * np.sin(lean)
         along = -(x - width / 2) * np.sin(lean) + (y - height / 2) * np.cos(lean)
-        thin, long = random.uniform(0.04, 0.25) * width, random.uniform(0.15, 1.0) * height
+        thin, long = random.uniform(0.04, 0.2) * width, random.uniform(0.1, 0.7) * height
         light += np.exp(-((across / thin) ** 2) - (along / long) ** 2).astype(np.float32)
     levels = np.clip(light * strength * shiny, 0, 255).astype(np.uint8)
     cv2.add(rgb, cv2.cvtColor(_enlarged(levels, view), cv2.COLOR_GRAY2BGR), dst=rgb)
