@@ -14,13 +14,14 @@ from engine.simulate.games import Game, Grid, Layout
 from engine.simulate.lettering import (
     KINDS,
     PLACES_ON_FIELD,
+    RULES,
     TEAMS,
     Colour,
     Face,
     creature_name,
     one_of,
     player_name,
-    rules,
+    sentences,
 )
 from engine.simulate.noise import add_grain, smooth
 from engine.simulate.pictures import draw_picture
@@ -150,7 +151,7 @@ def _rules_box(random: Generator, sheet: Sheet, box: Box, lines: int) -> None:
     left, top, right, bottom = box
     pitch = (bottom - top - 1.6) / (lines + 1.2)
     size = min(2.35, pitch * 0.8)
-    for row, line in enumerate(rules(random, lines)):
+    for row, line in enumerate(sentences(random, RULES, lines)):
         at = (left + 1.4, top + 0.8 + pitch * (row + 0.6))
         sheet.text(line, at, size, INK, face="serif", most_mm=right - left - 2.4)
 
@@ -272,7 +273,9 @@ def _foil(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarra
         sheet.text(creature_name(random), (rim + 15.5, y), 3.4, INK, face="bold", most_mm=width - 2 * rim - 27)
         power = str(10 * int(random.integers(1, 13)))
         sheet.text(power, (width - rim - 3, y), 3.8, INK, face="bold", align="right")
-        sheet.text(rules(random, 1)[0], (rim + 3.2, y + 4.4), 2.2, INK, face="serif", most_mm=width - 2 * rim - 6.4)
+        sheet.text(
+            sentences(random, RULES, 1)[0], (rim + 3.2, y + 4.4), 2.2, INK, face="serif", most_mm=width - 2 * rim - 6.4
+        )
     place = NumberPlace((rim + 2.6, height - rim - 1.9), 1.8, INK, "sans", "LUM-{number:03d}")
     real, _ = sheet.frame_mm(frame)
     shine = foil.draw_foil(random, sheet, window)
