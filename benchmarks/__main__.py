@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("cache", "channels", "find", "prepare", "start")
+NAMES = ("cache", "channels", "find", "prepare", "simulate", "start")
 
 
 def main() -> int:
