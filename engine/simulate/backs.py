@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from engine.simulate.art import Design, marbled, neighbours
+from engine.simulate.design import Design, marbled, neighbours
 from engine.simulate.games import Game, Grid, Layout
 from engine.simulate.lettering import DEEDS, Colour, Face, sentences
 from engine.simulate.noise import add_grain

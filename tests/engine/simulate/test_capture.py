@@ -11,9 +11,9 @@ from engine.image.rectify import TRADING
 from engine.simulate.camera import flat_view, held_view
 from engine.simulate.capture import capture, draw_style
 from engine.simulate.games import Grid
-from engine.simulate.holders import Label
 from engine.simulate.paint import outside
 from engine.simulate.rim import Rim
+from engine.simulate.slab import Label
 
 GRID = Grid(TRADING, 420)
 KINDS = ("scan", "photo", "slab", "sleeve")
@@ -42,7 +42,7 @@ def seen_marks(rgb: np.ndarray, quad: np.ndarray) -> dict[str, np.ndarray]:
         wanted = np.array(colour, float) - min(colour)
         alike = (chroma @ wanted) / (np.linalg.norm(chroma, axis=2) * np.linalg.norm(wanted) + 1e-6)
         weight = (alike > 0.94) * (chroma.max(axis=2) > 60) * inside
-        count, labels, sizes, middles = cv2.connectedComponentsWithStats(weight.astype(np.uint8))
+        count, _, sizes, middles = cv2.connectedComponentsWithStats(weight.astype(np.uint8))
         if count > 1:
             best = 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))
             found[name] = middles[best]
@@ -52,7 +52,7 @@ def seen_marks(rgb: np.ndarray, quad: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_marks_on_the_card_are_seen_where_its_quad_says(kind):
     errors, seen = [], 0
-    for seed in range(8):
+    for seed in range(6):
         random = np.random.default_rng([seed, 3])
         # The lens's own bend, which no homography has, is tested apart.
         style = replace(draw_style(random, kind), bend=0.0)
@@ -63,7 +63,7 @@ def test_marks_on_the_card_are_seen_where_its_quad_says(kind):
             place = np.array([[MARKS[name]]], np.float32)
             errors.append(np.linalg.norm(cv2.perspectiveTransform(place, onto)[0, 0] - at))
             seen += 1
-    assert seen >= 20
+    assert seen >= 15
     # Glare and shade within a disc, and its middle in perspective, stay below this.
     assert np.median(errors) < 0.1
     assert np.quantile(errors, 0.9) < 0.3

@@ -69,7 +69,7 @@ def test_the_pixels_of_a_patch_add_up_to_its_area(area):
     random = np.random.default_rng(3)
     ratios = []
     for _ in range(12):
-        outline = blob(random, area) + (31.4, 40.7) + random.random(2)
+        outline = blob(random, area) + np.array([31.4, 40.7]) + random.random(2)
         assert area_mm2(outline) == pytest.approx(area)
         assert cv2.contourArea(outline.astype(np.float32)) == pytest.approx(area, rel=1e-3)
         patch = filled(outline, GRID)
