@@ -171,9 +171,8 @@ def _depth_for(area: float, rim: Rim, corner: int, places: np.ndarray, profile: 
     low, high = 0.0, DEEPEST_MM
     for _ in range(24):
         depth = (low + high) / 2
-        low, high = (
-            (depth, high) if area_mm2(rim.corner_strip(corner, places, profile * depth)) < area else (low, depth)
-        )
+        reached = area_mm2(rim.corner_strip(corner, places, profile * depth))
+        low, high = (depth, high) if reached < area else (low, depth)
     return high
 
 
