@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from engine.image.prepare import find_and_prepare
-from engine.image.read import BadPicture
+from engine.image.find import bounds
+from engine.image.prepare import find_and_prepare, prepare
+from engine.image.read import BadPicture, picture_size
 
 # Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
 PREPARATION = 2
@@ -33,10 +34,14 @@ WAIT_S = 1.0
 class PixelCache:
     """The canvases of a set of pictures; `fill` before reading, then look up by path."""
 
-    def __init__(self, folder: Path, pictures: list[Path], size: int) -> None:
-        """`folder` is made where it is missing; pictures are known by their content, whatever their paths."""
+    def __init__(self, folder: Path, pictures: list[Path], size: int, *, cropped: Collection[Path] = ()) -> None:
+        """`folder` is made where it is missing; pictures are known by their content, whatever their paths.
+
+        In `cropped` ones no card is looked for: all of the picture is the card.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self._size = size
+        self._cropped = frozenset(cropped)
         self.refused: dict[Path, str] = {}
         self._hash_of: dict[Path, str] = {}
         for path in pictures:
@@ -99,7 +104,10 @@ class PixelCache:
 
     def _prepare(self, content: str, path: Path) -> dict[str, Any]:
         try:
-            canvas, _ = find_and_prepare(path, size=self._size)
+            if path in self._cropped:
+                canvas = prepare(path, bounds(picture_size(path)), size=self._size)
+            else:
+                canvas, _ = find_and_prepare(path, size=self._size)
         except BadPicture as error:
             # Without the name: equal pictures share the line, whatever they are called.
             return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}

@@ -78,6 +78,8 @@ class Config(BaseModel):
     """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
     augment: bool = True
     """Whether training pictures are shifted, turned, flipped and lit a little differently each epoch."""
+    worn_up_to: int = Field(0, ge=0, le=100_000)
+    """Fill grades 1 to 8 with worn copies of your 9s and 10s, up to this many training cards each; 0 makes none."""
     max_pairs: int = Field(0, ge=0)
     """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
     seed: int = Field(0, ge=0, lt=2**31)

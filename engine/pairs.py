@@ -24,7 +24,10 @@ class BadManifest(BadInput):
 
 @dataclass(frozen=True)
 class CardPair:
-    """One card: the paths of its pictures and what is known of it. A missing side is None, a legal state."""
+    """One card: the paths of its pictures and what is known of it. A missing side is None, a legal state.
+
+    synthetic  made by the program for training alone; never in a manifest, a snapshot or a count of labels
+    """
 
     card_id: str
     front: Path | None
@@ -36,6 +39,7 @@ class CardPair:
     game: str = ""
     qualifier: str | None = None
     notes: str = ""
+    synthetic: bool = False
 
     @property
     def group_key(self) -> str:

@@ -44,6 +44,7 @@ from engine.pairs import CardPair, Refused
 from engine.run_folder import CHECKPOINT, MODEL
 from engine.schedule import build_schedule
 from engine.tally import State
+from engine.worn import worn_cards
 
 LARGEST_GRADIENT = 1.0
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
@@ -68,7 +69,10 @@ def train(
     run_folder.record(folder, config, [pair.absolute() for pair in pairs])
     fabric = _launch_fabric(config)
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
-    pixels = PixelCache(cache or folder / "cache", pictures_of(taken), config.image_size)
+    prepared = cache or folder / "cache"
+    worn = yield from worn_cards(taken, config, prepared / "worn", stop)
+    taken += worn
+    pixels = PixelCache(prepared, pictures_of(taken), config.image_size, cropped=pictures_of(worn))
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():
@@ -258,12 +262,17 @@ class _Run:
             "config": self.config.model_dump(),
             "phase": done.phase,
             "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
-            "trained_on": f"{len(self.training)} cards, {len(self.validation)} more to choose the epoch",
+            "trained_on": self._trained_on(),
             "summary": self.state.best,
             "model": self.network.module.state_dict(),
         }
         checkpoint.save(self.folder / MODEL, content)
         yield Saved(self.folder / MODEL, done.epoch, best=True)
+
+    def _trained_on(self) -> str:
+        made = sum(card.pair.synthetic for card in self.training.cards)
+        copies = f" and {made} worn copies" if made else ""
+        return f"{len(self.training) - made} cards{copies}, {len(self.validation)} more to choose the epoch"
 
     def _save_checkpoint(self, epoch: int) -> Saved:
         content = {

@@ -76,9 +76,9 @@ def _refusal(status: str, seen: Outline) -> NoCard:
     return kind(REFUSALS[status])
 
 
-def bounds(rgb: np.ndarray) -> np.ndarray:
-    """The quad of a whole picture: (4, 2) float64."""
-    height, width = rgb.shape[:2]
+def bounds(size: tuple[int, int]) -> np.ndarray:
+    """The quad of a whole picture of that height and width: (4, 2) float64."""
+    height, width = size
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64) - 0.5
 
 
@@ -109,7 +109,7 @@ def _scaled(quad: np.ndarray, scale: float) -> np.ndarray:
 def _onto_border(quad: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lay sides that run along the picture's border onto it; which ones, (4,) bool."""
     height, width = rgb.shape[:2]
-    limits = bounds(rgb)
+    limits = bounds(rgb.shape[:2])
     if _cropped_to_a_card(quad, rgb):
         return clockwise(limits), np.ones(4, bool)
     near = ON_THE_BORDER * longer_side(quad)
@@ -129,7 +129,7 @@ def _onto_border(quad: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _cropped_to_a_card(quad: np.ndarray, rgb: np.ndarray) -> bool:
     """Whether a picture has a card's proportions and its card nearly fills it: then no edge of it is to be seen."""
-    away = np.abs(clockwise(quad) - bounds(rgb)).max() / longer_side(quad)
+    away = np.abs(clockwise(quad) - bounds(rgb.shape[:2])).max() / longer_side(quad)
     return has_a_card_s_shape(rgb) and bool(away < FILLS_WITHIN)
 
 

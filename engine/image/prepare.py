@@ -38,7 +38,7 @@ def read_and_find(path: Path) -> tuple[np.ndarray, Found]:
         return rgb, find_card(rgb)
     except NoCard as error:
         if isinstance(error, NothingLikeACard) and has_a_card_s_shape(rgb):
-            return rgb, Found("scan", bounds(rgb), 0.0, whole_picture=True, note=NO_OUTLINE)
+            return rgb, Found("scan", bounds(rgb.shape[:2]), 0.0, whole_picture=True, note=NO_OUTLINE)
         raise NoCard(f"{path.name}: {error}") from error
 
 

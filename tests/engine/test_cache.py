@@ -10,6 +10,7 @@ import pytest
 from engine import cache as cache_module
 from engine.cache import PixelCache
 from engine.image.prepare import find_and_prepare, read_and_find
+from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
 from tests.engine.conftest import drawn_card
 
@@ -231,3 +232,13 @@ def test_two_fills_at_once_end_with_right_pixels(tmp_path, pictures, monkeypatch
         both = list(pool.map(lambda _: filled(tmp_path / "c", pictures), range(2)))
     for cache in (*both, filled(tmp_path / "c", pictures)):
         assert_right(cache, pictures)
+
+
+def test_in_a_cropped_picture_no_card_is_looked_for(tmp_path, pictures):
+    cache = PixelCache(tmp_path / "c", pictures, SIZE, cropped=pictures[:1])
+    list(cache.fill())
+    rgb = read_picture(pictures[0])
+    height, width = rgb.shape[:2]
+    whole = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
+    np.testing.assert_array_equal(cache[pictures[0]], card_canvas(rgb, whole, size=SIZE))
+    assert_right(cache, pictures[1:])

@@ -23,7 +23,7 @@ def printed(height=880, width=630):
 
 
 def whole(rgb, kind="scan"):
-    return Found(kind, bounds(rgb), 1.0, whole_picture=True)
+    return Found(kind, bounds(rgb.shape[:2]), 1.0, whole_picture=True)
 
 
 def test_a_sharp_well_lit_scan_is_good_and_needs_no_reason():
@@ -79,7 +79,7 @@ def test_a_small_card_is_usable_and_a_tiny_one_refused():
 
 def test_a_card_that_runs_out_of_the_picture_is_refused():
     rgb = printed()
-    quad = bounds(rgb) + np.array([(0, -60), (0, -60), (0, 0), (0, 0)])
+    quad = bounds(rgb.shape[:2]) + np.array([(0, -60), (0, -60), (0, 0), (0, 0)])
     quality = assess(rgb, Found("photo", quad, 1.0))
     assert quality.verdict == "refuse"
     assert any("out of the picture" in reason for reason in quality.reasons)
