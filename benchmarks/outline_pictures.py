@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from benchmarks.capture_art import colour
 from benchmarks.captures import Capture, Kind, Status, scenery, simulate_capture, whole_card
 from engine.image.read import read_picture
 from engine.simulate.cards import Recipe, Studio
@@ -97,6 +98,18 @@ def draw(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) 
     return simulate_capture(random, height=height, width=width, kind=kind, status=status, sources=sources, faces=faces)
 
 
+def on_plain_ground(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
+    """A card straight in the middle of one even colour, nothing else: what a person cuts out or draws for a test."""
+    card = whole_card(random, sources, faces, int(random.integers(120, 440)))
+    around = random.uniform(0.02, 0.35) * card.rgb.shape[0] * random.choice([np.ones(4), random.uniform(0.1, 1.0, 4)])
+    top, bottom, left, right = (int(margin) + 1 for margin in around)
+    ink = colour(random).tolist()
+    rgb = cv2.copyMakeBorder(card.rgb, top, bottom, left, right, cv2.BORDER_CONSTANT, value=ink)
+    if random.random() < 0.4:
+        rgb = np.clip(rgb + random.normal(0, random.uniform(0.5, 3), rgb.shape), 0, 255).astype(np.uint8)
+    return Capture(rgb, "scan", "one", [card.quads[0] + (left, top)], card.upward)
+
+
 def simulated(random: Generator, seed: int) -> Iterator[Capture]:
     """Both sides of one simulated card after another, at the sizes that are learned from."""
     studio = Studio(Recipe(seed, mix="uniform", kinds=SIMULATED_KINDS, height=SIMULATED_CARD_PX))
@@ -163,6 +176,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, nargs="*", default=[], help="folders of upright card fronts")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--simulated", action="store_true", help="simulated cards instead of drawn clutter")
+    parser.add_argument("--plain", action="store_true", help="cards on even ground instead of drawn clutter")
     parser.add_argument("--marked", type=Path, help="a JSON file of corners marked in real pictures, used alone")
     parser.add_argument("--pictures", type=Path, help="the folder those pictures lie in")
     chosen = parser.parse_args()
@@ -173,6 +187,8 @@ def main() -> None:
     if chosen.marked:
         marked = read_marked(chosen.marked, chosen.pictures)
         captures = (jittered(random, *marked[index % len(marked)]) for index in count())
+    elif chosen.plain:
+        captures = (on_plain_ground(random, sources, faces) for _ in count())
     elif chosen.simulated:
         captures = simulated(random, chosen.seed)
     else:
