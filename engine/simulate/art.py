@@ -1,0 +1,295 @@
+"""Designs: what a card's front shows, in each game's own layout. A design is printed many times, with other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from engine.simulate import foil
+from engine.simulate.games import Game, Grid, Layout
+from engine.simulate.lettering import (
+    KINDS,
+    PLACES_ON_FIELD,
+    TEAMS,
+    Colour,
+    Face,
+    creature_name,
+    player_name,
+    rules,
+)
+from engine.simulate.noise import add_grain, smooth
+from engine.simulate.pictures import draw_picture
+from engine.simulate.sheet import BLEED_MM, Box, Sheet
+
+CREAM: Colour = (243, 238, 226)
+INK: Colour = (24, 22, 22)
+PAPER: Colour = (238, 232, 214)
+BORDERS: tuple[Colour, ...] = (
+    (20, 19, 20),
+    (20, 19, 20),
+    (236, 234, 228),
+    (228, 186, 52),
+    (62, 40, 30),
+    (28, 42, 86),
+    (168, 170, 176),
+)
+FRAMES: tuple[Colour, ...] = (
+    (150, 116, 78),
+    (92, 112, 150),
+    (110, 142, 96),
+    (150, 84, 72),
+    (190, 180, 158),
+    (84, 78, 92),
+)
+SET_SIZE = 240
+
+
+@dataclass(frozen=True)
+class NumberPlace:
+    """Where a copy's number is printed, and how."""
+
+    at_mm: tuple[float, float]
+    size_mm: float
+    colour: Colour
+    face: Face
+    pattern: str
+
+    def words(self, number: int) -> str:
+        """The number as this design prints it."""
+        return self.pattern.format(number=number, total=SET_SIZE)
+
+
+@dataclass(frozen=True)
+class Design:
+    """One side's print.
+
+    sheet   what is printed, the card's nominal face in its middle
+    frame   the printed frame that centering is measured to, as (left, top, right, bottom) mm; None where borderless
+    shine   (H, W, 3) uint8 of the sheet's size, what foil adds when it catches the light; None where there is no foil
+    title   what a grader's label calls the card
+    """
+
+    game: Game
+    sheet: Sheet
+    frame: Box | None
+    title: str
+    number: NumberPlace | None = None
+    shine: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def frame_size(self) -> tuple[float, float] | None:
+        """Width and height of the frame in mm."""
+        return None if self.frame is None else (self.frame[2] - self.frame[0], self.frame[3] - self.frame[1])
+
+    def printed(self, number: int) -> Sheet:
+        """The sheet with that card number on it."""
+        sheet = self.sheet.copy()
+        if self.number is not None:
+            place = self.number
+            sheet.text(place.words(number), place.at_mm, place.size_mm, place.colour, face=place.face)
+        return sheet
+
+
+def draw_design(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray] = ()) -> Design:
+    """A front of that game at the grid's resolution.
+
+    sources  pictures (H, W, 3) uint8 to show in place of drawn ones; one is chosen
+    """
+    ways: dict[Layout, Callable[[Generator, Game, Grid, Sequence[np.ndarray]], Design]] = {
+        "bordered": _bordered,
+        "full_art": _full_art,
+        "vintage": _vintage,
+        "foil": _foil,
+    }
+    return ways[game.layout](random, game, grid, sources)
+
+
+def _shown(random: Generator, sources: Sequence[np.ndarray], size: tuple[int, int], subject: str = "") -> np.ndarray:
+    """What the art window shows, (height, width, 3): a user's picture where there are any, cut to the window."""
+    height, width = size
+    if not sources:
+        return draw_picture(random, height, width, subject=subject)
+    picture = sources[random.integers(len(sources))]
+    tall, wide = picture.shape[:2]
+    share = min(tall / height, wide / width)
+    cut_height, cut_width = max(1, int(height * share)), max(1, int(width * share))
+    top, left = (tall - cut_height) // 3, (wide - cut_width) // 2
+    cut = picture[top : top + cut_height, left : left + cut_width]
+    return cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC)
+
+
+def neighbours(sheet: Sheet, border_mm: float, colour: Colour) -> None:
+    """Print what lies next to the card on the sheet: past a border of the same width, the next card's frame."""
+    width, height = sheet.grid.size.width_mm, sheet.grid.size.height_mm
+    far = BLEED_MM + 1
+    sheet.fill((-far, border_mm, -border_mm, height - border_mm), colour)
+    sheet.fill((width + border_mm, border_mm, width + far, height - border_mm), colour)
+    sheet.fill((border_mm, -far, width - border_mm, -border_mm), colour)
+    sheet.fill((border_mm, height + border_mm, width - border_mm, height + far), colour)
+
+
+def marbled(random: Generator, sheet: Sheet, box: Box, colour: Colour, contrast: float) -> None:
+    """Fill a box with a colour that is not quite even, as printed frames are."""
+    height, width = sheet.size_px(box)
+    field = smooth(random, max(height // 3, 2), max(width // 3, 2), 6, octaves=4) - 0.5
+    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
+    tones = (1 + contrast * field)[..., None] * np.array(colour, np.float32)
+    sheet.part(box)[:] = np.clip(tones, 0, 255).astype(np.uint8)
+
+
+def _inside(grid: Grid, border_mm: float) -> Box:
+    return (border_mm, border_mm, grid.size.width_mm - border_mm, grid.size.height_mm - border_mm)
+
+
+def _rules_box(random: Generator, sheet: Sheet, box: Box, lines: int) -> None:
+    left, top, right, bottom = box
+    pitch = (bottom - top - 1.6) / (lines + 1.2)
+    size = min(2.35, pitch * 0.8)
+    for row, line in enumerate(rules(random, lines)):
+        at = (left + 1.4, top + 0.8 + pitch * (row + 0.6))
+        sheet.text(line, at, size, INK, face="serif", most_mm=right - left - 2.4)
+
+
+def _bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray]) -> Design:
+    """Border, marbled frame, title, art window, type line, a box of rules, strength in the corner."""
+    width, height = grid.size.width_mm, grid.size.height_mm
+    border = BORDERS[random.integers(len(BORDERS))]
+    frame_colour = FRAMES[random.integers(len(FRAMES))]
+    rim = float(random.uniform(2.6, 3.6))
+    sheet = Sheet.blank(grid, border)
+    neighbours(sheet, rim, frame_colour)
+    frame = _inside(grid, rim)
+    marbled(random, sheet, frame, frame_colour, 0.5)
+    if random.random() < 0.6:
+        sheet.outline(frame, _darker(frame_colour), 0.25)
+    window = (rim + 3.0, rim + 6.2, width - rim - 3.0, height * float(random.uniform(0.53, 0.58)))
+    sheet.picture(window, _shown(random, sources, sheet.size_px(window)))
+    sheet.outline(window, INK, 0.3)
+    title = creature_name(random)
+    bar = (rim + 1.6, rim + 1.2, width - rim - 1.6, rim + 5.4)
+    sheet.tint(bar, CREAM, 0.55)
+    sheet.outline(bar, _darker(frame_colour), 0.2)
+    sheet.text(title, (bar[0] + 1.2, rim + 3.4), 3.4, INK, face="serif_bold", most_mm=width - 2 * rim - 14)
+    sheet.text(str(random.integers(1, 9)), (bar[2] - 1.4, rim + 3.4), 3.4, INK, face="bold", align="right")
+    kind = (bar[0], window[3] + 0.8, bar[2], window[3] + 4.6)
+    sheet.tint(kind, CREAM, 0.5)
+    kind_words = f"{random.choice(KINDS)} - {random.choice(KINDS)}"
+    sheet.text(kind_words, (kind[0] + 1.2, (kind[1] + kind[3]) / 2), 2.7, INK, face="serif_bold")
+    box = (rim + 3.0, kind[3] + 0.8, width - rim - 3.0, height - rim - 5.0)
+    sheet.fill(box, PAPER)
+    sheet.outline(box, _darker(frame_colour), 0.2)
+    _rules_box(random, sheet, box, int(random.integers(3, 7)))
+    might = (width - rim - 12.0, height - rim - 5.6, width - rim - 1.6, height - rim - 1.4)
+    sheet.fill(might, CREAM)
+    sheet.outline(might, INK, 0.25)
+    middle = ((might[0] + might[2]) / 2, (might[1] + might[3]) / 2)
+    words = f"{random.integers(1, 9)} / {random.integers(1, 9)}"
+    sheet.text(words, middle, 3.0, INK, face="serif_bold", align="middle")
+    place = NumberPlace((rim + 2.0, height - rim - 2.4), 1.7, _legible_on(frame_colour), "sans", "{number:03d}/{total}")
+    real, _ = sheet.frame_mm(frame)
+    return Design(game, sheet, real, title, place)
+
+
+def _full_art(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray]) -> Design:
+    """The picture runs off every edge; name and rules lie on it."""
+    width, height = grid.size.width_mm, grid.size.height_mm
+    sheet = Sheet.blank(grid, INK)
+    sheet.rgb[:] = _shown(random, sources, (sheet.rgb.shape[0], sheet.rgb.shape[1]))
+    title = creature_name(random)
+    sheet.tint((-BLEED_MM, 3.2, width * 0.78, 9.0), (14, 14, 24), 0.55)
+    sheet.text(title, (3.6, 6.1), 4.2, (250, 248, 240), face="bold", most_mm=width * 0.72)
+    box = (4.0, height * float(random.uniform(0.68, 0.76)), width - 4.0, height - 5.6)
+    sheet.tint(box, CREAM if random.random() < 0.5 else (226, 232, 240), 0.72)
+    _rules_box(random, sheet, box, int(random.integers(3, 5)))
+    centre = sheet.px(width - 8.0, 7.4)
+    radius = round(4.4 * grid.px_per_mm)
+    cv2.circle(sheet.rgb, centre, radius, (232, 196, 80), -1, cv2.LINE_AA)
+    cv2.circle(sheet.rgb, centre, radius, (60, 40, 20), max(1, radius // 10), cv2.LINE_AA)
+    sheet.text(str(random.integers(1, 13)), (width - 8.0, 7.4), 5.0, INK, face="bold", align="middle")
+    place = NumberPlace((4.2, height - 3.4), 1.8, (246, 246, 246), "mono", "SKB-{number:03d}")
+    return Design(game, sheet, None, title, place)
+
+
+def _vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray]) -> Design:
+    """White border, a ballplayer, a plate with name and team; printed a little unsharp on cardboard."""
+    width, height = grid.size.width_mm, grid.size.height_mm
+    rim = float(random.uniform(2.8, 4.0))
+    paper: Colour = (239, 233, 216) if random.random() < 0.75 else (222, 208, 180)
+    sheet = Sheet.blank(grid, paper)
+    accent = FRAMES[random.integers(len(FRAMES))]
+    frame = _inside(grid, rim)
+    neighbours(sheet, rim, accent)
+    sheet.picture(frame, _shown(random, sources, sheet.size_px(frame), "player"))
+    sheet.outline(frame, _darker(accent) if random.random() < 0.5 else INK, 0.3)
+    title = player_name(random)
+    team = TEAMS[random.integers(len(TEAMS))]
+    plate_top = height - rim - float(random.uniform(9, 13))
+    plate = (rim, plate_top, width - rim, height - rim)
+    bright: Colour = ((214, 60, 48), (240, 204, 70), (44, 92, 160), (60, 130, 84), paper)[random.integers(5)]
+    sheet.fill(plate, bright)
+    sheet.outline(plate, INK, 0.3)
+    letters = _legible_on(bright)
+    sheet.text(title.upper(), (rim + 2.0, plate_top + 3.6), 4.6, letters, face="bold", most_mm=width - 2 * rim - 4)
+    sheet.text(team, (rim + 2.0, plate_top + 7.4), 2.6, letters, face="serif", most_mm=30)
+    field_place = PLACES_ON_FIELD[random.integers(len(PLACES_ON_FIELD))]
+    sheet.text(field_place, (width - rim - 2.0, plate_top + 7.4), 2.3, letters, face="serif_bold", align="right")
+    sheet.rgb[:] = cv2.GaussianBlur(sheet.rgb, (0, 0), 0.7)
+    add_grain(random, sheet.rgb, "dots", 5.0)
+    place = NumberPlace((rim + 1.6, rim + 2.6), 2.4, (250, 250, 244), "bold", "{number}")
+    real, _ = sheet.frame_mm(frame)
+    return Design(game, sheet, real, title, place)
+
+
+def _foil(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray]) -> Design:
+    """A bright border, a name, stars, a window of foil with the picture on it, two moves."""
+    width, height = grid.size.width_mm, grid.size.height_mm
+    border: Colour = ((236, 200, 60), (196, 198, 204), (60, 92, 170), (150, 52, 44))[random.integers(4)]
+    body: Colour = ((250, 224, 160), (190, 220, 236), (206, 232, 196), (240, 206, 200))[random.integers(4)]
+    rim = float(random.uniform(2.4, 3.2))
+    sheet = Sheet.blank(grid, border)
+    neighbours(sheet, rim, body)
+    frame = _inside(grid, rim)
+    marbled(random, sheet, frame, body, 0.25)
+    window = (rim + 2.6, rim + 9.4, width - rim - 2.6, height * 0.56)
+    sheet.picture(window, _shown(random, sources, sheet.size_px(window)))
+    title = creature_name(random)
+    sheet.text(title, (rim + 2.6, rim + 3.8), 4.0, INK, face="bold", most_mm=width - 2 * rim - 18)
+    strength = f"{10 * int(random.integers(3, 22))} HP"
+    sheet.text(strength, (width - rim - 2.6, rim + 3.8), 3.2, (190, 40, 36), face="bold", align="right")
+    for star in range(int(random.integers(1, 8))):
+        _star(sheet, (rim + 4.0 + 3.6 * star, rim + 7.5), 1.5)
+    sheet.outline(window, (212, 176, 70), 0.7)
+    for move in range(2):
+        y = window[3] + 4.5 + move * (height - rim - window[3] - 8) / 2
+        for spot in range(int(random.integers(1, 4))):
+            centre = sheet.px(rim + 4.4 + 3.4 * spot, y)
+            cv2.circle(sheet.rgb, centre, round(1.5 * grid.px_per_mm), (200, 90, 60), -1, cv2.LINE_AA)
+        sheet.text(creature_name(random), (rim + 15.5, y), 3.4, INK, face="bold", most_mm=width - 2 * rim - 27)
+        power = str(10 * int(random.integers(1, 13)))
+        sheet.text(power, (width - rim - 3, y), 3.8, INK, face="bold", align="right")
+        sheet.text(rules(random, 1)[0], (rim + 3.2, y + 4.4), 2.2, INK, face="serif", most_mm=width - 2 * rim - 6.4)
+    place = NumberPlace((rim + 2.6, height - rim - 1.9), 1.8, INK, "sans", "LUM-{number:03d}")
+    real, _ = sheet.frame_mm(frame)
+    shine = foil.draw_foil(random, sheet, window)
+    return Design(game, sheet, real, title, place, shine)
+
+
+def _star(sheet: Sheet, at: tuple[float, float], radius_mm: float) -> None:
+    turn = np.arange(10) * np.pi / 5 - np.pi / 2
+    reach = np.where(np.arange(10) % 2 == 0, radius_mm, radius_mm * 0.45) * sheet.grid.px_per_mm
+    points = np.column_stack([np.cos(turn), np.sin(turn)]) * reach[:, None] + sheet.px(*at)
+    cv2.fillPoly(sheet.rgb, [np.rint(points).astype(np.int32)], (226, 150, 30), cv2.LINE_AA)
+
+
+def _darker(colour: Colour) -> Colour:
+    red, green, blue = colour
+    return red // 3, green // 3, blue // 3
+
+
+def _legible_on(colour: Colour) -> Colour:
+    red, green, blue = colour
+    return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 110 else (246, 244, 236)
