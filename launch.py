@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -77,6 +78,48 @@ def import_(
     result = _plainly(lambda: importing.run(_folder(context, data), path, labels))
     give(result, json)
     raise typer.Exit(BAD_INPUT if result["refused"] else 0)
+
+
+@program.command()
+def simulate(
+    pairs: Annotated[int, typer.Option(min=1, help="How many cards, each with front and back.")],
+    out: Annotated[Path, typer.Option(callback=_writable_folder, help="The folder to fill, or to go on filling.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal cards.")] = 0,
+    mix: Annotated[
+        Literal["history", "psa", "uniform"], typer.Option(help="How often each grade is drawn.")
+    ] = "history",
+    noise: Annotated[
+        float, typer.Option(min=0, max=5, help="Standard deviation, in grades, of the labels around the grade.")
+    ] = 0.0,
+    kinds: Annotated[str, typer.Option(help="scan, photo, slab, sleeve, as in scan=3,photo=1; empty: all four.")] = "",
+    height: Annotated[int, typer.Option(min=200, max=4200, help="Of the card in its picture, pixels.")] = 1050,
+    graded_on: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="The day whose centering rules hold.")
+    ] = datetime(2025, 2, 1),
+    art: Annotated[Path | None, typer.Option(help="A folder of pictures to show on the fronts.")] = None,
+    workers: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0: one a core.")] = 0,
+    json: Json = None,
+) -> None:
+    """Draw cards whose truth is known."""
+    from app.commands import simulating
+
+    give(
+        _plainly(
+            lambda: simulating.run(
+                out,
+                pairs=pairs,
+                seed=seed,
+                mix=mix,
+                noise=noise,
+                kinds=kinds,
+                height=height,
+                graded_on=graded_on.date(),
+                art=art,
+                workers=workers,
+            )
+        ),
+        json,
+    )
 
 
 @program.command()

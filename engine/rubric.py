@@ -54,9 +54,8 @@ def overall_ceiling(front: float | None, back: float | None, graded_on: date) ->
 
     front, back  larger share in percent of each side's worse axis, or None where that side was not measured
     """
-    ceilings = [
-        ceiling(side, share, graded_on) for side, share in (("front", front), ("back", back)) if share is not None
-    ]
+    measured: dict[Side, float | None] = {"front": front, "back": back}
+    ceilings = [ceiling(side, share, graded_on) for side, share in measured.items() if share is not None]
     return min(ceilings, default=None)
 
 
@@ -64,7 +63,8 @@ def explain(side: Side, share: float, graded_on: date) -> str:
     """One sentence: "front 57/43 caps this card at 9 under the 2025 rule"."""
     rule = "2025 rule" if graded_on >= TIGHTENED_ON else "rule before 2025"
     larger = round(share, 1)  # 55.3 must not read as a 55/45 that a 10 allows
-    return f"{side} {larger:g}/{round(100 - larger, 1):g} caps this card at {ceiling(side, share, graded_on)} under the {rule}"
+    smaller = round(100 - larger, 1)
+    return f"{side} {larger:g}/{smaller:g} caps this card at {ceiling(side, share, graded_on)} under the {rule}"
 
 
 def written(first_mm: float, second_mm: float) -> str:

@@ -80,9 +80,7 @@ def possible_centering(sides: list[Side], graded_on: date) -> set[int]:
     return {10} | tops | ({1} if "front" in sides else set())
 
 
-def draw_shares(
-    random: Generator, sides: list[Side], grade: int, graded_on: date
-) -> dict[Side, tuple[float, float]]:
+def draw_shares(random: Generator, sides: list[Side], grade: int, graded_on: date) -> dict[Side, tuple[float, float]]:
     """For each side with borders the larger share in percent across and down, so that centering gives that grade."""
     able = [side for side in sides if grade in possible_centering([side], graded_on)]
     decides = able[0] if random.random() < FRONT_DECIDES or len(able) == 1 else able[-1]

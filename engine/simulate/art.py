@@ -18,6 +18,7 @@ from engine.simulate.lettering import (
     Colour,
     Face,
     creature_name,
+    one_of,
     player_name,
     rules,
 )
@@ -113,7 +114,7 @@ def _shown(random: Generator, sources: Sequence[np.ndarray], size: tuple[int, in
     height, width = size
     if not sources:
         return draw_picture(random, height, width, subject=subject)
-    picture = sources[random.integers(len(sources))]
+    picture = sources[int(random.integers(len(sources)))]
     tall, wide = picture.shape[:2]
     share = min(tall / height, wide / width)
     cut_height, cut_width = max(1, int(height * share)), max(1, int(width * share))
@@ -135,9 +136,9 @@ def neighbours(sheet: Sheet, border_mm: float, colour: Colour) -> None:
 def marbled(random: Generator, sheet: Sheet, box: Box, colour: Colour, contrast: float) -> None:
     """Fill a box with a colour that is not quite even, as printed frames are."""
     height, width = sheet.size_px(box)
-    field = smooth(random, max(height // 3, 2), max(width // 3, 2), 6, octaves=4) - 0.5
-    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
-    tones = (1 + contrast * field)[..., None] * np.array(colour, np.float32)
+    coarse = smooth(random, max(height // 3, 2), max(width // 3, 2), 6, octaves=4) - 0.5
+    clouds = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    tones = (1 + contrast * clouds)[..., None] * np.array(colour, np.float32)
     sheet.part(box)[:] = np.clip(tones, 0, 255).astype(np.uint8)
 
 
@@ -177,7 +178,7 @@ def _bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nd
     sheet.text(str(random.integers(1, 9)), (bar[2] - 1.4, rim + 3.4), 3.4, INK, face="bold", align="right")
     kind = (bar[0], window[3] + 0.8, bar[2], window[3] + 4.6)
     sheet.tint(kind, CREAM, 0.5)
-    kind_words = f"{random.choice(KINDS)} - {random.choice(KINDS)}"
+    kind_words = f"{one_of(random, KINDS)} - {one_of(random, KINDS)}"
     sheet.text(kind_words, (kind[0] + 1.2, (kind[1] + kind[3]) / 2), 2.7, INK, face="serif_bold")
     box = (rim + 3.0, kind[3] + 0.8, width - rim - 3.0, height - rim - 5.0)
     sheet.fill(box, PAPER)
@@ -226,7 +227,7 @@ def _vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nda
     sheet.picture(frame, _shown(random, sources, sheet.size_px(frame), "player"))
     sheet.outline(frame, _darker(accent) if random.random() < 0.5 else INK, 0.3)
     title = player_name(random)
-    team = TEAMS[random.integers(len(TEAMS))]
+    team = one_of(random, TEAMS)
     plate_top = height - rim - float(random.uniform(9, 13))
     plate = (rim, plate_top, width - rim, height - rim)
     bright: Colour = ((214, 60, 48), (240, 204, 70), (44, 92, 160), (60, 130, 84), paper)[random.integers(5)]
@@ -235,7 +236,7 @@ def _vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nda
     letters = _legible_on(bright)
     sheet.text(title.upper(), (rim + 2.0, plate_top + 3.6), 4.6, letters, face="bold", most_mm=width - 2 * rim - 4)
     sheet.text(team, (rim + 2.0, plate_top + 7.4), 2.6, letters, face="serif", most_mm=30)
-    field_place = PLACES_ON_FIELD[random.integers(len(PLACES_ON_FIELD))]
+    field_place = one_of(random, PLACES_ON_FIELD)
     sheet.text(field_place, (width - rim - 2.0, plate_top + 7.4), 2.3, letters, face="serif_bold", align="right")
     sheet.rgb[:] = cv2.GaussianBlur(sheet.rgb, (0, 0), 0.7)
     add_grain(random, sheet.rgb, "dots", 5.0)

@@ -10,7 +10,7 @@ from numpy.random import Generator, default_rng
 
 from engine.simulate.art import Design, marbled, neighbours
 from engine.simulate.games import Game, Grid, Layout
-from engine.simulate.lettering import Colour, rules
+from engine.simulate.lettering import Colour, Face, rules
 from engine.simulate.noise import add_grain
 from engine.simulate.sheet import Box, Sheet
 
@@ -58,7 +58,9 @@ def _oval(random: Generator, sheet: Sheet) -> Box:
         cv2.circle(sheet.rgb, at, round(half_width / 14), colour, -1, cv2.LINE_AA)
         cv2.circle(sheet.rgb, at, round(half_width / 14), (40, 26, 20), max(1, round(half_width / 90)), cv2.LINE_AA)
     sheet.text("WYRMFALL", (width / 2, height * 0.27), 9.0, (30, 22, 20), face="serif_bold", align="middle")
-    sheet.text("WYRMFALL", (width / 2 - 0.4, height * 0.27 - 0.4), 9.0, (120, 160, 200), face="serif_bold", align="middle")
+    sheet.text(
+        "WYRMFALL", (width / 2 - 0.4, height * 0.27 - 0.4), 9.0, (120, 160, 200), face="serif_bold", align="middle"
+    )
     sheet.text("THE CARD GAME", (width / 2, height * 0.72), 3.4, (236, 216, 180), face="serif", align="middle")
     for corner in ((frame[0] + 3.6, frame[1] + 3.6), (frame[2] - 3.6, frame[3] - 3.6)):
         cv2.circle(sheet.rgb, sheet.px(*corner), round(1.6 * sheet.grid.px_per_mm), (206, 92, 60), -1, cv2.LINE_AA)
@@ -80,10 +82,18 @@ def _rays(random: Generator, sheet: Sheet) -> Box:
     part[:] = np.clip(colours, 0, 255).astype(np.uint8)
     sheet.outline((frame[0] + 1.0, frame[1] + 1.0, frame[2] - 1.0, frame[3] - 1.0), (222, 206, 150), 0.3)
     centre, half_width, _ = _middle(sheet)
-    for share, colour in ((0.56, (222, 206, 150)), (0.53, (20, 34, 84)), (0.44, (60, 120, 190)), (0.4, (230, 236, 244))):
+    for share, colour in (
+        (0.56, (222, 206, 150)),
+        (0.53, (20, 34, 84)),
+        (0.44, (60, 120, 190)),
+        (0.4, (230, 236, 244)),
+    ):
         cv2.circle(sheet.rgb, centre, round(half_width * share), colour, -1, cv2.LINE_AA)
     for side in (-1, 1):
-        wing = np.array([(0, -6), (7, -2), (9, 5), (3, 2), (0, 9)], np.float64) * (side * half_width / 28, half_width / 28)
+        wing = np.array([(0, -6), (7, -2), (9, 5), (3, 2), (0, 9)], np.float64) * (
+            side * half_width / 28,
+            half_width / 28,
+        )
         cv2.fillPoly(sheet.rgb, [np.rint(wing + centre).astype(np.int32)], (40, 84, 160), cv2.LINE_AA)
     sheet.text("SKYBOUND", (width / 2, height * 0.15), 7.0, (240, 240, 250), face="bold", align="middle")
     sheet.text("SKYBOUND", (width / 2, height * 0.86), 7.0, (240, 240, 250), face="bold", align="middle")
@@ -100,13 +110,15 @@ def _statistics(random: Generator, sheet: Sheet) -> Box:
     left, top, right, bottom = frame
     sheet.fill((left, top, right, top + 11), (156, 56, 48))
     sheet.text("SANDLOT HEROES", ((left + right) / 2, top + 4.2), 4.4, (228, 216, 190), face="bold", align="middle")
-    sheet.text("SERIES OF ONE HUNDRED", ((left + right) / 2, top + 8.6), 2.2, (228, 216, 190), face="serif", align="middle")
+    sheet.text(
+        "SERIES OF ONE HUNDRED", ((left + right) / 2, top + 8.6), 2.2, (228, 216, 190), face="serif", align="middle"
+    )
     ink: Colour = (52, 40, 38)
     for row in range(11):
         y = top + 15.5 + 3.1 * row
         for column in range(7):
             words = ("YEAR", "G", "AB", "R", "H", "HR", "AVG")[column] if row == 0 else _figure(random, column, row)
-            face = "serif_bold" if row == 0 else "serif"
+            face: Face = "serif_bold" if row == 0 else "serif"
             sheet.text(words, (left + 6 + column * (right - left - 8) / 7, y), 2.2, ink, face=face, align="middle")
     sheet.fill((left + 2, top + 50.5, right - 2, top + 50.9), (140, 48, 42))
     for row, line in enumerate(rules(random, 6)):

@@ -54,8 +54,13 @@ def filled(outline_mm: np.ndarray, grid: Grid, *, margin_px: int = 1) -> Patch |
     return Patch(rows, columns, _shrunk(mask, fine))
 
 
-def drawn(line_mm: np.ndarray, width_mm: float, grid: Grid, *, margin_px: int = 3) -> Patch | None:
-    """A line, (N, 2) mm; one thinner than a pixel covers it only in part. None where it lies off the card."""
+def drawn(
+    line_mm: np.ndarray, width_mm: float, grid: Grid, *, pressure: np.ndarray | None = None, margin_px: int = 3
+) -> Patch | None:
+    """A line, (N, 2) mm; one thinner than a pixel covers it only in part. None where it lies off the card.
+
+    pressure  (N - 1,) 0 .. 1, how strongly each of its segments is drawn; all fully where None
+    """
     line = grid.to_px(line_mm)
     width = width_mm * grid.px_per_mm
     window = _window(line, grid, margin_px + int(width))
@@ -64,8 +69,13 @@ def drawn(line_mm: np.ndarray, width_mm: float, grid: Grid, *, margin_px: int = 
     rows, columns = window
     mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
     points = _fixed(line - (columns.start, rows.start))
-    strength = 255 * min(1.0, width)
-    cv2.polylines(mask, [points], False, strength, max(1, round(width)), cv2.LINE_AA, SUBPIXELS)
+    strength, thick = 255 * min(1.0, width), max(1, round(width))
+    if pressure is None:
+        cv2.polylines(mask, [points], False, strength, thick, cv2.LINE_AA, SUBPIXELS)
+    else:
+        ends = points.reshape(-1, 2).tolist()
+        for start, end, share in zip(ends[:-1], ends[1:], pressure, strict=True):
+            cv2.line(mask, start, end, strength * float(share), thick, cv2.LINE_AA, SUBPIXELS)
     return Patch(rows, columns, mask)
 
 

@@ -25,19 +25,20 @@ FILES: dict[Face, str] = {
 Align = Literal["left", "middle", "right"]
 Colour = tuple[int, int, int]
 
-FIRST = "Ash Bram Cor Dra El Fen Gor Hal Il Jor Kel Lor Mar Nor Or Pyr Quil Rav Sol Thal Ul Ver Wyr Xan Yr Zeph".split()
-LAST = "adan beth crow dral eon fang grim horn is keth lume mire nox oth path rune shade thorn und vale wing yre".split()
-OF = "Ember Tides Hollow Stone Glass Night Roots Storm Ash Dawn Iron Salt Bone Moss Brass Echo Frost".split()
-GIVEN = "Abe Buck Cal Dutch Earl Floyd Gus Hank Irv Jake Lefty Mel Ned Otto Pete Red Sal Tug Walt Zeke".split()
-FAMILY = "Ardmore Bellows Crandall Dunmore Ellery Fosco Gantry Hobart Ingle Jessup Kilroy Lombard Mather Nolan".split()
-TEAMS = "Harbor Gulls;River Kings;Mill Town Oaks;Copper Foxes;Bay Lanterns;Plains Comets;Hill Badgers".split(";")
-PLACES_ON_FIELD = "PITCHER;CATCHER;FIRST BASE;SHORTSTOP;OUTFIELD;THIRD BASE".split(";")
-KINDS = "Beast;Spirit;Relic;Rite;Warden;Wurm;Construct;Seer".split(";")
+# Words to choose from, parted by commas.
+FIRST = "Ash,Bram,Cor,Dra,El,Fen,Gor,Hal,Il,Jor,Kel,Lor,Mar,Nor,Or,Pyr,Quil,Rav,Sol,Thal,Ul,Ver,Wyr,Xan,Yr,Zeph"
+LAST = "adan,beth,crow,dral,eon,fang,grim,horn,is,keth,lume,mire,nox,oth,path,rune,shade,thorn,und,vale,wing,yre"
+OF = "Ember,Tides,Hollow,Stone,Glass,Night,Roots,Storm,Ash,Dawn,Iron,Salt,Bone,Moss,Brass,Echo,Frost"
+GIVEN = "Abe,Buck,Cal,Dutch,Earl,Floyd,Gus,Hank,Irv,Jake,Lefty,Mel,Ned,Otto,Pete,Red,Sal,Tug,Walt,Zeke"
+FAMILY = "Ardmore,Bellows,Crandall,Dunmore,Ellery,Fosco,Gantry,Hobart,Ingle,Jessup,Kilroy,Lombard,Mather,Nolan"
+TEAMS = "Harbor Gulls,River Kings,Mill Town Oaks,Copper Foxes,Bay Lanterns,Plains Comets,Hill Badgers"
+PLACES_ON_FIELD = "PITCHER,CATCHER,FIRST BASE,SHORTSTOP,OUTFIELD,THIRD BASE"
+KINDS = "Beast,Spirit,Relic,Rite,Warden,Wurm,Construct,Seer"
 WORDS = (
-    "when this enters play draw a card then each rival loses two life choose one target guard gains strength until "
-    "end of turn you may pay for every ember in your pile deal three to any foe if it would leave return it instead "
-    "tapped creatures cannot block while the moon is high shuffle reveal the top and keep what shines"
-).split()
+    "when,this,enters,play,draw,a,card,then,each,rival,loses,two,life,choose,one,target,guard,gains,strength,until,"
+    "end,of,turn,you,may,pay,for,every,ember,in,your,pile,deal,three,to,any,foe,if,it,would,leave,return,instead,"
+    "tapped,creatures,cannot,block,while,the,moon,is,high,shuffle,reveal,top,and,keep,what,shines"
+)
 
 
 @cache
@@ -52,8 +53,15 @@ def font(face: Face, size_px: int) -> ImageFont.FreeTypeFont:
 
 
 def write(
-    rgb: np.ndarray, words: str, at: tuple[float, float], *, size_px: float, colour: Colour, face: Face = "sans",
-    align: Align = "left", most_px: float | None = None,
+    rgb: np.ndarray,
+    words: str,
+    at: tuple[float, float],
+    *,
+    size_px: float,
+    colour: Colour,
+    face: Face = "sans",
+    align: Align = "left",
+    most_px: float | None = None,
 ) -> None:
     """Write one line onto a (H, W, 3) uint8 picture, in place.
 
@@ -84,21 +92,26 @@ def blend(rgb: np.ndarray, mask: np.ndarray, left: int, top: int, colour: Colour
     under[:] = (under + alpha * (np.array(colour, np.float32) - under)).astype(np.uint8)
 
 
+def one_of(random: Generator, words: str) -> str:
+    """One of the words that commas part."""
+    return str(random.choice(words.split(",")))
+
+
 def creature_name(random: Generator) -> str:
     """A made-up name."""
-    name = str(random.choice(FIRST)) + str(random.choice(LAST))
-    return f"{name} of {random.choice(OF)}" if random.random() < 0.4 else name
+    name = one_of(random, FIRST) + one_of(random, LAST)
+    return f"{name} of {one_of(random, OF)}" if random.random() < 0.4 else name
 
 
 def player_name(random: Generator) -> str:
     """A made-up ballplayer."""
-    return f"{random.choice(GIVEN)} {random.choice(FAMILY)}"
+    return f"{one_of(random, GIVEN)} {one_of(random, FAMILY)}"
 
 
 def rules(random: Generator, count: int) -> list[str]:
     """A few made-up lines of rules."""
     lines = []
     for _ in range(count):
-        chosen = [str(word) for word in random.choice(WORDS, size=int(random.integers(6, 9)))]
-        lines.append(" ".join(chosen).capitalize() + ("." if random.random() < 0.5 else ""))
+        chosen = " ".join(one_of(random, WORDS) for _ in range(int(random.integers(6, 9))))
+        lines.append(chosen.capitalize() + ("." if random.random() < 0.5 else ""))
     return lines

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator, default_rng
 
 TILE = 2048
+DEVIATION = 32  # of a tile, in levels
 GREY = 128  # a tile's mean: what is above brightens, what is below darkens
 
 
@@ -27,18 +28,19 @@ def smooth(random: Generator, height: int, width: int, cells: int, *, octaves: i
 def grain(kind: str) -> np.ndarray:
     """A (2048, 2048) uint8 tile around 128, the same in every process: "white", "paper", "fibre" or "dots".
 
-    Standard deviation about 32 levels; take a window anywhere in it.
+    Take a window anywhere in it.
     """
     random = default_rng([20, *kind.encode()])
     if kind == "dots":
         return _halftone()
-    field = random.normal(0, 1, (TILE, TILE)).astype(np.float32)
+    white = random.normal(0, 1, (TILE, TILE)).astype(np.float32)
+    field: np.ndarray = white
     if kind == "paper":
-        field = cv2.GaussianBlur(field, (0, 0), 1.1)
+        field = cv2.GaussianBlur(white, (0, 0), 1.1)
     elif kind == "fibre":
-        field = cv2.GaussianBlur(field, (0, 0), sigmaX=2.2, sigmaY=0.6) + cv2.GaussianBlur(field.T, (0, 0), 0.8)
-    field *= 32 / field.std()
-    return np.clip(field + GREY, 0, 255).astype(np.uint8)
+        field = cv2.GaussianBlur(white, (0, 0), sigmaX=2.2, sigmaY=0.6) + cv2.GaussianBlur(white.T, (0, 0), 0.8)
+    scaled = field * (DEVIATION / float(field.std())) + GREY
+    return np.clip(scaled, 0, 255).astype(np.uint8)
 
 
 def _halftone() -> np.ndarray:
@@ -46,7 +48,7 @@ def _halftone() -> np.ndarray:
     y, x = np.mgrid[:TILE, :TILE].astype(np.float32)
     pitch = 2 * np.pi / 4.8
     wave = np.cos((x + y) * np.float32(pitch / 1.4142)) + np.cos((x - y) * np.float32(pitch / 1.4142))
-    return np.clip(GREY + 32 * wave, 0, 255).astype(np.uint8)
+    return np.clip(GREY + DEVIATION * wave, 0, 255).astype(np.uint8)
 
 
 def window(random: Generator, tile: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -62,4 +64,4 @@ def window(random: Generator, tile: np.ndarray, height: int, width: int) -> np.n
 def add_grain(random: Generator, rgb: np.ndarray, kind: str, deviation: float) -> None:
     """Add grain of that standard deviation in levels to a (H, W, 3) uint8 picture, in place, to all channels alike."""
     tile = cv2.cvtColor(window(random, grain(kind), *rgb.shape[:2]), cv2.COLOR_GRAY2BGR)
-    cv2.addWeighted(rgb, 1.0, tile, deviation / 32, -GREY * deviation / 32, dst=rgb)
+    cv2.addWeighted(rgb, 1.0, tile, deviation / DEVIATION, -GREY * deviation / DEVIATION, dst=rgb)

@@ -58,8 +58,9 @@ class Painter:
         if patch is None:
             return
         fibres = window(self.random, grain("fibre"), *patch.mask.shape).astype(np.float32) - GREY
-        alpha = patch.mask.astype(np.float32) * np.clip(defect.strength + fibres / 320, 0, 1) / 255
-        paper = self.stock + fibres[..., None] * 0.22
+        clinging = window(self.random, grain("paper"), *patch.mask.shape).astype(np.float32) - GREY
+        alpha = patch.mask.astype(np.float32) * np.clip(defect.strength + clinging / 110, 0.15, 1) / 255
+        paper = self.stock * 0.97 + fibres[..., None] * 0.4
         self._blend(patch, paper, alpha)
 
     def _blend(self, patch: Patch, colour: np.ndarray, alpha: np.ndarray) -> None:
@@ -114,19 +115,22 @@ class Painter:
         across = np.column_stack([-along[:, 1], along[:, 0]])
         across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
         facing = np.sign(float((across @ LIGHT).mean()) or 1.0) * self.relief
-        lit = drawn(line + across * width_mm / 2 * facing, width_mm, self.grid, margin_px=14)
-        dark = drawn(line - across * width_mm / 2 * facing, width_mm, self.grid, margin_px=14)
-        if lit is None or dark is None:
-            return
-        spread = max(0.6, 0.3 * width_mm * self.grid.px_per_mm)
-        for patch, sign in ((lit, 1.0), (dark, -1.0)):
-            soft = cv2.GaussianBlur(patch.mask, (0, 0), spread).astype(np.float32)
-            self._shift(patch, soft * np.float32(sign * (0.16 + 0.3 * strength)))
-        ridge = drawn(line, width_mm * 0.45, self.grid)
+        # A fold is deepest somewhere in its middle and runs out at its ends.
+        at = (np.arange(len(line) - 1) + 0.5) / (len(line) - 1)
+        pressure = np.minimum(1.0, 5 * np.minimum(at, 1 - at) + 0.15) * self.random.uniform(0.55, 1.0, len(at))
+        spread = max(0.7, 0.32 * width_mm * self.grid.px_per_mm)
+        for sign in (1.0, -1.0):
+            flank = line + across * (0.45 * width_mm * facing * sign)
+            patch = drawn(flank, 0.8 * width_mm, self.grid, pressure=pressure, margin_px=14)
+            if patch is not None:
+                soft = cv2.GaussianBlur(patch.mask, (0, 0), spread).astype(np.float32)
+                self._shift(patch, soft * np.float32(sign * (0.1 + 0.2 * strength)))
+        # Where the fold is sharp the print cracks open, never along all of it.
+        cracked = pressure * np.clip(self.random.normal(0.2 + 0.6 * strength, 0.35, len(at)), 0, 1)
+        ridge = drawn(line, 0.12 + 0.1 * strength, self.grid, pressure=cracked)
         if ridge is not None:
-            broken = window(self.random, grain("paper"), *ridge.mask.shape)
-            crack = cv2.multiply(ridge.mask, cv2.subtract(broken, 150 - 60 * strength), scale=1 / 50)
-            self._towards(ridge, crack, self.stock, 0.35 + 0.6 * strength)
+            rough = window(self.random, grain("paper"), *ridge.mask.shape)
+            self._towards(ridge, cv2.multiply(ridge.mask, rough, scale=1 / 150), self.stock, 0.4 + 0.5 * strength)
 
     def _bend(self, defect: Defect) -> None:
         """A corner that was folded and pressed flat again: its line, and a corner that lies at another angle."""
@@ -150,7 +154,7 @@ class Painter:
             slope_y = cv2.Sobel(bowl, cv2.CV_32F, 0, 1, ksize=3)
             slope = slope_x * LIGHT[0] + slope_y * LIGHT[1]
             steepest = max(float(np.abs(slope).max()), 1e-6)
-            self._shift(patch, slope * np.float32(-42 * defect.strength / steepest))
+            self._shift(patch, slope * np.float32(-24 * defect.strength / steepest))
 
     def _stain(self, defect: Defect) -> None:
         """What soaked in and dried: a tint, darker towards the rim where it dried last."""
@@ -166,7 +170,8 @@ class Painter:
 
     def _gloss(self, defect: Defect) -> None:
         """Varnish rubbed off: the print pales towards grey and shows the paper's grain."""
-        patch = filled(np.array(defect.points_mm), self.grid)
+        reach = max(3, round(5 * self.grid.px_per_mm)) | 1
+        patch = filled(np.array(defect.points_mm), self.grid, margin_px=reach)
         if patch is None:
             return
         under = patch.of(self.rgb)
@@ -174,8 +179,7 @@ class Painter:
         scuffs = cv2.cvtColor(window(self.random, grain("fibre"), *patch.mask.shape), cv2.COLOR_GRAY2BGR)
         rough = 0.12 * defect.strength
         dull = cv2.addWeighted(under, 1 - haze, scuffs, rough, 176 * haze - GREY * rough)
-        reach = max(3, round(3.5 * self.grid.px_per_mm)) | 1
-        weight = cv2.blur(patch.mask, (reach, reach)).astype(np.float32) / 255
+        weight = cv2.blur(cv2.blur(patch.mask, (reach, reach)), (reach, reach)).astype(np.float32) / 255
         under[:] = cv2.blendLinear(dull, under, weight, 1 - weight)
 
 

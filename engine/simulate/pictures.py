@@ -33,9 +33,9 @@ def draw_picture(random: Generator, height: int, width: int, *, subject: str = "
     else:
         picture = _landscape(random, height, width)
         figure = random.random()
-        if figure < 0.7:
+        if figure < 0.75:
             _creature(random, picture)
-        elif figure < 0.85:
+        elif figure < 0.9:
             _crystals(random, picture)
     add_grain(random, picture, "paper", float(random.uniform(2, 5)))
     return picture
@@ -60,8 +60,8 @@ def _landscape(random: Generator, height: int, width: int) -> np.ndarray:
     sun = (int(width * random.uniform(0.15, 0.85)), int(height * random.uniform(0.1, 0.4)))
     glow = np.zeros((height // 8 + 1, width // 8 + 1), np.uint8)
     cv2.circle(glow, (sun[0] // 8, sun[1] // 8), max(2, width // 50), 150, -1)
-    glow = cv2.resize(cv2.GaussianBlur(glow, (0, 0), width / 90), (width, height))
-    cv2.add(picture, cv2.cvtColor(glow, cv2.COLOR_GRAY2BGR), dst=picture)
+    soft = cv2.resize(cv2.GaussianBlur(glow, (0, 0), width / 90), (width, height))
+    cv2.add(picture, cv2.cvtColor(soft, cv2.COLOR_GRAY2BGR), dst=picture)
     cv2.circle(picture, sun, int(width * random.uniform(0.03, 0.08)), _ink(palette[0] * 1.15), -1, cv2.LINE_AA)
     ridges = int(random.integers(3, 6))
     x = np.arange(width)
@@ -139,7 +139,9 @@ def _creature(random: Generator, picture: np.ndarray) -> None:
 
 def _lumpy(random: Generator, picture: np.ndarray, at: tuple[float, float], radius: float) -> np.ndarray:
     turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    reach = 1 + sum(0.09 * random.normal() * np.cos(wave * (turn - np.pi / 2)) for wave in range(2, 6))
+    reach = np.ones(60)
+    for wave in range(2, 6):
+        reach += 0.09 * random.normal() * np.cos(wave * (turn - np.pi / 2))
     return _shape(picture, np.column_stack([np.cos(turn), np.sin(turn)]) * (radius * reach)[:, None] + at)
 
 
@@ -165,10 +167,11 @@ def _crystals(random: Generator, picture: np.ndarray) -> None:
     for _ in range(int(random.integers(4, 9))):
         foot = np.array([width * random.uniform(0.2, 0.8), height * random.uniform(0.7, 0.9)])
         tall, wide, lean = height * random.uniform(0.2, 0.5), width * random.uniform(0.03, 0.07), random.normal(0, 0.25)
-        tip = foot + (lean * tall, -tall)
-        knee = foot + (lean * tall * 0.75, -tall * 0.75)
+        tip = foot + np.array([lean * tall, -tall])
+        knee = foot + 0.75 * np.array([lean * tall, -tall])
         for side, tone in ((-1, 1.15), (1, 0.7)):
-            facet = np.array([foot, tip, knee + (side * wide, 0), foot + (side * wide, 0)])
+            aside = np.array([side * wide, 0.0])
+            facet = np.array([foot, tip, knee + aside, foot + aside])
             colour = np.clip(hue[0] * tone + 15, 0, 255)
             cv2.fillPoly(picture, [facet.astype(np.int32)], _ink(colour), cv2.LINE_AA)
             cv2.polylines(picture, [facet.astype(np.int32)], True, (245, 245, 250), 1, cv2.LINE_AA)
@@ -184,7 +187,9 @@ def _player(random: Generator, height: int, width: int) -> np.ndarray:
     axis, unit = width * random.uniform(0.45, 0.55), height * random.uniform(0.15, 0.18)
     chin = height * random.uniform(0.52, 0.58)
     turn = float(random.normal(0, 0.12)) * unit
-    trunk = np.array([(-0.5, 0.2), (-1.1, 0.55), (-2.0, 1.0), (-2.5, 3.5), (2.5, 3.5), (2.0, 1.0), (1.1, 0.55), (0.5, 0.2)])
+    trunk = np.array(
+        [(-0.5, 0.2), (-1.1, 0.55), (-2.0, 1.0), (-2.5, 3.5), (2.5, 3.5), (2.0, 1.0), (1.1, 0.55), (0.5, 0.2)]
+    )
     _rounded(picture, _shape(picture, trunk * unit + (axis, chin)), shirt, light=0.5)
     for stripe in np.arange(-2, 2.01, 0.33):
         line = (np.array([(stripe * 0.8, 0.7), (stripe, 3.4)]) * unit + (axis, chin)).astype(int)
@@ -218,11 +223,23 @@ def _head(
         cv2.ellipse(picture, eye, (int(0.14 * unit), int(0.07 * unit)), 0, 0, 360, (240, 236, 228), -1, cv2.LINE_AA)
         cv2.circle(picture, eye, max(1, int(0.065 * unit)), (40, 28, 22), -1, cv2.LINE_AA)
         brow = (eye[0], eye[1] - int(0.08 * unit))
-        cv2.ellipse(picture, brow, (int(0.19 * unit), int(0.1 * unit)), 0, 200, 340, shade, max(1, int(unit / 18)), cv2.LINE_AA)
+        cv2.ellipse(
+            picture, brow, (int(0.19 * unit), int(0.1 * unit)), 0, 200, 340, shade, max(1, int(unit / 18)), cv2.LINE_AA
+        )
     nose = np.array([(0.0, -0.02), (-0.13, 0.34), (0.06, 0.38)]) * unit + at + (look, 0)
     cv2.polylines(picture, [nose.astype(np.int32)], False, _ink(skin * 0.68), max(1, int(unit / 20)), cv2.LINE_AA)
     mouth = (int(at[0] + look), int(at[1] + 0.55 * unit))
-    cv2.ellipse(picture, mouth, (int(0.26 * unit), int(0.1 * unit)), 0, 10, 170, (130, 60, 56), max(1, int(unit / 14)), cv2.LINE_AA)
+    cv2.ellipse(
+        picture,
+        mouth,
+        (int(0.26 * unit), int(0.1 * unit)),
+        0,
+        10,
+        170,
+        (130, 60, 56),
+        max(1, int(unit / 14)),
+        cv2.LINE_AA,
+    )
     cap = np.zeros_like(mask)
     crown = (int(at[0]), int(at[1] - 0.5 * unit))
     cv2.ellipse(cap, crown, (int(0.82 * unit), int(0.75 * unit)), 0, 180, 360, 255, -1)
@@ -232,7 +249,16 @@ def _head(
     _rounded(picture, cap, np.clip(team * 0.8, 10, 220), light=0.8)
     letter = "BCGHKMOPRST"[int(random.integers(11))]
     badge = (crown[0] - int(0.17 * unit), crown[1] - int(0.26 * unit))
-    cv2.putText(picture, letter, badge, cv2.FONT_HERSHEY_TRIPLEX, unit / 48, (240, 236, 226), max(1, int(unit / 26)), cv2.LINE_AA)
+    cv2.putText(
+        picture,
+        letter,
+        badge,
+        cv2.FONT_HERSHEY_TRIPLEX,
+        unit / 48,
+        (240, 236, 226),
+        max(1, int(unit / 26)),
+        cv2.LINE_AA,
+    )
 
 
 def _wall(random: Generator, height: int, width: int) -> np.ndarray:
@@ -243,7 +269,9 @@ def _wall(random: Generator, height: int, width: int) -> np.ndarray:
 
 def _stands(random: Generator, height: int, width: int) -> np.ndarray:
     """A crowd out of focus above a lawn."""
-    crowd = random.normal(0, 14, (height // 24 + 1, width // 16 + 1, 3)) + random.normal(100, 32, (1, width // 16 + 1, 1))
+    crowd = random.normal(0, 14, (height // 24 + 1, width // 16 + 1, 3)) + random.normal(
+        100, 32, (1, width // 16 + 1, 1)
+    )
     crowd = np.clip(crowd, 20, 220).astype(np.uint8)
     picture = cv2.GaussianBlur(cv2.resize(crowd, (width, height), interpolation=cv2.INTER_LINEAR), (0, 0), width / 90)
     lawn = int(height * random.uniform(0.5, 0.75))

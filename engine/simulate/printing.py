@@ -83,7 +83,7 @@ def miscut(placement: Placement, frame_mm: tuple[float, float], size: CardSize) 
                 kind="miscut",
                 at_mm=(rounded(middle[0]), rounded(middle[1])),
                 points_mm=[(rounded(x), rounded(y)) for x, y in strip],
-                length_mm=rounded(np.linalg.norm(frame[last] - frame[first])),
+                length_mm=rounded(float(np.linalg.norm(frame[last] - frame[first]))),
                 area_mm2=rounded(area_mm2(strip)),
                 depth_mm=rounded(past.max()),
                 edge=edge,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.random import Generator
 
+from engine.image.rectify import CardSize
 from engine.simulate.amounts import Amounts
 from engine.simulate.rim import BACKWARD, FORWARD, MIRRORED_CORNER, Recess, Rim, along, area_mm2, mirrored_points
 from engine.simulate.shapes import laid_out, ragged, shared_out
@@ -15,6 +14,7 @@ from engine.simulate.truth import Defect, DefectKind, Point, SideName, rounded
 FRAY_RECESS_MM = 0.16
 LONGEST_SEGMENT_MM = 16.0
 LONGEST_CHIP_MM = 2.2
+DEEPEST_MM = 11.0
 CLEAR_OF_CORNER_MM = 0.6
 
 
@@ -42,9 +42,7 @@ def worn_rim(random: Generator, rim: Rim, amounts: Amounts) -> Rim:
     radii = tuple(
         radius + rounded(more) for radius, more in zip(rim.radii_mm, amounts.of("front", "rounding_mm"), strict=True)
     )
-    frays = tuple(
-        _fray(random, float(length)) if length > 0 else None for length in amounts.of("front", "fray_mm")
-    )
+    frays = tuple(_fray(random, float(length)) if length > 0 else None for length in amounts.of("front", "fray_mm"))
     worn = Rim(rim.size, radii, frays)
     bites = [
         (edge, _bite(random, worn, edge, float(area)))
@@ -79,7 +77,9 @@ def shape_defects(rim: Rim, norm_mm: float, norm: Rim) -> list[Defect]:
             inner = Rim(rim.size, rim.radii_mm).corner_points(corner, along(-reach, reach))
             gone = np.concatenate([outer, inner[::-1]])
             defects.append(
-                area_defect("corner_rounding", gone, depth_mm=more, length_mm=rounded(2 * reach), corner=corner, through=True)
+                area_defect(
+                    "corner_rounding", gone, depth_mm=more, length_mm=rounded(2 * reach), corner=corner, through=True
+                )
             )
         fray = rim.frays[corner]
         if fray is not None:
@@ -106,24 +106,39 @@ def bends(random: Generator, rim: Rim, amounts: Amounts) -> dict[SideName, list[
         back = float(length) / np.hypot(1.0, lean)
         start = rim.vertex(corner) + BACKWARD[corner] * back
         end = rim.vertex(corner) + FORWARD[corner] * back * lean
-        strength = rounded(random.uniform(0.35, 0.9))
-        for side in found:
-            line = np.array([start, end]) if side == "front" else mirrored_points(np.array([start, end]), rim.size)
-            x, y = line.mean(axis=0)
-            at = corner if side == "front" else MIRRORED_CORNER[corner]
-            found[side].append(
-                Defect(
-                    kind="corner_bend",
-                    at_mm=(rounded(x), rounded(y)),
-                    points_mm=points_of(line),
-                    length_mm=rounded(length),
-                    width_mm=rounded(random.uniform(0.25, 0.5)),
-                    strength=strength,
-                    through=True,
-                    corner=at,
-                )
-            )
+        line = np.array([start, end])
+        bend = Defect(
+            kind="corner_bend",
+            at_mm=middle_of(line),
+            points_mm=points_of(line),
+            length_mm=rounded(length),
+            width_mm=rounded(random.uniform(0.25, 0.5)),
+            strength=rounded(random.uniform(0.35, 0.9)),
+            through=True,
+            corner=corner,
+        )
+        found["front"].append(bend)
+        found["back"].append(turned_over(bend, rim.size))
     return found
+
+
+def middle_of(line: np.ndarray) -> Point:
+    """The middle of what a line spans."""
+    x, y = (line.min(axis=0) + line.max(axis=0)) / 2
+    return rounded(x), rounded(y)
+
+
+def turned_over(defect: Defect, size: CardSize) -> Defect:
+    """A flaw that goes through the card, as the other side has it."""
+    points = mirrored_points(np.array(defect.points_mm), size)
+    x, y = defect.at_mm
+    return defect.model_copy(
+        update={
+            "at_mm": (rounded(size.width_mm - x), y),
+            "points_mm": points_of(points),
+            "corner": None if defect.corner is None else MIRRORED_CORNER[defect.corner],
+        }
+    )
 
 
 def corner_whitening(random: Generator, rim: Rim, areas: np.ndarray) -> list[Defect]:
@@ -136,9 +151,8 @@ def corner_whitening(random: Generator, rim: Rim, areas: np.ndarray) -> list[Def
         middle = random.normal(0, 0.08) * length
         places = along(middle - length / 2, middle + length / 2)
         profile = ragged(random, len(places), coarse=max(3, int(length)), fine=0.55)
-        strip, deepest = _scaled_to(
-            float(area), lambda depth, c=corner, p=places, f=profile: rim.corner_strip(c, p, f * depth)
-        )
+        deepest = _depth_for(float(area), rim, corner, places, profile)
+        strip = rim.corner_strip(corner, places, profile * deepest)
         defects.append(
             area_defect(
                 "corner_whitening",
@@ -152,13 +166,15 @@ def corner_whitening(random: Generator, rim: Rim, areas: np.ndarray) -> list[Def
     return defects
 
 
-def _scaled_to(area: float, strip_of: Callable[[float], np.ndarray]) -> tuple[np.ndarray, float]:
-    """The strip whose area is the wanted one, and its depth: by bisection, area grows with depth."""
-    low, high = 0.0, 11.0
+def _depth_for(area: float, rim: Rim, corner: int, places: np.ndarray, profile: np.ndarray) -> float:
+    """How deep a strip of that profile must reach to have that area: by bisection, area grows with depth."""
+    low, high = 0.0, DEEPEST_MM
     for _ in range(24):
         depth = (low + high) / 2
-        low, high = (depth, high) if area_mm2(strip_of(depth)) < area else (low, depth)
-    return strip_of(high), high
+        low, high = (
+            (depth, high) if area_mm2(rim.corner_strip(corner, places, profile * depth)) < area else (low, depth)
+        )
+    return high
 
 
 def edge_wear(

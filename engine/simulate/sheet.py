@@ -86,14 +86,28 @@ class Sheet:
         return round(x_mm * float(across)) + self.bleed[0], round(y_mm * float(down)) + self.bleed[1]
 
     def text(
-        self, words: str, at: tuple[float, float], size_mm: float, colour: Colour, *, face: Face = "sans",
-        align: Align = "left", most_mm: float | None = None,
+        self,
+        words: str,
+        at: tuple[float, float],
+        size_mm: float,
+        colour: Colour,
+        *,
+        face: Face = "sans",
+        align: Align = "left",
+        most_mm: float | None = None,
     ) -> None:
         """Write a line whose height is in millimetres."""
         density = self.grid.px_per_mm
         most = None if most_mm is None else most_mm * density
         write(
-            self.rgb, words, self.px(*at), size_px=size_mm * density, colour=colour, face=face, align=align, most_px=most
+            self.rgb,
+            words,
+            self.px(*at),
+            size_px=size_mm * density,
+            colour=colour,
+            face=face,
+            align=align,
+            most_px=most,
         )
 
     def frame_mm(self, box: Box) -> tuple[Box, tuple[float, float]]:

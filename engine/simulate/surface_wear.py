@@ -7,8 +7,8 @@ from numpy.random import Generator
 
 from engine.image.rectify import CardSize
 from engine.simulate.amounts import Amounts
-from engine.simulate.rim import length_mm, mirrored_points
-from engine.simulate.rim_wear import area_defect, points_of
+from engine.simulate.rim import area_mm2, length_mm
+from engine.simulate.rim_wear import area_defect, middle_of, points_of, turned_over
 from engine.simulate.shapes import blob, shared_out, somewhere, stroke
 from engine.simulate.truth import Defect, DefectKind, SideName, rounded
 
@@ -16,12 +16,13 @@ CLEAR_OF_EDGE_MM = 2.0
 LONGEST_MM = 48.0  # any such line fits on the smallest card, whichever way it runs
 
 
-def line_defect(kind: DefectKind, line: np.ndarray, *, width_mm: float, strength: float, through: bool = False) -> Defect:
+def line_defect(
+    kind: DefectKind, line: np.ndarray, *, width_mm: float, strength: float, through: bool = False
+) -> Defect:
     """A defect that follows a line."""
-    x, y = (line.min(axis=0) + line.max(axis=0)) / 2
     return Defect(
         kind=kind,
-        at_mm=(rounded(x), rounded(y)),
+        at_mm=middle_of(line),
         points_mm=points_of(line),
         length_mm=rounded(length_mm(line)),
         width_mm=rounded(width_mm),
@@ -53,9 +54,9 @@ def creases(random: Generator, size: CardSize, amounts: Amounts) -> dict[SideNam
         line = stroke(random, length, bend=random.normal(0, 0.25), kinks=0.06)
         line = somewhere(random, line, room, margin=0.3)
         width, strength = random.uniform(0.22, 0.5), float(np.clip(0.35 + total / 120 + random.normal(0, 0.1), 0.3, 1))
-        found["front"].append(line_defect("crease", line, width_mm=width, strength=strength, through=True))
-        mirrored = mirrored_points(np.array(found["front"][-1].points_mm), size)
-        found["back"].append(line_defect("crease", mirrored, width_mm=width, strength=strength, through=True))
+        crease = line_defect("crease", line, width_mm=width, strength=strength, through=True)
+        found["front"].append(crease)
+        found["back"].append(turned_over(crease, size))
     return found
 
 
@@ -118,11 +119,17 @@ def _gloss(random: Generator, room: np.ndarray, share: float) -> list[Defect]:
         return []
     turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     power = 2 / (2 + 6 * share)
-    outline = np.column_stack([np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** power,
-                               np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** power]) * room / 2
+    outline = (
+        np.column_stack(
+            [
+                np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** power,
+                np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** power,
+            ]
+        )
+        * room
+        / 2
+    )
     outline *= 1 + 0.04 * random.normal(size=64)[:, None] * (share < 0.5)
-    x, y = outline[:, 0], outline[:, 1]
-    area = 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
-    outline *= np.sqrt(share * room.prod() / area)
+    outline *= np.sqrt(share * room.prod() / area_mm2(outline))
     outline = somewhere(random, outline, room, margin=0.0)
     return [area_defect("gloss_loss", outline, strength=rounded(random.uniform(0.45, 0.9)))]

@@ -9,8 +9,7 @@ from datetime import date
 from numpy.random import Generator
 
 from engine.image.rectify import CardSize
-from engine.rubric import Side
-from engine.simulate.amounts import Amounts, draw_amounts, draw_attributes, draw_shares, possible_centering
+from engine.simulate.amounts import SIDES, draw_amounts, draw_attributes, draw_shares, possible_centering
 from engine.simulate.printing import Placement, centering, miscut, place_loosely, place_print
 from engine.simulate.rim import Rim
 from engine.simulate.rim_wear import bends, corner_whitening, edge_wear, shape_defects, worn_rim
@@ -64,12 +63,12 @@ def draw_wear(
     frames     of the front's and the back's print, None where it has no border
     grade      1 to 10
     """
-    bordered: list[Side] = [side for side, frame in zip(("front", "back"), frames, strict=True) if frame is not None]
+    bordered = [side for side, frame in zip(SIDES, frames, strict=True) if frame is not None]
     grades = draw_attributes(random, grade, possible_centering(bordered, graded_on))
     shares = draw_shares(random, bordered, grades["centering"], graded_on) if bordered else {}
     placements = [
         place_loosely(random) if frame is None else place_print(random, shares[side], frame, size)
-        for side, frame in zip(("front", "back"), frames, strict=True)
+        for side, frame in zip(SIDES, frames, strict=True)
     ]
     front, back = place_wear(random, size=size, corner_mm=corner_mm, grades=grades)
     return WornCard(
@@ -95,7 +94,7 @@ def place_wear(
             *creased[side],
             *bent[side],
             *edge_wear(random, own, "edge_whitening", amounts.of(side, "whitening_mm"), depths),
-            *edge_wear(random, own, "edge_chip", amounts.of(side, "chipping_mm"), (2.0 * depths[0], 2.4 * depths[1])),
+            *edge_wear(random, own, "edge_chip", amounts.of(side, "chipping_mm"), (2.0 * depths[0], 1.7 * depths[1])),
             *corner_whitening(random, own, amounts.of(side, "whitening_mm2")),
             *shape_defects(own, corner_mm, norm),
         ]
