@@ -10,9 +10,9 @@ import numpy as np
 from engine.measure.flat import Flat
 
 BAND_MM = 1.0
-STEP_MM = 0.3
 SMOOTH_MM = 0.06
 LEAST_SMOOTH_PX = 0.9
+NEXT_ROW = 0.7
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,9 @@ def bands_of(flat: Flat, side: int, *, start_mm: float, end_mm: float, depth_mm:
     return Bands(np.ascontiguousarray(lab.transpose(1, 0, 2)), (edges[:-1] + edges[1:]) / 2, strip.depth_mm)
 
 
-def steps(bands: Bands) -> np.ndarray:
-    """(bands, rows) how far apart the mean colours of the 0.3 mm above and below each row's upper bound lie, in Lab."""
-    reach = max(2, round(STEP_MM / bands.row_mm))
-    sums = np.pad(np.cumsum(bands.lab, axis=1, dtype=np.float64), ((0, 0), (1, 0), (0, 0)))
-    above = sums[:, reach:-reach] - sums[:, : -2 * reach]
-    below = sums[:, 2 * reach :] - sums[:, reach:-reach]
-    apart = np.zeros(bands.lab.shape[:2], np.float32)
-    apart[:, reach : apart.shape[1] - reach + 1] = np.linalg.norm(below - above, axis=2) / reach
-    return apart
-
-
-def speeds(bands: Bands) -> np.ndarray:
-    """(bands, rows) how fast the colour changes with depth at each row's middle, in Lab per millimetre."""
-    sigma = max(LEAST_SMOOTH_PX, SMOOTH_MM / bands.row_mm)
+def contrasts(bands: Bands) -> np.ndarray:
+    """(bands, rows) how strong an edge lies at each row: the step in Lab that, once blurred, would change as fast."""
+    sigma = _smoothing_px(bands)
     half = int(np.ceil(3 * sigma))
     x = np.arange(-half, half + 1)
     slope = x * np.exp(-0.5 * (x / sigma) ** 2)
@@ -68,39 +57,53 @@ def speeds(bands: Bands) -> np.ndarray:
         plane = np.ascontiguousarray(bands.lab[..., channel])
         change = cv2.filter2D(plane, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
         squared += change * change
-    return np.sqrt(squared) / bands.row_mm
+    # A step blurred by a bell of deviation s changes at most by 1 / (s sqrt(2 pi)) a pixel.
+    return np.asarray(np.sqrt(squared) * sigma * np.sqrt(2 * np.pi), np.float32)
 
 
-def sharpest(bands: Bands, speed: np.ndarray, near_mm: np.ndarray, within_mm: float, *, outermost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Where each band changes colour fastest around a depth, to a part of a pixel.
+def _smoothing_px(bands: Bands) -> float:
+    return max(LEAST_SMOOTH_PX, SMOOTH_MM / bands.row_mm)
 
-    speed      as `speeds` gives it
+
+def peaks(contrast: np.ndarray) -> np.ndarray:
+    """(bands, rows) the contrast where it is larger than in the rows above and below, 0 elsewhere."""
+    at = np.zeros_like(contrast)
+    inner = contrast[:, 1:-1]
+    at[:, 1:-1] = np.where((inner >= contrast[:, :-2]) & (inner > contrast[:, 2:]), inner, 0.0)
+    return at
+
+
+def located(
+    bands: Bands, contrast: np.ndarray, near_mm: np.ndarray, within_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each band's strongest edge around a depth lies, to a part of a pixel.
+
+    contrast   as `contrasts` gives it
     near_mm    (bands,) depth to look around
-    outermost  of several peaks the outermost one counts that is at least this share of the fastest
-    returns    (bands,) depths, nan where there is no peak in the range, and (bands,) how fast, Lab per mm
+    returns    (bands,) depths, nan where there is no edge in the range, and (bands,) contrasts
     """
-    inside = np.abs(bands.depth_mm[None, 1:-1] - near_mm[:, None]) <= within_mm
-    before, at, after = speed[:, :-2], speed[:, 1:-1], speed[:, 2:]
-    peak = np.where(inside & (at >= before) & (at > after), at, 0.0)
-    first = (peak >= np.maximum(outermost * peak.max(axis=1, keepdims=True), 1e-9)).argmax(axis=1)[:, None]
-    before, at, after = (np.take_along_axis(values, first, axis=1)[:, 0] for values in (before, at, after))
+    far = np.abs(bands.depth_mm[None, :] - near_mm[:, None]) > within_mm
+    peak = np.where(far, 0.0, peaks(contrast))
+    row = np.clip(peak.argmax(axis=1), 1, contrast.shape[1] - 2)[:, None]
+    before, at, after = (np.take_along_axis(contrast, row + by, axis=1)[:, 0] for by in (-1, 0, 1))
     bend = before - 2 * at + after
     lean = 0.5 * (before - after) / np.where(bend < 0, bend, -1.0)
     known = peak.max(axis=1) > 0
-    return np.where(known, bands.depth_mm[1 + first[:, 0]] + lean * bands.row_mm, np.nan), np.where(known, at, 0.0)
+    return np.where(known, bands.depth_mm[row[:, 0]] + lean * bands.row_mm, np.nan), np.where(known, at, 0.0)
 
 
 def votes(strength: np.ndarray, along_mm: np.ndarray, row_mm: float, slopes: np.ndarray) -> np.ndarray:
     """(slopes, rows): the mean strength along straight lines that start at a row and lean by a slope.
 
-    strength  (bands, rows)
+    strength  (bands, rows); counts in full where a line meets it, and in part in the next row
     slopes    depth gained per length along the side; a line's row is where it passes the middle of the bands
     """
+    near = np.maximum(strength, NEXT_ROW * np.maximum(np.roll(strength, 1, axis=1), np.roll(strength, -1, axis=1)))
     rows = strength.shape[1]
     from_middle = along_mm - along_mm.mean()
     totals = np.empty((len(slopes), rows))
     for index, slope in enumerate(slopes):
         shift = np.rint(from_middle * slope / row_mm).astype(int)
         place = np.clip(np.arange(rows)[None, :] + shift[:, None], 0, rows - 1)
-        totals[index] = np.take_along_axis(strength, place, axis=1).mean(axis=0)
+        totals[index] = np.take_along_axis(near, place, axis=1).mean(axis=0)
     return totals

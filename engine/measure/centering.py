@@ -185,12 +185,12 @@ def _lines_of(
     flat: Flat, edges: list[Edge], frames: list[Frame]
 ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """Physical and printed lines between the frame's corners, and the standard error of each border at both ends."""
-    borders = [frame.border_at(np.array([frame.length_mm / 2]))[0] for frame in frames]
+    middles = [np.array([edge.length_mm / 2]) for edge in edges]
+    borders = [float(f.depth_at(at)[0] - e.depth_at(at)[0]) for e, f, at in zip(edges, frames, middles, strict=True)]
     physical, printed, errors = np.empty((4, 2, 2)), np.empty((4, 2, 2)), np.empty((4, 2))
     for side, (edge, frame) in enumerate(zip(edges, frames, strict=True)):
         ends = np.array([max(borders[side - 1], 0.0), edge.length_mm - max(borders[(side + 1) % 4], 0.0)])
-        outer = edge.depth_at(ends)
-        physical[side] = point_at(side, ends, outer, flat.size)
-        printed[side] = point_at(side, ends, outer + frame.border_at(ends), flat.size)
+        physical[side] = point_at(side, ends, edge.depth_at(ends), flat.size)
+        printed[side] = point_at(side, ends, frame.depth_at(ends), flat.size)
         errors[side] = frame.error_at(ends, edge)
     return (physical, printed), errors

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from engine.image.quads import crossings
-from engine.measure.bands import Bands, bands_of, sharpest, speeds, steps, votes
+from engine.measure.bands import Bands, bands_of, contrasts, located, peaks, votes
 from engine.measure.fits import Fit, robust_fit
 from engine.measure.flat import Flat, lay_flat, point_at
 
@@ -17,7 +17,7 @@ SEARCH_MM = 1.0
 LOOK_AROUND_MM = 0.3
 # The finder's quad is good to a few tenths of a millimetre: an edge this far from it needs to be seen better.
 LIKELY_WITHIN_MM = 0.5
-CLEAR_STEP = 10.0  # Lab: a step that counts in full
+CLEAR_STEP, FULL_STEP = 6.0, 30.0  # Lab: an edge that is clearly there, and one that could not be clearer
 LEAST_VOTE = 0.35
 LEAST_SUPPORT = 0.45
 MOST_SLOPE = 0.012
@@ -47,10 +47,13 @@ class Edge:
         return np.asarray(curve(along_mm, self.length_mm) @ self.fit.coefficients)
 
 
-def curve(along_mm: np.ndarray, length_mm: float) -> np.ndarray:
-    """(n, 3) design of a bowed line; places are counted in half lengths from the side's middle."""
+def curve(along_mm: np.ndarray, length_mm: float, *, bowed: bool = True) -> np.ndarray:
+    """(n, 3) design of a side's line; places are counted in half lengths from the side's middle.
+
+    bowed  whether a lens may have bent it; its last column is nought for a scanner, which bends nothing
+    """
     x = 2 * np.asarray(along_mm, np.float64) / length_mm - 1
-    return np.column_stack([np.ones_like(x), x, x * x])
+    return np.column_stack([np.ones_like(x), x, x * x * bowed])
 
 
 def find_edges(flat: Flat) -> list[Edge]:
@@ -66,21 +69,29 @@ def _find_edge(flat: Flat, side: int) -> Edge:
     reach = min(SEARCH_MM, float(flat.seen_mm[side]) - 0.2)
     if reach <= 0.1:
         return _given(bands, side, length, PICTURE_END_ERROR_MM)
-    strength = np.minimum(steps(bands) / CLEAR_STEP, 1.0)
+    contrast = contrasts(bands)
+    strength = clearness(peaks(contrast), CLEAR_STEP, FULL_STEP)
     slopes = np.linspace(-MOST_SLOPE, MOST_SLOPE, 25)
-    offset = bands.depth_mm - bands.row_mm / 2
-    likely = np.exp(-0.5 * (offset / LIKELY_WITHIN_MM) ** 2) * ((offset > -reach) & (offset < SEARCH_MM))
+    likely = np.exp(-0.5 * (bands.depth_mm / LIKELY_WITHIN_MM) ** 2) * (
+        (bands.depth_mm > -reach) & (bands.depth_mm < SEARCH_MM)
+    )
     totals = votes(strength, bands.along_mm, bands.row_mm, slopes)
     slope, row = np.unravel_index(int((totals * likely).argmax()), totals.shape)
     if totals[slope, row] < LEAST_VOTE:
         return _given(bands, side, length, UNSEEN_ERROR_MM)
-    near = offset[row] + slopes[slope] * (bands.along_mm - bands.along_mm.mean())
-    seen, speed = sharpest(bands, speeds(bands), near, LOOK_AROUND_MM)
-    seen = np.where(speed > 0.3 * np.median(speed), seen, np.nan)
-    fit = robust_fit(curve(bands.along_mm, length), seen, least_deviation=0.1 * bands.row_mm, per_point=0.5)
+    near = bands.depth_mm[row] + slopes[slope] * (bands.along_mm - bands.along_mm.mean())
+    seen, strongest = located(bands, contrast, near, LOOK_AROUND_MM)
+    seen = np.where(strongest > 0.3 * np.median(strongest), seen, np.nan)
+    design = curve(bands.along_mm, length, bowed=flat.kind != "scan")
+    fit = robust_fit(design, seen, least_deviation=0.1 * bands.row_mm, per_point=0.5)
     if fit.support < LEAST_SUPPORT:
         return _given(bands, side, length, UNSEEN_ERROR_MM)
     return Edge(side, length, bands.along_mm, seen, fit, seen=True)
+
+
+def clearness(contrast: np.ndarray, clear: float, full: float) -> np.ndarray:
+    """How clear edges are, 0 to 1: two thirds for one that is clearly there, the rest the stronger it is."""
+    return np.minimum(contrast / clear, 1.0) * 2 / 3 + np.minimum(contrast / full, 1.0) / 3
 
 
 def _given(bands: Bands, side: int, length: float, error_mm: float) -> Edge:
