@@ -8,24 +8,28 @@ import numpy as np
 from engine.measure.rim import Rim
 from engine.measure.rounding import Rounding, by_majority, like_ground
 
-CARD_MM = (0.8, 1.6)
 LEAST_CONTRAST = 14.0
+LIKE_PAPER = 45.0
+PAPER = np.array([236.0, 234.0, 228.0])
 
 
-def ground_within(rim: Rim, roundings: list[Rounding]) -> np.ndarray:
+def ground_within(rim: Rim, roundings: list[Rounding], border: np.ndarray) -> np.ndarray:
     """(rows, columns) bool of the unrolled rim: pixels that look like the ground and hang together with it.
 
-    Only around the corners, where the ground is known; a column belongs to the nearest one.
+    A ground as white as paper is not looked for: bare stock would pass for it.
+
+    border  (columns, 3) RGB, as `stock.border_colours` gives it
     """
     columns = np.arange(rim.rgb.shape[1])
     nearest = np.abs(columns[None] - np.array(rim.middles)[:, None]).argmin(axis=0)
     within = np.zeros(rim.rgb.shape[:2], bool)
     for corner, rounding in enumerate(roundings):
         part = nearest == corner
-        card = np.median(rim.rgb[(rim.depth_mm > CARD_MM[0]) & (rim.depth_mm < CARD_MM[1])][:, part], axis=(0, 1))
-        if rounding.radius_mm is None or np.linalg.norm(card - rounding.ground) < LEAST_CONTRAST:
+        ground = rounding.ground
+        apart = np.linalg.norm(np.median(border[part], axis=0) - ground)
+        if rounding.radius_mm is None or apart < LEAST_CONTRAST or np.linalg.norm(PAPER - ground) < LIKE_PAPER:
             continue
-        like = like_ground(rim.rgb[:, part], rounding.ground, card, rounding.spread)
+        like = like_ground(rim.rgb[:, part], ground, border[part][None], rounding.spread)
         within[:, part] = by_majority(like, 1 / rim.step_mm)
     whole = within | (rim.depth_mm < 0)[:, None]
     _, labels = cv2.connectedComponents(whole.astype(np.uint8), connectivity=4)

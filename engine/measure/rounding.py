@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from engine.measure.bands import Bands, contrasts, located
 from engine.measure.flat import MARGIN_MM, Flat
 from engine.measure.outline import Edge
+from engine.measure.rim import Rim
 
 REACH_MM = 7.0
 BORDER_MM = (1.0, 2.0)
@@ -24,6 +26,13 @@ MOST_WHITENED = 0.8
 LEAST_SPREAD = 6.0
 SPREADS = 3.5
 MAJORITY_MM = 0.3
+SHARPEN_MM = 0.3
+LEAST_LEVER = 0.15
+LEAST_COLUMNS = 8
+CLEAR_STEP = 6.0
+AGREED_MM = 0.06
+LEAST_AGREED = 0.6
+MOST_CHANGE_MM = 0.6
 LEAST_SEEN_MM = 0.4
 
 
@@ -93,11 +102,15 @@ def like_ground(patch: np.ndarray, ground: np.ndarray, border: np.ndarray, sprea
     """Whether each colour is the ground's rather than the border's, or a mixture of border and white paper.
 
     Bare paper may be as white as a scanner's lid, but the lid is even and the paper is not: close counts as ground.
+
+    patch   (..., 3) RGB
+    border  (3,) RGB, or of a shape that goes with the patch
     """
-    way = np.full(3, PAPER_WHITE, np.float32) - border
-    share = np.clip((patch - border) @ way / max(float(way @ way), 1.0), 0, MOST_WHITENED)
-    from_card = np.linalg.norm(patch - border - share[..., None] * way, axis=2)
-    from_ground = np.linalg.norm(patch - ground, axis=2)
+    way = np.float32(PAPER_WHITE) - border
+    size = np.maximum((way * way).sum(axis=-1), 1.0)
+    share = np.clip(((patch - border) * way).sum(axis=-1) / size, 0, MOST_WHITENED)
+    from_card = np.linalg.norm(patch - border - share[..., None] * way, axis=-1)
+    from_ground = np.linalg.norm(patch - ground, axis=-1)
     return np.asarray((from_ground <= max(LEAST_SPREAD, SPREADS * spread)) | (from_ground < from_card))
 
 
@@ -105,3 +118,33 @@ def by_majority(labels: np.ndarray, px_per_mm: float) -> np.ndarray:
     """Labels as most of their neighbours have them."""
     size = max(3, round(MAJORITY_MM * px_per_mm)) | 1
     return np.asarray(cv2.blur(labels.astype(np.float32), (size, size)) > 0.5)
+
+
+def sharpened(rim: Rim, roundings: list[Rounding]) -> list[Rounding]:
+    """The roundings with radii moved onto the edge that the unrolled rim shows along its arcs, by a little.
+
+    An arc whose radius is too small by d lies outside of the true one by d (sin t + cos t - 1) at an angle t.
+    """
+    lab = cv2.cvtColor((rim.rgb / 255).astype(np.float32), cv2.COLOR_RGB2Lab)
+    bands = Bands(np.ascontiguousarray(lab.transpose(1, 0, 2)), np.arange(lab.shape[1]) * rim.step_mm, rim.depth_mm)
+    contrast = contrasts(bands)
+    seen, strength = located(bands, contrast, np.zeros(lab.shape[1]), SHARPEN_MM)
+    return [_sharpened(rim, rounding, seen, strength, corner) for corner, rounding in enumerate(roundings)]
+
+
+def _sharpened(rim: Rim, rounding: Rounding, seen: np.ndarray, strength: np.ndarray, corner: int) -> Rounding:
+    radius = rounding.radius_mm
+    if not radius:
+        return rounding
+    columns = np.arange(len(seen))
+    turn = (columns - rim.middles[corner]) * rim.step_mm / radius + np.pi / 4
+    lever = np.sin(turn) + np.cos(turn) - 1
+    chosen = (turn > 0) & (turn < np.pi / 2) & (lever > LEAST_LEVER) & np.isfinite(seen) & (strength > CLEAR_STEP)
+    if chosen.sum() < LEAST_COLUMNS:
+        return rounding
+    changes = seen[chosen] / lever[chosen]
+    change = float(np.median(changes))
+    agreed = float((np.abs(changes - change) * lever[chosen] < AGREED_MM).mean())
+    if agreed < LEAST_AGREED or abs(change) > MOST_CHANGE_MM:
+        return rounding
+    return replace(rounding, radius_mm=max(radius + change, 0.0))

@@ -32,14 +32,15 @@ NOISE_TIMES = 3.5
 MOST_NOISE_COVER = 0.75
 OFF_AXIS = 0.45
 LEAST_OFF_AXIS = 24.0
-REACHES_EDGE_MM = 0.13
+# How near the edge a patch must begin; a corner's own edge is known less well.
+REACHES_EDGE_MM, REACHES_CORNER_MM = 0.13, 0.6
 SMALLEST_MM2 = 0.008
-BAREST = 85
+BAREST = 50
 LEAST_PART = 0.12
 JOINED_MM = 0.25
 DEEPER_PX = 1.2
 LEAST_DEEP = 0.2
-LEAST_FULL = 0.7
+LEAST_FULL = 0.55
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,13 @@ class Stock:
     paper: np.ndarray
 
 
-def bare_stock(rim: Rim, borders_mm: np.ndarray, ground: np.ndarray) -> Stock:
+def bare_stock(rim: Rim, widths_mm: np.ndarray, border: np.ndarray, ground: np.ndarray) -> Stock:
     """Tell bare stock from print along an unrolled rim.
 
-    borders_mm  (4, 2) width of the printed border at both ends of each side, clockwise; nan where there is none
-    ground      (rows, columns) bool, where the card is gone and the ground shows
+    widths_mm  (columns,) of the printed border, as `border_widths_along` gives it
+    border     (columns, 3) RGB, as `border_colours` gives it
+    ground     (rows, columns) bool, where the card is gone and the ground shows
     """
-    widths = _along(rim, borders_mm)
-    border = border_colours(rim, widths)
     apart = rim.rgb - border[None]
     paper, seen = _paper(rim, apart)
     way = paper - border
@@ -78,15 +78,18 @@ def bare_stock(rim: Rim, borders_mm: np.ndarray, ground: np.ndarray) -> Stock:
     cover[ground] = 0
     readable &= np.array([NOISE_TIMES * noise[rim.side == side].mean() <= MOST_NOISE_COVER for side in range(4)])
     least = np.maximum(LEAST_COVER, NOISE_TIMES * noise)[None]
-    reach = np.where(np.isfinite(widths), widths - CLEAR_OF_FRAME_MM / 2, 1.2)
+    reach = np.where(np.isfinite(widths_mm), widths_mm - CLEAR_OF_FRAME_MM / 2, 1.2)
     allowed = (rim.area_mm2 > 0) & (rim.depth_mm[:, None] <= reach[None])
     cover = _patches(rim, np.where(allowed, cover, 0), np.where(allowed, cover, 0) >= least)
     cover[:, ~readable[rim.side]] = 0
     return Stock(cover.astype(np.float32), readable, paper)
 
 
-def _along(rim: Rim, ends_mm: np.ndarray) -> np.ndarray:
-    """(columns,) what a side has at its two ends, in between."""
+def border_widths_along(rim: Rim, ends_mm: np.ndarray) -> np.ndarray:
+    """(columns,) width of the printed border; nan where there is none.
+
+    ends_mm  (4, 2) at both ends of each side, clockwise; nan for a side without a border
+    """
     share = rim.along_mm / rim.length_mm
     return np.asarray(ends_mm[rim.side, 0] * (1 - share) + ends_mm[rim.side, 1] * share)
 
@@ -103,16 +106,17 @@ def border_colours(rim: Rim, widths_mm: np.ndarray) -> np.ndarray:
     inside = (depth >= shallowest[None]) & (depth <= deepest[None])
     per_bin = max(1, round(BIN_MM / rim.step_mm))
     count = -(-rim.rgb.shape[1] // per_bin)
-    straight = rim.corner < 0
+    bordered = bool(np.isfinite(widths_mm).all())
+    # A border is the same around its corners; art that runs to the edge has its own colours there.
+    told_by = rim.corner < 0 if bordered else np.ones(rim.rgb.shape[1], bool)
     middles, colours = [], []
     for index in range(count):
         part = slice(index * per_bin, (index + 1) * per_bin)
-        chosen = inside[:, part] & straight[None, part]
+        chosen = inside[:, part] & told_by[None, part]
         if chosen.any():
             middles.append(index * per_bin + per_bin / 2)
             colours.append(np.median(rim.rgb[:, part][chosen], axis=0))
-    # Art that runs to the edge changes along it as a border does not.
-    window = max(1, round((SMOOTH_MM if np.isfinite(widths_mm).all() else ART_MM) / BIN_MM)) | 1
+    window = max(1, round((SMOOTH_MM if bordered else ART_MM) / BIN_MM)) | 1
     around = np.pad(np.array(colours), ((window // 2, window // 2), (0, 0)), mode="wrap")
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(around, window, axis=0), axis=2)
     columns = np.arange(rim.rgb.shape[1])
@@ -178,16 +182,17 @@ def _calmed(rim: Rim, cover: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patches(rim: Rim, cover: np.ndarray, bare: np.ndarray) -> np.ndarray:
-    """Only patches that reach the edge of the card and are no speck; each counts in full where it is at its barest.
+    """Only patches that reach the edge of the card and are no speck; each counts in full where it is as bare as its middle.
 
-    Print clings to bare stock in fibres, so that the barest of a patch looks covered to 0.7 to 1; less than that is a
-    pixel that the patch covers in part, and such pixels around it count as well.
+    Print clings to bare stock in fibres, so that half of a patch looks covered to 0.6 to 1 and still is bare; less than
+    that is a pixel that the patch covers in part, and such pixels around it count as well.
     """
     size = max(3, round(JOINED_MM / rim.step_mm)) | 1
     joined = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
     joined = cv2.dilate(joined, np.ones((3, 3), np.uint8))
     count, labels = cv2.connectedComponents(joined, connectivity=8)
-    outer = (rim.depth_mm > 0) & (rim.depth_mm < max(REACHES_EDGE_MM, 2.1 * rim.step_mm))
+    reaches = np.where(rim.corner >= 0, REACHES_CORNER_MM, max(REACHES_EDGE_MM, 2.1 * rim.step_mm))
+    outer = (rim.depth_mm > 0)[:, None] & (rim.depth_mm[:, None] < reaches[None])
     touching = np.zeros(count, bool)
     touching[np.unique(labels[outer][bare[outer]])] = True
     amount = np.where(cover > LEAST_PART, cover, 0) * rim.area_mm2
