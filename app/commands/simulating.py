@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from app.settings import Trouble
 from app.terminal import Meter
@@ -49,7 +50,7 @@ def run(
         kinds=_shares(kinds) or Recipe(seed).kinds,
         height=height,
         graded_on=graded_on,
-        sources=_pictures(art),
+        sources=_pictures(art, most_px=2 * height),
     )
     meter, began = Meter(), time.perf_counter()
     workers = workers or os.cpu_count() or 1
@@ -102,8 +103,11 @@ def _shares(words: str) -> tuple[tuple[CaptureKind, float], ...]:
     return tuple((kind, shares[kind] / total) for kind in KINDS if kind in shares)
 
 
-def _pictures(folder: Path | None) -> tuple[np.ndarray, ...]:
-    """The pictures to show in place of drawn ones, in the order of their names. Raises Trouble where there are none."""
+def _pictures(folder: Path | None, *, most_px: int) -> tuple[np.ndarray, ...]:
+    """The pictures to show in place of drawn ones, in the order of their names, no side longer than that.
+
+    Raises Trouble where there are none.
+    """
     if folder is None:
         return ()
     if not folder.is_dir():
@@ -111,4 +115,11 @@ def _pictures(folder: Path | None) -> tuple[np.ndarray, ...]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:MOST_ART]
     if not paths:
         raise Trouble(f"{folder} holds no pictures; put some there, or leave --art away")
-    return tuple(read_picture(path) for path in paths)
+    return tuple(_at_most(read_picture(path), most_px) for path in paths)
+
+
+def _at_most(rgb: np.ndarray, most_px: int) -> np.ndarray:
+    """Every process holds the pictures: none is kept larger than a card can show."""
+    picture = Image.fromarray(rgb)
+    picture.thumbnail((most_px, most_px), Image.Resampling.BOX)
+    return np.asarray(picture)

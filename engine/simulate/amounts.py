@@ -16,6 +16,7 @@ from engine.simulate.truth import Attribute, SideName
 SIDES: tuple[SideName, SideName] = ("front", "back")
 THROUGH: frozenset[Measure] = frozenset({"rounding_mm", "fray_mm", "bend_mm", "missing_mm2", "crease_mm"})
 PLACES: dict[Worn, int] = {"corners": 4, "edges": 4, "surface": 1}
+TURNED_OVER: dict[Worn, tuple[int, ...]] = {"corners": MIRRORED_CORNER, "edges": MIRRORED_EDGE, "surface": (0,)}
 # How often each measure is the one that decides its attribute's grade, and how often it is there at all otherwise.
 DECIDES: dict[Measure, float] = {
     **{"whitening_mm2": 0.45, "rounding_mm": 0.25, "fray_mm": 0.2, "bend_mm": 0.1},
@@ -40,7 +41,8 @@ FRONT_DECIDES = 0.6
 ATTRIBUTES: tuple[Attribute, ...] = ("centering", "corners", "edges", "surface")
 # How often each attribute is what holds a card at its grade: a good card by its centering, a poor one by its wear.
 HELD_BY = {"good": (0.3, 0.3, 0.2, 0.2), "poor": (0.08, 0.37, 0.2, 0.35)}
-BETTER = (0.35, 0.3, 0.2, 0.1, 0.05)  # by how many grades the other attributes are better
+# By how many grades the other attributes are better: what wears one part of a card down wears all of it.
+BETTER = {"good": (0.35, 0.3, 0.2, 0.1, 0.05), "poor": (0.5, 0.3, 0.15, 0.05, 0.0)}
 # Past 100 the cut runs inside the frame, and the neighbour on the sheet shows at the other side.
 MISCUT_SHARE = 120.0
 
@@ -61,13 +63,14 @@ def draw_attributes(random: Generator, grade: int, centering_grades: set[int]) -
 
     centering_grades  those that this card's centering can have; the rubric skips some (85/15 is a 5, never a 4)
     """
-    weights = np.array(HELD_BY["good" if grade >= 7 else "poor"])
+    state = "good" if grade >= 7 else "poor"
+    weights = np.array(HELD_BY[state])
     if grade not in centering_grades:
         weights[0] = 0
     holds = ATTRIBUTES[int(random.choice(4, p=weights / weights.sum()))]
     grades: dict[Attribute, int] = {}
     for attribute in ATTRIBUTES:
-        better = 0 if attribute == holds else int(random.choice(len(BETTER), p=BETTER))
+        better = 0 if attribute == holds else int(random.choice(5, p=BETTER[state]))
         grades[attribute] = min(10, grade + better)
     while grades["centering"] not in centering_grades:
         grades["centering"] += 1
@@ -132,9 +135,9 @@ def _spread(
         first[_worst_place(random, measure, worst, places)] = worst
         first[first < LEAST[measure]], second[second < LEAST[measure]] = 0, 0
     if measure in THROUGH:
-        order = {4: MIRRORED_CORNER if attribute == "corners" else MIRRORED_EDGE, 1: (0,)}[places]
-        front = np.maximum(front, back) if places == 1 else front if front.max() >= back.max() else back[list(order)]
-        back = front[list(order)]
+        turned = list(TURNED_OVER[attribute])
+        front = front if front.max() >= back.max() else back[turned]
+        back = front[turned]
     return {"front": front, "back": back}
 
 

@@ -1,33 +1,32 @@
-"""Designs: what a card's front shows, in each game's own layout. A design is printed many times, with other numbers."""
+"""The fronts, in each game's own layout: bordered, full art, vintage and foil."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
 from engine.simulate import foil
+from engine.simulate.design import INK, Design, NumberPlace, darker, legible_on, marbled, neighbours, shown
 from engine.simulate.games import Game, Grid, Layout
 from engine.simulate.lettering import (
     KINDS,
     PLACES_ON_FIELD,
+    RULES,
     TEAMS,
     Colour,
-    Face,
     creature_name,
     one_of,
     player_name,
-    rules,
+    sentences,
 )
-from engine.simulate.noise import add_grain, smooth
-from engine.simulate.pictures import draw_picture
+from engine.simulate.noise import add_grain
+from engine.simulate.players import draw_player
 from engine.simulate.sheet import BLEED_MM, Box, Sheet
 
 CREAM: Colour = (243, 238, 226)
-INK: Colour = (24, 22, 22)
 PAPER: Colour = (238, 232, 214)
 BORDERS: tuple[Colour, ...] = (
     (20, 19, 20),
@@ -46,53 +45,6 @@ FRAMES: tuple[Colour, ...] = (
     (190, 180, 158),
     (84, 78, 92),
 )
-SET_SIZE = 240
-
-
-@dataclass(frozen=True)
-class NumberPlace:
-    """Where a copy's number is printed, and how."""
-
-    at_mm: tuple[float, float]
-    size_mm: float
-    colour: Colour
-    face: Face
-    pattern: str
-
-    def words(self, number: int) -> str:
-        """The number as this design prints it."""
-        return self.pattern.format(number=number, total=SET_SIZE)
-
-
-@dataclass(frozen=True)
-class Design:
-    """One side's print.
-
-    sheet   what is printed, the card's nominal face in its middle
-    frame   the printed frame that centering is measured to, as (left, top, right, bottom) mm; None where borderless
-    shine   (H, W, 3) uint8 of the sheet's size, what foil adds when it catches the light; None where there is no foil
-    title   what a grader's label calls the card
-    """
-
-    game: Game
-    sheet: Sheet
-    frame: Box | None
-    title: str
-    number: NumberPlace | None = None
-    shine: np.ndarray | None = field(default=None, repr=False)
-
-    @property
-    def frame_size(self) -> tuple[float, float] | None:
-        """Width and height of the frame in mm."""
-        return None if self.frame is None else (self.frame[2] - self.frame[0], self.frame[3] - self.frame[1])
-
-    def printed(self, number: int) -> Sheet:
-        """The sheet with that card number on it."""
-        sheet = self.sheet.copy()
-        if self.number is not None:
-            place = self.number
-            sheet.text(place.words(number), place.at_mm, place.size_mm, place.colour, face=place.face)
-        return sheet
 
 
 def draw_design(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray] = ()) -> Design:
@@ -109,39 +61,6 @@ def draw_design(random: Generator, game: Game, grid: Grid, sources: Sequence[np.
     return ways[game.layout](random, game, grid, sources)
 
 
-def _shown(random: Generator, sources: Sequence[np.ndarray], size: tuple[int, int], subject: str = "") -> np.ndarray:
-    """What the art window shows, (height, width, 3): a user's picture where there are any, cut to the window."""
-    height, width = size
-    if not sources:
-        return draw_picture(random, height, width, subject=subject)
-    picture = sources[int(random.integers(len(sources)))]
-    tall, wide = picture.shape[:2]
-    share = min(tall / height, wide / width)
-    cut_height, cut_width = max(1, int(height * share)), max(1, int(width * share))
-    top, left = (tall - cut_height) // 3, (wide - cut_width) // 2
-    cut = picture[top : top + cut_height, left : left + cut_width]
-    return cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC)
-
-
-def neighbours(sheet: Sheet, border_mm: float, colour: Colour) -> None:
-    """Print what lies next to the card on the sheet: past a border of the same width, the next card's frame."""
-    width, height = sheet.grid.size.width_mm, sheet.grid.size.height_mm
-    far = BLEED_MM + 1
-    sheet.fill((-far, border_mm, -border_mm, height - border_mm), colour)
-    sheet.fill((width + border_mm, border_mm, width + far, height - border_mm), colour)
-    sheet.fill((border_mm, -far, width - border_mm, -border_mm), colour)
-    sheet.fill((border_mm, height + border_mm, width - border_mm, height + far), colour)
-
-
-def marbled(random: Generator, sheet: Sheet, box: Box, colour: Colour, contrast: float) -> None:
-    """Fill a box with a colour that is not quite even, as printed frames are."""
-    height, width = sheet.size_px(box)
-    coarse = smooth(random, max(height // 3, 2), max(width // 3, 2), 6, octaves=4) - 0.5
-    clouds = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    tones = (1 + contrast * clouds)[..., None] * np.array(colour, np.float32)
-    sheet.part(box)[:] = np.clip(tones, 0, 255).astype(np.uint8)
-
-
 def _inside(grid: Grid, border_mm: float) -> Box:
     return (border_mm, border_mm, grid.size.width_mm - border_mm, grid.size.height_mm - border_mm)
 
@@ -150,7 +69,7 @@ def _rules_box(random: Generator, sheet: Sheet, box: Box, lines: int) -> None:
     left, top, right, bottom = box
     pitch = (bottom - top - 1.6) / (lines + 1.2)
     size = min(2.35, pitch * 0.8)
-    for row, line in enumerate(rules(random, lines)):
+    for row, line in enumerate(sentences(random, RULES, lines)):
         at = (left + 1.4, top + 0.8 + pitch * (row + 0.6))
         sheet.text(line, at, size, INK, face="serif", most_mm=right - left - 2.4)
 
@@ -166,14 +85,14 @@ def _bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nd
     frame = _inside(grid, rim)
     marbled(random, sheet, frame, frame_colour, 0.5)
     if random.random() < 0.6:
-        sheet.outline(frame, _darker(frame_colour), 0.25)
+        sheet.outline(frame, darker(frame_colour), 0.25)
     window = (rim + 3.0, rim + 6.2, width - rim - 3.0, height * float(random.uniform(0.53, 0.58)))
-    sheet.picture(window, _shown(random, sources, sheet.size_px(window)))
+    sheet.picture(window, shown(random, sources, sheet.size_px(window)))
     sheet.outline(window, INK, 0.3)
     title = creature_name(random)
     bar = (rim + 1.6, rim + 1.2, width - rim - 1.6, rim + 5.4)
     sheet.tint(bar, CREAM, 0.55)
-    sheet.outline(bar, _darker(frame_colour), 0.2)
+    sheet.outline(bar, darker(frame_colour), 0.2)
     sheet.text(title, (bar[0] + 1.2, rim + 3.4), 3.4, INK, face="serif_bold", most_mm=width - 2 * rim - 14)
     sheet.text(str(random.integers(1, 9)), (bar[2] - 1.4, rim + 3.4), 3.4, INK, face="bold", align="right")
     kind = (bar[0], window[3] + 0.8, bar[2], window[3] + 4.6)
@@ -182,7 +101,7 @@ def _bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nd
     sheet.text(kind_words, (kind[0] + 1.2, (kind[1] + kind[3]) / 2), 2.7, INK, face="serif_bold")
     box = (rim + 3.0, kind[3] + 0.8, width - rim - 3.0, height - rim - 5.0)
     sheet.fill(box, PAPER)
-    sheet.outline(box, _darker(frame_colour), 0.2)
+    sheet.outline(box, darker(frame_colour), 0.2)
     _rules_box(random, sheet, box, int(random.integers(3, 7)))
     might = (width - rim - 12.0, height - rim - 5.6, width - rim - 1.6, height - rim - 1.4)
     sheet.fill(might, CREAM)
@@ -190,7 +109,7 @@ def _bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nd
     middle = ((might[0] + might[2]) / 2, (might[1] + might[3]) / 2)
     words = f"{random.integers(1, 9)} / {random.integers(1, 9)}"
     sheet.text(words, middle, 3.0, INK, face="serif_bold", align="middle")
-    place = NumberPlace((rim + 2.0, height - rim - 2.4), 1.7, _legible_on(frame_colour), "sans", "{number:03d}/{total}")
+    place = NumberPlace((rim + 2.0, height - rim - 2.4), 1.7, legible_on(frame_colour), "sans", "{number:03d}/{total}")
     real, _ = sheet.frame_mm(frame)
     return Design(game, sheet, real, title, place)
 
@@ -199,7 +118,7 @@ def _full_art(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nd
     """The picture runs off every edge; name and rules lie on it."""
     width, height = grid.size.width_mm, grid.size.height_mm
     sheet = Sheet.blank(grid, INK)
-    sheet.rgb[:] = _shown(random, sources, (sheet.rgb.shape[0], sheet.rgb.shape[1]))
+    sheet.rgb[:] = shown(random, sources, (sheet.rgb.shape[0], sheet.rgb.shape[1]))
     title = creature_name(random)
     sheet.tint((-BLEED_MM, 3.2, width * 0.78, 9.0), (14, 14, 24), 0.55)
     sheet.text(title, (3.6, 6.1), 4.2, (250, 248, 240), face="bold", most_mm=width * 0.72)
@@ -224,8 +143,8 @@ def _vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nda
     accent = FRAMES[random.integers(len(FRAMES))]
     frame = _inside(grid, rim)
     neighbours(sheet, rim, accent)
-    sheet.picture(frame, _shown(random, sources, sheet.size_px(frame), "player"))
-    sheet.outline(frame, _darker(accent) if random.random() < 0.5 else INK, 0.3)
+    sheet.picture(frame, shown(random, sources, sheet.size_px(frame), draw_player))
+    sheet.outline(frame, darker(accent) if random.random() < 0.5 else INK, 0.3)
     title = player_name(random)
     team = one_of(random, TEAMS)
     plate_top = height - rim - float(random.uniform(9, 13))
@@ -233,7 +152,7 @@ def _vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[np.nda
     bright: Colour = ((214, 60, 48), (240, 204, 70), (44, 92, 160), (60, 130, 84), paper)[random.integers(5)]
     sheet.fill(plate, bright)
     sheet.outline(plate, INK, 0.3)
-    letters = _legible_on(bright)
+    letters = legible_on(bright)
     sheet.text(title.upper(), (rim + 2.0, plate_top + 3.6), 4.6, letters, face="bold", most_mm=width - 2 * rim - 4)
     sheet.text(team, (rim + 2.0, plate_top + 7.4), 2.6, letters, face="serif", most_mm=30)
     field_place = one_of(random, PLACES_ON_FIELD)
@@ -256,7 +175,7 @@ def _foil(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarra
     frame = _inside(grid, rim)
     marbled(random, sheet, frame, body, 0.25)
     window = (rim + 2.6, rim + 9.4, width - rim - 2.6, height * 0.56)
-    sheet.picture(window, _shown(random, sources, sheet.size_px(window)))
+    sheet.picture(window, shown(random, sources, sheet.size_px(window)))
     title = creature_name(random)
     sheet.text(title, (rim + 2.6, rim + 3.8), 4.0, INK, face="bold", most_mm=width - 2 * rim - 18)
     strength = f"{10 * int(random.integers(3, 22))} HP"
@@ -272,7 +191,9 @@ def _foil(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarra
         sheet.text(creature_name(random), (rim + 15.5, y), 3.4, INK, face="bold", most_mm=width - 2 * rim - 27)
         power = str(10 * int(random.integers(1, 13)))
         sheet.text(power, (width - rim - 3, y), 3.8, INK, face="bold", align="right")
-        sheet.text(rules(random, 1)[0], (rim + 3.2, y + 4.4), 2.2, INK, face="serif", most_mm=width - 2 * rim - 6.4)
+        sheet.text(
+            sentences(random, RULES, 1)[0], (rim + 3.2, y + 4.4), 2.2, INK, face="serif", most_mm=width - 2 * rim - 6.4
+        )
     place = NumberPlace((rim + 2.6, height - rim - 1.9), 1.8, INK, "sans", "LUM-{number:03d}")
     real, _ = sheet.frame_mm(frame)
     shine = foil.draw_foil(random, sheet, window)
@@ -284,13 +205,3 @@ def _star(sheet: Sheet, at: tuple[float, float], radius_mm: float) -> None:
     reach = np.where(np.arange(10) % 2 == 0, radius_mm, radius_mm * 0.45) * sheet.grid.px_per_mm
     points = np.column_stack([np.cos(turn), np.sin(turn)]) * reach[:, None] + sheet.px(*at)
     cv2.fillPoly(sheet.rgb, [np.rint(points).astype(np.int32)], (226, 150, 30), cv2.LINE_AA)
-
-
-def _darker(colour: Colour) -> Colour:
-    red, green, blue = colour
-    return red // 3, green // 3, blue // 3
-
-
-def _legible_on(colour: Colour) -> Colour:
-    red, green, blue = colour
-    return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 110 else (246, 244, 236)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from engine.simulate.art import Design, marbled, neighbours
+from engine.simulate.design import Design, marbled, neighbours
 from engine.simulate.games import Game, Grid, Layout
-from engine.simulate.lettering import Colour, Face, rules
+from engine.simulate.lettering import DEEDS, Colour, Face, sentences
 from engine.simulate.noise import add_grain
 from engine.simulate.sheet import Box, Sheet
 
@@ -121,7 +121,7 @@ def _statistics(random: Generator, sheet: Sheet) -> Box:
             face: Face = "serif_bold" if row == 0 else "serif"
             sheet.text(words, (left + 6 + column * (right - left - 8) / 7, y), 2.2, ink, face=face, align="middle")
     sheet.fill((left + 2, top + 50.5, right - 2, top + 50.9), (140, 48, 42))
-    for row, line in enumerate(rules(random, 6)):
+    for row, line in enumerate(sentences(random, DEEDS, 6)):
         sheet.text(line, (left + 3, top + 54.5 + 3.4 * row), 2.5, ink, face="serif", most_mm=width - 14)
     sheet.text("PRINTED ON STOUT CARDBOARD", ((left + right) / 2, bottom - 3), 1.9, ink, face="serif", align="middle")
     add_grain(random, sheet.rgb, "fibre", 5.0)

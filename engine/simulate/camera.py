@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -52,13 +53,14 @@ class View:
         border = cv2.BORDER_REFLECT_101 if repeat else cv2.BORDER_CONSTANT
         if self.bend == 0:
             return cv2.warpPerspective(plane, self.homography, size, flags=cv2.INTER_LINEAR, borderMode=border)
-        return cv2.remap(plane, *self._maps(), interpolation=cv2.INTER_LINEAR, borderMode=border)
+        return cv2.remap(plane, *self._maps, interpolation=cv2.INTER_LINEAR, borderMode=border)
 
     def scaled(self, plane_px: float) -> View:
         """The view of a plane whose pixels are that many times larger, without the lens: good enough for a ground."""
         larger = np.diag([plane_px, plane_px, 1.0])
         return View(self.homography @ larger, 0.0, self.height, self.width)
 
+    @cached_property
     def _maps(self) -> tuple[np.ndarray, np.ndarray]:
         """Which point of the plane each pixel shows, (height, width) float32 twice."""
         rows, columns = -(-self.height // COARSE) + 2, -(-self.width // COARSE) + 2

@@ -16,8 +16,9 @@ from engine.simulate.camera import View, flat_view, held_view
 from engine.simulate.cover import Patch
 from engine.simulate.games import Grid
 from engine.simulate.ground import COARSER, draw_lid, draw_table
-from engine.simulate.holders import RIMS, Label, Plane, bare, laid_in, on_lid, slabbed, sleeved
+from engine.simulate.holders import Plane, bare, laid_in, on_lid, sleeved
 from engine.simulate.lettering import Colour
+from engine.simulate.slab import RIMS, Label, slabbed
 from engine.simulate.truth import CaptureKind
 
 ORIENTATION = 0x0112

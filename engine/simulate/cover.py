@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -67,16 +68,27 @@ def drawn(
     if window is None:
         return None
     rows, columns = window
-    mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
-    points = _fixed(line - (columns.start, rows.start))
-    strength, thick = 255 * min(1.0, width), max(1, round(width))
+    fine, thick, opacity = _pen(width)
+    mask = np.zeros(((rows.stop - rows.start) * fine, (columns.stop - columns.start) * fine), np.uint8)
+    points = _fixed((line - (columns.start, rows.start) + 0.5) * fine - 0.5)
     if pressure is None:
-        cv2.polylines(mask, [points], False, strength, thick, cv2.LINE_AA, SUBPIXELS)
+        cv2.polylines(mask, [points], False, 255 * opacity, thick, cv2.LINE_AA, SUBPIXELS)
     else:
         ends = points.reshape(-1, 2).tolist()
         for start, end, share in zip(ends[:-1], ends[1:], pressure, strict=True):
-            cv2.line(mask, start, end, strength * float(share), thick, cv2.LINE_AA, SUBPIXELS)
-    return Patch(rows, columns, mask)
+            cv2.line(mask, start, end, 255 * opacity * float(share), thick, cv2.LINE_AA, SUBPIXELS)
+    return Patch(rows, columns, _shrunk(mask, fine))
+
+
+def _pen(width_px: float) -> tuple[int, int, float]:
+    """How to draw a line of that width: how much finer, with which thickness of OpenCV's, how opaque.
+
+    An antialiased line of thickness 1 was measured to be 1.35 pixels wide, one of an even thickness n, n + 1.45.
+    """
+    if width_px <= 1.35:
+        return 1, 1, width_px / 1.35
+    thick = 2 * max(1, math.ceil((2 * width_px - 1.45) / 2))
+    return 2, thick, 2 * width_px / (thick + 1.45)
 
 
 def _window(points: np.ndarray, grid: Grid, margin: int) -> tuple[slice, slice] | None:

@@ -12,6 +12,9 @@ import hashlib
 import io
 import json
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -160,7 +163,7 @@ def _made(folder: Path, recipe: Recipe, indexes: range, workers: int) -> Iterato
 def _pool(recipe: Recipe, workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes started afresh, as on every system; what is not begun when we leave is not begun."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(recipe,))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_process, initargs=(recipe,))
     try:
         yield pool
     finally:
@@ -184,6 +187,20 @@ def _studios() -> list[Studio]:
 def _begin(recipe: Recipe) -> None:
     cv2.setNumThreads(1)  # a process a core: threads within them would only wait for each other
     _studios()[:] = [Studio(recipe)]
+
+
+def _begin_process(recipe: Recipe) -> None:
+    """Begin in a process of the pool: it leaves a stop from the keyboard to its parent, and ends when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _begin(recipe)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody is left who could take what is being drawn
 
 
 def _make(folder: Path, indexes: Sequence[int]) -> list[CardTruth]:

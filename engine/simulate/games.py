@@ -32,7 +32,7 @@ class Game:
 GAMES = (
     Game("Wyrmfall", "bordered", TRADING, 3.0, (236, 234, 228), 0.7),
     Game("Skybound", "full_art", TRADING, 3.0, (240, 240, 238), 1.0),
-    Game("Sandlot baseball", "vintage", SPORTS, 0.0, (208, 196, 172), 0.3),
+    Game("Sandlot baseball", "vintage", SPORTS, 0.0, (224, 214, 192), 0.3),
     Game("Lumen Duel", "foil", JAPANESE_SMALL, 3.0, (242, 241, 238), 1.0),
 )
 BY_NAME = {game.name: game for game in GAMES}

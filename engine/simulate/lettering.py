@@ -34,10 +34,15 @@ FAMILY = "Ardmore,Bellows,Crandall,Dunmore,Ellery,Fosco,Gantry,Hobart,Ingle,Jess
 TEAMS = "Harbor Gulls,River Kings,Mill Town Oaks,Copper Foxes,Bay Lanterns,Plains Comets,Hill Badgers"
 PLACES_ON_FIELD = "PITCHER,CATCHER,FIRST BASE,SHORTSTOP,OUTFIELD,THIRD BASE"
 KINDS = "Beast,Spirit,Relic,Rite,Warden,Wurm,Construct,Seer"
-WORDS = (
+RULES = (
     "when,this,enters,play,draw,a,card,then,each,rival,loses,two,life,choose,one,target,guard,gains,strength,until,"
     "end,of,turn,you,may,pay,for,every,ember,in,your,pile,deal,three,to,any,foe,if,it,would,leave,return,instead,"
     "tapped,creatures,cannot,block,while,the,moon,is,high,shuffle,reveal,top,and,keep,what,shines"
+)
+DEEDS = (
+    "led,the,circuit,in,doubles,and,stole,home,twice,before,a,broken,wrist,ended,his,summer,came,up,from,harvest,"
+    "league,to,hit,first,pitch,over,fence,likes,fishing,winters,on,farm,with,brothers,fast,hands,strong,arm,sure,"
+    "glove,played,every,game,last,season"
 )
 
 
@@ -108,10 +113,10 @@ def player_name(random: Generator) -> str:
     return f"{one_of(random, GIVEN)} {one_of(random, FAMILY)}"
 
 
-def rules(random: Generator, count: int) -> list[str]:
-    """A few made-up lines of rules."""
+def sentences(random: Generator, words: str, count: int) -> list[str]:
+    """A few made-up lines of those words."""
     lines = []
     for _ in range(count):
-        chosen = " ".join(one_of(random, WORDS) for _ in range(int(random.integers(6, 9))))
+        chosen = " ".join(one_of(random, words) for _ in range(int(random.integers(6, 9))))
         lines.append(chosen.capitalize() + ("." if random.random() < 0.5 else ""))
     return lines

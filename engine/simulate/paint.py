@@ -59,7 +59,7 @@ class Painter:
             return
         fibres = window(self.random, grain("fibre"), *patch.mask.shape).astype(np.float32) - GREY
         clinging = window(self.random, grain("paper"), *patch.mask.shape).astype(np.float32) - GREY
-        alpha = patch.mask.astype(np.float32) * np.clip(defect.strength + clinging / 110, 0.15, 1) / 255
+        alpha = patch.mask.astype(np.float32) * np.clip(defect.strength + clinging / 200, 0.15, 1) / 255
         paper = self.stock * 0.97 + fibres[..., None] * 0.4
         self._blend(patch, paper, alpha)
 

@@ -110,7 +110,8 @@ class Rim:
         reach = self.radii_mm[corner] * np.pi / 4 + 0.5
         if fray is not None:
             reach = max(reach, float(np.abs(fray.along_mm).max()) + 0.1)
-        return np.concatenate([self.corner_points(corner, along(-reach, reach)), self.vertex(corner)[None]])
+        places = np.linspace(-reach, reach, 96)
+        return np.concatenate([self.corner_points(corner, places), self.vertex(corner)[None]])
 
 
 def along(start_mm: float, end_mm: float) -> np.ndarray:

@@ -150,7 +150,7 @@ def corner_whitening(random: Generator, rim: Rim, areas: np.ndarray) -> list[Def
         length = (2.4 * np.sqrt(area) + 0.5) * random.uniform(0.85, 1.25)
         middle = random.normal(0, 0.08) * length
         places = along(middle - length / 2, middle + length / 2)
-        profile = ragged(random, len(places), coarse=max(3, int(length)), fine=0.55)
+        profile = ragged(random, len(places), coarse=max(3, int(1.5 * length)), fine=0.35)
         deepest = _depth_for(float(area), rim, corner, places, profile)
         strip = rim.corner_strip(corner, places, profile * deepest)
         defects.append(
@@ -159,7 +159,7 @@ def corner_whitening(random: Generator, rim: Rim, areas: np.ndarray) -> list[Def
                 strip,
                 length_mm=rounded(length),
                 depth_mm=rounded(deepest),
-                strength=rounded(random.uniform(0.8, 1.0)),
+                strength=rounded(random.uniform(0.85, 1.0)),
                 corner=corner,
             )
         )
@@ -171,9 +171,8 @@ def _depth_for(area: float, rim: Rim, corner: int, places: np.ndarray, profile: 
     low, high = 0.0, DEEPEST_MM
     for _ in range(24):
         depth = (low + high) / 2
-        low, high = (
-            (depth, high) if area_mm2(rim.corner_strip(corner, places, profile * depth)) < area else (low, depth)
-        )
+        reached = area_mm2(rim.corner_strip(corner, places, profile * depth))
+        low, high = (depth, high) if reached < area else (low, depth)
     return high
 
 
@@ -202,7 +201,7 @@ def edge_wear(
                     strip,
                     length_mm=rounded(high - low),
                     depth_mm=rounded(depth),
-                    strength=rounded(random.uniform(0.65, 1.0)),
+                    strength=rounded(random.uniform(0.75, 1.0)),
                     edge=edge,
                 )
             )
