@@ -1,4 +1,4 @@
-"""One clean profile across a line that was found: every band laid on it, noise averaged away, thin outlines told apart."""
+"""One clean profile across a line that was found: all bands laid on it; what one band alone is too noisy to show."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def outline_begins(profile: Profile) -> float:
     quarter of what one leaves unexplained.
     """
     near = profile.between(-WIDEST_OUTLINE_MM - 0.2, INSIDE_MM)
-    one = min(
-        _unexplained(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03)
-    )
+    one = min(_unexplained(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03))
     outer_places = np.arange(-WIDEST_OUTLINE_MM, -THINNEST_OUTLINE_MM + 0.04, 0.03)
-    pairs = [(outer, inner) for outer in outer_places for inner in (-0.05, 0.0, 0.05) if inner - outer >= THINNEST_OUTLINE_MM]
+    pairs = [
+        (outer, inner) for outer in outer_places for inner in (-0.05, 0.0, 0.05) if inner - outer >= THINNEST_OUTLINE_MM
+    ]
     found = [(*_unexplained(near, blur, pair), pair[0]) for blur in BLURS_MM[:4] for pair in pairs]
     two, heights, begins = min(found, key=lambda fit: fit[0])
     first, second = heights

@@ -88,7 +88,8 @@ def _possible_joins(
     cost = gap[first, second] + 3 * off[first, second]
     order = np.argsort(cost)
     return [
-        (float(cost[i]), (int(first[i]) // 2, int(first[i]) % 2), (int(second[i]) // 2, int(second[i]) % 2)) for i in order
+        (float(cost[i]), (int(first[i]) // 2, int(first[i]) % 2), (int(second[i]) // 2, int(second[i]) % 2))
+        for i in order
     ]
 
 
@@ -107,9 +108,7 @@ def _first_of_each(pieces: list[Piece], partner: dict[tuple[int, int], tuple[int
     return begun
 
 
-def _followed(
-    pieces: list[Piece], partner: dict[tuple[int, int], tuple[int, int]], begin: tuple[int, int]
-) -> Chain:
+def _followed(pieces: list[Piece], partner: dict[tuple[int, int], tuple[int, int]], begin: tuple[int, int]) -> Chain:
     ordered = []
     at: tuple[int, int] | None = begin
     while at is not None:

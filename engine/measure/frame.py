@@ -97,14 +97,14 @@ class Frame:
         return np.asarray(curve(along_mm, self.length_mm) @ self.fit.coefficients)
 
     def error_at(self, along_mm: np.ndarray, edge: Edge) -> np.ndarray:
-        """Standard error of the border at those places: of the frame's line, of the edge's, and what both cannot know."""
+        """Standard error of the border at those places: the frame's line's, the edge's, and what neither can know."""
         rows = curve(along_mm, self.length_mm)
         known = [self.fit.error_at(row) ** 2 + edge.fit.error_at(row) ** 2 for row in rows]
         return np.asarray(np.sqrt(np.array(known) + FLOOR_MM**2 + (FLOOR_PX * self.px_mm) ** 2))
 
     def moved(self, by_mm: float) -> Frame:
         """The same line, so much deeper in the card."""
-        moved = self.fit.coefficients + (by_mm, 0, 0)
+        moved = self.fit.coefficients + np.array([by_mm, 0, 0])
         return replace(self, fit=replace(self.fit, coefficients=moved))
 
     @property
@@ -140,7 +140,9 @@ def find_frame(flat: Flat, edges: list[Edge]) -> list[Frame] | NoFrame:
     begins = np.array([look.outline_begins(frame) for look, frame in zip(looks, outer, strict=True)])
     # All four sides are printed alike: where three or more show a thin outline, the fourth has it too.
     outline = float(np.median(begins[begins < 0])) if (begins < 0).sum() >= 3 else 0.0
-    return [frame.moved(begin if begin < 0 and outline else outline) for frame, begin in zip(outer, begins, strict=True)]
+    return [
+        frame.moved(begin if begin < 0 and outline else outline) for frame, begin in zip(outer, begins, strict=True)
+    ]
 
 
 def _doubt(four: list[Frame]) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 DIRECTIONS = 12
 LINE_PX = 11
-LEAST_STEP = 4.0
-OVER_TEXTURE = 3.2
+LEAST_STEP = 3.0
+OVER_TEXTURE = 2.8
 TEXTURE_MM = 6.0
 SHORTEST_MM = 1.0
 THINNEST = 3.0
@@ -50,7 +50,9 @@ def pale_lines(grey: np.ndarray, allowed: np.ndarray, *, aside_px: int, px_per_m
     step, direction = _ridges(grey, aside_px)
     step[~allowed] = 0
     window = round(TEXTURE_MM * px_per_mm) | 1
-    usual = cv2.blur(np.abs(step), (window, window)) / np.maximum(cv2.blur(allowed.astype(np.float32), (window, window)), 0.05)
+    usual = cv2.blur(np.abs(step), (window, window)) / np.maximum(
+        cv2.blur(allowed.astype(np.float32), (window, window)), 0.05
+    )
     mask = step > np.maximum(LEAST_STEP, OVER_TEXTURE * usual)
     pieces: list[Piece] = []
     for index in range(DIRECTIONS):
@@ -96,7 +98,7 @@ def _moved(picture: np.ndarray, dx: int, dy: int) -> np.ndarray:
 def _straight_pieces(
     mask: np.ndarray, step: np.ndarray, direction: np.ndarray, index: int, shortest_px: float
 ) -> list[Piece]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     pieces = []
     for label in np.nonzero(extent >= shortest_px)[0]:

@@ -81,9 +81,7 @@ def trace_of(
     far_left, far_right = colours[FURTHER_MM], colours[-FURTHER_MM]
     darkest = {place: seen.min(axis=1) for place, seen in colours.items()}
     step = darkest[0.0] - np.maximum(darkest[BESIDE_MM], darkest[-BESIDE_MM])
-    flank = np.maximum(
-        darkest[FURTHER_MM] - darkest[BESIDE_MM], darkest[-FURTHER_MM] - darkest[-BESIDE_MM]
-    )
+    flank = np.maximum(darkest[FURTHER_MM] - darkest[BESIDE_MM], darkest[-FURTHER_MM] - darkest[-BESIDE_MM])
     chord = points[-1] - points[0]
     length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
     off = np.abs((points - points[0]) @ np.array([-chord[1], chord[0]])) / max(float(np.linalg.norm(chord)), 1e-9)
