@@ -12,6 +12,8 @@ from engine.measure.bands import Bands
 INSIDE_MM = 0.4
 LIKE_SHARE = 0.3
 LEAST_STEP = 2.0
+FAINT_STEP = 1.2
+OVER_CALM = 2.0
 BESIDE_MM = 0.15
 WIDEST_OUTLINE_MM = 0.5
 THINNEST_OUTLINE_MM = 0.14
@@ -71,6 +73,28 @@ def like_line_outside(profile: Profile, change: np.ndarray) -> float | None:
     tops = (inner >= likeness[:-2]) & (inner > likeness[2:]) & (inner >= max(LIKE_SHARE * size, LEAST_STEP))
     found = places[1:-1][tops & (places[1:-1] < -BESIDE_MM)]
     return float(found[0]) if len(found) else None
+
+
+def step_near(profile: Profile, at_mm: float, within_mm: float) -> float | None:
+    """Where the clearest change of colour around a distance lies; None where none stands out from the calm beside it."""
+    step = profile.offset_mm[1] - profile.offset_mm[0]
+    reach = max(1, round(BESIDE_MM / step))
+    if len(profile.offset_mm) <= 2 * reach:
+        return None
+    sums = np.pad(np.cumsum(profile.lab, axis=0), ((1, 0), (0, 0)))
+    means = (sums[reach:] - sums[:-reach]) / reach
+    change = np.linalg.norm(means[reach:] - means[:-reach], axis=1)
+    places = profile.offset_mm[reach : reach + len(change)] - step / 2
+    near = np.abs(places - at_mm) <= within_mm
+    outside = places < at_mm - within_mm
+    if not near.any():
+        return None
+    calm = float(np.median(change[outside])) if outside.any() else 0.0
+    clearest = int(np.where(near, change, -1.0).argmax())
+    top = change[max(0, clearest - 1) : clearest + 2].max() == change[clearest]
+    if not top or change[clearest] < max(FAINT_STEP, OVER_CALM * calm):
+        return None
+    return float(places[clearest])
 
 
 def outline_begins(profile: Profile) -> float:
