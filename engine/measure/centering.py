@@ -100,7 +100,10 @@ def measure_centering(flat: Flat, edges: list[Edge]) -> Centering | NoCentering:
     if isinstance(frames, NoFrame):
         return NoCentering(frames.reason)
     lines, errors = _lines_of(flat, edges, frames)
-    return from_lines(*lines, error_mm=errors)
+    try:
+        return from_lines(*lines, error_mm=errors)
+    except BadLines as nothing_between:
+        return NoCentering(f"ambiguous: {nothing_between}")
 
 
 def from_lines(physical: np.ndarray, printed: np.ndarray, *, error_mm: np.ndarray | None = None) -> Centering:

@@ -19,7 +19,7 @@ CLEAR_OF_EDGE_MM = 1.0
 SHORTEST_MM = 4.0
 ASIDE_MM = 0.25
 SOFTEN_PX = 0.6
-LIKELY = 0.4
+LIKELY = 0.45
 FOIL_LINES = 24
 BURNT, MOST_BURNT = 250, 0.12
 LEAST_DETAIL = 0.38
@@ -49,7 +49,7 @@ class Find:
     """A line on the surface that is likely wear.
 
     points_mm   (N, 2) on the card, in order
-    likelihood  0.4 to 1, that it is wear and no print
+    likelihood  0.45 to 1, that it is wear and no print
     """
 
     kind: Literal["scratch", "crease"]
