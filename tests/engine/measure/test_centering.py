@@ -66,6 +66,33 @@ def test_the_first_of_two_frame_lines_counts():
     assert told.right_mm == pytest.approx(3.5, abs=0.04)
 
 
+def test_a_faint_first_line_is_found_where_the_other_sides_show_that_the_frame_has_two():
+    dark, faint, bright, body = (44, 46, 46), (52, 53, 46), (150, 120, 60), (120, 80, 60)
+    card = DrawnCard(borders_mm=(2.7, 3.0, 3.1, 3.4), border=dark, inside=faint, noise=1.0)
+    left, top, right, bottom = 2.7, 3.0, 63 - 3.1, 88 - 3.4
+    card.patches += [
+        (
+            np.array(
+                [
+                    (left, top),
+                    (right, top),
+                    (right, bottom),
+                    (right - 1, bottom),
+                    (right - 1, top + 1),
+                    (left + 1, top + 1),
+                    (left + 1, bottom),
+                    (left, bottom),
+                ]
+            ),
+            bright,
+        ),
+        (box(left + 2.4, top + 2.4, right - 2.4, bottom - 2.4), body),
+    ]
+    told = measured(card)
+    assert told.bottom_mm == pytest.approx(3.4, abs=0.1)
+    assert (told.left_mm, told.right_mm) == (pytest.approx(2.7, abs=0.05), pytest.approx(3.1, abs=0.05))
+
+
 def test_an_outline_thinner_than_the_blur_belongs_to_the_frame():
     outline = DrawnCard(borders_mm=(3.0, 3.0, 3.0, 3.0), border=(20, 19, 20), inside=(50, 40, 30), blur_px=1.1)
     outline.patches.append((box(3.25, 3.25, 59.75, 84.75), (150, 116, 78)))
