@@ -67,7 +67,7 @@ def test_the_first_of_two_frame_lines_counts():
 
 
 def test_a_faint_first_line_is_found_where_the_other_sides_show_that_the_frame_has_two():
-    dark, faint, bright, body = (44, 46, 46), (52, 53, 46), (150, 120, 60), (120, 80, 60)
+    dark, faint, bright, body = (44, 46, 46), (48, 48, 45), (150, 120, 60), (120, 80, 60)
     card = DrawnCard(borders_mm=(2.7, 3.0, 3.1, 3.4), border=dark, inside=faint, noise=1.0)
     left, top, right, bottom = 2.7, 3.0, 63 - 3.1, 88 - 3.4
     card.patches += [
