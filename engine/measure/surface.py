@@ -25,8 +25,8 @@ BURNT, MOST_BURNT = 250, 0.12
 LEAST_DETAIL = 0.38
 
 # How much each thing that a line shows speaks for wear (above 0) or for print (below), in log odds between the knots.
-# Fitted to 20,500 lines on 300 simulated scans, as `python -m benchmarks.fit_surface` does; the last knots of length and
-# companions were then held level by hand, being fitted to few lines.
+# Fitted to 20,500 lines on 300 simulated scans, as `python -m benchmarks.fit_surface` does; the last knots of length
+# and companions were then raised and lowered by hand, being fitted to few lines.
 SCORES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "length_mm": ((4.0, 5.0, 7.0, 10.0, 15.0, 25.0), (-1.1, -0.5, 0.1, 0.6, 1.1, 0.9)),
     "covered": ((0.5, 0.7, 0.8, 0.9, 1.0), (-2.7, -0.9, 0.8, 0.9, 1.9)),
