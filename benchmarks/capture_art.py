@@ -198,6 +198,19 @@ def ground(
     return np.clip(plain + grain, 0, 255).astype(np.uint8)
 
 
+def lid(random: Generator, height: int, width: int, like: np.ndarray | None = None) -> np.ndarray:
+    """What a scanned card lies under, (height, width, 3) uint8: a white lid, a black one, now and then another colour.
+
+    `like` asks for one within a few levels of that colour.
+    """
+    kind = random.random()
+    white, black = np.full(3, random.integers(225, 256), np.uint8), np.full(3, random.integers(0, 40), np.uint8)
+    base = near(random, white, 6) if kind < 0.55 else near(random, black, 6) if kind < 0.85 else colour(random)
+    base = base if like is None else near(random, like, 14)
+    dust: np.ndarray = random.normal(0, random.uniform(0, 2.5), (height, width, 1)).astype(np.float32)
+    return np.clip(base.astype(np.float32) + dust, 0, 255).astype(np.uint8)
+
+
 def _striped(random: Generator, height: int, width: int, base: np.ndarray) -> np.ndarray:
     """Wood grain, or the smeared edges that some pictures are padded with."""
     along = random.normal(0, random.uniform(4, 30), (height, int(random.integers(1, 6)))).astype(np.float32)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.capture_art import card_face, clouds, colour, ground, image_content, near, shape, text
+from benchmarks.capture_art import card_face, clouds, colour, ground, image_content, lid, near, shape, text
 
 Kind = Literal["photo", "scan", "slab"]
 Status = Literal["one", "none", "many", "cut"]
@@ -126,15 +126,19 @@ class Scene:
         sources: list[np.ndarray],
         faces: list[np.ndarray],
         like: np.ndarray | None,
+        *,
+        scanned: bool = False,
     ) -> None:
         self.random = random
+        self.scanned = scanned
         self.camera = seen_by
         self.sources = sources
         self.faces = faces
         self.quads: list[np.ndarray] = []
         self.upward = False
         self.smeared_from: np.ndarray | None = None
-        base = ground(random, sources, seen_by.height, seen_by.width, like)
+        size = (seen_by.height, seen_by.width)
+        base = lid(random, *size, like) if scanned else ground(random, sources, *size, like)
         size = (seen_by.width * SUPERSAMPLING, seen_by.height * SUPERSAMPLING)
         self.picture = cv2.resize(base, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
         self.density = float(np.clip(seen_by.scale() * 1.3, 0.3, 24))
@@ -229,12 +233,13 @@ class Scene:
         rgb = cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA)
         if self.smeared_from is not None:
             smear_sides(random, rgb, self.smeared_from)
-        rgb = lit(random, rgb)
+        rgb = scanned_light(random, rgb) if self.scanned else lit(random, rgb)
         long_side = max(size)
-        blur = abs(random.normal(0, 0.0016)) * long_side * random.choice([0, 1, 1])
+        blur = abs(random.normal(0, 0.0016)) * long_side * random.choice([0, 1, 1]) * (0.4 if self.scanned else 1)
         if blur > 0.25:
             rgb = cv2.GaussianBlur(rgb, (0, 0), blur)
-        rgb = rgb + random.normal(0, 1, (*rgb.shape[:2], 1)).astype(np.float32) * abs(random.normal(0, 4))
+        grain = abs(random.normal(0, 1.5 if self.scanned else 4))
+        rgb = rgb + random.normal(0, 1, (*rgb.shape[:2], 1)).astype(np.float32) * grain
         rgb = np.clip(rgb, 0, 255).astype(np.uint8)
         if random.random() < 0.7:
             quality = int(random.integers(35, 97))
@@ -263,6 +268,12 @@ def worn(random: Generator, face: np.ndarray) -> np.ndarray:
         at = [(along * width, 0), (width, along * height), (along * width, height), (0, along * height)][side]
         cv2.circle(face, (int(at[0]), int(at[1])), max(1, int(size)), [int(random.integers(170, 250))] * 3, -1)
     return face
+
+
+def scanned_light(random: Generator, rgb: np.ndarray) -> np.ndarray:
+    """A scanner's lamp travels with its sensor: no shade and no glare, only the driver's curve and tint."""
+    tint = random.normal(1, 0.015, 3).astype(np.float32) * random.uniform(0.85, 1.1)
+    return np.asarray(255 * np.power(np.clip(rgb * tint / 255, 0, 1), random.uniform(0.85, 1.2)))
 
 
 def lit(random: Generator, rgb: np.ndarray) -> np.ndarray:
@@ -300,7 +311,7 @@ def simulate_capture(
         seen_by, flat = _camera_for(random, (height, width), kind, status, card_mm)
         edge = colour(random)
         like = edge if random.random() < 0.12 and kind != "slab" else None
-        scene = Scene(random, seen_by, sources or [], faces or [], like)
+        scene = Scene(random, seen_by, sources or [], faces or [], like, scanned=kind == "scan")
         _lay_out(scene, kind, status, card_mm, edge, flat=flat)
         capture = Capture(scene.finished(), kind, status, scene.quads, scene.upward and len(scene.quads) == 1)
         if _is_as_asked(capture):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import cv2
@@ -13,9 +15,12 @@ from numpy.random import Generator
 
 from benchmarks.captures import Capture, Kind, Status, scenery, simulate_capture, whole_card
 from engine.image.read import read_picture
+from engine.simulate.cards import Recipe, Studio
 
 SMALL, LARGE = 200, 480
 JPEG_QUALITY = 95
+SIMULATED_KINDS = (("scan", 0.25), ("photo", 0.35), ("slab", 0.3), ("sleeve", 0.1))
+SIMULATED_CARD_PX = 420
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,20 @@ def draw(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) 
     return simulate_capture(random, height=height, width=width, kind=kind, status=status, sources=sources, faces=faces)
 
 
+def simulated(random: Generator, seed: int) -> Iterator[Capture]:
+    """Both sides of one simulated card after another, at the sizes that are learned from."""
+    studio = Studio(Recipe(seed, mix="uniform", kinds=SIMULATED_KINDS, height=SIMULATED_CARD_PX))
+    for index in count():
+        card = studio.card(index)
+        for side in (card.front, card.back):
+            long_side = SMALL if random.random() < 0.35 else LARGE
+            scale = long_side / max(side.rgb.shape[:2])
+            rgb = cv2.resize(side.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            # A sleeve may lie on a table or in a scanner; which, the picture's own light says.
+            kind: Kind = "photo" if side.kind == "sleeve" else side.kind
+            yield Capture(rgb, kind, "one", [(side.quad + 0.5) * scale - 0.5], upward=True)
+
+
 def jittered(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: Kind) -> Capture:
     """A marked picture moved, scaled, turned and tilted a little, its corners with it."""
     height, width = rgb.shape[:2]
@@ -143,6 +162,7 @@ def main() -> None:
     parser.add_argument("--sources", type=Path, nargs="*", default=[], help="folders of pictures for art and grounds")
     parser.add_argument("--faces", type=Path, nargs="*", default=[], help="folders of upright card fronts")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--simulated", action="store_true", help="simulated cards instead of drawn clutter")
     parser.add_argument("--marked", type=Path, help="a JSON file of corners marked in real pictures, used alone")
     parser.add_argument("--pictures", type=Path, help="the folder those pictures lie in")
     chosen = parser.parse_args()
@@ -150,12 +170,14 @@ def main() -> None:
     random = np.random.default_rng(chosen.seed)
     sources = [picture for folder in chosen.sources for picture in read_folder(folder, 400)]
     faces = [picture for folder in chosen.faces for picture in read_folder(folder, 460)]
-    marked = read_marked(chosen.marked, chosen.pictures) if chosen.marked else []
-    captures = [
-        _packed(jittered(random, *marked[index % len(marked)]) if marked else draw(random, sources, faces))
-        for index in range(chosen.count)
-    ]
-    np.savez(chosen.out, **vars(Pictures.of(captures)))
+    if chosen.marked:
+        marked = read_marked(chosen.marked, chosen.pictures)
+        captures = (jittered(random, *marked[index % len(marked)]) for index in count())
+    elif chosen.simulated:
+        captures = simulated(random, chosen.seed)
+    else:
+        captures = (draw(random, sources, faces) for _ in count())
+    np.savez(chosen.out, **vars(Pictures.of([_packed(capture) for capture in islice(captures, chosen.count)])))
 
 
 if __name__ == "__main__":

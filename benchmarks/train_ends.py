@@ -20,7 +20,7 @@ from engine.image.quads import directions, longer_side
 
 BATCH = 48
 # Shares of the card's height: how far the strips reach to either side, in training, and how wrong the outline may be.
-REACHES = (0.08, 0.16)
+REACHES = (0.06, 0.24)
 BLURRED_DEPTHS = 0.7
 # Card heights, in pixels, that the strips are taken at; finer pictures are halved first.
 MOST_CARD_PX = 400
@@ -137,7 +137,12 @@ def main() -> None:
     plan = plan_from(argparse.ArgumentParser(description=main.__doc__))
     torch.manual_seed(plan.seed)
     cv2.setNumThreads(1)
-    train(EndsNetwork(), loss_of, batches_of(plan, np.random.default_rng(plan.seed)), plan)
+    train(
+        EndsNetwork().to(memory_format=torch.channels_last),
+        loss_of,
+        batches_of(plan, np.random.default_rng(plan.seed)),
+        plan,
+    )
 
 
 if __name__ == "__main__":

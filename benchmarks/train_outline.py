@@ -47,7 +47,8 @@ def _columns(pictures: Pictures) -> dict[str, np.ndarray]:
         boxes[index], scale, offset = letterbox(pictures.picture(index))
         quads = (pictures.cards(index) + 0.5) * scale + offset
         covers[index] = cover_of(quads)
-        if pictures.upward[index]:
+        # In a slab the label's side is the top, whatever the print.
+        if pictures.upward[index] or (pictures.kinds[index] == "slab" and pictures.statuses[index] == "one"):
             up = quads[0][:2].mean(axis=0) - quads[0][2:].mean(axis=0)
             upwards[index] = up / np.linalg.norm(up)
     return {

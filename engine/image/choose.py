@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from engine.image.ends import DEPTHS, POSITIONS, depths, likely_ends, positions
@@ -11,12 +12,12 @@ from engine.image.perspective import views_of
 from engine.image.quads import directions, longer_side
 
 KNOWN_ASPECTS = (63 / 88, 59 / 86)
-# How far to look to either side, as a share of the quad's longer side.
-REACH = 0.16
 # A line's ends lie at most this many depths apart: the outline may be turned, but not by much.
 MOST_SLOPE, SLOPES = 16, 17
 CANDIDATES = 4
-APART_DEPTHS = 3.0
+# Lines compete with those within three depths, and two slopes, of them.
+APART_DEPTHS, APART = 3.0, (5, 7)
+NEIGHBOURS = np.array([[0.5, 1, 0.5]], np.float32)
 # A position hidden by a finger or by glare votes against every line; more than this it shall not count.
 LEAST_CHANCE = 0.02
 # Neighbouring positions see the same: a side's sixteen are worth this many that do not.
@@ -39,13 +40,14 @@ class Chosen:
     is_card: float
 
 
-def choose_sides(rgb: np.ndarray, quad: np.ndarray) -> Chosen:
+def choose_sides(rgb: np.ndarray, quad: np.ndarray, *, reach: float) -> Chosen:
     """The four sides that together make the likeliest card.
 
-    rgb   (H, W, 3) uint8
-    quad  (4, 2) clockwise pixels, right to within REACH
+    rgb    (H, W, 3) uint8
+    quad   (4, 2) clockwise pixels, right to within `reach`
+    reach  how far to look to either side, as a share of the quad's longer side
     """
-    reach_px = REACH * longer_side(quad)
+    reach_px = reach * longer_side(quad)
     chances, is_card = likely_ends(rgb, quad, reach_px)
     lines, scores = _candidates(chances)
     picks = np.indices((CANDIDATES,) * 4).reshape(4, -1).T
@@ -61,36 +63,34 @@ def choose_sides(rgb: np.ndarray, quad: np.ndarray) -> Chosen:
 
 
 def _candidates(chances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The likeliest lines of each side.
+    """The likeliest lines of each side: those that no line near them beats.
 
     chances  (4, POSITIONS, DEPTHS)
     returns  (4, CANDIDATES, 2) depth indices at the first and the last position, and (4, CANDIDATES) their mean
-             logarithmic chances; where a side has fewer, the last are -inf
+             logarithmic chances
     """
     slopes = np.linspace(-MOST_SLOPE, MOST_SLOPE, SLOPES)
-    shifts = np.rint(slopes[:, None] * np.linspace(-0.5, 0.5, POSITIONS)).astype(int)
-    index = np.arange(DEPTHS) + shifts[:, :, None]
-    outside = (index < 0) | (index >= DEPTHS)
-    index = np.clip(index, 0, DEPTHS - 1) + np.arange(POSITIONS)[:, None] * DEPTHS
-    # A line may run between two depths; the neighbours' chances count with it.
-    wide = chances + 0.5 * np.pad(chances, ((0, 0), (0, 0), (1, 1)))[..., :-2]
-    wide += 0.5 * np.pad(chances, ((0, 0), (0, 0), (1, 1)))[..., 2:]
-    votes = np.log(LEAST_CHANCE + (1 - LEAST_CHANCE) * np.minimum(wide, 1)).reshape(4, -1)[:, index]
-    scores = np.where(outside, np.log(LEAST_CHANCE), votes).mean(axis=2)
-    lines = np.zeros((4, CANDIDATES, 2))
-    best = np.full((4, CANDIDATES), -np.inf)
+    scores = _scores(chances, slopes)
+    lines, best = np.empty((4, CANDIDATES, 2)), np.empty((4, CANDIDATES))
     for side, score in enumerate(scores):
-        for rank in range(CANDIDATES):
-            row, column = divmod(int(np.argmax(score)), DEPTHS)
-            best[side, rank] = score[row, column]
-            ends = column + slopes[row] * np.array([-0.5, 0.5])
-            lines[side, rank] = _refined(chances[side], ends)
-            away = np.maximum(
-                np.abs(np.arange(DEPTHS) - slopes[:, None] / 2 - ends[0]),
-                np.abs(np.arange(DEPTHS) + slopes[:, None] / 2 - ends[1]),
-            )
-            score[away < APART_DEPTHS] = -np.inf
+        peaks = np.where(score >= cv2.dilate(score, np.ones(APART, np.uint8)), score, -np.inf).ravel()
+        highest = np.argpartition(-peaks, CANDIDATES)[:CANDIDATES]
+        best[side] = peaks[highest]
+        for rank, (row, column) in enumerate(zip(*np.divmod(highest, DEPTHS), strict=True)):
+            lines[side, rank] = _refined(chances[side], column + slopes[row] * np.array([-0.5, 0.5]))
     return lines, best
+
+
+def _scores(chances: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """The mean logarithmic chance along each line, (4, SLOPES, DEPTHS): the depth is that of its middle."""
+    # A line may run between two depths; the neighbours' chances count with it.
+    wide = cv2.filter2D(chances.reshape(-1, DEPTHS), -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
+    votes = np.log(LEAST_CHANCE + (1 - LEAST_CHANCE) * np.minimum(wide, 1)).reshape(4, POSITIONS, DEPTHS)
+    margin = MOST_SLOPE // 2
+    votes = np.pad(votes, ((0, 0), (0, 0), (margin, margin)), constant_values=np.log(LEAST_CHANCE))
+    shifts = margin + np.rint(slopes[:, None] * np.linspace(-0.5, 0.5, POSITIONS)).astype(int)
+    shifted = np.lib.stride_tricks.sliding_window_view(votes, DEPTHS, axis=2)
+    return np.asarray(shifted[:, np.arange(POSITIONS), shifts].mean(axis=2))
 
 
 def _refined(chances: np.ndarray, ends: np.ndarray) -> np.ndarray:

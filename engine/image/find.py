@@ -19,12 +19,12 @@ from engine.image.quads import clockwise, crossings, directions, longer_side, si
 from engine.image.sides import measure_sides
 
 SEEN_SIDE = 2 * SIDE
-# Card height in pixels at which its sides are chosen.
-CHOOSING_CARD = 220
+# Card height in pixels at which its sides are chosen, and how far to look, as shares of the height: twice, finer.
+CHOOSING_CARD, REACHES = 220, (0.16, 0.08)
 # Refused below this probability of one whole card; a good real photo lay between it and a half.
 LEAST_SURE_OF_ONE = 0.35
-# Card height in pixels, how far to look and how near the side is expected, as shares of the height: twice, finer.
-MEASURING = ((400, 0.015, 0.006), (1300, 0.006, 0.003))
+# Card height in pixels, how far the measured edge may lie and how near it is expected, as shares of the height.
+MEASURED_CARD, MEASURED_REACH, MEASURED_SURE = 1300, 0.010, 0.004
 TOP_IS_KNOWN = 0.6
 # A side this near the picture's border, as a share of the card's height, lies on it.
 ON_THE_BORDER = 0.006
@@ -50,12 +50,14 @@ def find_card(rgb: np.ndarray) -> Found:
     rough = clockwise(seen.to_picture(rough))
     share = longer_side(rough) / max(rgb.shape[:2])
     picture, scale = _shown(halvings, CHOOSING_CARD / share)
-    chosen = choose_sides(picture, _scaled(rough, scale))
-    quad, on_border = _onto_border(_scaled(chosen.quad, 1 / scale), rgb)
-    for card_px, reach, sure in MEASURING:
-        picture, scale = _shown(halvings, card_px / share)
-        measured = measure_sides(picture, _scaled(quad, scale), reach=reach, sure=sure, held=on_border)
-        quad = _scaled(measured.quad, 1 / scale)
+    quad = _scaled(rough, scale)
+    for reach in REACHES:
+        chosen = choose_sides(picture, quad, reach=reach)
+        quad = chosen.quad
+    quad, on_border = _onto_border(_scaled(quad, 1 / scale), rgb)
+    picture, scale = _shown(halvings, MEASURED_CARD / share)
+    measured = measure_sides(picture, _scaled(quad, scale), reach=MEASURED_REACH, sure=MEASURED_SURE, held=on_border)
+    quad = _scaled(measured.quad, 1 / scale)
     quad, upright_known = _from_printed_top_left(quad, seen)
     return Found(
         cast(Kind, KINDS[int(seen.kind.argmax())]),

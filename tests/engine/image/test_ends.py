@@ -63,6 +63,6 @@ def test_the_card_s_own_edge_is_chosen_though_the_outline_lay_on_the_frame_print
     truth = np.array([(79.5, 59.5), (319.5, 59.5), (319.5, 394.5), (79.5, 394.5)])
     frame = np.array([(94.5, 74.5), (304.5, 74.5), (304.5, 379.5), (94.5, 379.5)])
     for seed in range(3):
-        chosen = choose_sides(framed_card(seed), frame)
+        chosen = choose_sides(framed_card(seed), frame, reach=0.16)
         assert corner_error(chosen.quad, truth) < 0.012
         assert chosen.clarity.min() > 0.1
