@@ -10,9 +10,10 @@ import numpy as np
 from app.grading import Graded, grade_card, pictures_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
+from db.schema import Side
 from engine.grades import grade_name
 
-SIDES = ("front", "back")
+SIDES: tuple[Side, Side] = ("front", "back")
 FIRST_STEPS = """### No grading model yet
 Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
 **Use this model for grading**. Until then a picture is looked at here, but not graded."""
@@ -45,7 +46,7 @@ def verdict_text(graded: Graded) -> str:
         reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
         return "\n\n".join([f"## No grade\n{reasons}", *_seen(graded)])
     lines = [f"## {said.grade} {grade_name(said.grade)}", _range_text(graded)]
-    missing = [side for side in SIDES if graded.views[side] is None]
+    missing = [side for side in SIDES if graded.sides[side] is None]
     if missing:
         lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")
     lines += [f"- {reason}" for reason in graded.reasons]
@@ -55,9 +56,10 @@ def verdict_text(graded: Graded) -> str:
 def _seen(graded: Graded) -> list[str]:
     """A line a side: what kind of picture it was taken for, how fine it is and what that allows."""
     return [
-        f"{side.capitalize()}: {view.found.kind}, {view.px_per_mm:.1f} px/mm, quality {view.quality.verdict}."
-        for side, view in graded.views.items()
-        if view is not None
+        f"{side.capitalize()}: {looked.view.found.kind}, {looked.view.px_per_mm:.1f} px/mm, "
+        f"quality {looked.view.quality.verdict}."
+        for side, looked in graded.sides.items()
+        if looked is not None
     ]
 
 

@@ -1,0 +1,81 @@
+"""The grade that centering still allows, by axis, by side and for the card: beside the network's word, never in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from db.schema import Side
+from engine.measure.centering import Centering, NoCentering
+from engine.rubric import ceiling, explain
+
+AXES = {"lr": "left / right", "tb": "top / bottom"}
+NO_CEILING = "no ceiling: neither side has a border that could be measured"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Two opposing borders of a side.
+
+    share        larger border in percent of both, at the frame's worse end; uncertainty in points
+    ceiling      the best grade that this share allows; lowest and highest at the ends of the uncertainty
+    """
+
+    name: str
+    first_mm: float
+    second_mm: float
+    share: float
+    uncertainty: float
+    ceiling: int
+    lowest: int
+    highest: int
+
+    @property
+    def written(self) -> str:
+        """As collectors write it, to a tenth: a 55.3 must not read as the 55/45 that a 10 allows."""
+        return f"{self.share:.1f}/{100 - self.share:.1f}"
+
+    @property
+    def allows(self) -> str:
+        """The ceiling, and what else it may be within the uncertainty."""
+        if self.lowest == self.highest:
+            return str(self.ceiling)
+        other = self.lowest if self.lowest != self.ceiling else self.highest
+        return f"{self.ceiling} (may be {other})"
+
+
+def axes_of(side: Side, centering: Centering, on: date) -> list[Axis]:
+    """Left to right and top to bottom, under the rule of a day."""
+    ends = {
+        "lr": (centering.left_mm, centering.right_mm, centering.lr, centering.lr_uncertainty),
+        "tb": (centering.top_mm, centering.bottom_mm, centering.tb, centering.tb_uncertainty),
+    }
+    return [_axis(side, AXES[axis], *numbers, on) for axis, numbers in ends.items()]
+
+
+def _axis(side: Side, name: str, first: float, second: float, share: float, uncertainty: float, on: date) -> Axis:
+    worst, best = min(share + uncertainty, 100.0), max(share - uncertainty, 50.0)
+    return Axis(
+        name=name,
+        first_mm=float(first),
+        second_mm=float(second),
+        share=float(share),
+        uncertainty=float(uncertainty),
+        ceiling=ceiling(side, share, on),
+        lowest=ceiling(side, worst, on),
+        highest=ceiling(side, best, on),
+    )
+
+
+def card_ceiling(sides: Mapping[Side, Centering | NoCentering | None], on: date) -> tuple[int | None, str]:
+    """The best grade that both sides allow, None where neither could be measured; and the sentence that says why.
+
+    Of two sides that allow the same the front is named.
+    """
+    measured = {side: each for side, each in sides.items() if isinstance(each, Centering)}
+    if not measured:
+        return None, NO_CEILING
+    allowed = {side: ceiling(side, each.worst, on) for side, each in measured.items()}
+    lowest = min(allowed, key=lambda side: allowed[side])
+    return allowed[lowest], explain(lowest, measured[lowest].worst, on)
