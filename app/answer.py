@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from app.grading import Graded, grade_card, pictures_of
+from app.ceilings import card_ceiling
+from app.corrections import corrections
+from app.grading import Graded, Looked, grade_card, pictures_of
+from app.line_editor import Value, value_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from db.schema import Side
+from db.session import Database
 from engine.grades import grade_name
 
+JPEG_QUALITY = 92
 SIDES: tuple[Side, Side] = ("front", "back")
 FIRST_STEPS = """### No grading model yet
 Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
@@ -32,11 +39,11 @@ def _said_by(model: dict[str, str]) -> str:
     return f"Model **{model['name']}** ({model['sha256'][:12]}), trained on {model['trained_on']}."
 
 
-def grade_pictures(data: DataFolder, front: Path | None, back: Path | None) -> Graded:
+def grade_pictures(database: Database, data: DataFolder, front: Path | None, back: Path | None) -> Graded:
     """Grade what was dropped. Raises Trouble without any picture, BadPicture, BadModel."""
     if front is None and back is None:
         raise Trouble("drop a picture of the front, the back, or both first")
-    return grade_card(front, back, model_path(None, data))
+    return grade_card(front, back, model_path(None, data), corrections(database))
 
 
 def verdict_text(graded: Graded) -> str:
@@ -69,6 +76,32 @@ def _range_text(graded: Graded) -> str:
     low, high = said.interval.low, said.interval.high
     span = f"on {low}" if low == high else f"between {low} and {high}"
     return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability lies {span}."
+
+
+def sides_to_measure_on(graded: Graded, data: DataFolder) -> list[Value | None]:
+    """Front and back for the line editor, each card laid flat in a file among the uploads; None: no picture."""
+    return [None if looked is None else _to_measure_on(side, looked, data) for side, looked in graded.sides.items()]
+
+
+def _to_measure_on(side: Side, looked: Looked, data: DataFolder) -> Value:
+    path = data.uploads / f"{looked.sha256[:32]}-{side}-flat.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(looked.measured.flat.rgb).save(path, "JPEG", quality=JPEG_QUALITY)
+    return value_of(side, looked, path)
+
+
+def ceiling_text(front: Value | None, back: Value | None) -> str:
+    """What centering still allows, for a person: beside the network's word, not in it."""
+    worst = {
+        side: None if value is None else value["numbers"]["worst"]
+        for side, value in zip(SIDES, (front, back), strict=True)
+    }
+    grade, sentence = card_ceiling(worst, date.today())
+    if grade is None:
+        return f"### Centering\n{sentence[0].upper()}{sentence[1:]}."
+    head = "Centering allows a 10" if grade == 10 else f"Centering caps this card at {grade}"
+    beside = "This is measured, and stands beside the network's probabilities: they know nothing of it."
+    return f"### {head}\n{sentence.capitalize()}. {beside}"
 
 
 def pictures_in_order(graded: Graded, names: Iterable[str]) -> list[np.ndarray | None]:

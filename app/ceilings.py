@@ -68,14 +68,20 @@ def _axis(side: Side, name: str, first: float, second: float, share: float, unce
     )
 
 
-def card_ceiling(sides: Mapping[Side, Centering | NoCentering | None], on: date) -> tuple[int | None, str]:
+def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | None, str]:
     """The best grade that both sides allow, None where neither could be measured; and the sentence that says why.
+
+    worst  larger share in percent of each side's worse axis, None where it was not measured
 
     Of two sides that allow the same the front is named.
     """
-    measured = {side: each for side, each in sides.items() if isinstance(each, Centering)}
+    measured = {side: share for side, share in worst.items() if share is not None}
     if not measured:
         return None, NO_CEILING
-    allowed = {side: ceiling(side, each.worst, on) for side, each in measured.items()}
-    lowest = min(allowed, key=lambda side: allowed[side])
-    return allowed[lowest], explain(lowest, measured[lowest].worst, on)
+    lowest = min(measured, key=lambda side: ceiling(side, measured[side], on))
+    return ceiling(lowest, measured[lowest], on), explain(lowest, measured[lowest], on)
+
+
+def worst_share(centering: Centering | NoCentering | None) -> float | None:
+    """Larger share in percent of the worse axis; None where it was not measured."""
+    return float(centering.worst) if isinstance(centering, Centering) else None

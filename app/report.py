@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from app.ceilings import axes_of, card_ceiling
+from app.ceilings import axes_of, card_ceiling, worst_share
 from app.findings import findings_of
 from app.grading import Graded, Looked
 from app.measured import NO_SURFACE, Measured
@@ -24,8 +24,8 @@ def report(graded: Graded, written: Mapping[Side, Mapping[str, Path]] | None = N
     written  the files of its pictures, as `grading.write_pictures` returns them
     """
     said, today, files = graded.prediction, date.today(), written or {}
-    centerings = {side: looked.measured.centering if looked else None for side, looked in graded.sides.items()}
-    ceiling, reason = card_ceiling(centerings, today)
+    worst = {side: worst_share(looked.measured.centering) if looked else None for side, looked in graded.sides.items()}
+    ceiling, reason = card_ceiling(worst, today)
     return {
         "grade": said.grade if said else None,
         "expected": said.expected if said else None,
