@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from app.ceilings import card_ceiling
-from app.corrections import corrections
-from app.grading import Graded, Looked, grade_card, pictures_of
-from app.line_editor import Value, value_of
+from app.corrections import corrections, sha256_of
+from app.grading import Graded, Looked, grade_card, look_at, pictures_of
+from app.line_editor import Value, key_of, save, value_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from db.schema import Side
@@ -84,10 +86,26 @@ def sides_to_measure_on(graded: Graded, data: DataFolder) -> list[Value | None]:
 
 
 def _to_measure_on(side: Side, looked: Looked, data: DataFolder) -> Value:
-    path = data.uploads / f"{looked.sha256[:32]}-{side}-flat.jpg"
+    written = BytesIO()
+    Image.fromarray(looked.measured.flat.rgb).save(written, "JPEG", quality=JPEG_QUALITY)
+    # Named after its bytes: a browser shows what it once had under a name.
+    path = data.uploads / f"flat-{hashlib.sha256(written.getvalue()).hexdigest()[:32]}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(looked.measured.flat.rgb).save(path, "JPEG", quality=JPEG_QUALITY)
+    path.write_bytes(written.getvalue())
     return value_of(side, looked, path)
+
+
+def save_lines(database: Database, data: DataFolder, value: Value, picture: Path | None) -> Value:
+    """Keep the lines of a side as they lie on the screen, and measure it again by them.
+
+    picture  the file that lies in the tab now; where it is another, the side is left as it stands on the screen
+    raises   Trouble, BadLines
+    """
+    said = save(database, value)
+    sha256, side = key_of(value)
+    if picture is None or sha256_of(picture) != sha256:
+        return {**value, "said": said, "kept": value["by_hand"]}
+    return {**_to_measure_on(side, look_at(side, picture, corrections(database)), data), "said": said}
 
 
 def ceiling_text(front: Value | None, back: Value | None) -> str:

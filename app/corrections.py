@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+import cv2
 import numpy as np
 import psutil
 
@@ -16,8 +17,11 @@ from app.settings import DataFolder
 from db import lines
 from db.schema import Lines, LinesEvent, Points, Side
 from db.session import Database
-from engine.image.rectify import CardSize
+from engine.image.quads import crossings
+from engine.image.rectify import CardSize, card_size
+from engine.measure.centering import BadLines
 
+LEAST_LINE_MM = 1.0
 BY_HAND = "as its lines were laid by hand"
 
 
@@ -69,6 +73,47 @@ def _from_row(row: LinesEvent) -> Correction:
         author=row.author,
         made_at=row.created_at,
     )
+
+
+def settled(correction: Correction, picture: tuple[int, int]) -> Correction:
+    """The same lines with millimetres counted on the card that they say is there.
+
+    Where the card was found wrongly, a person's edges and not the finder's bound the 63 by 88 mm.
+
+    picture  (height, width) of the upright picture in pixels
+    raises   BadLines where the four edges bound no card
+    """
+    ways = correction.physical[:, 1] - correction.physical[:, 0]
+    lengths = np.linalg.norm(ways, axis=1, keepdims=True)
+    if (lengths < LEAST_LINE_MM).any():
+        raise BadLines("one of the card's edges is a point; drag its ends apart")
+    edges = list(zip(correction.physical[:, 0], ways / lengths, strict=True))
+    corners = crossings(edges)
+    if corners is None or not cv2.isContourConvex(corners.astype(np.float32)):
+        raise BadLines("the card's four edges bound no card; drag them onto its sides")
+    before = _to_picture(correction.quad, correction.size)
+    quad = _mapped(before, corners)
+    size = card_size(quad, picture_size=picture)
+    onto = np.linalg.inv(_to_picture(quad, size)) @ before
+    return replace(
+        correction,
+        quad=quad,
+        size=size,
+        physical=_mapped(onto, correction.physical),
+        printed=_mapped(onto, correction.printed),
+    )
+
+
+def _to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
+    """(3, 3) from millimetres on a card to pixels."""
+    width, height = size.width_mm, size.height_mm
+    card = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(card, quad.astype(np.float32)))
+
+
+def _mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(..., 2) points through a perspective."""
+    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2).astype(np.float64), by).reshape(points.shape))
 
 
 def keep(database: Database, sha256: str, side: Side, correction: Correction) -> Correction:

@@ -62,7 +62,7 @@ def _of_corner(corner: Corner) -> Finding | None:
     bare, rounded, frayed = corner.whitening_mm2 or 0.0, corner.rounding_mm or 0.0, corner.fray_mm or 0.0
     parts = [
         f"{bare:.2f} mm² bare" if bare >= LEAST_WHITENING_MM2 else "",
-        f"rounded by {rounded:.1f} mm" if rounded >= LEAST_ROUNDING_MM else "",
+        f"rounded {rounded:.1f} mm more than new" if rounded >= LEAST_ROUNDING_MM else "",
         f"{frayed:.1f} mm frayed" if frayed > 0 else "",
     ]
     what = ", ".join(part for part in parts if part)

@@ -60,7 +60,7 @@ def grade_card(
     corrections  lines that a person laid over these pictures hold in place of the measured ones
     """
     paths: dict[Side, Path | None] = {"front": front, "back": back}
-    sides = {side: _looked(side, path, corrections or {}) if path else None for side, path in paths.items()}
+    sides = {side: look_at(side, path, corrections or {}) if path else None for side, path in paths.items()}
     views = {side: looked.view if looked else None for side, looked in sides.items()}
     reasons = [f"{side}: {reason}" for side, view in views.items() if view is not None for reason in _concerns(view)]
     if model is None:
@@ -80,7 +80,8 @@ def grade_card(
     return Graded(sides, reasons, said_by, predict(loaded, inputs), evidence)
 
 
-def _looked(side: Side, path: Path, corrections: Corrections) -> Looked:
+def look_at(side: Side, path: Path, corrections: Corrections) -> Looked:
+    """Find and measure the card in one picture. Raises BadPicture."""
     view, sha256 = look(path), sha256_of(path)
     return Looked(sha256, view, measure(view, corrections.get((sha256, side))))
 

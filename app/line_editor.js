@@ -3,6 +3,9 @@
 const NAMES = ["top", "right", "bottom", "left"];
 const KINDS = { physical: "card's edge", printed: "printed frame" };
 const STEP_MM = 0.05, LONG_STEP_MM = 0.5, BEYOND_MM = 1, GRIP_MM = 2.2, DOT_MM = 0.7, LENS_MM = 5;
+const CORNER_MM = 8, EDGE_MM = 4, OUTSIDE_MM = 1, CORNER_SHOWN_PX = 180;
+const HIT_PX = 26, COLOURS = { physical: "#ffa01e", printed: "#00d6ff" }, SHADOW = "#141414", FOUND = "#ff3c78";
+const THIN = { "vector-effect": "non-scaling-stroke" }; // an attribute: the lens draws a copy that no style sheet reaches
 const NOT_SAVED = "Not saved yet.";
 const KEYS = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -1, ArrowRight: 1 };
 
@@ -39,9 +42,11 @@ function show() {
   const image = svg.querySelector("image");
   for (const [key, to] of Object.entries({ ...box, href: value.picture.url })) image.setAttribute(key, to);
   find("scene").id = value.side + "-scene";
-  element.querySelector("use").setAttribute("href", "#" + value.side + "-scene");
-  find("title").textContent = value.side === "front" ? "Front" : "Back";
+  image.id = value.side + "-flat";
+  find("lens").firstElementChild.setAttribute("href", "#" + find("scene").id);
+  find("title").textContent = (value.side === "front" ? "Front" : "Back") + ": centering";
   drawFindings();
+  drawCloseUps(image.id);
   drawLines();
   tell();
 }
@@ -55,12 +60,36 @@ function drawFindings() {
     write("li", place + ": " + what, list);
     if (!circled) continue;
     const away = Math.hypot(middle[0] - x, middle[1] - y) || 1, far = (reach_mm + 1.4) / away;
-    draw("circle", { cx: x, cy: y, r: reach_mm }, circles);
-    draw("text", { x: x + (middle[0] - x) * far, y: y + (middle[1] - y) * far }, circles, number);
+    draw("circle", { cx: x, cy: y, r: reach_mm, fill: "none", stroke: FOUND, "stroke-width": 2, ...THIN }, circles);
+    const text = { fill: FOUND, stroke: SHADOW, "stroke-width": 0.5, "paint-order": "stroke", "font-size": 2.4 };
+    draw("text", { x: x + (middle[0] - x) * far, y: y + (middle[1] - y) * far, ...text }, circles, number);
   }
   const count = value.findings.length;
   find("found").textContent = count ? "Corners and edges: what was found" : "Corners and edges: nothing was found";
-  find("unread").textContent = value.unread.length ? "Not everywhere could be looked: " + value.unread.join("; ") + "." : "";
+  find("unread").textContent = value.unread.join(" ");
+}
+
+// As the picture has them: a whole number of screen pixels for each of its own. Edges are turned, the outside on top.
+function drawCloseUps(flat) {
+  const [w, h, cut, out] = [value.width_mm, value.height_mm, CORNER_MM, -OUTSIDE_MM];
+  const [right, bottom] = [w - cut - out, h - cut - out];
+  const corners = [["top left", out, out], ["top right", right, out], ["bottom right", right, bottom], ["bottom left", out, bottom]];
+  const turns = [[1, 0, 0, 1, 0, 0], [0, -1, 1, 0, 0, w], [-1, 0, 0, -1, w, h], [0, 1, -1, 0, h, 0]];
+  const times = Math.max(1, Math.round(CORNER_SHOWN_PX / (cut * value.px_per_mm)));
+  find("corners").replaceChildren();
+  for (const [name, x, y] of corners) closeUp(find("corners"), flat, name, [x, y, cut, cut], turns[0], times);
+  find("edges").replaceChildren();
+  turns.forEach((turn, side) => {
+    closeUp(find("edges"), flat, NAMES[side] + " edge", [out, out, (side % 2 ? h : w) - 2 * out, EDGE_MM], turn, 1);
+  });
+}
+
+function closeUp(parent, flat, name, box, turn, times) {
+  const figure = write("figure", "", parent);
+  const [width, height] = box.slice(2).map((length) => Math.round(length * value.px_per_mm * times));
+  const view = draw("svg", { viewBox: box.join(" "), width, height, role: "img", "aria-label": name }, figure);
+  draw("use", { href: "#" + flat, transform: "matrix(" + turn.join(",") + ")" }, view);
+  write("figcaption", name, figure);
 }
 
 function drawLines() {
@@ -72,11 +101,15 @@ function drawLines() {
     const group = draw("g", { class: "line " + kind + " " + way, tabindex: 0, role: "slider", "aria-label": name }, scene);
     group.dataset.line = kind + "-" + NAMES[side];
     group.setAttribute("aria-orientation", across(side) ? "vertical" : "horizontal");
-    const strokes = ["under", "shown", "hit"].map((part) => draw("line", { class: part }, group));
+    const pens = [["under", SHADOW, 3.5], ["shown", COLOURS[kind], 1.5], ["hit", "transparent", HIT_PX]];
+    const strokes = pens.map(([part, stroke, width]) => {
+      return draw("line", { class: part, stroke, "stroke-width": width, ...THIN }, group);
+    });
     const ends = [0, 1].map((end) => {
       const label = name + ", tilt by its " + (end ? "second" : "first") + " end";
-      const grip = draw("circle", { class: "grip", r: GRIP_MM, tabindex: 0, role: "slider", "aria-label": label }, group);
-      return [grip, draw("circle", { class: "dot", r: DOT_MM }, group)];
+      const grip = { class: "grip", r: GRIP_MM, fill: "transparent", tabindex: 0, role: "slider", "aria-label": label };
+      const dot = { class: "dot", r: DOT_MM, fill: COLOURS[kind], stroke: SHADOW, ...THIN };
+      return [draw("circle", grip, group), draw("circle", dot, group)];
     });
     const line = { kind, side, group, strokes, ends };
     const held = [[strokes[2], [0, 1]], [ends[0][0], [0]], [ends[1][0], [1]]];
@@ -139,7 +172,7 @@ function take(event, line, which) {
   };
   const leave = () => {
     line.group.classList.remove("held");
-    find("lens").hidden = true;
+    find("lens").setAttribute("hidden", "");
     node.removeEventListener("pointermove", follow);
     for (const end of ["pointerup", "pointercancel"]) node.removeEventListener(end, leave);
     keep();
@@ -163,7 +196,7 @@ function look(line, [x, y]) {
   const axis = across(line.side), middle = [x, y];
   middle[axis] = placeAt(value[line.kind][line.side], axis, middle[1 - axis]);
   const lens = find("lens");
-  lens.hidden = false;
+  lens.removeAttribute("hidden");
   lens.setAttribute("viewBox", [middle[0] - LENS_MM / 2, middle[1] - LENS_MM / 2, LENS_MM, LENS_MM].join(" "));
   lens.style.left = x < value.width_mm / 2 ? "55%" : "15%";
   lens.style.top = y < value.height_mm / 2 ? "60%" : "10%";

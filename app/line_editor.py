@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from app.ceilings import axes_of
-from app.corrections import BY_HAND, Correction, keep, take_back
+from app.corrections import BY_HAND, Correction, keep, settled, take_back
 from app.findings import MOST_CIRCLED, findings_of
 from app.grading import Looked
 from app.measured import Measured
@@ -33,19 +33,19 @@ MOST_MM = 500.0
 NO_LINES = "the eight lines did not arrive whole; reload the page and lay them again"
 
 
-def saved(database: Database, value: Value) -> Value:
-    """Keep the lines of a value, or take the kept ones back where it was reset; returns it with what was done.
+def save(database: Database, value: Value) -> str:
+    """Keep the lines of a value, or take the kept ones back where it was reset; returns what was done, for a person.
 
     Raises Trouble where no eight lines came, BadLines where they bound no frame.
     """
     sha256, side = key_of(value)
     if not value.get("by_hand"):
         take_back(database, sha256, side)
-        return {**value, "kept": False, "said": "What was measured holds again."}
-    laid = correction_of(value)
-    centering = from_lines(laid.physical, laid.printed)
-    kept = keep(database, sha256, side, laid)
-    return {**value, "kept": True, "said": kept_when(kept), "numbers": numbers(side, centering)}
+        return "What was measured holds again."
+    height, width = _array(value, "picture_px", shape=(2,))
+    laid = settled(correction_of(value), (int(height), int(width)))
+    from_lines(laid.physical, laid.printed)
+    return kept_when(keep(database, sha256, side, laid))
 
 
 def value_of(side: Side, looked: Looked, picture: Path) -> Value:
@@ -62,9 +62,11 @@ def value_of(side: Side, looked: Looked, picture: Path) -> Value:
         "side": side,
         "sha256": looked.sha256,
         "quad": (looked.view.found.quad if measured.correction is None else measured.correction.quad).tolist(),
+        "picture_px": list(looked.view.rgb.shape[:2]),
         "width_mm": measured.flat.size.width_mm,
         "height_mm": measured.flat.size.height_mm,
         "margin_mm": measured.flat.margin_mm.tolist(),
+        "px_per_mm": measured.flat.px_per_mm,
         "picture": {"path": str(picture), "meta": {"_type": "gradio.FileData"}},
         **shown,
         "found": found,
@@ -77,9 +79,19 @@ def value_of(side: Side, looked: Looked, picture: Path) -> Value:
 
 
 def _unread(measured: Measured) -> list[str]:
-    """Why some corners or edges could not be measured, each reason once."""
-    reasons = {corner.reason for corner in measured.corners} | {edge.reason for edge in measured.edges}
-    return sorted(reasons - {""})
+    """Which corners and edges could not be measured: a sentence for each reason."""
+    places: dict[str, list[str]] = {}
+    for name, reason in [
+        *((f"{corner.name} corner", corner.reason) for corner in measured.corners),
+        *((f"{edge.name} edge", edge.reason) for edge in measured.edges),
+    ]:
+        places.setdefault(reason, []).append(name)
+    places.pop("", None)
+    everywhere = len(measured.corners) + len(measured.edges)
+    return [
+        f"Not measured at {'any corner or edge' if len(names) == everywhere else 'the ' + ', '.join(names)}: {reason}."
+        for reason, names in places.items()
+    ]
 
 
 def numbers(side: Side, centering: Centering | NoCentering) -> Value:
@@ -97,7 +109,8 @@ def numbers(side: Side, centering: Centering | NoCentering) -> Value:
         }
         for axis in axes_of(side, centering, today)
     ]
-    tilt = f"The print is turned by {centering.tilt_deg:.1f}°." if abs(centering.tilt_deg) >= 0.05 else ""
+    way = "clockwise" if centering.tilt_deg > 0 else "anticlockwise"
+    tilt = f"The print is turned {abs(centering.tilt_deg):.1f}° {way}." if abs(centering.tilt_deg) >= 0.05 else ""
     sentence = explain(side, centering.worst, today)
     return {"rows": rows, "sentence": f"{sentence.capitalize()}. {tilt}".strip(), "worst": float(centering.worst)}
 

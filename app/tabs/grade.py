@@ -57,19 +57,17 @@ class GradeTab:
 
     def _lay_out_answer(self) -> None:
         with gr.Row():
-            self._probabilities = gr.BarPlot(
-                x="grade",
-                y="probability",
-                sort=[str(grade) for grade in GRADES],
-                title="Probability of each grade",
-                height=220,
-                scale=2,
-                elem_id="probabilities",
-            )
+            with gr.Column(scale=2) as self._opinion:
+                self._probabilities = gr.BarPlot(
+                    x="grade",
+                    y="probability",
+                    sort=[str(grade) for grade in GRADES],
+                    title="Probability of each grade",
+                    height=220,
+                    elem_id="probabilities",
+                )
+                gr.Markdown("Below, bright places lower the expected grade more than the rest of their side does.")
             self._ceiling = gr.Markdown(elem_id="ceiling")
-        gr.Markdown(
-            "Bright places lower the expected grade more than the rest of their side does; both sides share one scale."
-        )
         self._shown: list[gr.Image] = []
         for side in SIDES:
             with gr.Row():
@@ -97,11 +95,12 @@ class GradeTab:
 
     def _wire(self) -> None:
         measured = [*self._editors, self._ceiling]
-        answer = [self._verdict, self._answer, self._probabilities, *self._shown, *measured, self._kept]
+        answer = [self._verdict, self._answer, self._opinion, self._probabilities, *self._shown, *measured, self._kept]
         self._start.click(self.grade, self._sides, answer)
         for place, editor in enumerate(self._editors):
             saved = [editor, self._ceiling]
-            editor.submit(partial(self.save_lines, place), self._editors, saved, show_progress="hidden")
+            given = [*self._sides, *self._editors]
+            editor.submit(partial(self.save_lines, place), given, saved, show_progress="hidden")
         self._keep.click(self.keep, [*self._sides, self._own], self._kept)
         self._tab.select(self.fill, None, self._model, show_progress="hidden")
 
@@ -124,18 +123,21 @@ class GradeTab:
         graded = grade_pictures(self._database, self._data, _path(front), _path(back))
         said = graded.prediction
         pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
-        bars = gr.update(visible="hidden") if said is None else _bars(said.probabilities)
+        bars = gr.update() if said is None else _bars(said.probabilities)
         sides = sides_to_measure_on(graded, self._data)
-        return [verdict_text(graded), gr.update(visible=True), bars, *pictures, *sides, ceiling_text(*sides), ""]
+        opinion = [gr.update(visible=said is not None), bars]
+        return [verdict_text(graded), gr.update(visible=True), *opinion, *pictures, *sides, ceiling_text(*sides), ""]
 
     @plainly
-    def save_lines(self, place: int, *sides: dict[str, Any] | None) -> list[Any]:
-        """Keep the lines of one side (0 front, 1 back) as they lie on the screen, and say what centering now allows."""
-        from app.answer import ceiling_text
-        from app.line_editor import saved
+    def save_lines(self, place: int, *given: Any) -> list[Any]:
+        """Keep the lines of a side (0 front, 1 back) as they lie on the screen; says what centering then allows.
 
-        values = list(sides)
-        values[place] = saved(self._database, values[place] or {})
+        given  the two pictures in the tab, then the values of the two line editors
+        """
+        from app.answer import ceiling_text, save_lines
+
+        pictures, values = given[:2], list(given[2:])
+        values[place] = save_lines(self._database, self._data, values[place], _path(pictures[place]))
         return [values[place], ceiling_text(*values)]
 
     @plainly
@@ -148,7 +150,7 @@ class GradeTab:
 
 def _bars(probabilities: np.ndarray) -> dict[str, Any]:
     """The ten bars from nought up: a scale that began elsewhere would make much of little."""
-    return gr.update(visible=True, value=charts.bars(probabilities), y_lim=[0, max(0.5, float(probabilities.max()))])
+    return gr.update(value=charts.bars(probabilities), y_lim=[0, max(0.5, float(probabilities.max()))])
 
 
 def _path(written: str | None) -> Path | None:
