@@ -1,4 +1,4 @@
-"""One clean profile across a line that was found: every band laid on it, noise averaged away, thin outlines told apart."""
+"""One clean profile across a line that was found: all bands laid on it; what one band alone is too noisy to show."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from engine.measure.bands import Bands
 INSIDE_MM = 0.4
 LIKE_SHARE = 0.3
 LEAST_STEP = 2.0
+FAINT_STEP = 1.2
+OVER_CALM = 2.0
 BESIDE_MM = 0.15
 WIDEST_OUTLINE_MM = 0.5
 THINNEST_OUTLINE_MM = 0.14
@@ -73,6 +75,28 @@ def like_line_outside(profile: Profile, change: np.ndarray) -> float | None:
     return float(found[0]) if len(found) else None
 
 
+def step_near(profile: Profile, at_mm: float, within_mm: float) -> float | None:
+    """Where the clearest change of colour around a distance lies; None where none stands out from the calm beside it."""
+    step = profile.offset_mm[1] - profile.offset_mm[0]
+    reach = max(1, round(BESIDE_MM / step))
+    if len(profile.offset_mm) <= 2 * reach:
+        return None
+    sums = np.pad(np.cumsum(profile.lab, axis=0), ((1, 0), (0, 0)))
+    means = (sums[reach:] - sums[:-reach]) / reach
+    change = np.linalg.norm(means[reach:] - means[:-reach], axis=1)
+    places = profile.offset_mm[reach : reach + len(change)] - step / 2
+    near = np.abs(places - at_mm) <= within_mm
+    outside = places < at_mm - within_mm
+    if not near.any():
+        return None
+    calm = float(np.median(change[outside])) if outside.any() else 0.0
+    clearest = int(np.where(near, change, -1.0).argmax())
+    top = change[max(0, clearest - 1) : clearest + 2].max() == change[clearest]
+    if not top or change[clearest] < max(FAINT_STEP, OVER_CALM * calm):
+        return None
+    return float(places[clearest])
+
+
 def outline_begins(profile: Profile) -> float:
     """Where a thin outline along a line begins that blur has melted into one edge with it; 0 where there is none.
 
@@ -80,11 +104,11 @@ def outline_begins(profile: Profile) -> float:
     quarter of what one leaves unexplained.
     """
     near = profile.between(-WIDEST_OUTLINE_MM - 0.2, INSIDE_MM)
-    one = min(
-        _unexplained(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03)
-    )
+    one = min(_unexplained(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03))
     outer_places = np.arange(-WIDEST_OUTLINE_MM, -THINNEST_OUTLINE_MM + 0.04, 0.03)
-    pairs = [(outer, inner) for outer in outer_places for inner in (-0.05, 0.0, 0.05) if inner - outer >= THINNEST_OUTLINE_MM]
+    pairs = [
+        (outer, inner) for outer in outer_places for inner in (-0.05, 0.0, 0.05) if inner - outer >= THINNEST_OUTLINE_MM
+    ]
     found = [(*_unexplained(near, blur, pair), pair[0]) for blur in BLURS_MM[:4] for pair in pairs]
     two, heights, begins = min(found, key=lambda fit: fit[0])
     first, second = heights

@@ -73,9 +73,7 @@ def peaks(contrast: np.ndarray) -> np.ndarray:
     return at
 
 
-def located(
-    bands: Bands, contrast: np.ndarray, near_mm: np.ndarray, within_mm: float
-) -> tuple[np.ndarray, np.ndarray]:
+def located(bands: Bands, contrast: np.ndarray, near_mm: np.ndarray, within_mm: float) -> tuple[np.ndarray, np.ndarray]:
     """Where each band's strongest edge around a depth lies, to a part of a pixel.
 
     contrast   as `contrasts` gives it

@@ -100,9 +100,7 @@ def measure_centering(flat: Flat, edges: list[Edge]) -> Centering | NoCentering:
     return from_lines(*lines, error_mm=errors)
 
 
-def from_lines(
-    physical: np.ndarray, printed: np.ndarray, *, error_mm: np.ndarray | None = None
-) -> Centering:
+def from_lines(physical: np.ndarray, printed: np.ndarray, *, error_mm: np.ndarray | None = None) -> Centering:
     """Centering from eight lines, measured or dragged by a person.
 
     physical  (4, 2, 2) mm: the card's top, right, bottom and left edge, two points (x, y) each, clockwise
@@ -181,9 +179,7 @@ def _tilt_deg(physical: np.ndarray, printed: np.ndarray) -> float:
     return float(np.median(apart))
 
 
-def _lines_of(
-    flat: Flat, edges: list[Edge], frames: list[Frame]
-) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _lines_of(flat: Flat, edges: list[Edge], frames: list[Frame]) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """Physical and printed lines between the frame's corners, and the standard error of each border at both ends."""
     middles = [np.array([edge.length_mm / 2]) for edge in edges]
     borders = [float(f.depth_at(at)[0] - e.depth_at(at)[0]) for e, f, at in zip(edges, frames, middles, strict=True)]

@@ -59,7 +59,7 @@ def corner_columns(rim: Rim, stock: Stock) -> list[np.ndarray]:
 
     Its own zone, and beyond that a bare patch that goes over its middle, as far as its shorter arm reaches.
     """
-    bare = (stock.cover > 0).any(axis=0)
+    bare = np.asarray((stock.cover > 0).any(axis=0))
     return [_columns(rim, bare, corner) for corner in range(4)]
 
 

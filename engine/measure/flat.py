@@ -117,7 +117,14 @@ def lay_flat(
     margin = (shape / density - (width, height)) / 2
     card_mm = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     to_picture = cv2.getPerspectiveTransform(card_mm, quad.astype(np.float32))
-    bounds = np.array([-margin, (width + margin[0], -margin[1]), (width, height) + margin, (-margin[0], height + margin[1])])
+    bounds = np.array(
+        [
+            -margin,
+            (width + margin[0], -margin[1]),
+            (width + margin[0], height + margin[1]),
+            (-margin[0], height + margin[1]),
+        ]
+    )
     flat = rectify(rgb, _mapped(to_picture, bounds), size=(int(shape[1]), int(shape[0])))
     return Flat(flat, float(density), margin, _seen(rgb, to_picture, size), size, kind, to_picture)
 

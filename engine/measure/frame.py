@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from engine.measure.aligned import Profile, aligned, like_line_outside, outline_begins
+from engine.measure.aligned import Profile, aligned, like_line_outside, outline_begins, step_near
 from engine.measure.bands import Bands, bands_of, contrasts, located, peaks, votes
 from engine.measure.fits import Fit, robust_fit
 from engine.measure.flat import SIDES, Flat
@@ -23,6 +23,11 @@ CLEAR_VOTE = 0.4
 LEAST_SUPPORT = 0.6
 MOST_DEVIATION_MM = 0.03
 MOST_CHOICES = 6
+LEAST_GAP_MM, MOST_GAP_MM = 0.3, 3.0
+LIKE_GAP_MM = 0.15
+NEAR_GAP_MM = 0.22
+UNLIKE = 0.5
+LEAST_FAINT_MM = 1.2  # nearer to the edge, a faint line is more likely wear
 BESIDE_MM = (0.06, 0.3)
 LIGHTNESS_COUNTS = 1 / 3
 MOST_BORDER_APART = 16.0
@@ -97,15 +102,20 @@ class Frame:
         return np.asarray(curve(along_mm, self.length_mm) @ self.fit.coefficients)
 
     def error_at(self, along_mm: np.ndarray, edge: Edge) -> np.ndarray:
-        """Standard error of the border at those places: of the frame's line, of the edge's, and what both cannot know."""
+        """Standard error of the border at those places: the frame's line's, the edge's, and what neither can know."""
         rows = curve(along_mm, self.length_mm)
         known = [self.fit.error_at(row) ** 2 + edge.fit.error_at(row) ** 2 for row in rows]
         return np.asarray(np.sqrt(np.array(known) + FLOOR_MM**2 + (FLOOR_PX * self.px_mm) ** 2))
 
     def moved(self, by_mm: float) -> Frame:
         """The same line, so much deeper in the card."""
-        moved = self.fit.coefficients + (by_mm, 0, 0)
+        moved = self.fit.coefficients + np.array([by_mm, 0, 0])
         return replace(self, fit=replace(self.fit, coefficients=moved))
+
+    @property
+    def middle_mm(self) -> float:
+        """Its depth at the middle of the side."""
+        return float(self.fit.coefficients[0])
 
     @property
     def slope_deg(self) -> float:
@@ -132,6 +142,10 @@ def find_frame(flat: Flat, edges: list[Edge]) -> list[Frame] | NoFrame:
     choices = product(*(range(min(len(found), MOST_CHOICES)) for found in sides))
     fours = [(sum(places), [found[place] for found, place in zip(sides, places, strict=True)]) for places in choices]
     _, best = min(fours, key=lambda choice: choice[0] + _disagreement(choice[1]))
+    unlike = changes_unlike(best)
+    for side in np.nonzero(unlike > UNLIKE)[0]:
+        fainter = (looks[side].fainter_by(best[side], gap) for gap in _gaps_of_others(best, sides, int(side)))
+        best[side] = next((frame for frame in fainter if frame is not None), best[side])
     doubt = _doubt(best)
     if doubt:
         return NoFrame(doubt)
@@ -140,7 +154,28 @@ def find_frame(flat: Flat, edges: list[Edge]) -> list[Frame] | NoFrame:
     begins = np.array([look.outline_begins(frame) for look, frame in zip(looks, outer, strict=True)])
     # All four sides are printed alike: where three or more show a thin outline, the fourth has it too.
     outline = float(np.median(begins[begins < 0])) if (begins < 0).sum() >= 3 else 0.0
-    return [frame.moved(begin if begin < 0 and outline else outline) for frame, begin in zip(outer, begins, strict=True)]
+    return [
+        frame.moved(begin if begin < 0 and outline else outline) for frame, begin in zip(outer, begins, strict=True)
+    ]
+
+
+def _gaps_of_others(four: list[Frame], sides: list[list[Frame]], side: int) -> list[float]:
+    """By how much a side's line may be the second of two that other sides show, the largest first.
+
+    A print's frame is often two lines. Where two others have a second line at some distance and this side has none at
+    that distance, its own may be the second, and the first too faint to have been seen.
+    """
+    gaps = [
+        [line.middle_mm - chosen.middle_mm for line in found if line.middle_mm > chosen.middle_mm + LEAST_GAP_MM]
+        for chosen, found in zip(four, sides, strict=True)
+    ]
+
+    def has(other: int, gap: float) -> bool:
+        return any(abs(gap - own) <= LIKE_GAP_MM for own in gaps[other])
+
+    others = [other for other in range(4) if other != side]
+    shown = {gap for other in others for gap in gaps[other] if gap < MOST_GAP_MM and not has(side, gap)}
+    return sorted((gap for gap in shown if sum(has(other, gap) for other in others) >= 2), reverse=True)
 
 
 def _doubt(four: list[Frame]) -> str:
@@ -161,11 +196,16 @@ def _disagreement(four: list[Frame]) -> float:
     """How unlike the sides are in lean and colours, in units of what one clear line passed over is worth."""
     leans = np.array([frame.slope_deg for frame in four])
     lean = np.maximum(np.abs(leans - np.median(leans)) - LIKE_LEAN_DEG, 0.0).sum() / LIKE_LEAN_DEG
-    changes = np.stack([frame.inside - frame.outside for frame in four])
-    usual = np.median(changes, axis=0)
-    unlike = np.linalg.norm(changes - usual, axis=1) / max(float(np.linalg.norm(usual)), LEAST_CHANGE)
+    unlike = changes_unlike(four)
     border = borders_apart(four) / BORDER_APART
     return float(lean + CHANGE_COUNTS * np.minimum(unlike, 1.0).sum() + BORDER_COUNTS * np.minimum(border, 1.5).sum())
+
+
+def changes_unlike(four: list[Frame]) -> np.ndarray:
+    """(4,) how far each side's change of colour lies from the usual one, as a share of that."""
+    changes = np.stack([frame.inside - frame.outside for frame in four])
+    usual = np.median(changes, axis=0)
+    return np.asarray(np.linalg.norm(changes - usual, axis=1) / max(float(np.linalg.norm(usual)), LEAST_CHANGE))
 
 
 def borders_apart(four: list[Frame]) -> np.ndarray:
@@ -206,6 +246,13 @@ class _Look:
             return frame
         refitted = self._fitted(self.design @ frame.fit.coefficients + by)
         return refitted if refitted is not None else frame.moved(by)
+
+    def fainter_by(self, frame: Frame, gap_mm: float) -> Frame | None:
+        """The same frame so much further out, where a faint line is to be seen there; None where there is none."""
+        if frame.middle_mm - float(np.median(self.from_edge)) - gap_mm < LEAST_FAINT_MM:
+            return None
+        at = step_near(self._across(frame), -gap_mm, NEAR_GAP_MM)
+        return None if at is None else frame.moved(at)
 
     def outline_begins(self, frame: Frame) -> float:
         """How far outside of the line a thin outline begins, negative; 0 where there is none."""

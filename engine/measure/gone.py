@@ -1,4 +1,4 @@
-"""Where the rim is no longer there: the ground shows within the card's outline, at frayed corners and missing pieces."""
+"""Where the rim is no longer there: the ground shows within the card's outline, as at a frayed corner."""
 
 from __future__ import annotations
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from engine.image.quads import crossings
 from engine.measure.bands import Bands, bands_of, contrasts, located, peaks, votes
 from engine.measure.fits import Fit, robust_fit
-from engine.measure.flat import Flat, lay_flat, point_at
+from engine.measure.flat import Flat, point_at
 
 CLEAR_OF_CORNER_MM = 4.5
 SEARCH_MM = 1.0

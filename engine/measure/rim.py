@@ -76,7 +76,17 @@ def unroll(flat: Flat, edges: list[Edge], radii_mm: list[float]) -> Rim:
     starts = np.cumsum([begin, *(len(part[0]) for part in parts)])
     middles = tuple(int(starts[2 * corner] + len(parts[2 * corner][0]) // 2) for corner in range(4))
     return Rim(
-        rgb.astype(np.float32), depth, np.where(counts, width, 0) * step * step, along, lengths, sides, corners, outer, inward, middles, step
+        rgb.astype(np.float32),
+        depth,
+        np.where(counts, width, 0) * step * step,
+        along,
+        lengths,
+        sides,
+        corners,
+        outer,
+        inward,
+        middles,
+        step,
     )
 
 

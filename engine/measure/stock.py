@@ -182,7 +182,7 @@ def _calmed(rim: Rim, cover: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patches(rim: Rim, cover: np.ndarray, bare: np.ndarray) -> np.ndarray:
-    """Only patches that reach the edge of the card and are no speck; each counts in full where it is as bare as its middle.
+    """Only patches that reach the edge and are no speck; each counts in full where it is as bare as its middle.
 
     Print clings to bare stock in fibres, so that half of a patch looks covered to 0.6 to 1 and still is bare; less than
     that is a pixel that the patch covers in part, and such pixels around it count as well.
