@@ -10,12 +10,15 @@ import numpy as np
 from app.measured import Measured
 from engine.measure.corners import Corner
 from engine.measure.edges import EdgeWear, Nick
+from engine.measure.stains import Stain
+from engine.measure.surface import Find, Surface
 
 # Below these a corner is as the cutter left it, as far as a picture tells.
 LEAST_WHITENING_MM2 = 0.03
-LEAST_ROUNDING_MM = 0.3
+LEAST_ROUNDING_MM = 0.5
 CORNER_REACH_MM = 2.2
 AROUND_MM = 0.8
+LINE_WIDTH_MM = 0.3
 MOST_CIRCLED = 12
 
 
@@ -52,9 +55,12 @@ class Finding:
 
 def findings_of(measured: Measured) -> list[Finding]:
     """All findings of a side, the largest first."""
-    found = [_of_corner(corner) for corner in measured.corners]
+    found = [finding for corner in measured.corners if (finding := _of_corner(corner)) is not None]
     found += [_of_nick(edge, nick) for edge in measured.edges for nick in edge.nicks]
-    listed = sorted((each for each in found if each is not None), key=lambda each: -each.size_mm2)
+    found += [_of_stain(stain) for stain in measured.stains or ()]
+    if isinstance(measured.surface, Surface):
+        found += [_of_line(line) for line in measured.surface.finds]
+    listed = sorted(found, key=lambda each: -each.size_mm2)
     return [replace(each, number=number) for number, each in enumerate(listed, 1)]
 
 
@@ -74,3 +80,14 @@ def _of_corner(corner: Corner) -> Finding | None:
 def _of_nick(edge: EdgeWear, nick: Nick) -> Finding:
     what = f"{nick.kind} {nick.length_mm:.1f} mm long, {nick.depth_mm:.1f} mm deep"
     return Finding(0, f"{edge.name} edge", what, nick.at_mm, nick.length_mm / 2 + AROUND_MM, nick.area_mm2)
+
+
+def _of_stain(stain: Stain) -> Finding:
+    reach = float(np.sqrt(stain.area_mm2 / np.pi)) + AROUND_MM
+    return Finding(0, "border", f"stain of {stain.area_mm2:.1f} mm²", stain.at_mm, reach, stain.area_mm2)
+
+
+def _of_line(line: Find) -> Finding:
+    what = f"{line.kind} {line.length_mm:.1f} mm long ({line.likelihood:.0%} sure)"
+    reach = float(np.linalg.norm(line.points_mm - line.at_mm, axis=1).max()) + AROUND_MM
+    return Finding(0, "surface", what, line.at_mm, reach, line.length_mm * LINE_WIDTH_MM)

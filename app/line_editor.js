@@ -65,7 +65,7 @@ function drawFindings() {
     draw("text", { x: x + (middle[0] - x) * far, y: y + (middle[1] - y) * far, ...text }, circles, number);
   }
   const count = value.findings.length;
-  find("found").textContent = count ? "Corners and edges: what was found" : "Corners and edges: nothing was found";
+  find("found").textContent = count ? "What was found" : "No wear was found";
   find("unread").textContent = value.unread.join(" ");
 }
 

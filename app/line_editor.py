@@ -22,6 +22,7 @@ from db.session import Database
 from engine.errors import BadInput
 from engine.image.rectify import CardSize
 from engine.measure.centering import Centering, NoCentering, from_lines
+from engine.measure.surface import NoSurface
 from engine.rubric import explain
 
 Value = dict[str, Any]
@@ -79,19 +80,22 @@ def value_of(side: Side, looked: Looked, picture: Path) -> Value:
 
 
 def _unread(measured: Measured) -> list[str]:
-    """Which corners and edges could not be measured: a sentence for each reason."""
+    """What could not be measured: a sentence for each reason."""
     places: dict[str, list[str]] = {}
-    for name, reason in [
-        *((f"{corner.name} corner", corner.reason) for corner in measured.corners),
-        *((f"{edge.name} edge", edge.reason) for edge in measured.edges),
-    ]:
-        places.setdefault(reason, []).append(name)
+    for corner in measured.corners:
+        places.setdefault(corner.reason, []).append(f"{corner.name} corner")
+    for edge in measured.edges:
+        places.setdefault(edge.reason, []).append(f"{edge.name} edge")
     places.pop("", None)
     everywhere = len(measured.corners) + len(measured.edges)
-    return [
+    said = [
         f"Not measured at {'any corner or edge' if len(names) == everywhere else 'the ' + ', '.join(names)}: {reason}."
         for reason, names in places.items()
     ]
+    if isinstance(measured.surface, NoSurface):
+        return [*said, f"The surface was not looked at: {measured.surface.reason}."]
+    foil = ["Its pattern may be foil: lines within it are not counted."] if measured.surface.patterned else []
+    return [*said, *foil]
 
 
 def numbers(side: Side, centering: Centering | NoCentering) -> Value:

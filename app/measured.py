@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from app.corrections import Correction
 from engine.errors import BadInput
-from engine.image.rectify import card_size
-from engine.measure.centering import Centering, NoCentering, border_widths, from_lines, measure_centering
-from engine.measure.corners import Corner, corner_columns, measure_corners
-from engine.measure.edges import EdgeWear, measure_edges
+from engine.image.rectify import CardSize, card_size
+from engine.measure.card import LEAST_RIM_PX_PER_MM, lay_by_edges, measure_side
+from engine.measure.centering import Centering, NoCentering, from_lines
+from engine.measure.corners import Corner
+from engine.measure.edges import EdgeWear
 from engine.measure.flat import CORNERS, SIDES, Flat, lay_flat, point_at
-from engine.measure.gone import ground_within
-from engine.measure.outline import Edge, find_edges
-from engine.measure.rim import unroll
-from engine.measure.rounding import find_roundings, norm_of, sharpened
-from engine.measure.stock import bare_stock, border_colours, border_widths_along
+from engine.measure.outline import Edge
+from engine.measure.stains import Stain
+from engine.measure.surface import NoSurface, Surface
 from engine.predict import View
 
-NO_SURFACE = "this version does not look for scratches, creases and stains"
-SQUARE_MM = 0.0
-# At 4 pixels a millimetre a line is looked for in so few rows that on four of seven cards none was seen along a side.
-LEAST_PX_PER_MM = 5.0
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a side of a card measures.
+    """What a side of a card measures, all of it in millimetres on `flat`.
 
-    flat      the card laid flat: all millimetres are counted on it
-    outline   (4, 2, 2) mm: the physical edges as the program sees them: top, right, bottom, left
-    found     centering as the program measures it, or why it does not
+    outline    (4, 2, 2) the physical edges as the program sees them: top, right, bottom, left
+    found      centering as the program measures it, or why it does not
     corners, edges  four each, clockwise from the top left and from the top
-    correction      the lines of a person, where they hold
+    stains     on the printed border; None where that is not known
+    correction the lines of a person, where they hold
     """
 
     flat: Flat
@@ -42,7 +39,9 @@ class Measured:
     found: Centering | NoCentering
     corners: list[Corner]
     edges: list[EdgeWear]
-    correction: Correction | None
+    surface: Surface | NoSurface
+    stains: list[Stain] | None
+    correction: Correction | None = None
 
     @property
     def centering(self) -> Centering | NoCentering:
@@ -53,41 +52,35 @@ class Measured:
 
 
 def measure(view: View, correction: Correction | None = None) -> Measured:
-    """Measure a side that was found in its picture."""
-    quad = view.found.quad if correction is None else correction.quad
-    size = card_size(quad, picture_size=view.rgb.shape[:2]) if correction is None else correction.size
-    flat = lay_flat(view.rgb, quad, size, view.found.kind)
-    if flat.px_per_mm < LEAST_PX_PER_MM:
-        return _too_coarse(flat, correction)
-    edges = find_edges(flat)
-    found = _centering(flat, edges)
-    corners, wear = _rim(flat, edges, found)
+    """Measure a side that was found in its picture.
+
+    correction  where it holds, the card lies where a person said and millimetres are counted there
+    """
+    if correction is None:
+        quad, size = view.found.quad, card_size(view.found.quad, picture_size=view.rgb.shape[:2])
+    else:
+        quad, size = correction.quad, correction.size
+    measured = _measure(view, quad, size)
+    if correction is None:
+        return measured
+    laid = lay_flat(view.rgb, quad, size, view.found.kind)
+    return replace(_moved(measured, laid), correction=correction)
+
+
+def _measure(view: View, quad: np.ndarray, size: CardSize) -> Measured:
+    kind = view.found.kind
+    flat = lay_flat(view.rgb, quad, size, kind)
+    if flat.px_per_mm < LEAST_RIM_PX_PER_MM:
+        return _too_coarse(flat)
+    flat, edges = lay_by_edges(view.rgb, quad, size, kind)
     outline = np.stack([_line(flat, edge) for edge in edges])
-    return Measured(flat, outline, found, corners, wear, correction)
-
-
-def _too_coarse(flat: Flat, correction: Correction | None) -> Measured:
-    """A picture that shows too little to measure on; a person may still lay lines over it."""
-    reason = (
-        f"the picture shows {flat.px_per_mm:.1f} pixels of a millimetre, measuring needs {LEAST_PX_PER_MM:g}; "
-        "take it from nearer or scan it finer"
-    )
-    width, height = flat.size.width_mm, flat.size.height_mm
-    vertices = np.array([(0, 0), (width, 0), (width, height), (0, height)])
-    outline = np.stack([vertices, np.roll(vertices, -1, axis=0)], axis=1)
-    corners = [
-        Corner(name, (float(x), float(y)), None, None, None, None, reason)
-        for name, (x, y) in zip(CORNERS, vertices, strict=True)
-    ]
-    edges = [EdgeWear(name, None, None, None, None, (), reason) for name in SIDES]
-    return Measured(flat, outline, NoCentering(reason), corners, edges, correction)
-
-
-def _centering(flat: Flat, edges: list[Edge]) -> Centering | NoCentering:
     try:
-        return measure_centering(flat, edges)
+        side = measure_side(view.rgb, quad, size, kind)
     except BadInput as error:
-        return NoCentering(str(error))
+        return _unmeasured(flat, outline, str(error))
+    assert side.corners is not None
+    assert side.edges is not None
+    return Measured(flat, outline, side.centering, side.corners, side.edges, side.surface, side.stains)
 
 
 def _line(flat: Flat, edge: Edge) -> np.ndarray:
@@ -96,16 +89,57 @@ def _line(flat: Flat, edge: Edge) -> np.ndarray:
     return point_at(edge.side, ends, edge.depth_at(ends), flat.size)
 
 
-def _rim(flat: Flat, edges: list[Edge], found: Centering | NoCentering) -> tuple[list[Corner], list[EdgeWear]]:
-    roundings = find_roundings(flat, edges)
-    radii = [SQUARE_MM if rounding.radius_mm is None else rounding.radius_mm for rounding in roundings]
-    rim = unroll(flat, edges, radii)
-    roundings = sharpened(rim, roundings)
-    borders = np.full((4, 2), np.nan)
+def _too_coarse(flat: Flat) -> Measured:
+    """A picture that shows too little to measure on; a person may still lay lines over it."""
+    vertices = _vertices(flat.size)
+    return _unmeasured(
+        flat,
+        np.stack([vertices, np.roll(vertices, -1, axis=0)], axis=1),
+        f"the picture shows a millimetre by {flat.px_per_mm:.1f} pixels, measuring needs {LEAST_RIM_PX_PER_MM:g}; "
+        "take it from nearer or scan it finer",
+    )
+
+
+def _unmeasured(flat: Flat, outline: np.ndarray, reason: str) -> Measured:
+    corners = [
+        Corner(name, (float(x), float(y)), None, None, None, None, reason)
+        for name, (x, y) in zip(CORNERS, _vertices(flat.size), strict=True)
+    ]
+    edges = [EdgeWear(name, None, None, None, None, (), reason) for name in SIDES]
+    return Measured(flat, outline, NoCentering(reason), corners, edges, NoSurface(reason), None)
+
+
+def _vertices(size: CardSize) -> np.ndarray:
+    return np.array([(0, 0), (size.width_mm, 0), (size.width_mm, size.height_mm), (0, size.height_mm)])
+
+
+def _moved(measured: Measured, onto: Flat) -> Measured:
+    """The same places counted on another flat of the same picture."""
+    by = np.linalg.inv(onto.to_picture) @ measured.flat.to_picture
+
+    def moved(points: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2), by).reshape(points.shape))
+
+    def at(point: Point) -> Point:
+        x, y = moved(np.array(point, np.float64))
+        return float(x), float(y)
+
+    found, surface, stains = measured.found, measured.surface, measured.stains
     if isinstance(found, Centering):
-        borders = border_widths(found.physical, found.printed)
-    widths = border_widths_along(rim, borders)
-    colours = border_colours(rim, widths)
-    stock = bare_stock(rim, widths, colours, ground_within(rim, roundings, colours))
-    columns = corner_columns(rim, stock)
-    return measure_corners(rim, stock, roundings, columns, norm_of(roundings)), measure_edges(rim, stock, columns)
+        found = replace(found, physical=moved(found.physical), printed=moved(found.printed))
+    if isinstance(surface, Surface):
+        surface = replace(surface, finds=tuple(replace(f, points_mm=moved(f.points_mm)) for f in surface.finds))
+    if stains is not None:
+        stains = [replace(stain, at_mm=at(stain.at_mm)) for stain in stains]
+    return Measured(
+        flat=onto,
+        outline=moved(measured.outline),
+        found=found,
+        corners=[replace(corner, at_mm=at(corner.at_mm)) for corner in measured.corners],
+        edges=[
+            replace(edge, nicks=tuple(replace(nick, at_mm=at(nick.at_mm)) for nick in edge.nicks))
+            for edge in measured.edges
+        ],
+        surface=surface,
+        stains=stains,
+    )

@@ -11,9 +11,10 @@ from typing import Any
 from app.ceilings import axes_of, card_ceiling, worst_share
 from app.findings import findings_of
 from app.grading import Graded, Looked
-from app.measured import NO_SURFACE, Measured
+from app.measured import Measured
 from db.schema import Side
 from engine.measure.centering import Centering, NoCentering
+from engine.measure.surface import NoSurface
 
 NO_PICTURES: Mapping[str, Path] = {}
 
@@ -57,8 +58,7 @@ def _side(side: Side, looked: Looked, files: Mapping[str, Path], today: date) ->
         **_centering(side, measured, today),
         "corners": [corner.as_json() for corner in measured.corners],
         "edges": [edge.as_json() for edge in measured.edges],
-        "surface": None,
-        "surface_reason": NO_SURFACE,
+        **_surface(measured),
         "findings": [finding.as_json(measured) for finding in findings_of(measured)],
         "overlay": _written(files, "overlay"),
         "measured": _written(files, "measured"),
@@ -88,6 +88,16 @@ def _centering(side: Side, measured: Measured, today: date) -> dict[str, Any]:
         "centering_reason": None,
         "centering_measured": found.as_json() if isinstance(found, Centering) else None,
         "centering_measured_reason": found.reason if isinstance(found, NoCentering) else None,
+    }
+
+
+def _surface(measured: Measured) -> dict[str, Any]:
+    surface, stains = measured.surface, measured.stains
+    lines = None if isinstance(surface, NoSurface) else [find.as_json() for find in surface.finds]
+    return {
+        "surface": None if isinstance(surface, NoSurface) else {"finds": lines, "patterned": surface.patterned},
+        "surface_reason": surface.reason if isinstance(surface, NoSurface) else None,
+        "stains": None if stains is None else [stain.as_json() for stain in stains],
     }
 
 
