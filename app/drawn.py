@@ -25,7 +25,7 @@ class _Canvas:
         shape = tuple(round(side * self._times) for side in flat.rgb.shape[1::-1])
         self.rgb = cv2.resize(flat.rgb, shape, interpolation=cv2.INTER_CUBIC)
         self._flat = flat
-        self.thin = max(1, round(self.rgb.shape[0] / 900))
+        self.thin = max(2, round(self.rgb.shape[0] / 700))
 
     def px(self, point_mm: np.ndarray | tuple[float, float]) -> np.ndarray:
         """(2,) pixels of a place on the card."""
