@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from app.ceilings import card_ceiling
+from app.ceilings import card_ceiling, in_words
 from app.corrections import corrections, sha256_of
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
 from app.line_editor import Value, key_of, save, value_of
@@ -25,7 +25,7 @@ JPEG_QUALITY = 92
 SIDES: tuple[Side, Side] = ("front", "back")
 FIRST_STEPS = """### No grading model yet
 Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
-**Use this model for grading**. Until then a picture is looked at here, but not graded."""
+**Use this model for grading**. Until then a card is found and measured here, but not graded."""
 
 
 def model_text(data: DataFolder) -> str:
@@ -114,12 +114,13 @@ def ceiling_text(front: Value | None, back: Value | None) -> str:
         side: None if value is None else value["numbers"]["worst"]
         for side, value in zip(SIDES, (front, back), strict=True)
     }
-    grade, sentence = card_ceiling(worst, date.today())
+    grade, why = card_ceiling(worst, date.today())
     if grade is None:
-        return f"### Centering\n{sentence[0].upper()}{sentence[1:]}."
+        return f"### Centering\n{why[0].upper()}{why[1:]}."
     head = "Centering allows a 10" if grade == 10 else f"Centering caps this card at {grade}"
-    beside = "This is measured, and stands beside the network's probabilities: they know nothing of it."
-    return f"### {head}\n{sentence.capitalize()}. {beside}"
+    return (
+        f"### {head}\n{in_words(why)}. This is measured; the network's probabilities stand beside it, unchanged by it."
+    )
 
 
 def pictures_in_order(graded: Graded, names: Iterable[str]) -> list[np.ndarray | None]:

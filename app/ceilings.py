@@ -82,6 +82,11 @@ def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | No
     return ceiling(lowest, measured[lowest], on), explain(lowest, measured[lowest], on)
 
 
+def in_words(sentence: str) -> str:
+    """The rubric's sentence for the screen: a cap at 10 is none."""
+    return sentence.capitalize().replace("caps this card at 10 ", "leaves a 10 open ")
+
+
 def worst_share(centering: Centering | NoCentering | None) -> float | None:
     """Larger share in percent of the worse axis; None where it was not measured."""
     return float(centering.worst) if isinstance(centering, Centering) else None

@@ -94,7 +94,7 @@ def _concerns(view: View) -> list[str]:
 def pictures_of(graded: Graded, side: Side) -> dict[str, np.ndarray]:
     """What a person is shown of a side, uint8 RGB by name.
 
-    `quad` (the outline on the picture), `card`, `measured` (its lines and findings), and `overlay` where there is one.
+    `quad` (the outline on the picture), `card`, and `overlay` where there is one.
     """
     looked = graded.sides[side]
     if looked is None:
@@ -102,7 +102,7 @@ def pictures_of(graded: Graded, side: Side) -> dict[str, np.ndarray]:
     view = looked.view
     window = canvas_window(view.found.quad, view.rgb.shape[:2], SHOWN_SIDE)
     canvas = view.canvas(SHOWN_SIDE)
-    shown = {"quad": _with_outline(view), "card": canvas[window], "measured": drawn(looked.measured)}
+    shown = {"quad": _with_outline(view), "card": canvas[window]}
     evidence = graded.evidence_of(side)
     if evidence is not None:
         heat = Image.fromarray(evidence).resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BILINEAR)
@@ -120,12 +120,16 @@ def _with_outline(view: View) -> np.ndarray:
 
 
 def write_pictures(graded: Graded, folder: Path) -> dict[Side, dict[str, Path]]:
-    """Write both sides' pictures as PNG into `folder`; returns their absolute paths by side and name."""
+    """Write both sides' pictures as PNG into `folder`; returns their absolute paths by side and name.
+
+    Those of `pictures_of`, and `measured`: the card laid flat with its lines and its findings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[Side, dict[str, Path]] = {}
-    for side in graded.sides:
+    for side, looked in graded.sides.items():
+        measured = {} if looked is None else {"measured": drawn(looked.measured)}
         written[side] = {}
-        for name, picture in pictures_of(graded, side).items():
+        for name, picture in {**pictures_of(graded, side), **measured}.items():
             written[side][name] = (folder / f"{side}_{name}.png").absolute()
             Image.fromarray(picture).save(written[side][name])
     return written

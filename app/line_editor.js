@@ -98,16 +98,23 @@ function drawLines() {
   lines = Object.keys(KINDS).flatMap((kind) => value[kind].map((points, side) => {
     const name = value.side + ": " + KINDS[kind] + ", " + NAMES[side];
     const way = across(side) ? "across" : "down";
-    const group = draw("g", { class: "line " + kind + " " + way, tabindex: 0, role: "slider", "aria-label": name }, scene);
-    group.dataset.line = kind + "-" + NAMES[side];
-    group.setAttribute("aria-orientation", across(side) ? "vertical" : "horizontal");
+    const group = draw("g", { class: "line " + kind + " " + way, "data-line": kind + "-" + NAMES[side] }, scene);
+    const handle = (label) => ({
+      tabindex: 0,
+      role: "slider",
+      "aria-label": label,
+      "aria-orientation": across(side) ? "vertical" : "horizontal",
+      "aria-valuemin": -value.margin_mm[across(side)],
+      "aria-valuemax": size(across(side)) + value.margin_mm[across(side)],
+    });
     const pens = [["under", SHADOW, 3.5], ["shown", COLOURS[kind], 1.5], ["hit", "transparent", HIT_PX]];
     const strokes = pens.map(([part, stroke, width]) => {
-      return draw("line", { class: part, stroke, "stroke-width": width, ...THIN }, group);
+      const reach = part === "hit" ? handle(name) : {};
+      return draw("line", { class: part, stroke, "stroke-width": width, ...THIN, ...reach }, group);
     });
     const ends = [0, 1].map((end) => {
       const label = name + ", tilt by its " + (end ? "second" : "first") + " end";
-      const grip = { class: "grip", r: GRIP_MM, fill: "transparent", tabindex: 0, role: "slider", "aria-label": label };
+      const grip = { class: "grip", r: GRIP_MM, fill: "transparent", ...handle(label) };
       const dot = { class: "dot", r: DOT_MM, fill: COLOURS[kind], stroke: SHADOW, ...THIN };
       return [draw("circle", grip, group), draw("circle", dot, group)];
     });
@@ -120,7 +127,7 @@ function drawLines() {
   }));
 }
 
-function place({ kind, side, group, strokes, ends }) {
+function place({ kind, side, strokes, ends }) {
   const points = value[kind][side], axis = across(side), other = 1 - axis;
   const reach = [-BEYOND_MM, size(other) + BEYOND_MM].map((along) => {
     const point = [along, along];
@@ -135,8 +142,8 @@ function place({ kind, side, group, strokes, ends }) {
     node.setAttribute("aria-valuenow", points[end][axis].toFixed(2));
   }));
   const at = placeAt(points, axis, size(other) / 2).toFixed(2);
-  group.setAttribute("aria-valuenow", at);
-  group.setAttribute("aria-valuetext", at + " mm from the card's " + (axis ? "top" : "left"));
+  strokes[2].setAttribute("aria-valuenow", at);
+  strokes[2].setAttribute("aria-valuetext", at + " mm from the card's " + (axis ? "top" : "left"));
 }
 
 function move(line, which, by) {
@@ -162,7 +169,7 @@ function take(event, line, which) {
   if (which.length === 2) line = nearest(start, line);
   const axis = across(line.side), first = which[0], before = value[line.kind][line.side][first][axis];
   node.setPointerCapture(event.pointerId);
-  line.group.focus({ preventScroll: true });
+  line.strokes[2].focus({ preventScroll: true });
   line.group.classList.add("held");
   look(line, start);
   const follow = (moved) => {
@@ -214,18 +221,21 @@ function press(event, line) {
 
 // The server alone computes; while it does, lines may move on, and are asked about again.
 async function ask() {
-  if (asking) { askAgain = true; return; }
+  askAgain = asking;
+  if (asking) return;
   asking = true;
-  do {
-    askAgain = false;
+  try {
     const asked = value;
     const numbers = await server.numbers_of_lines({ ...asked, findings: [], found: null, picture: null });
-    if (asked !== value || !value.by_hand) break;
-    value.numbers = numbers;
-    tell();
-  } while (askAgain);
-  asking = false;
-  keep();
+    if (asked === value && value.by_hand) {
+      value.numbers = numbers;
+      tell();
+      keep();
+    }
+  } finally {
+    asking = false;
+  }
+  if (askAgain) ask();
 }
 
 // What lies in the page is what an event sends, and what the server then compares its answer with.

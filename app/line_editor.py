@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from app.ceilings import axes_of
+from app.ceilings import axes_of, in_words
 from app.corrections import BY_HAND, Correction, keep, settled, take_back
 from app.findings import MOST_CIRCLED, findings_of
 from app.grading import Looked
@@ -115,15 +115,15 @@ def numbers(side: Side, centering: Centering | NoCentering) -> Value:
     ]
     way = "clockwise" if centering.tilt_deg > 0 else "anticlockwise"
     tilt = f"The print is turned {abs(centering.tilt_deg):.1f}° {way}." if abs(centering.tilt_deg) >= 0.05 else ""
-    sentence = explain(side, centering.worst, today)
-    return {"rows": rows, "sentence": f"{sentence.capitalize()}. {tilt}".strip(), "worst": float(centering.worst)}
+    sentence = in_words(explain(side, centering.worst, today))
+    return {"rows": rows, "sentence": f"{sentence}. {tilt}".strip(), "worst": float(centering.worst)}
 
 
 def numbers_of_lines(value: Value) -> Value:
     """The same for lines as they lie in the browser; lines that bound no frame are told so in the sentence."""
     try:
-        correction = correction_of(value)
-        return numbers(value["side"], from_lines(correction.physical, correction.printed))
+        (_, side), correction = key_of(value), correction_of(value)
+        return numbers(side, from_lines(correction.physical, correction.printed))
     except (BadInput, Trouble) as error:
         return {"rows": [], "sentence": f"Not measured: {error}.", "worst": None}
 

@@ -96,7 +96,7 @@ def test_a_graded_card_shows_its_eight_lines_and_their_numbers(visitor, server, 
     assert visitor.page.locator("#front-lines .line").count() == 8
     assert not visitor.sees("#back-lines .side")
     assert borders(visitor)["left"] == pytest.approx(left_mm, abs=0.15)
-    assert "caps this card at" in visitor.reads("#ceiling")
+    assert "leaves a 10 open" in visitor.reads("#ceiling")
     assert visitor.page.locator("#front-lines .save").is_disabled()
     visitor.takes_a_picture("01-lines-measured")
 
@@ -126,7 +126,7 @@ def test_a_finger_drags_too(visitor):
 
 def test_the_arrow_keys_move_the_chosen_line_and_no_other(visitor):
     before = borders(visitor)
-    line = visitor.page.locator(LEFT_LINE)
+    line = visitor.page.locator(f"{LEFT_LINE} .hit")
     line.focus()
     for key in ("ArrowRight", "ArrowRight", "Shift+ArrowRight", "ArrowLeft", "ArrowUp"):
         line.press(key)
