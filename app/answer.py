@@ -14,7 +14,7 @@ from PIL import Image
 from app.ceilings import card_ceiling, in_words
 from app.corrections import corrections, sha256_of
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
-from app.line_editor import Value, key_of, save, value_of
+from app.line_editor import NOT_SAVED, Value, key_of, save, value_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from db.schema import Side
@@ -106,6 +106,18 @@ def save_lines(database: Database, data: DataFolder, value: Value, picture: Path
     if picture is None or sha256_of(picture) != sha256:
         return {**value, "said": said, "kept": value["by_hand"]}
     return {**_to_measure_on(side, look_at(side, picture, corrections(database)), data), "said": said}
+
+
+def without_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
+    """A side as it is measured without the lines that are kept for it; they are kept until this is saved.
+
+    Raises Trouble where another picture lies in the tab by now.
+    """
+    sha256, side = key_of(value)
+    if picture is None or sha256_of(picture) != sha256:
+        raise Trouble(f"another picture is the {side} by now; press Grade, then reset its lines")
+    measured = _to_measure_on(side, look_at(side, picture, {}), data)
+    return {**measured, "kept": True, "said": NOT_SAVED}
 
 
 def ceiling_text(front: Value | None, back: Value | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from db.schema import Side
-from engine.measure.centering import Centering, NoCentering
+from engine.measure.centering import Centering
 from engine.rubric import ceiling, explain
 
 AXES = {"lr": "left / right", "tb": "top / bottom"}
@@ -55,12 +55,12 @@ def axes_of(side: Side, centering: Centering, on: date) -> list[Axis]:
 
 
 def _axis(side: Side, name: str, first: float, second: float, share: float, uncertainty: float, on: date) -> Axis:
-    worst, best = min(share + uncertainty, 100.0), max(share - uncertainty, 50.0)
+    share, worst, best = (_in_range(each) for each in (share, share + uncertainty, share - uncertainty))
     return Axis(
         name=name,
         first_mm=float(first),
         second_mm=float(second),
-        share=float(share),
+        share=share,
         uncertainty=float(uncertainty),
         ceiling=ceiling(side, share, on),
         lowest=ceiling(side, worst, on),
@@ -87,6 +87,11 @@ def in_words(sentence: str) -> str:
     return sentence.capitalize().replace("caps this card at 10 ", "leaves a 10 open ")
 
 
-def worst_share(centering: Centering | NoCentering | None) -> float | None:
-    """Larger share in percent of the worse axis; None where it was not measured."""
-    return float(centering.worst) if isinstance(centering, Centering) else None
+def worst_share(centering: Centering) -> float:
+    """Larger share in percent of the worse axis."""
+    return _in_range(centering.worst)
+
+
+def _in_range(share: float) -> float:
+    """A share that arithmetic left a hair above 100, where one border is missing, is 100."""
+    return min(max(float(share), 50.0), 100.0)

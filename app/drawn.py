@@ -52,6 +52,9 @@ class _Canvas:
         radius = round(self.length_px(finding.reach_mm) * 2**SUBPIXEL_BITS)
         for shade, width in ((SHADOW, self.thin + 2), (FINDING, self.thin + 1)):
             cv2.circle(self.rgb, middle, radius, shade, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        if finding.points_mm:
+            points = np.array([self._fixed(np.array(point)) for point in finding.points_mm], np.int32)
+            cv2.polylines(self.rgb, [points], False, FINDING, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def _fixed(self, point_mm: np.ndarray) -> tuple[int, int]:
         x, y = np.rint(self.px(point_mm) * 2**SUBPIXEL_BITS).astype(int)

@@ -18,6 +18,7 @@ LEAST_WHITENING_MM2 = 0.03
 LEAST_ROUNDING_MM = 0.5
 CORNER_REACH_MM = 2.2
 AROUND_MM = 0.8
+MOST_REACH_MM = 5.0
 LINE_WIDTH_MM = 0.3
 MOST_CIRCLED = 12
 
@@ -29,7 +30,8 @@ class Finding:
     place     "top left corner", "left edge"
     what      with its size: "0.35 mm² bare"
     at_mm     (x, y) on the card
-    reach_mm  radius of a circle around all of it
+    reach_mm  radius of a circle around it; around the middle of what is longer than a centimetre
+    points_mm where it runs, for what is a line
     size_mm2  how much of the card it concerns, roughly: the order of the list
     """
 
@@ -39,6 +41,7 @@ class Finding:
     at_mm: tuple[float, float]
     reach_mm: float
     size_mm2: float
+    points_mm: tuple[tuple[float, float], ...] = ()
 
     def as_json(self, measured: Measured) -> dict[str, Any]:
         """As `grade` reports it, with its place in the upright picture too."""
@@ -50,6 +53,7 @@ class Finding:
             "at_mm": [round(value, 2) for value in self.at_mm],
             "at_px": [round(float(value), 1) for value in at_px],
             "reach_mm": round(self.reach_mm, 2),
+            "points_mm": [[round(x, 2), round(y, 2)] for x, y in self.points_mm],
         }
 
 
@@ -79,15 +83,20 @@ def _of_corner(corner: Corner) -> Finding | None:
 
 def _of_nick(edge: EdgeWear, nick: Nick) -> Finding:
     what = f"{nick.kind} {nick.length_mm:.1f} mm long, {nick.depth_mm:.1f} mm deep"
-    return Finding(0, f"{edge.name} edge", what, nick.at_mm, nick.length_mm / 2 + AROUND_MM, nick.area_mm2)
+    return Finding(0, f"{edge.name} edge", what, nick.at_mm, _reach(nick.length_mm / 2), nick.area_mm2)
 
 
 def _of_stain(stain: Stain) -> Finding:
-    reach = float(np.sqrt(stain.area_mm2 / np.pi)) + AROUND_MM
+    reach = _reach(float(np.sqrt(stain.area_mm2 / np.pi)))
     return Finding(0, "border", f"stain of {stain.area_mm2:.1f} mm²", stain.at_mm, reach, stain.area_mm2)
 
 
 def _of_line(line: Find) -> Finding:
     what = f"{line.kind} {line.length_mm:.1f} mm long ({line.likelihood:.0%} sure)"
-    reach = float(np.linalg.norm(line.points_mm - line.at_mm, axis=1).max()) + AROUND_MM
-    return Finding(0, "surface", what, line.at_mm, reach, line.length_mm * LINE_WIDTH_MM)
+    reach = _reach(float(np.linalg.norm(line.points_mm - line.at_mm, axis=1).max()))
+    points = tuple((float(x), float(y)) for x, y in line.points_mm)
+    return Finding(0, "surface", what, line.at_mm, reach, line.length_mm * LINE_WIDTH_MM, points)
+
+
+def _reach(half_length_mm: float) -> float:
+    return min(half_length_mm + AROUND_MM, MOST_REACH_MM)

@@ -56,16 +56,19 @@ function drawFindings() {
   circles.replaceChildren();
   list.replaceChildren();
   const middle = [value.width_mm / 2, value.height_mm / 2];
-  for (const { number, place, what, at_mm: [x, y], reach_mm, circled } of value.findings) {
+  for (const { number, place, what, at_mm: [x, y], reach_mm, points_mm, circled } of value.findings) {
     write("li", place + ": " + what, list);
     if (!circled) continue;
     const away = Math.hypot(middle[0] - x, middle[1] - y) || 1, far = (reach_mm + 1.4) / away;
-    draw("circle", { cx: x, cy: y, r: reach_mm, fill: "none", stroke: FOUND, "stroke-width": 2, ...THIN }, circles);
+    const pen = { fill: "none", stroke: FOUND, ...THIN };
+    draw("circle", { cx: x, cy: y, r: reach_mm, "stroke-width": 2, ...pen }, circles);
+    draw("polyline", { points: points_mm.join(" "), "stroke-width": 1, ...pen }, circles);
     const text = { fill: FOUND, stroke: SHADOW, "stroke-width": 0.5, "paint-order": "stroke", "font-size": 2.4 };
     draw("text", { x: x + (middle[0] - x) * far, y: y + (middle[1] - y) * far, ...text }, circles, number);
   }
   const count = value.findings.length;
-  find("found").textContent = count ? "What was found" : "No wear was found";
+  const nothing = "No wear was found" + (value.unread.length ? " where it could be measured" : "");
+  find("found").textContent = count ? "What was found" : nothing;
   find("unread").textContent = value.unread.join(" ");
 }
 
@@ -92,13 +95,16 @@ function closeUp(parent, flat, name, box, turn, times) {
   write("figcaption", name, figure);
 }
 
+// All dots lie above all lines, so that a line that crosses a dot does not take what is meant for it.
 function drawLines() {
-  const scene = find("lines");
-  scene.replaceChildren();
+  find("lines").replaceChildren();
+  const [below, above] = [0, 1].map(() => draw("g", {}, find("lines")));
   lines = Object.keys(KINDS).flatMap((kind) => value[kind].map((points, side) => {
     const name = value.side + ": " + KINDS[kind] + ", " + NAMES[side];
     const way = across(side) ? "across" : "down";
-    const group = draw("g", { class: "line " + kind + " " + way, "data-line": kind + "-" + NAMES[side] }, scene);
+    const looks = { class: "line " + kind + " " + way };
+    const group = draw("g", { ...looks, "data-line": kind + "-" + NAMES[side] }, below);
+    const dots = draw("g", { ...looks, "data-dots": kind + "-" + NAMES[side] }, above);
     const handle = (label) => ({
       tabindex: 0,
       role: "slider",
@@ -116,12 +122,12 @@ function drawLines() {
       const label = name + ", tilt by its " + (end ? "second" : "first") + " end";
       const grip = { class: "grip", r: GRIP_MM, fill: "transparent", ...handle(label) };
       const dot = { class: "dot", r: DOT_MM, fill: COLOURS[kind], stroke: SHADOW, ...THIN };
-      return [draw("circle", grip, group), draw("circle", dot, group)];
+      return [draw("circle", grip, dots), draw("circle", dot, dots)];
     });
     const line = { kind, side, group, strokes, ends };
     const held = [[strokes[2], [0, 1]], [ends[0][0], [0]], [ends[1][0], [1]]];
     for (const [node, which] of held) node.addEventListener("pointerdown", (event) => take(event, line, which));
-    group.addEventListener("keydown", (event) => press(event, line));
+    for (const part of [group, dots]) part.addEventListener("keydown", (event) => press(event, line));
     place(line);
     return line;
   }));
@@ -259,8 +265,10 @@ function settleButtons() {
   find("reset").disabled = !value.by_hand;
 }
 
+// Lines that were kept say where the card lies: without them it is for the server to measure it anew.
 find("reset").addEventListener("click", () => {
-  Object.assign(value, structuredClone(value.found), { by_hand: false, said: value.kept ? NOT_SAVED : "" });
+  if (value.kept) { trigger("clear"); return; }
+  Object.assign(value, structuredClone(value.found), { by_hand: false, said: "" });
   lines.forEach(place);
   tell();
   keep();

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from app.ceilings import axes_of, in_words
+from app.ceilings import axes_of, in_words, worst_share
 from app.corrections import BY_HAND, Correction, keep, settled, take_back
 from app.findings import MOST_CIRCLED, findings_of
 from app.grading import Looked
@@ -28,9 +28,10 @@ from engine.rubric import explain
 Value = dict[str, Any]
 
 # Where along a side, in shares of its length, a line is held to tilt it: apart, so that no finger takes both.
-HELD_AT = {"physical": (0.08, 0.92), "printed": (0.22, 0.78)}
+HELD_AT = {"physical": (0.14, 0.86), "printed": (0.28, 0.72)}
 FIRST_GUESS_MM = 3.0
 MOST_MM = 500.0
+NOT_SAVED = "Not saved yet."  # line_editor.js knows it by these words
 NO_LINES = "the eight lines did not arrive whole; reload the page and lay them again"
 
 
@@ -115,8 +116,9 @@ def numbers(side: Side, centering: Centering | NoCentering) -> Value:
     ]
     way = "clockwise" if centering.tilt_deg > 0 else "anticlockwise"
     tilt = f"The print is turned {abs(centering.tilt_deg):.1f}° {way}." if abs(centering.tilt_deg) >= 0.05 else ""
-    sentence = in_words(explain(side, centering.worst, today))
-    return {"rows": rows, "sentence": f"{sentence}. {tilt}".strip(), "worst": float(centering.worst)}
+    worst = worst_share(centering)
+    sentence = in_words(explain(side, worst, today))
+    return {"rows": rows, "sentence": f"{sentence}. {tilt}".strip(), "worst": worst}
 
 
 def numbers_of_lines(value: Value) -> Value:

@@ -25,7 +25,7 @@ def report(graded: Graded, written: Mapping[Side, Mapping[str, Path]] | None = N
     written  the files of its pictures, as `grading.write_pictures` returns them
     """
     said, today, files = graded.prediction, date.today(), written or {}
-    worst = {side: worst_share(looked.measured.centering) if looked else None for side, looked in graded.sides.items()}
+    worst = {side: _worst(looked) for side, looked in graded.sides.items()}
     ceiling, reason = card_ceiling(worst, today)
     return {
         "grade": said.grade if said else None,
@@ -42,6 +42,11 @@ def report(graded: Graded, written: Mapping[Side, Mapping[str, Path]] | None = N
             for side, looked in graded.sides.items()
         },
     }
+
+
+def _worst(looked: Looked | None) -> float | None:
+    centering = looked.measured.centering if looked else None
+    return worst_share(centering) if isinstance(centering, Centering) else None
 
 
 def _side(side: Side, looked: Looked, files: Mapping[str, Path], today: date) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class GradeTab:
             saved = [editor, self._ceiling]
             given = [*self._sides, *self._editors]
             editor.submit(partial(self.save_lines, place), given, saved, show_progress="hidden")
+            editor.clear(partial(self.reset_lines, place), given, saved, show_progress="hidden")
         self._keep.click(self.keep, [*self._sides, self._own], self._kept)
         self._tab.select(self.fill, None, self._model, show_progress="hidden")
 
@@ -138,6 +139,15 @@ class GradeTab:
 
         pictures, values = given[:2], list(given[2:])
         values[place] = save_lines(self._database, self._data, values[place], _path(pictures[place]))
+        return [values[place], ceiling_text(*values)]
+
+    @plainly
+    def reset_lines(self, place: int, *given: Any) -> list[Any]:
+        """Show a side as it measures without its kept lines; given as for `save_lines`."""
+        from app.answer import ceiling_text, without_lines
+
+        pictures, values = given[:2], list(given[2:])
+        values[place] = without_lines(self._data, values[place], _path(pictures[place]))
         return [values[place], ceiling_text(*values)]
 
     @plainly

@@ -71,9 +71,10 @@ def test_numbers_follow_a_line_that_was_dragged(value):
 
 
 def test_a_tilted_line_counts_by_its_worse_end(value):
-    """The left line's lower grip, at 78 % of 88 mm, goes in by 1 mm; the frame's lower corner lies at 85 mm."""
+    """The left line's lower dot, of its two, goes in by 1 mm; the frame's lower corner lies at 85 mm."""
+    upper, lower = HELD_AT["printed"]
     tilted = numbers_of_lines(moved(value, "printed", 3, 1.0, ends=(0,)))
-    left_mm = 3.5 + (85 / 88 - 0.22) / (0.78 - 0.22)
+    left_mm = 3.5 + (85 / 88 - upper) / (lower - upper)
     assert tilted["worst"] == pytest.approx(100 * left_mm / (left_mm + 2.5), abs=1)
 
 

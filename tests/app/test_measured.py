@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.grading import Graded, Looked
 from app.measured import Measured, measure
 from app.report import report
 from engine.image.rectify import TRADING, CardSize
-from engine.measure.centering import BadLines, Centering, NoCentering
+from engine.measure.centering import BadLines, Centering, NoCentering, from_lines
 from tests.app.drawn_cards import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
 
 TODAY, BEFORE_2025 = date(2025, 6, 1), date(2024, 6, 1)
@@ -127,6 +128,13 @@ def test_the_ceiling_stands_beside_the_grade_and_never_within_it(off_centre):
     assert said["centering_ceiling"] == 9
     assert said["ceiling_reason"].startswith("front 58.")
     assert (said["grade"], said["probabilities"], said["abstained"]) == (None, None, True)
+
+
+def test_a_border_that_is_missing_altogether_is_a_share_of_100_and_no_error():
+    centering = from_lines(inset(0, 0, 0, 0), inset(3.17, -0.2, 3.0, 3.0))
+    for hair in (0.0, 1e-13):
+        axis, _ = axes_of("front", replace(centering, lr=100.0 + hair), TODAY)
+        assert (axis.share, axis.ceiling) == (100.0, 1)
 
 
 # --- a person's lines

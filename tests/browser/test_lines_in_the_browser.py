@@ -93,7 +93,7 @@ def waits_for_border(visitor, name: str, mm: float, within: float = 0.03) -> Non
 
 def test_a_graded_card_shows_its_eight_lines_and_their_numbers(visitor, server, card, left_mm):
     grade(visitor, card)
-    assert visitor.page.locator("#front-lines .line").count() == 8
+    assert visitor.page.locator("#front-lines [data-line]").count() == 8
     assert not visitor.sees("#back-lines .side")
     assert borders(visitor)["left"] == pytest.approx(left_mm, abs=0.15)
     assert "leaves a 10 open" in visitor.reads("#ceiling")
@@ -137,12 +137,25 @@ def test_the_arrow_keys_move_the_chosen_line_and_no_other(visitor):
 
 def test_a_line_is_tilted_by_either_of_its_ends(visitor):
     before = borders(visitor)
-    end = visitor.page.locator(f"{LEFT_LINE} .grip").first
+    end = visitor.page.locator("#front-lines [data-dots=printed-left] .grip").first
     box = end.bounding_box()
     drag(visitor, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (10, 0))
     # The border is told at the side's middle, halfway between the two ends.
     waits_for_border(visitor, "left", before["left"] + 10 / px_per_mm(visitor) / 2, within=0.05)
     visitor.takes_a_picture("02-lines-tilted")
+
+
+def test_a_dot_is_taken_though_another_line_crosses_it(visitor):
+    """The left frame line is laid over the top edge's first dot; the dot still moves the edge and not the line."""
+    dot = visitor.page.locator("#front-lines [data-dots=physical-top] .grip").first
+    box = dot.bounding_box()
+    at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    drag(visitor, middle_of(visitor, LEFT_LINE), (at[0] - middle_of(visitor, LEFT_LINE)[0], 0))
+    wait_for(lambda: abs(middle_of(visitor, LEFT_LINE)[0] - at[0]) < 15, "the line to lie over the dot")
+    before = borders(visitor)
+    drag(visitor, at, (0, 14))
+    waits_for_border(visitor, "top", before["top"] - 14 / px_per_mm(visitor) / 2, within=0.06)
+    assert borders(visitor)["left"] == pytest.approx(before["left"], abs=0.06)
 
 
 def test_a_reset_goes_back_to_what_was_measured(visitor, left_mm):
