@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from engine.measure.bands import Bands
@@ -17,8 +18,10 @@ OVER_CALM = 2.0
 BESIDE_MM = 0.15
 WIDEST_OUTLINE_MM = 0.5
 THINNEST_OUTLINE_MM = 0.14
-BETTER = 0.25
-LEAST_SHARE = 0.12
+BETTER = 0.30
+LEAST_OFF, OFF_SHARE = 1.2, 0.01  # RGB levels, and share of the whole step
+OUTLINE_LEVELS = 5.0
+LEAST_SHARE = 0.05
 HALO = 0.3
 BLURS_MM = (0.05, 0.08, 0.12, 0.18, 0.27)
 
@@ -76,7 +79,7 @@ def like_line_outside(profile: Profile, change: np.ndarray) -> float | None:
 
 
 def step_near(profile: Profile, at_mm: float, within_mm: float) -> float | None:
-    """Where the clearest change of colour around a distance lies; None where none stands out from the calm beside it."""
+    """Where the clearest change of colour near a distance lies; None where none stands out from what is further out."""
     step = profile.offset_mm[1] - profile.offset_mm[0]
     reach = max(1, round(BESIDE_MM / step))
     if len(profile.offset_mm) <= 2 * reach:
@@ -100,10 +103,10 @@ def step_near(profile: Profile, at_mm: float, within_mm: float) -> float | None:
 def outline_begins(profile: Profile) -> float:
     """Where a thin outline along a line begins that blur has melted into one edge with it; 0 where there is none.
 
-    One blurred step against two a tenth to half a millimetre apart: two are believed where they leave less than a
-    quarter of what one leaves unexplained.
+    One blurred step against two a tenth to half a millimetre apart: two are believed where they leave less than 0.3
+    of what one leaves unexplained, and one leaves more than 0.01 of the whole step on average.
     """
-    near = profile.between(-WIDEST_OUTLINE_MM - 0.2, INSIDE_MM)
+    near = _as_rgb(profile.between(-WIDEST_OUTLINE_MM - 0.2, INSIDE_MM))
     one = min(_unexplained(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03))
     outer_places = np.arange(-WIDEST_OUTLINE_MM, -THINNEST_OUTLINE_MM + 0.04, 0.03)
     pairs = [
@@ -114,13 +117,22 @@ def outline_begins(profile: Profile) -> float:
     first, second = heights
     step, whole = float(np.linalg.norm(first)), float(np.linalg.norm(first + second))
     against = float(first @ second) < 0 and step < HALO * float(np.linalg.norm(second))
-    if two > BETTER * one or step < max(LEAST_STEP, LEAST_SHARE * whole) or against:
+    off = float(np.sqrt(one / len(near.offset_mm)))
+    if off < max(LEAST_OFF, OFF_SHARE * whole) or two > BETTER * one:
+        return 0.0
+    if step < max(OUTLINE_LEVELS, LEAST_SHARE * whole) or against:
         return 0.0
     return float(begins)
 
 
+def _as_rgb(profile: Profile) -> Profile:
+    """The profile in RGB levels, where blur mixes colours in proportion, as it does not in Lab."""
+    rgb = cv2.cvtColor(profile.lab[None].astype(np.float32), cv2.COLOR_Lab2RGB)[0]
+    return Profile(profile.offset_mm, rgb.astype(np.float64) * 255)
+
+
 def _unexplained(profile: Profile, blur_mm: float, places: tuple[float, ...]) -> tuple[float, np.ndarray]:
-    """Sum of squares that blurred steps at those places leave, and the steps' heights, (places, 3) Lab."""
+    """Sum of squares that blurred steps at those places leave, and the steps' heights, (places, 3)."""
     steps = [_blurred_step((profile.offset_mm - at) / blur_mm) for at in places]
     design = np.column_stack([np.ones(len(profile.offset_mm)), *steps])
     heights = np.linalg.solve(design.T @ design + 1e-6 * np.eye(design.shape[1]), design.T @ profile.lab)

@@ -18,6 +18,7 @@ from engine.rubric import larger_share, written
 HALF_WIDTH = 2.0
 BY_HAND_ERROR_MM = 0.05
 NARROWEST_PAIR_MM = 0.4
+LEAST_PX_PER_MM = 3.0
 
 
 class BadLines(BadInput):
@@ -93,6 +94,8 @@ def measure_centering(flat: Flat, edges: list[Edge]) -> Centering | NoCentering:
 
     edges  as `outline.find_edges` gives them
     """
+    if flat.px_per_mm < LEAST_PX_PER_MM:
+        return NoCentering(f"{flat.px_per_mm:.1f} px/mm; borders can be measured from {LEAST_PX_PER_MM:g} px/mm on")
     frames = find_frame(flat, edges)
     if isinstance(frames, NoFrame):
         return NoCentering(frames.reason)

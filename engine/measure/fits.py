@@ -41,8 +41,12 @@ def robust_fit(design: np.ndarray, values: np.ndarray, *, least_deviation: float
     values           (n,); what is not a number is left out
     least_deviation  no point is judged more strictly than this
     per_point        how many independent observations a point is worth: neighbours that err alike are worth less
+    returns          a fit without support where there are too few values
     """
     known = np.isfinite(values)
+    if known.sum() <= design.shape[1]:
+        size = design.shape[1]
+        return Fit(np.zeros(size), np.full((size, size), np.inf), np.inf, 0.0)
     x, y = design[known], values[known]
     weight = np.ones(len(y))
     coefficients, deviation = np.zeros(design.shape[1]), np.inf

@@ -20,14 +20,14 @@ CLEAN_COVER = 0.3
 LEAST_CLEAN = 0.1
 CLEAN_MM = (1.0, 2.0)
 LEAST_CONTRAST = 34.0
-PALE_CONTRAST = 44.0
+PALE_CONTRAST = 60.0
 PALE_BRIGHTNESS = 180.0
 DEVIATES = 26.0
 LEAST_SAMPLE_MM2 = 0.12
 MOST_CHROMA = 0.32
 LEAST_BRIGHTNESS = 150.0
 WHITE = np.array([236.0, 234.0, 228.0])
-LEAST_COVER = 0.3
+LEAST_COVER = 0.35
 NOISE_TIMES = 3.5
 MOST_NOISE_COVER = 0.75
 OFF_AXIS = 0.45
@@ -35,7 +35,7 @@ LEAST_OFF_AXIS = 24.0
 # How near the edge a patch must begin; a corner's own edge is known less well.
 REACHES_EDGE_MM, REACHES_CORNER_MM = 0.13, 0.6
 SMALLEST_MM2 = 0.008
-BAREST = 50
+BAREST = 66
 LEAST_PART = 0.12
 JOINED_MM = 0.25
 DEEPER_PX = 1.2
@@ -184,7 +184,7 @@ def _calmed(rim: Rim, cover: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _patches(rim: Rim, cover: np.ndarray, bare: np.ndarray) -> np.ndarray:
     """Only patches that reach the edge and are no speck; each counts in full where it is as bare as its middle.
 
-    Print clings to bare stock in fibres, so that half of a patch looks covered to 0.6 to 1 and still is bare; less than
+    Print clings to bare stock in fibres: where two thirds of a patch look covered to 0.6, all of it is bare. Less than
     that is a pixel that the patch covers in part, and such pixels around it count as well.
     """
     size = max(3, round(JOINED_MM / rim.step_mm)) | 1

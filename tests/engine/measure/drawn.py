@@ -1,0 +1,99 @@
+"""Cards drawn from closed forms: a card on a ground, its frame, and wear of known size; the drawing is the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from engine.image.rectify import TRADING, CardSize
+
+FINE = 4
+AROUND_MM = 5.0
+Colour = tuple[int, int, int]
+
+
+@dataclass
+class DrawnCard:
+    """A card seen straight on, drawn at four times its density.
+
+    borders_mm  left, top, right, bottom; None draws no frame
+    tilt_deg    of the print, clockwise around the card's middle
+    """
+
+    px_per_mm: float = 12.0
+    size: CardSize = TRADING
+    borders_mm: tuple[float, float, float, float] | None = (3.0, 3.0, 3.0, 3.0)
+    tilt_deg: float = 0.0
+    border: Colour = (28, 42, 86)
+    inside: Colour = (150, 116, 78)
+    ground: Colour = (128, 128, 128)
+    radius_mm: float = 3.0
+    noise: float = 1.5
+    blur_px: float = 0.6
+    patches: list[tuple[np.ndarray, Colour]] = field(default_factory=list)
+    lines: list[tuple[np.ndarray, float, Colour]] = field(default_factory=list)
+
+    def frame_mm(self) -> np.ndarray:
+        """(4, 2) corners of the printed frame, clockwise from its top left."""
+        left, top, right, bottom = self.borders_mm
+        width, height = self.size.width_mm, self.size.height_mm
+        corners = np.array(
+            [(left, top), (width - right, top), (width - right, height - bottom), (left, height - bottom)]
+        )
+        middle = np.array([width, height]) / 2
+        cos, sin = np.cos(np.radians(self.tilt_deg)), np.sin(np.radians(self.tilt_deg))
+        return (corners - middle) @ np.array([(cos, sin), (-sin, cos)]) + middle
+
+    def quad(self) -> np.ndarray:
+        """(4, 2) pixels of the card's corners."""
+        width, height = self.size.width_mm, self.size.height_mm
+        corners = np.array([(0, 0), (width, 0), (width, height), (0, height)])
+        return (corners + AROUND_MM) * self.px_per_mm - 0.5
+
+    def picture(self, seed: int = 0) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        width, height = self.size.width_mm, self.size.height_mm
+        shape = tuple(round((side + 2 * AROUND_MM) * self.px_per_mm) * FINE for side in (height, width))
+        rgb = np.full((*shape, 3), self.ground, np.uint8)
+        self._fill(rgb, self._outline(), self.border)
+        if self.borders_mm is not None:
+            self._fill(rgb, self.frame_mm(), self.inside)
+        for outline, colour in self.patches:
+            self._fill(rgb, outline, colour)
+        for line, thick_mm, colour in self.lines:
+            cv2.polylines(
+                rgb, [self._fixed(line)], False, colour, round(thick_mm * self.px_per_mm * FINE), cv2.LINE_AA, 8
+            )
+        small = cv2.resize(rgb, (shape[1] // FINE, shape[0] // FINE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        if self.blur_px:
+            small = cv2.GaussianBlur(small, (0, 0), self.blur_px)
+        small += np.random.default_rng(seed).normal(0, self.noise, small.shape)
+        return np.clip(small + 0.5, 0, 255).astype(np.uint8)
+
+    def _outline(self) -> np.ndarray:
+        width, height, radius = self.size.width_mm, self.size.height_mm, self.radius_mm
+        turn = np.linspace(0, np.pi / 2, 40)
+        arcs = [
+            np.column_stack([x + radius * np.cos(turn + start), y + radius * np.sin(turn + start)])
+            for x, y, start in (
+                (radius, radius, np.pi),
+                (width - radius, radius, 1.5 * np.pi),
+                (width - radius, height - radius, 0.0),
+                (radius, height - radius, 0.5 * np.pi),
+            )
+        ]
+        return np.concatenate(arcs)
+
+    def _fixed(self, points_mm: np.ndarray) -> np.ndarray:
+        pixels = (np.asarray(points_mm, float) + AROUND_MM) * self.px_per_mm * FINE - 0.5
+        return np.rint(pixels * 256).astype(np.int32)
+
+    def _fill(self, rgb: np.ndarray, points_mm: np.ndarray, colour: Colour) -> None:
+        cv2.fillPoly(rgb, [self._fixed(points_mm)], colour, cv2.LINE_AA, 8)
+
+
+def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """(4, 2) corners of a rectangle in mm."""
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
