@@ -69,48 +69,31 @@ def measure(view: View, correction: Correction | None = None) -> Measured:
 
 def _measure(view: View, quad: np.ndarray, size: CardSize) -> Measured:
     kind = view.found.kind
-    flat = lay_flat(view.rgb, quad, size, kind)
-    if flat.px_per_mm < LEAST_RIM_PX_PER_MM:
-        return _too_coarse(flat)
+    # The same laying that `measure_side` begins with: its millimetres are counted on this flat.
     flat, edges = lay_by_edges(view.rgb, quad, size, kind)
     outline = np.stack([_line(flat, edge) for edge in edges])
     try:
         side = measure_side(view.rgb, quad, size, kind)
     except BadInput as error:
-        return _unmeasured(flat, outline, str(error))
-    assert side.corners is not None
-    assert side.edges is not None
-    return Measured(flat, outline, side.centering, side.corners, side.edges, side.surface, side.stains)
+        refused = str(error)
+        return Measured(flat, outline, NoCentering(refused), *_no_rim(size, refused), NoSurface(refused), None)
+    corners, wear = _no_rim(size, f"{flat.px_per_mm:.1f} px/mm; wear can be measured from {LEAST_RIM_PX_PER_MM:g} on")
+    return Measured(
+        flat, outline, side.centering, side.corners or corners, side.edges or wear, side.surface, side.stains
+    )
+
+
+def _no_rim(size: CardSize, reason: str) -> tuple[list[Corner], list[EdgeWear]]:
+    """Four corners and four edges of which nothing is known, and why."""
+    places = [(0.0, 0.0), (size.width_mm, 0.0), (size.width_mm, size.height_mm), (0.0, size.height_mm)]
+    corners = [Corner(name, place, None, None, None, None, reason) for name, place in zip(CORNERS, places, strict=True)]
+    return corners, [EdgeWear(name, None, None, None, None, (), reason) for name in SIDES]
 
 
 def _line(flat: Flat, edge: Edge) -> np.ndarray:
     """(2, 2) mm: where an edge runs, at a tenth and nine tenths of its length."""
     ends = np.array([0.1, 0.9]) * edge.length_mm
     return point_at(edge.side, ends, edge.depth_at(ends), flat.size)
-
-
-def _too_coarse(flat: Flat) -> Measured:
-    """A picture that shows too little to measure on; a person may still lay lines over it."""
-    vertices = _vertices(flat.size)
-    return _unmeasured(
-        flat,
-        np.stack([vertices, np.roll(vertices, -1, axis=0)], axis=1),
-        f"the picture shows a millimetre by {flat.px_per_mm:.1f} pixels, measuring needs {LEAST_RIM_PX_PER_MM:g}; "
-        "take it from nearer or scan it finer",
-    )
-
-
-def _unmeasured(flat: Flat, outline: np.ndarray, reason: str) -> Measured:
-    corners = [
-        Corner(name, (float(x), float(y)), None, None, None, None, reason)
-        for name, (x, y) in zip(CORNERS, _vertices(flat.size), strict=True)
-    ]
-    edges = [EdgeWear(name, None, None, None, None, (), reason) for name in SIDES]
-    return Measured(flat, outline, NoCentering(reason), corners, edges, NoSurface(reason), None)
-
-
-def _vertices(size: CardSize) -> np.ndarray:
-    return np.array([(0, 0), (size.width_mm, 0), (size.width_mm, size.height_mm), (0, size.height_mm)])
 
 
 def _moved(measured: Measured, onto: Flat) -> Measured:

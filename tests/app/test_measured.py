@@ -64,12 +64,17 @@ def test_a_card_without_a_border_is_refused_with_a_reason_and_caps_nothing():
 
 def test_a_picture_too_coarse_is_refused_with_its_resolution_and_never_raises():
     fine = picture_of_card(3, 3, 3, 3)
-    coarse = view_of(fine[::4, ::4].copy(), (card_quad() + 0.5) / 4 - 0.5)
-    said = report(graded(measure(coarse)))["front"]
-    assert said["centering"] is None
-    for reason in (said["centering_reason"], said["surface_reason"], said["corners"][0]["reason"]):
-        assert "3.0 pixels" in reason
-    assert (len(said["corners"]), len(said["edges"]), said["surface"]) == (4, 4, None)
+    for times, refused in ((3, ("corners", "surface")), (6, ("corners", "surface", "centering"))):
+        coarse = view_of(fine[::times, ::times].copy(), (card_quad() + 0.5) / times - 0.5)
+        said = report(graded(measure(coarse)))["front"]
+        reasons = {
+            "corners": said["corners"][0]["reason"],
+            "surface": said["surface_reason"],
+            "centering": said["centering_reason"],
+        }
+        for what in refused:
+            assert f"{PX_PER_MM / times:.1f} px/mm" in reasons[what]
+        assert (len(said["corners"]), len(said["edges"]), said["surface"]) == (4, 4, None)
 
 
 def test_a_bare_corner_is_found_where_it_was_drawn_and_as_large(off_centre):

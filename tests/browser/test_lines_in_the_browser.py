@@ -148,14 +148,14 @@ def test_a_line_is_tilted_by_either_of_its_ends(visitor):
 def test_a_dot_is_taken_though_another_line_crosses_it(visitor):
     """The left frame line is laid over the top edge's first dot; the dot still moves the edge and not the line."""
     dot = visitor.page.locator("#front-lines [data-dots=physical-top] .grip").first
-    box = dot.bounding_box()
+    line = visitor.page.locator(f"{LEFT_LINE} .hit")
+    box, start = dot.bounding_box(), middle_of(visitor, LEFT_LINE)
     at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    drag(visitor, middle_of(visitor, LEFT_LINE), (at[0] - middle_of(visitor, LEFT_LINE)[0], 0))
-    wait_for(lambda: abs(middle_of(visitor, LEFT_LINE)[0] - at[0]) < 15, "the line to lie over the dot")
-    before = borders(visitor)
+    drag(visitor, start, (at[0] - start[0], 0))
+    depth, crossing = (float(each.get_attribute("aria-valuenow")) for each in (dot, line))
     drag(visitor, at, (0, 14))
-    waits_for_border(visitor, "top", before["top"] - 14 / px_per_mm(visitor) / 2, within=0.06)
-    assert borders(visitor)["left"] == pytest.approx(before["left"], abs=0.06)
+    assert float(dot.get_attribute("aria-valuenow")) == pytest.approx(depth + 14 / px_per_mm(visitor), abs=0.03)
+    assert float(line.get_attribute("aria-valuenow")) == crossing
 
 
 def test_a_reset_goes_back_to_what_was_measured(visitor, left_mm):
