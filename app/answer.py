@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from app.grading import Graded, grade_card, pictures_of
+from app.ceilings import card_ceiling, in_words
+from app.corrections import corrections, sha256_of
+from app.grading import Graded, Looked, grade_card, look_at, pictures_of
+from app.line_editor import NOT_SAVED, Value, key_of, save, value_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
+from db.schema import Side
+from db.session import Database
 from engine.grades import grade_name
 
-SIDES = ("front", "back")
+JPEG_QUALITY = 92
+SIDES: tuple[Side, Side] = ("front", "back")
 FIRST_STEPS = """### No grading model yet
 Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
-**Use this model for grading**. Until then a picture is looked at here, but not graded."""
+**Use this model for grading**. Until then a card is found and measured here, but not graded."""
 
 
 def model_text(data: DataFolder) -> str:
@@ -31,11 +41,11 @@ def _said_by(model: dict[str, str]) -> str:
     return f"Model **{model['name']}** ({model['sha256'][:12]}), trained on {model['trained_on']}."
 
 
-def grade_pictures(data: DataFolder, front: Path | None, back: Path | None) -> Graded:
+def grade_pictures(database: Database, data: DataFolder, front: Path | None, back: Path | None) -> Graded:
     """Grade what was dropped. Raises Trouble without any picture, BadPicture, BadModel."""
     if front is None and back is None:
         raise Trouble("drop a picture of the front, the back, or both first")
-    return grade_card(front, back, model_path(None, data))
+    return grade_card(front, back, model_path(None, data), corrections(database))
 
 
 def verdict_text(graded: Graded) -> str:
@@ -45,7 +55,7 @@ def verdict_text(graded: Graded) -> str:
         reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
         return "\n\n".join([f"## No grade\n{reasons}", *_seen(graded)])
     lines = [f"## {said.grade} {grade_name(said.grade)}", _range_text(graded)]
-    missing = [side for side in SIDES if graded.views[side] is None]
+    missing = [side for side in SIDES if graded.sides[side] is None]
     if missing:
         lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")
     lines += [f"- {reason}" for reason in graded.reasons]
@@ -55,9 +65,10 @@ def verdict_text(graded: Graded) -> str:
 def _seen(graded: Graded) -> list[str]:
     """A line a side: what kind of picture it was taken for, how fine it is and what that allows."""
     return [
-        f"{side.capitalize()}: {view.found.kind}, {view.px_per_mm:.1f} px/mm, quality {view.quality.verdict}."
-        for side, view in graded.views.items()
-        if view is not None
+        f"{side.capitalize()}: {looked.view.found.kind}, {looked.view.px_per_mm:.1f} px/mm, "
+        f"quality {looked.view.quality.verdict}."
+        for side, looked in graded.sides.items()
+        if looked is not None
     ]
 
 
@@ -67,6 +78,61 @@ def _range_text(graded: Graded) -> str:
     low, high = said.interval.low, said.interval.high
     span = f"on {low}" if low == high else f"between {low} and {high}"
     return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability lies {span}."
+
+
+def sides_to_measure_on(graded: Graded, data: DataFolder) -> list[Value | None]:
+    """Front and back for the line editor, each card laid flat in a file among the uploads; None: no picture."""
+    return [None if looked is None else _to_measure_on(side, looked, data) for side, looked in graded.sides.items()]
+
+
+def _to_measure_on(side: Side, looked: Looked, data: DataFolder) -> Value:
+    written = BytesIO()
+    Image.fromarray(looked.measured.flat.rgb).save(written, "JPEG", quality=JPEG_QUALITY)
+    # Named after its bytes: a browser shows what it once had under a name.
+    path = data.uploads / f"flat-{hashlib.sha256(written.getvalue()).hexdigest()[:32]}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(written.getvalue())
+    return value_of(side, looked, path)
+
+
+def save_lines(database: Database, data: DataFolder, value: Value, picture: Path | None) -> Value:
+    """Keep the lines of a side as they lie on the screen, and measure it again by them.
+
+    picture  the file that lies in the tab now; where it is another, the side is left as it stands on the screen
+    raises   Trouble, BadLines
+    """
+    said = save(database, value)
+    sha256, side = key_of(value)
+    if picture is None or sha256_of(picture) != sha256:
+        return {**value, "said": said, "kept": value["by_hand"]}
+    return {**_to_measure_on(side, look_at(side, picture, corrections(database)), data), "said": said}
+
+
+def without_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
+    """A side as it is measured without the lines that are kept for it; they are kept until this is saved.
+
+    Raises Trouble where another picture lies in the tab by now.
+    """
+    sha256, side = key_of(value)
+    if picture is None or sha256_of(picture) != sha256:
+        raise Trouble(f"another picture is the {side} by now; press Grade, then reset its lines")
+    measured = _to_measure_on(side, look_at(side, picture, {}), data)
+    return {**measured, "kept": True, "said": NOT_SAVED}
+
+
+def ceiling_text(front: Value | None, back: Value | None) -> str:
+    """What centering still allows, for a person: beside the network's word, not in it."""
+    worst = {
+        side: None if value is None else value["numbers"]["worst"]
+        for side, value in zip(SIDES, (front, back), strict=True)
+    }
+    grade, why = card_ceiling(worst, date.today())
+    if grade is None:
+        return f"### Centering\n{why[0].upper()}{why[1:]}."
+    head = "Centering allows a 10" if grade == 10 else f"Centering caps this card at {grade}"
+    return (
+        f"### {head}\n{in_words(why)}. This is measured; the network's probabilities stand beside it, unchanged by it."
+    )
 
 
 def pictures_in_order(graded: Graded, names: Iterable[str]) -> list[np.ndarray | None]:

@@ -1,15 +1,19 @@
-"""One card from its picture files to the report that `grade` prints and the Grade tab shows."""
+"""One card from its picture files to what is known of it: looked at, measured and, where a model can, graded."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from app.corrections import Corrections, sha256_of
+from app.drawn import drawn
+from app.measured import Measured, measure
 from app.models import open_model
+from db.schema import Side
 from engine.explain import Evidence, explain, overlay
 from engine.image.rectify import canvas_window
 from engine.predict import Prediction, View, inputs_of, look, predict
@@ -22,16 +26,25 @@ QUAD_COLOUR = (255, 64, 64)
 
 
 @dataclass(frozen=True)
-class Graded:
-    """A card as looked at and, where there is a model and the pictures allow it, graded."""
+class Looked:
+    """One side: its picture's hash, the card found in it, and what that measures."""
 
-    views: dict[str, View | None]
-    reasons: list[str]
+    sha256: str
+    view: View
+    measured: Measured
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A card as looked at, measured and, where there is a model and the pictures allow it, graded."""
+
+    sides: Mapping[Side, Looked | None]
+    reasons: list[str] = field(default_factory=list)
     model: dict[str, str] | None = None
     prediction: Prediction | None = None
     evidence: Evidence = NO_EVIDENCE
 
-    def evidence_of(self, side: str) -> np.ndarray | None:
+    def evidence_of(self, side: Side) -> np.ndarray | None:
         """The side's Grad-CAM map, where there is one; blank for a side that the model did not look at."""
         evidence = self.evidence.front if side == "front" else self.evidence.back
         if evidence is None and self.prediction is not None:
@@ -39,25 +52,38 @@ class Graded:
         return evidence
 
 
-def grade_card(front: Path | None, back: Path | None, model: Path | None) -> Graded:
-    """Look at a card's pictures and ask the model. Raises BadPicture, BadModel."""
-    views = {"front": look(front) if front else None, "back": look(back) if back else None}
+def grade_card(
+    front: Path | None, back: Path | None, model: Path | None, corrections: Corrections | None = None
+) -> Graded:
+    """Look at a card's pictures, measure it and ask the model. Raises BadPicture, BadModel.
+
+    corrections  lines that a person laid over these pictures hold in place of the measured ones
+    """
+    paths: dict[Side, Path | None] = {"front": front, "back": back}
+    sides = {side: look_at(side, path, corrections or {}) if path else None for side, path in paths.items()}
+    views = {side: looked.view if looked else None for side, looked in sides.items()}
     reasons = [f"{side}: {reason}" for side, view in views.items() if view is not None for reason in _concerns(view)]
     if model is None:
-        return Graded(views, reasons=[NO_MODEL, *reasons])
+        return Graded(sides, [NO_MODEL, *reasons])
     loaded, digest = open_model(model)
     said_by = {"name": loaded.name, "sha256": digest, "trained_on": loaded.trained_on}
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
-        return Graded(views, reasons=reasons, model=said_by)
+        return Graded(sides, reasons, said_by)
     unseen = [side for side, seen in zip(views, loaded.sides, strict=True) if views[side] is not None and not seen]
     reasons = [*(f"{side}: not looked at, the model has learned from no {side}" for side in unseen), *reasons]
     inputs = inputs_of(loaded, views["front"], views["back"])
     if not inputs.present.any():
-        return Graded(views, reasons=reasons, model=said_by)
+        return Graded(sides, reasons, said_by)
     evidence = explain(loaded, inputs)
     if evidence.is_blank:
         reasons = [*reasons, NO_PLACE]
-    return Graded(views, reasons=reasons, model=said_by, prediction=predict(loaded, inputs), evidence=evidence)
+    return Graded(sides, reasons, said_by, predict(loaded, inputs), evidence)
+
+
+def look_at(side: Side, path: Path, corrections: Corrections) -> Looked:
+    """Find and measure the card in one picture. Raises BadPicture."""
+    view, sha256 = look(path), sha256_of(path)
+    return Looked(sha256, view, measure(view, corrections.get((sha256, side))))
 
 
 def _concerns(view: View) -> list[str]:
@@ -65,48 +91,15 @@ def _concerns(view: View) -> list[str]:
     return [*note, *view.quality.reasons]
 
 
-def report(graded: Graded, overlays: dict[str, Path] | None = None) -> dict[str, Any]:
-    """The JSON of `grade`; what is undefined is null."""
-    said = graded.prediction
-    return {
-        "grade": said.grade if said else None,
-        "expected": said.expected if said else None,
-        "probabilities": said.probabilities.tolist() if said else None,
-        "interval": asdict(said.interval) if said else None,
-        "abstained": said is None,
-        "reasons": graded.reasons,
-        "centering_ceiling": None,
-        "model": graded.model,
-        **{side: _side(view, (overlays or {}).get(side)) for side, view in graded.views.items()},
-    }
+def pictures_of(graded: Graded, side: Side) -> dict[str, np.ndarray]:
+    """What a person is shown of a side, uint8 RGB by name.
 
-
-def _side(view: View | None, overlay_file: Path | None) -> dict[str, Any] | None:
-    if view is None:
-        return None
-    return {
-        "kind": view.found.kind,
-        "confidence": view.found.confidence,
-        "quad": view.found.quad.tolist(),
-        "upright_known": view.found.upright_known,
-        "bow_px": view.found.bow_px,
-        "whole_picture": view.found.whole_picture,
-        "px_per_mm": view.px_per_mm,
-        "quality": asdict(view.quality),
-        "centering": None,
-        "centering_reason": "this version does not measure centering",
-        "corners": None,
-        "edges": None,
-        "surface": None,
-        "overlay": str(overlay_file) if overlay_file else None,
-    }
-
-
-def pictures_of(graded: Graded, side: str) -> dict[str, np.ndarray]:
-    """What a person is shown of a side, uint8 RGB by name: `quad` (the outline on the picture), `card`, `overlay`."""
-    view = graded.views[side]
-    if view is None:
+    `quad` (the outline on the picture), `card`, and `overlay` where there is one.
+    """
+    looked = graded.sides[side]
+    if looked is None:
         return {}
+    view = looked.view
     window = canvas_window(view.found.quad, view.rgb.shape[:2], SHOWN_SIDE)
     canvas = view.canvas(SHOWN_SIDE)
     shown = {"quad": _with_outline(view), "card": canvas[window]}
@@ -126,14 +119,17 @@ def _with_outline(view: View) -> np.ndarray:
     return np.asarray(picture)
 
 
-def write_pictures(graded: Graded, folder: Path) -> dict[str, Path]:
-    """Write both sides' pictures as PNG into `folder`; returns each side's overlay, where there is one."""
+def write_pictures(graded: Graded, folder: Path) -> dict[Side, dict[str, Path]]:
+    """Write both sides' pictures as PNG into `folder`; returns their absolute paths by side and name.
+
+    Those of `pictures_of`, and `measured`: the card laid flat with its lines and its findings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    overlays = {}
-    for side in ("front", "back"):
-        for name, picture in pictures_of(graded, side).items():
-            path = (folder / f"{side}_{name}.png").absolute()
-            Image.fromarray(picture).save(path)
-            if name == "overlay":
-                overlays[side] = path
-    return overlays
+    written: dict[Side, dict[str, Path]] = {}
+    for side, looked in graded.sides.items():
+        measured = {} if looked is None else {"measured": drawn(looked.measured)}
+        written[side] = {}
+        for name, picture in {**pictures_of(graded, side), **measured}.items():
+            written[side][name] = (folder / f"{side}_{name}.png").absolute()
+            Image.fromarray(picture).save(written[side][name])
+    return written

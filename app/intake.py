@@ -7,9 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from app.corrections import carry_over
 from app.settings import DataFolder, Trouble
 from db import cards, labels
-from db.schema import Card
+from db.schema import Card, Side
 from db.session import Database
 from engine.image.read import read_picture
 from engine.pairs import CardPair, write_manifest
@@ -22,7 +23,8 @@ def keep_card(database: Database, data: DataFolder, front: Path | None, back: Pa
     Pictures are stored upright as PNG, every pixel as it was, location and camera data dropped. The same pictures
     again are the same card: it gets another label event. Raises BadPicture and Trouble.
     """
-    stored = {side: _store(data, path) for side, path in (("front", front), ("back", back)) if path}
+    given: dict[Side, Path | None] = {"front": front, "back": back}
+    stored = {side: _store(data, path) for side, path in given.items() if path}
     if not stored:
         raise Trouble("give at least one picture of the card first")
     digest = hashlib.sha256("".join(path.stem for path in stored.values()).encode()).hexdigest()[:12]
@@ -32,6 +34,9 @@ def keep_card(database: Database, data: DataFolder, front: Path | None, back: Pa
     imported = import_cards(database, manifest)
     if imported.refused:
         raise Trouble(imported.refused[0].reason)
+    for side, path in given.items():
+        if path is not None:
+            carry_over(database, side, upload=path, kept=stored[side])
     with database.writing() as session:
         card: Card | None = cards.card_by_name(session, name=name)
         if card is None:

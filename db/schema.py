@@ -21,7 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 LabelSource = Literal["import", "person"]
+Side = Literal["front", "back"]
 RunState = Literal["queued", "running", "finished", "stopped", "failed", "lost"]
+
+Point = tuple[float, float]
+Points = list[Point]
+Lines = list[tuple[Point, Point]]
 
 # The scale is written out again because this room imports no other; a test holds it against engine.grades.
 GRADES_SQL = "1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10"
@@ -72,6 +77,8 @@ class Base(DeclarativeBase):
         datetime: UtcTime,
         dict[str, Any]: JSON(none_as_null=True),
         list[dict[str, str]]: JSON(none_as_null=True),
+        Points: JSON(none_as_null=True),
+        Lines: JSON(none_as_null=True),
     }
 
 
@@ -155,6 +162,34 @@ class LabelEvent(Base):
     qualifier: Mapped[str | None] = mapped_column(String(9))
     source: Mapped[LabelSource] = mapped_column(String(6))
     note: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class LinesEvent(Base):
+    """Eight lines that a person laid over one side of a card. Written once, like a label (append_only.py).
+
+    The picture is known by its bytes alone: lines are laid over pictures that are no card's as well. Millimetres count
+    from the top left corner of `quad`, so that the lines stay in their place however the card is found later.
+    """
+
+    __tablename__ = "lines_events"
+    __table_args__ = (
+        CheckConstraint("length(picture_sha256) = 64", name="sha256_length"),
+        CheckConstraint("side IN ('front', 'back')", name="side"),
+        CheckConstraint("width_mm > 0 AND height_mm > 0", name="size"),
+        CheckConstraint("(physical IS NULL) = (printed IS NULL)", name="all_eight_or_none"),
+        Index(None, "picture_sha256", "side", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    picture_sha256: Mapped[str] = mapped_column(String(64))
+    side: Mapped[Side] = mapped_column(String(5))
+    quad: Mapped[Points]  # pixels of the upright picture, clockwise from the printed top left
+    width_mm: Mapped[float]  # of the card
+    height_mm: Mapped[float]
+    physical: Mapped[Lines | None]  # mm: top, right, bottom, left; none: what was measured holds again
+    printed: Mapped[Lines | None]
+    author: Mapped[str]  # who was logged in
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

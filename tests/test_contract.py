@@ -19,11 +19,11 @@ METRICS = {"qwk", "qwk_low", "qwk_high", "exact", "within_one", "mae", "macro_ma
 TRAINED = {"model", "split", "epochs", "seconds", "pairs_per_second", "data_wait_share"}
 GRADED = {
     *("grade", "expected", "probabilities", "interval", "abstained", "reasons", "centering_ceiling", "model"),
-    *("front", "back"),
+    *("ceiling_reason", "front", "back"),
 }
 SIDE = {
     *("kind", "quad", "px_per_mm", "quality", "centering", "centering_reason", "corners", "edges", "surface"),
-    "overlay",
+    *("surface_reason", "findings", "overlay", "measured"),
 }
 
 

@@ -5,6 +5,7 @@ What needs torch is imported by the handlers: it takes seconds to load, and the 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from app import charts
 from app.intake import keep_card
 from app.settings import DataFolder
+from app.tabs.line_editor import line_editor
 from app.tabs.plainly import plainly
 from db.session import Database
 from engine.grades import GRADES
@@ -43,24 +45,34 @@ class GradeTab:
     @staticmethod
     def _side_input(side: str) -> gr.Image:
         label = f"{side.capitalize()} of the card"
-        return gr.Image(label=label, type="filepath", sources=["upload", "clipboard"], height=320, elem_id=f"{side}-in")
+        # No image mode: a picture must come as the file it is, since corrections are known by its bytes.
+        return gr.Image(
+            label=label,
+            type="filepath",
+            image_mode=None,
+            sources=["upload", "clipboard"],
+            height=320,
+            elem_id=f"{side}-in",
+        )
 
     def _lay_out_answer(self) -> None:
-        self._probabilities = gr.BarPlot(
-            x="grade",
-            y="probability",
-            sort=[str(grade) for grade in GRADES],
-            title="Probability of each grade",
-            height=220,
-            elem_id="probabilities",
-        )
-        gr.Markdown(
-            "Bright places lower the expected grade more than the rest of their side does; both sides share one scale."
-        )
+        with gr.Row():
+            with gr.Column(scale=2) as self._opinion:
+                self._probabilities = gr.BarPlot(
+                    x="grade",
+                    y="probability",
+                    sort=[str(grade) for grade in GRADES],
+                    title="Probability of each grade",
+                    height=220,
+                    elem_id="probabilities",
+                )
+                gr.Markdown("Below, bright places lower the expected grade more than the rest of their side does.")
+            self._ceiling = gr.Markdown(elem_id="ceiling")
         self._shown: list[gr.Image] = []
         for side in SIDES:
             with gr.Row():
                 self._shown += [self._picture(side, name, words) for name, words in PICTURES.items()]
+        self._editors = [line_editor(side) for side in SIDES]
         with gr.Row(elem_classes="level"):
             grades = [NOT_KNOWN, *(str(grade) for grade in GRADES)]
             self._own = gr.Dropdown(grades, value=NOT_KNOWN, label="Its grade, where you know it", elem_id="own-grade")
@@ -82,8 +94,14 @@ class GradeTab:
         )
 
     def _wire(self) -> None:
-        answer = [self._verdict, self._answer, self._probabilities, *self._shown, self._kept]
+        measured = [*self._editors, self._ceiling]
+        answer = [self._verdict, self._answer, self._opinion, self._probabilities, *self._shown, *measured, self._kept]
         self._start.click(self.grade, self._sides, answer)
+        for place, editor in enumerate(self._editors):
+            saved = [editor, self._ceiling]
+            given = [*self._sides, *self._editors]
+            editor.submit(partial(self.save_lines, place), given, saved, show_progress="hidden")
+            editor.clear(partial(self.reset_lines, place), given, saved, show_progress="hidden")
         self._keep.click(self.keep, [*self._sides, self._own], self._kept)
         self._tab.select(self.fill, None, self._model, show_progress="hidden")
 
@@ -101,13 +119,36 @@ class GradeTab:
     @plainly
     def grade(self, front: str | None, back: str | None) -> list[Any]:
         """Grade what was dropped and show all of the answer."""
-        from app.answer import grade_pictures, pictures_in_order, verdict_text
+        from app.answer import ceiling_text, grade_pictures, pictures_in_order, sides_to_measure_on, verdict_text
 
-        graded = grade_pictures(self._data, _path(front), _path(back))
+        graded = grade_pictures(self._database, self._data, _path(front), _path(back))
         said = graded.prediction
         pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
-        bars = gr.update(visible="hidden") if said is None else _bars(said.probabilities)
-        return [verdict_text(graded), gr.update(visible=True), bars, *pictures, ""]
+        bars = gr.update() if said is None else _bars(said.probabilities)
+        sides = sides_to_measure_on(graded, self._data)
+        opinion = [gr.update(visible=said is not None), bars]
+        return [verdict_text(graded), gr.update(visible=True), *opinion, *pictures, *sides, ceiling_text(*sides), ""]
+
+    @plainly
+    def save_lines(self, place: int, *given: Any) -> list[Any]:
+        """Keep the lines of a side (0 front, 1 back) as they lie on the screen; says what centering then allows.
+
+        given  the two pictures in the tab, then the values of the two line editors
+        """
+        from app.answer import ceiling_text, save_lines
+
+        pictures, values = given[:2], list(given[2:])
+        values[place] = save_lines(self._database, self._data, values[place], _path(pictures[place]))
+        return [values[place], ceiling_text(*values)]
+
+    @plainly
+    def reset_lines(self, place: int, *given: Any) -> list[Any]:
+        """Show a side as it measures without its kept lines; given as for `save_lines`."""
+        from app.answer import ceiling_text, without_lines
+
+        pictures, values = given[:2], list(given[2:])
+        values[place] = without_lines(self._data, values[place], _path(pictures[place]))
+        return [values[place], ceiling_text(*values)]
 
     @plainly
     def keep(self, front: str | None, back: str | None, own: str) -> str:
@@ -119,7 +160,7 @@ class GradeTab:
 
 def _bars(probabilities: np.ndarray) -> dict[str, Any]:
     """The ten bars from nought up: a scale that began elsewhere would make much of little."""
-    return gr.update(visible=True, value=charts.bars(probabilities), y_lim=[0, max(0.5, float(probabilities.max()))])
+    return gr.update(value=charts.bars(probabilities), y_lim=[0, max(0.5, float(probabilities.max()))])
 
 
 def _path(written: str | None) -> Path | None:

@@ -16,16 +16,19 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import db.migrate
-from db.cards import add_picture, counts
+from db.cards import add_card, add_picture, counts
+from db.labels import add_label, current_labels
+from db.lines import current_lines
 from db.schema import Base
 from db.session import Database, DatabaseUnusable
 
-SECOND_STEP = '''"""A step made up for this test."""
+NEWEST = "0002"
+NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{newest}"
 
 
 def upgrade() -> None:
@@ -35,21 +38,21 @@ def upgrade() -> None:
 
 
 @pytest.fixture
-def with_second_step(tmp_path, monkeypatch):
+def with_next_step(tmp_path, monkeypatch):
     """Give the program one migration more, which ends with the statement handed over."""
 
     def install(then: str = "") -> None:
         folder = tmp_path / "100% migrations"
         shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_more.py").write_text(SECOND_STEP.format(then=then))
+        (folder / "versions" / "9999_more.py").write_text(NEXT_STEP.format(newest=NEWEST, then=then))
         monkeypatch.setattr(db.migrate, "MIGRATIONS", folder)
 
     return install
 
 
 @pytest.fixture
-def first_file(tmp_path) -> Path:
-    """A database file of the first revision with one picture in it."""
+def own_file(tmp_path) -> Path:
+    """A database file of the newest revision with one picture in it."""
     path = tmp_path / "loupe.db"
     database = Database.open(path)
     with database.writing() as session:
@@ -79,12 +82,12 @@ def test_the_migrations_lead_to_the_schema(database):
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_the_migrations_lead_to_the_schemas_constraints_too(first_file, tmp_path):
+def test_the_migrations_lead_to_the_schemas_constraints_too(own_file, tmp_path):
     """Alembic compares no CHECK constraints; the statements that SQLite keeps hold them all."""
     engine = create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
     Base.metadata.create_all(engine)
     engine.dispose()
-    assert rules(first_file) == rules(tmp_path / "direct.db")
+    assert rules(own_file) == rules(tmp_path / "direct.db")
 
 
 def test_the_schema_can_be_said_in_postgresql():
@@ -94,11 +97,11 @@ def test_the_schema_can_be_said_in_postgresql():
             assert str(CreateIndex(index).compile(dialect=postgresql.dialect()))
 
 
-def test_opening_again_changes_nothing_and_copies_nothing(first_file):
-    before = first_file.read_bytes()
-    Database.open(first_file).close()
-    assert first_file.read_bytes() == before
-    assert not (first_file.parent / "backups").exists()
+def test_opening_again_changes_nothing_and_copies_nothing(own_file):
+    before = own_file.read_bytes()
+    Database.open(own_file).close()
+    assert own_file.read_bytes() == before
+    assert not (own_file.parent / "backups").exists()
 
 
 def test_a_new_file_needs_no_copy(tmp_path):
@@ -107,55 +110,71 @@ def test_a_new_file_needs_no_copy(tmp_path):
 
 
 @pytest.mark.parametrize("backup_dir", [None, "elsewhere/copies"])
-def test_an_older_file_is_copied_aside_before_it_changes(first_file, tmp_path, with_second_step, backup_dir):
-    with_second_step()
-    Database.open(first_file, backup_dir=backup_dir and tmp_path / backup_dir).close()
+def test_an_older_file_is_copied_aside_before_it_changes(own_file, tmp_path, with_next_step, backup_dir):
+    with_next_step()
+    Database.open(own_file, backup_dir=backup_dir and tmp_path / backup_dir).close()
     [copy] = (tmp_path / (backup_dir or "backups")).iterdir()
-    assert copy.name.startswith("loupe-0001-")
-    assert "extra" in tables(first_file)
+    assert copy.name.startswith(f"loupe-{NEWEST}-")
+    assert "extra" in tables(own_file)
     assert "extra" not in tables(copy)
     with closing(sqlite3.connect(copy)) as raw:
         assert raw.execute("SELECT sha256 FROM pictures").fetchall() == [("a" * 64,)]
 
 
-def test_the_copy_holds_what_is_still_in_the_log_of_another_program(first_file, tmp_path, with_second_step):
-    with closing(sqlite3.connect(first_file)) as other:
+def test_the_copy_holds_what_is_still_in_the_log_of_another_program(own_file, tmp_path, with_next_step):
+    with closing(sqlite3.connect(own_file)) as other:
         other.execute("UPDATE pictures SET width = 5")
         other.commit()  # in the -wal file only: `other` stays open, so that nothing is moved into the main file
-        with_second_step()
-        Database.open(first_file).close()
+        with_next_step()
+        Database.open(own_file).close()
         [copy] = (tmp_path / "backups").glob("*.db")
         with closing(sqlite3.connect(copy)) as raw:
             assert raw.execute("SELECT width FROM pictures").fetchone() == (5,)
 
 
-def test_a_failed_migration_leaves_the_file_as_it_was(first_file, with_second_step):
-    with_second_step("raise RuntimeError('the power went')")
+def test_a_failed_migration_leaves_the_file_as_it_was(own_file, with_next_step):
+    with_next_step("raise RuntimeError('the power went')")
     with pytest.raises(RuntimeError, match="the power went"):
-        Database.open(first_file)
-    assert "extra" not in tables(first_file)
+        Database.open(own_file)
+    assert "extra" not in tables(own_file)
 
 
-def test_no_copy_no_migration(first_file, tmp_path, with_second_step):
-    with_second_step()
+def test_no_copy_no_migration(own_file, tmp_path, with_next_step):
+    with_next_step()
     (tmp_path / "full").write_text("a file where the folder should be")
     with pytest.raises(DatabaseUnusable, match="the copy before the update failed"):
-        Database.open(first_file, backup_dir=tmp_path / "full")
-    assert "extra" not in tables(first_file)
+        Database.open(own_file, backup_dir=tmp_path / "full")
+    assert "extra" not in tables(own_file)
 
 
-def test_a_database_of_a_newer_program_is_refused(first_file, tmp_path, with_second_step, monkeypatch):
+def test_a_database_of_a_newer_program_is_refused(own_file, tmp_path, with_next_step, monkeypatch):
     with monkeypatch.context():
-        with_second_step()
-        Database.open(first_file).close()
+        with_next_step()
+        Database.open(own_file).close()
     monkeypatch.undo()
-    with pytest.raises(DatabaseUnusable, match=r"written by a newer Loupe \(revision 0002\); update"):
-        Database.open(first_file)
+    with pytest.raises(DatabaseUnusable, match=r"written by a newer Loupe \(revision 9999\); update"):
+        Database.open(own_file)
 
 
-def test_a_database_that_was_migrated_keeps_its_rows(first_file, with_second_step):
-    with_second_step()
-    database = Database.open(first_file)
+def test_a_database_that_was_migrated_keeps_its_rows(own_file, with_next_step):
+    with_next_step()
+    database = Database.open(own_file)
     with database.reading() as session:
         assert counts(session).pictures == 1
     database.close()
+
+
+def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_path, monkeypatch):
+    with monkeypatch.context() as as_it_was:
+        folder = tmp_path / "migrations_of_then"
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
+        as_it_was.setattr(db.migrate, "MIGRATIONS", folder)
+        with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:
+            picture = add_picture(session, path=Path("/p"), sha256="a" * 64, width=1, height=1, phash="0" * 16)
+            add_label(session, card_id=add_card(session, name="c", front_id=picture.id).id, grade=9, source="person")
+    assert "lines_events" not in tables(tmp_path / "loupe.db")
+    with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
+        assert [label.grade for label in current_labels(session).values()] == [9]
+        assert current_lines(session) == {}
+    [copy] = (tmp_path / "backups").iterdir()
+    assert copy.name.startswith("loupe-0001-")

@@ -1,0 +1,54 @@
+"""Where a person says a card's edges and its printed frame lie: an append-only history, the last word holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.schema import Lines, LinesEvent, Points, Side
+
+
+def add_lines(
+    session: Session,
+    *,
+    picture_sha256: str,
+    side: Side,
+    quad: Points,
+    width_mm: float,
+    height_mm: float,
+    physical: Lines | None,
+    printed: Lines | None,
+    author: str,
+) -> LinesEvent:
+    """Record eight lines laid over a picture; neither physical nor printed: the lines before them are taken back."""
+    event = LinesEvent(
+        picture_sha256=picture_sha256,
+        side=side,
+        quad=quad,
+        width_mm=width_mm,
+        height_mm=height_mm,
+        physical=physical,
+        printed=printed,
+        author=author,
+    )
+    session.add(event)
+    session.flush()
+    return event
+
+
+def current_lines(session: Session) -> dict[tuple[str, Side], LinesEvent]:
+    """The lines that hold, by picture and side. What was taken back has no entry.
+
+    Order is by id, not by time: clocks step back, ids do not.
+    """
+    last = select(func.max(LinesEvent.id)).group_by(LinesEvent.picture_sha256, LinesEvent.side)
+    holding = select(LinesEvent).where(LinesEvent.id.in_(last), LinesEvent.physical.is_not(None))
+    return {(event.picture_sha256, event.side): event for event in session.scalars(holding)}
+
+
+def lines_history(session: Session, *, picture_sha256: str, side: Side) -> Sequence[LinesEvent]:
+    """All lines ever laid over one picture of one side, oldest first."""
+    of_picture = (LinesEvent.picture_sha256 == picture_sha256, LinesEvent.side == side)
+    return session.scalars(select(LinesEvent).where(*of_picture).order_by(LinesEvent.id)).all()

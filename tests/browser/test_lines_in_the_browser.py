@@ -1,0 +1,206 @@
+"""A person drags the eight lines of a graded card: the numbers follow, are kept, and are there again.
+
+The tests of this file are the chapters of one story and follow one another on one page. Millimetres are told from what
+the page shows: how many screen pixels its picture of the card is wide, and how many millimetres that picture spans.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine.simulate.cards import Recipe
+from engine.simulate.folder import write_cards
+from tests.browser.conftest import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LAID = "SELECT count(*) FROM lines_events"
+LEFT_LINE, TOP_EDGE = "#front-lines [data-line=printed-left]", "#front-lines [data-line=physical-top]"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """A bordered card photographed by the simulator: its folder and its truth."""
+    folder = tmp_path_factory.mktemp("simulated")
+    recipe = Recipe(seed=3, kinds=(("photo", 1.0),))
+    return folder, write_cards(folder, recipe, 2, workers=1).cards[1]
+
+
+@pytest.fixture(scope="module")
+def card(simulated):
+    """The picture of its front."""
+    return simulated[0] / "images" / "card-000001_front.jpg"
+
+
+@pytest.fixture(scope="module")
+def left_mm(simulated):
+    """Its left border. Whose card it is the program does not know: it counts 63 mm across, whatever the truth is."""
+    truth = simulated[1]
+    return truth.front.centering.left_mm * 63 / truth.width_mm
+
+
+def grade(visitor, path) -> None:
+    visitor.page.locator("#front-in input[type=file]").set_input_files(path)
+    visitor.page.locator("#front-in img").wait_for()
+    visitor.page.locator("#grade-start").click()
+    visitor.page.locator("#front-lines svg.card image[href*=flat]").wait_for()
+    visitor.page.locator("#front-lines svg.card").scroll_into_view_if_needed()
+
+
+def px_per_mm(visitor) -> float:
+    """Screen pixels of a millimetre on the card: the drawing keeps its shape within its box."""
+    card = visitor.page.locator("#front-lines svg.card")
+    box = card.bounding_box()
+    _, _, width_mm, height_mm = map(float, card.get_attribute("viewBox").split())
+    return min(box["width"] / width_mm, box["height"] / height_mm)
+
+
+def borders(visitor) -> dict[str, float]:
+    """The four borders in mm, as the table says."""
+    cells = visitor.page.locator("#front-lines .numbers tbody td:nth-child(2)").all_inner_texts()
+    (left, right), (top, bottom) = ([float(mm) for mm in cell.split(" + ")] for cell in cells)
+    return {"left": left, "right": right, "top": top, "bottom": bottom}
+
+
+def middle_of(visitor, place: str) -> tuple[float, float]:
+    """Where on the screen the middle of a line is."""
+    box = visitor.page.locator(f"{place} .shown").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(visitor, start: tuple[float, float], by: tuple[float, float]) -> None:
+    mouse = visitor.page.mouse
+    mouse.move(*start)
+    mouse.down()
+    mouse.move(start[0] + by[0] / 2, start[1] + by[1] / 2)
+    mouse.move(start[0] + by[0], start[1] + by[1])
+    mouse.up()
+
+
+def touch(visitor, start: tuple[float, float], by: tuple[float, float]) -> None:
+    """A finger's drag, as the browser itself takes it from a touch screen."""
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    for kind, share in (("touchStart", 0.0), ("touchMove", 0.5), ("touchMove", 1.0)):
+        point = {"x": start[0] + share * by[0], "y": start[1] + share * by[1]}
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def waits_for_border(visitor, name: str, mm: float, within: float = 0.03) -> None:
+    wait_for(lambda: abs(borders(visitor)[name] - mm) <= within, f"{name} {mm:.2f} mm, not {borders(visitor)}", 20)
+
+
+def test_a_graded_card_shows_its_eight_lines_and_their_numbers(visitor, server, card, left_mm):
+    grade(visitor, card)
+    assert visitor.page.locator("#front-lines [data-line]").count() == 8
+    assert not visitor.sees("#back-lines .side")
+    assert borders(visitor)["left"] == pytest.approx(left_mm, abs=0.15)
+    assert "leaves a 10 open" in visitor.reads("#ceiling")
+    assert visitor.page.locator("#front-lines .save").is_disabled()
+    visitor.takes_a_picture("01-lines-measured")
+
+
+def test_a_line_dragged_by_known_pixels_changes_its_border_by_the_millimetres_they_are(visitor, server):
+    before, pixels = borders(visitor), 20
+    drag(visitor, middle_of(visitor, LEFT_LINE), (pixels, 0))
+    waits_for_border(visitor, "left", before["left"] + pixels / px_per_mm(visitor))
+    after = borders(visitor)
+    assert after["right"] == pytest.approx(before["right"], abs=0.02)
+    assert after["top"] == pytest.approx(before["top"], abs=0.02)
+    assert visitor.reads("#front-lines .said") == "Not saved yet."
+    assert server.query(LAID) == [0]
+
+
+def test_an_edge_dragged_into_the_card_takes_from_its_border(visitor):
+    before, pixels = borders(visitor), 10
+    drag(visitor, middle_of(visitor, TOP_EDGE), (0, pixels))
+    waits_for_border(visitor, "top", before["top"] - pixels / px_per_mm(visitor))
+
+
+def test_a_finger_drags_too(visitor):
+    before, pixels = borders(visitor), -12
+    touch(visitor, middle_of(visitor, LEFT_LINE), (pixels, 0))
+    waits_for_border(visitor, "left", before["left"] + pixels / px_per_mm(visitor))
+
+
+def test_the_arrow_keys_move_the_chosen_line_and_no_other(visitor):
+    before = borders(visitor)
+    line = visitor.page.locator(f"{LEFT_LINE} .hit")
+    line.focus()
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowRight", "ArrowLeft", "ArrowUp"):
+        line.press(key)
+    waits_for_border(visitor, "left", before["left"] + 0.05 + 0.5)
+    assert line.get_attribute("aria-valuetext").endswith("mm from the card's left")
+    assert borders(visitor)["bottom"] == before["bottom"]
+
+
+def test_a_line_is_tilted_by_either_of_its_ends(visitor):
+    before = borders(visitor)
+    end = visitor.page.locator("#front-lines [data-dots=printed-left] .grip").first
+    box = end.bounding_box()
+    drag(visitor, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (10, 0))
+    # The border is told at the side's middle, halfway between the two ends.
+    waits_for_border(visitor, "left", before["left"] + 10 / px_per_mm(visitor) / 2, within=0.05)
+    visitor.takes_a_picture("02-lines-tilted")
+
+
+def test_a_dot_is_taken_though_another_line_crosses_it(visitor):
+    """The left frame line is laid over the top edge's first dot; the dot still moves the edge and not the line."""
+    dot = visitor.page.locator("#front-lines [data-dots=physical-top] .grip").first
+    line = visitor.page.locator(f"{LEFT_LINE} .hit")
+    box, start = dot.bounding_box(), middle_of(visitor, LEFT_LINE)
+    at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    drag(visitor, start, (at[0] - start[0], 0))
+    depth, crossing = (float(each.get_attribute("aria-valuenow")) for each in (dot, line))
+    drag(visitor, at, (0, 14))
+    assert float(dot.get_attribute("aria-valuenow")) == pytest.approx(depth + 14 / px_per_mm(visitor), abs=0.03)
+    assert float(line.get_attribute("aria-valuenow")) == crossing
+
+
+def test_a_reset_goes_back_to_what_was_measured(visitor, left_mm):
+    visitor.page.locator("#front-lines .reset").click()
+    waits_for_border(visitor, "left", left_mm, within=0.15)
+    assert visitor.page.locator("#front-lines .save").is_disabled()
+
+
+def test_saved_lines_are_there_again_after_a_reload(visitor, server, card):
+    before = borders(visitor)
+    drag(visitor, middle_of(visitor, LEFT_LINE), (30, 0))
+    waits_for_border(visitor, "left", before["left"] + 30 / px_per_mm(visitor))
+    laid = borders(visitor)
+    visitor.page.locator("#front-lines .save").click()
+    visitor.waits_to_read("#front-lines .said", "Laid by hand on")
+    assert server.query(LAID) == [1]
+    share = 100 * laid["left"] / (laid["left"] + laid["right"])
+    said = visitor.reads("#ceiling")
+    assert float(re.search(r"Front (\d+\.?\d*)/", said)[1]) == pytest.approx(share, abs=1), said
+    visitor.takes_a_picture("03-lines-saved")
+    visitor.open(server.url)
+    grade(visitor, card)
+    visitor.waits_to_read("#front-lines .said", "Laid by hand on")
+    assert borders(visitor) == pytest.approx(laid, abs=0.03)
+
+
+def test_a_reset_that_is_saved_brings_the_measured_lines_back(visitor, server, card, left_mm):
+    visitor.page.locator("#front-lines .reset").click()
+    visitor.page.locator("#front-lines .save").click()
+    visitor.waits_to_read("#front-lines .said", "What was measured holds again")
+    assert server.query(LAID) == [2]
+    visitor.open(server.url)
+    grade(visitor, card)
+    assert visitor.reads("#front-lines .said") == ""
+    assert borders(visitor)["left"] == pytest.approx(left_mm, abs=0.15)
+
+
+def test_corners_and_edges_are_shown_at_whole_multiples_of_their_own_pixels(visitor):
+    visitor.page.locator("#front-lines .close summary").click()
+    for place in (".close .corners", ".close .edges"):
+        assert visitor.page.locator(f"#front-lines {place} svg").count() == 4
+    visitor.takes_a_picture("04-lines-close-up")
+
+
+def test_in_all_this_nothing_left_the_machine_and_nothing_broke_on_the_page(visitor, server):
+    elsewhere = [url for url in visitor.requests if urlsplit(url).scheme not in ("data", "blob")]
+    assert {urlsplit(url).hostname for url in elsewhere} == {"127.0.0.1"}
+    assert visitor.complaints == []
