@@ -37,9 +37,8 @@ TOLD = {
     "phase1_epochs": 0,
     "phase2_epochs": 6,
 }
-# The label lies above the card: from here on, in card heights beyond its top, the picture is painted over.
-LABEL_FROM = 0.03
-BEYOND = 10.0
+# Where a slab's label lies: heights of the card above its top, and widths of it beyond its sides.
+LABEL_FROM, LABEL_TO, LABEL_BEYOND = 0.06, 0.36, 0.12
 
 
 def split_fronts(random: np.random.Generator) -> tuple[list[CardPair], list[Path]]:
@@ -64,8 +63,9 @@ def trained(pairs: list[CardPair], folder: Path) -> Model:
 
 
 def repainted(random: np.random.Generator, rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
-    """All that lies above the card in the plane of the slab in one colour of the picture's own."""
-    area = np.array([(-BEYOND, -BEYOND), (1 + BEYOND, -BEYOND), (1 + BEYOND, -LABEL_FROM), (-BEYOND, -LABEL_FROM)])
+    """The label's area above the card in one colour of the picture's own."""
+    left, right = -LABEL_BEYOND, 1 + LABEL_BEYOND
+    area = np.array([(left, -LABEL_TO), (right, -LABEL_TO), (right, -LABEL_FROM), (left, -LABEL_FROM)])
     across, down = quad[1] - quad[0], quad[3] - quad[0]
     corners = quad[0] + area[:, :1] * across + area[:, 1:] * down
     ink = rgb[random.integers(rgb.shape[0]), random.integers(rgb.shape[1])]

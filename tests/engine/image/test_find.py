@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.capture_art import card_face
 from benchmarks.captures import scenery, simulate_capture, whole_card
-from benchmarks.find import cluttered, corner_error, error_in, is_refused, simulated
+from benchmarks.find import cluttered, error_in, is_refused, simulated
 from engine.image.find import bounds, find_card, has_a_card_s_shape
 from engine.image.found import NoCard
 from engine.image.read import read_picture
@@ -69,10 +69,10 @@ def test_a_picture_already_cropped_to_the_card_is_a_scan_with_its_own_bounds():
     random = np.random.default_rng(3)
     cards = [whole_card(random, [], [], 600).rgb for _ in range(PER_KIND)]
     usual = [rgb for rgb in cards if has_a_card_s_shape(rgb)]
-    found = [find_card(rgb) for rgb in usual]
-    exact = [corner_error(f.quad, bounds(rgb.shape[:2])) < 0.005 for f, rgb in zip(found, usual, strict=True)]
-    assert np.mean(exact) >= 0.75
-    assert all(f.kind == "scan" for f in found)
+    errors = np.array([error_in(rgb, bounds(rgb.shape[:2])) for rgb in usual])
+    assert np.mean(errors < 0.005) >= 0.75
+    found = [find_card(rgb) for rgb, error in zip(usual, errors, strict=True) if np.isfinite(error)]
+    assert all(f.kind == "scan" and f.whole_picture for f in found)
 
 
 def test_a_card_straight_on_even_ground_is_found_by_its_own_edge():
