@@ -13,7 +13,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from benchmarks.outline_pictures import Pictures
-from benchmarks.train_outline import recoloured
+from benchmarks.painting import painted_around
+from benchmarks.train_outline import PAINTED_SHARE, recoloured
 from benchmarks.training import Plan, plan_from, train
 from engine.image.ends import DEPTHS, POSITIONS, EndsNetwork, as_input, depths, positions, strips_along
 from engine.image.quads import directions, longer_side
@@ -44,6 +45,8 @@ class Looks:
             while longer_side(truth) > MOST_CARD_PX or (longer_side(truth) > 200 and random.random() < 0.3):
                 rgb = cv2.resize(rgb, (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
                 truth = (truth + 0.5) / 2 - 0.5
+            if is_card[row] and random.random() < PAINTED_SHARE:
+                rgb = painted_around(random, rgb, truth)
             tall = longer_side(truth)
             reach_px = random.uniform(*REACHES) * tall
             turn = random.integers(4)

@@ -12,12 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.outline_pictures import Pictures
+from benchmarks.painting import painted_around
 from benchmarks.training import Plan, plan_from, train
 from engine.image.outline import KINDS, SIDE, STATUSES, STRIDE, OutlineNetwork, letterbox
 
 BATCH = 32
 LEVELS = 256
 FINE = 8
+# How often a whole card's surroundings are painted over: a slab's label must not be what tells where its card lies.
+PAINTED_SHARE = 0.35
 
 
 class Letterboxed:
@@ -32,8 +35,11 @@ class Letterboxed:
         of_file = random.choice(len(self.files), size=size, p=self.shares)
         rows = [(file, int(random.integers(len(self.files[file]["kinds"])))) for file in of_file]
         columns = {name: np.stack([self.files[f][name][i] for f, i in rows]) for name in self.files[0]}
+        quads = columns.pop("quads")
         for index in range(size):
             rgb = np.ascontiguousarray(columns["boxes"][index, ..., :3])
+            if np.isfinite(quads[index]).all() and random.random() < PAINTED_SHARE:
+                rgb = painted_around(random, rgb, quads[index])
             columns["boxes"][index, ..., :3] = recoloured(random, rgb)
         return turned(random, {name: torch.from_numpy(column) for name, column in columns.items()})
 
@@ -43,10 +49,13 @@ def _columns(pictures: Pictures) -> dict[str, np.ndarray]:
     boxes = np.zeros((count, SIDE, SIDE, 4), np.uint8)
     covers = np.zeros((count, SIDE // STRIDE, SIDE // STRIDE), np.uint8)
     upwards = np.zeros((count, 2), np.float32)
+    whole_cards = np.full((count, 4, 2), np.nan)
     for index in range(count):
         boxes[index], scale, offset = letterbox(pictures.picture(index))
         quads = (pictures.cards(index) + 0.5) * scale + offset
         covers[index] = cover_of(quads)
+        if pictures.statuses[index] == "one":
+            whole_cards[index] = quads[0] - 0.5
         # In a slab the label's side is the top, whatever the print.
         if pictures.upward[index] or (pictures.kinds[index] == "slab" and pictures.statuses[index] == "one"):
             up = quads[0][:2].mean(axis=0) - quads[0][2:].mean(axis=0)
@@ -57,6 +66,7 @@ def _columns(pictures: Pictures) -> dict[str, np.ndarray]:
         "kinds": np.array([KINDS.index(kind) for kind in pictures.kinds]),
         "statuses": np.array([STATUSES.index(status) for status in pictures.statuses]),
         "upwards": upwards,
+        "quads": whole_cards,
     }
 
 
