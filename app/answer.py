@@ -12,13 +12,14 @@ import numpy as np
 from PIL import Image
 
 from app.ceilings import card_ceiling, in_words
-from app.corrections import corrections, sha256_of
+from app.corrections import corrections
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
 from app.line_editor import NOT_SAVED, Value, key_of, save, value_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from db.schema import Side
 from db.session import Database
+from engine import run_folder
 from engine.grades import grade_name
 
 JPEG_QUALITY = 92
@@ -103,7 +104,7 @@ def save_lines(database: Database, data: DataFolder, value: Value, picture: Path
     """
     said = save(database, value)
     sha256, side = key_of(value)
-    if picture is None or sha256_of(picture) != sha256:
+    if picture is None or run_folder.sha256(picture) != sha256:
         return {**value, "said": said, "kept": value["by_hand"]}
     return {**_to_measure_on(side, look_at(side, picture, corrections(database)), data), "said": said}
 
@@ -114,7 +115,7 @@ def without_lines(data: DataFolder, value: Value, picture: Path | None) -> Value
     Raises Trouble where another picture lies in the tab by now.
     """
     sha256, side = key_of(value)
-    if picture is None or sha256_of(picture) != sha256:
+    if picture is None or run_folder.sha256(picture) != sha256:
         raise Trouble(f"another picture is the {side} by now; press Grade, then reset its lines")
     measured = _to_measure_on(side, look_at(side, picture, {}), data)
     return {**measured, "kept": True, "said": NOT_SAVED}

@@ -55,16 +55,15 @@ def axes_of(side: Side, centering: Centering, on: date) -> list[Axis]:
 
 
 def _axis(side: Side, name: str, first: float, second: float, share: float, uncertainty: float, on: date) -> Axis:
-    share, worst, best = (_in_range(each) for each in (share, share + uncertainty, share - uncertainty))
     return Axis(
         name=name,
         first_mm=float(first),
         second_mm=float(second),
-        share=share,
+        share=float(share),
         uncertainty=float(uncertainty),
         ceiling=ceiling(side, share, on),
-        lowest=ceiling(side, worst, on),
-        highest=ceiling(side, best, on),
+        lowest=ceiling(side, min(share + uncertainty, 100.0), on),
+        highest=ceiling(side, max(share - uncertainty, 50.0), on),
     )
 
 
@@ -85,13 +84,3 @@ def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | No
 def in_words(sentence: str) -> str:
     """The rubric's sentence for the screen: a cap at 10 is none."""
     return sentence.capitalize().replace("caps this card at 10 ", "leaves a 10 open ")
-
-
-def worst_share(centering: Centering) -> float:
-    """Larger share in percent of the worse axis."""
-    return _in_range(centering.worst)
-
-
-def _in_range(share: float) -> float:
-    """A share that arithmetic left a hair above 100, where one border is missing, is 100."""
-    return min(max(float(share), 50.0), 100.0)

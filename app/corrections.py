@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,9 +16,11 @@ from app.settings import DataFolder
 from db import lines
 from db.schema import Lines, LinesEvent, Points, Side
 from db.session import Database
+from engine import run_folder
 from engine.image.quads import crossings
 from engine.image.rectify import CardSize, card_size
 from engine.measure.centering import BadLines
+from engine.measure.flat import mapped, millimetres_to_picture
 
 LEAST_LINE_MM = 1.0
 BY_HAND = "as its lines were laid by hand"
@@ -42,12 +43,6 @@ class Correction:
 
 
 Corrections = Mapping[tuple[str, Side], Correction]  # by the SHA-256 of the picture's bytes, and side
-
-
-def sha256_of(picture: Path) -> str:
-    """The hash of a picture file's bytes."""
-    with picture.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def kept_in(data: DataFolder) -> Corrections:
@@ -91,29 +86,17 @@ def settled(correction: Correction, picture: tuple[int, int]) -> Correction:
     corners = crossings(edges)
     if corners is None or not cv2.isContourConvex(corners.astype(np.float32)):
         raise BadLines("the card's four edges bound no card; drag them onto its sides")
-    before = _to_picture(correction.quad, correction.size)
-    quad = _mapped(before, corners)
+    before = millimetres_to_picture(correction.quad, correction.size)
+    quad = mapped(before, corners)
     size = card_size(quad, picture_size=picture)
-    onto = np.linalg.inv(_to_picture(quad, size)) @ before
+    onto = np.linalg.inv(millimetres_to_picture(quad, size)) @ before
     return replace(
         correction,
         quad=quad,
         size=size,
-        physical=_mapped(onto, correction.physical),
-        printed=_mapped(onto, correction.printed),
+        physical=mapped(onto, correction.physical),
+        printed=mapped(onto, correction.printed),
     )
-
-
-def _to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
-    """(3, 3) from millimetres on a card to pixels."""
-    width, height = size.width_mm, size.height_mm
-    card = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    return np.asarray(cv2.getPerspectiveTransform(card, quad.astype(np.float32)))
-
-
-def _mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(..., 2) points through a perspective."""
-    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2).astype(np.float64), by).reshape(points.shape))
 
 
 def keep(database: Database, sha256: str, side: Side, correction: Correction) -> Correction:
@@ -134,8 +117,8 @@ def take_back(database: Database, sha256: str, side: Side) -> None:
 def carry_over(database: Database, side: Side, *, upload: Path, kept: Path) -> None:
     """Let the correction of a picture hold for a copy of it as well that has the same pixels in other bytes."""
     known = corrections(database)
-    correction = known.get((sha256_of(upload), side))
-    copy = (sha256_of(kept), side)
+    correction = known.get((run_folder.sha256(upload), side))
+    copy = (run_folder.sha256(kept), side)
     if correction is not None and (copy not in known or not _alike(correction, known[copy])):
         keep(database, *copy, correction)
 

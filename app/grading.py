@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from app.corrections import Corrections, sha256_of
+from app.corrections import Corrections
 from app.drawn import drawn
 from app.measured import Measured, measure
 from app.models import open_model
 from db.schema import Side
+from engine import run_folder
 from engine.explain import Evidence, explain, overlay
 from engine.image.rectify import canvas_window
 from engine.predict import Prediction, View, inputs_of, look, predict
@@ -82,7 +83,7 @@ def grade_card(
 
 def look_at(side: Side, path: Path, corrections: Corrections) -> Looked:
     """Find and measure the card in one picture. Raises BadPicture."""
-    view, sha256 = look(path), sha256_of(path)
+    view, sha256 = look(path), run_folder.sha256(path)
     return Looked(sha256, view, measure(view, corrections.get((sha256, side))))
 
 

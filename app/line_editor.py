@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from app.ceilings import axes_of, in_words, worst_share
+from app.ceilings import axes_of, in_words
 from app.corrections import BY_HAND, Correction, keep, settled, take_back
 from app.findings import MOST_CIRCLED, findings_of
 from app.grading import Looked
@@ -116,7 +116,7 @@ def numbers(side: Side, centering: Centering | NoCentering) -> Value:
     ]
     way = "clockwise" if centering.tilt_deg > 0 else "anticlockwise"
     tilt = f"The print is turned {abs(centering.tilt_deg):.1f}° {way}." if abs(centering.tilt_deg) >= 0.05 else ""
-    worst = worst_share(centering)
+    worst = float(centering.worst)
     sentence = in_words(explain(side, worst, today))
     return {"rows": rows, "sentence": f"{sentence}. {tilt}".strip(), "worst": worst}
 

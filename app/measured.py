@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from app.corrections import Correction
 from engine.errors import BadInput
 from engine.image.rectify import CardSize, card_size
-from engine.measure.card import LEAST_RIM_PX_PER_MM, lay_by_edges, measure_side
+from engine.measure.card import LEAST_RIM_PX_PER_MM, lay_by_edges, measure_laid
 from engine.measure.centering import Centering, NoCentering, from_lines
 from engine.measure.corners import Corner
 from engine.measure.edges import EdgeWear
-from engine.measure.flat import CORNERS, SIDES, Flat, lay_flat, point_at
+from engine.measure.flat import CORNERS, SIDES, Flat, lay_flat, mapped, point_at
 from engine.measure.outline import Edge
 from engine.measure.stains import Stain
 from engine.measure.surface import NoSurface, Surface
@@ -68,12 +67,10 @@ def measure(view: View, correction: Correction | None = None) -> Measured:
 
 
 def _measure(view: View, quad: np.ndarray, size: CardSize) -> Measured:
-    kind = view.found.kind
-    # The same laying that `measure_side` begins with: its millimetres are counted on this flat.
-    flat, edges = lay_by_edges(view.rgb, quad, size, kind)
+    flat, edges = lay_by_edges(view.rgb, quad, size, view.found.kind)
     outline = np.stack([_line(flat, edge) for edge in edges])
     try:
-        side = measure_side(view.rgb, quad, size, kind)
+        side = measure_laid(flat, edges)
     except BadInput as error:
         refused = str(error)
         return Measured(flat, outline, NoCentering(refused), *_no_rim(size, refused), NoSurface(refused), None)
@@ -101,10 +98,10 @@ def _moved(measured: Measured, onto: Flat) -> Measured:
     by = np.linalg.inv(onto.to_picture) @ measured.flat.to_picture
 
     def moved(points: np.ndarray) -> np.ndarray:
-        return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2), by).reshape(points.shape))
+        return mapped(by, points)
 
     def at(point: Point) -> Point:
-        x, y = moved(np.array(point, np.float64))
+        x, y = moved(np.array(point))
         return float(x), float(y)
 
     found, surface, stains = measured.found, measured.surface, measured.stains

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from app.ceilings import axes_of, card_ceiling, worst_share
+from app.ceilings import axes_of, card_ceiling
 from app.findings import findings_of
 from app.grading import Graded, Looked
 from app.measured import Measured
@@ -46,7 +46,7 @@ def report(graded: Graded, written: Mapping[Side, Mapping[str, Path]] | None = N
 
 def _worst(looked: Looked | None) -> float | None:
     centering = looked.measured.centering if looked else None
-    return worst_share(centering) if isinstance(centering, Centering) else None
+    return centering.worst if isinstance(centering, Centering) else None
 
 
 def _side(side: Side, looked: Looked, files: Mapping[str, Path], today: date) -> dict[str, Any]:

@@ -141,12 +141,3 @@ def _real_rows() -> list[Row]:
         *_error_rows("marked real scans and photos", errors["flat"], within=0.01, share=0.95, median=0.003),
         *_error_rows("marked real slabs of 200 x 150", errors["slab"], within=0.03, share=0.80),
     ]
-
-
-def overlay(rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
-    """The picture with the quad drawn on it, its printed top in magenta: what a person looks at to judge the finder."""
-    drawn_on = rgb.copy()
-    points = (quad * 16).round().astype(np.int32)
-    cv2.polylines(drawn_on, [points], True, (0, 255, 0), 1, cv2.LINE_AA, 4)
-    cv2.line(drawn_on, points[0].tolist(), points[1].tolist(), (255, 0, 255), 1, cv2.LINE_AA, 4)
-    return drawn_on

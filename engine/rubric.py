@@ -81,4 +81,4 @@ def larger_share(first_mm: float, second_mm: float) -> float:
     first, second = max(first_mm, 0.0), max(second_mm, 0.0)
     if first + second <= 0:
         raise BadShare("neither of two opposing borders is there; a card without borders has no centering")
-    return 100.0 * max(first, second) / (first + second)
+    return 100.0 * (max(first, second) / (first + second))  # in this order a missing border is exactly 100

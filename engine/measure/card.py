@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -44,23 +43,6 @@ class SideMeasured:
     surface: Surface | NoSurface
     stains: list[Stain] | None
 
-    def as_json(self) -> dict[str, Any]:
-        """As `grade` reports it for each side."""
-        surface: dict[str, Any] = {"reason": "", "finds": None, "patterned": None}
-        if isinstance(self.surface, Surface):
-            surface["finds"] = [find.as_json() for find in self.surface.finds]
-            surface["patterned"] = self.surface.patterned
-        else:
-            surface["reason"] = self.surface.reason
-        surface["stains"] = None if self.stains is None else [stain.as_json() for stain in self.stains]
-        return {
-            "centering": self.centering.as_json() if isinstance(self.centering, Centering) else None,
-            "centering_reason": "" if isinstance(self.centering, Centering) else self.centering.reason,
-            "corners": None if self.corners is None else [corner.as_json() for corner in self.corners],
-            "edges": None if self.edges is None else [edge.as_json() for edge in self.edges],
-            "surface": surface,
-        }
-
 
 def measure_side(
     rgb: np.ndarray,
@@ -77,7 +59,12 @@ def measure_side(
     quad            (4, 2) pixels of the card's corners, clockwise from the printed top left; good to a millimetre
     corner_norm_mm  the radius this type of card is cut to; None tells it from the corners: 0 or 3 mm
     """
-    flat, edges = lay_by_edges(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
+    laid = lay_by_edges(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
+    return measure_laid(*laid, corner_norm_mm=corner_norm_mm)
+
+
+def measure_laid(flat: Flat, edges: list[Edge], *, corner_norm_mm: float | None = None) -> SideMeasured:
+    """Measure one side of a card that `lay_by_edges` has laid flat; otherwise as `measure_side`."""
     centering = measure_centering(flat, edges)
     tilt = centering.tilt_deg if isinstance(centering, Centering) else 0.0
     corners, edge_wear, stains = None, None, None

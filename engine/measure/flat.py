@@ -42,7 +42,7 @@ class Flat:
 
     def in_picture(self, points_mm: np.ndarray) -> np.ndarray:
         """(N, 2) millimetres on the card as (N, 2) pixels of the picture the card was found in."""
-        return _mapped(self.to_picture, points_mm)
+        return mapped(self.to_picture, points_mm)
 
     def side_length_mm(self, side: int) -> float:
         """Of the card: its width for top and bottom, its height for left and right."""
@@ -115,8 +115,7 @@ def lay_flat(
     # Whole pixels both ways at exactly this density: the margin gives way, not the scale.
     shape = np.ceil((np.array([width, height]) + 2 * MARGIN_MM) * density)
     margin = (shape / density - (width, height)) / 2
-    card_mm = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    to_picture = cv2.getPerspectiveTransform(card_mm, quad.astype(np.float32))
+    to_picture = millimetres_to_picture(quad, size)
     bounds = np.array(
         [
             -margin,
@@ -125,12 +124,21 @@ def lay_flat(
             (-margin[0], height + margin[1]),
         ]
     )
-    flat = rectify(rgb, _mapped(to_picture, bounds), size=(int(shape[1]), int(shape[0])))
+    flat = rectify(rgb, mapped(to_picture, bounds), size=(int(shape[1]), int(shape[0])))
     return Flat(flat, float(density), margin, _seen(rgb, to_picture, size), size, kind, to_picture)
 
 
-def _mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.perspectiveTransform(np.asarray(points, np.float64).reshape(1, -1, 2), by)[0])
+def millimetres_to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
+    """(3, 3) perspective from millimetres on a card to pixels of the picture in which `quad` are its corners."""
+    width, height = size.width_mm, size.height_mm
+    card_mm = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(card_mm, quad.astype(np.float32)))
+
+
+def mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(..., 2) points through a (3, 3) perspective."""
+    points = np.asarray(points, np.float64)
+    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2), by).reshape(points.shape))
 
 
 def _seen(rgb: np.ndarray, to_picture: np.ndarray, size: CardSize) -> np.ndarray:
@@ -142,7 +150,7 @@ def _seen(rgb: np.ndarray, to_picture: np.ndarray, size: CardSize) -> np.ndarray
         length = size.height_mm if side % 2 else size.width_mm
         reach = MARGIN_MM
         for along in (0.0, length):
-            places = _mapped(to_picture, point_at(side, np.full_like(beyond, along), -beyond, size))
+            places = mapped(to_picture, point_at(side, np.full_like(beyond, along), -beyond, size))
             inside = (places > -0.5).all(axis=1) & (places < np.array([width, height]) - 0.5).all(axis=1)
             reach = min(reach, float(beyond[inside].max(initial=0.0)))
         seen.append(reach)

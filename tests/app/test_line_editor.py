@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from app.answer import ceiling_text, sides_to_measure_on
-from app.corrections import corrections, kept_in, sha256_of
+from app.corrections import corrections, kept_in
 from app.grading import Graded, Looked, grade_card
 from app.intake import keep_card
 from app.line_editor import HELD_AT, numbers_of_lines, save
@@ -17,6 +17,7 @@ from app.measured import measure
 from app.settings import Trouble
 from db.lines import lines_history
 from engine.measure.centering import BadLines
+from engine.run_folder import sha256
 from tests.app.drawn_cards import SIZE_MM, picture_of_card, view_of
 from tests.cards import card_picture
 from tests.commands import call
@@ -158,7 +159,7 @@ def laid_in_the_browser(own_home, picture):
     """The left frame line of a graded picture dragged by 0.4 mm and saved."""
     [front, _] = sides_to_measure_on(grade_card(picture, None, None), own_home.data)
     save(own_home.database, moved(front, "printed", 3, 0.4))
-    return corrections(own_home.database)[sha256_of(picture), "front"]
+    return corrections(own_home.database)[sha256(picture), "front"]
 
 
 def test_grade_by_command_uses_the_lines_of_its_data_folder_and_says_so(
@@ -183,10 +184,10 @@ def test_a_batch_uses_them_too(own_home, picture, laid_in_the_browser, tmp_path)
 
 
 def test_a_card_that_is_kept_keeps_its_lines_though_its_picture_is_stored_anew(own_home, picture, laid_in_the_browser):
-    assert kept_in(own_home.data).keys() == {(sha256_of(picture), "front")}
+    assert kept_in(own_home.data).keys() == {(sha256(picture), "front")}
     for _ in range(2):
         keep_card(own_home.database, own_home.data, picture, None, 8.0)
     [stored] = own_home.data.pictures.glob("*.png")
     held = corrections(own_home.database)
-    assert held.keys() == {(sha256_of(picture), "front"), (sha256_of(stored), "front")}
-    assert np.array_equal(held[sha256_of(stored), "front"].printed, laid_in_the_browser.printed)
+    assert held.keys() == {(sha256(picture), "front"), (sha256(stored), "front")}
+    assert np.array_equal(held[sha256(stored), "front"].printed, laid_in_the_browser.printed)

@@ -92,3 +92,8 @@ def test_borders_are_written_as_collectors_write_them():
     assert larger_share(-0.4, 3.0) == 100.0
     with pytest.raises(BadShare, match="no centering"):
         larger_share(0.0, -1.0)
+
+
+@given(st.floats(1e-6, 1e3))
+def test_one_border_alone_is_exactly_all_of_it(border_mm):
+    assert larger_share(border_mm, 0.0) == 100.0
