@@ -14,7 +14,7 @@ from PIL import Image
 from app.ceilings import card_ceiling, in_words
 from app.corrections import corrections
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
-from app.line_editor import NOT_SAVED, Value, key_of, save, value_of
+from app.line_editor import NOT_SAVED, Value, is_unsaved, key_of, laid_out, save, value_of
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from db.schema import Side
@@ -81,19 +81,28 @@ def _range_text(graded: Graded) -> str:
     return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability lies {span}."
 
 
-def sides_to_measure_on(graded: Graded, data: DataFolder) -> list[Value | None]:
-    """Front and back for the line editor, each card laid flat in a file among the uploads; None: no picture."""
-    return [None if looked is None else _to_measure_on(side, looked, data) for side, looked in graded.sides.items()]
+def sides_to_measure_on(
+    graded: Graded, data: DataFolder, shown: Iterable[Value | None] = (None, None)
+) -> list[Value | None]:
+    """Front and back for the line editor, each card laid flat in a file among the uploads; None: no picture.
+
+    shown  what lies on the screen: lines that were moved there and not saved yet stay as they lie
+    """
+    measured = [None if looked is None else _to_measure_on(side, looked, data) for side, looked in graded.sides.items()]
+    return [
+        on_screen if anew is not None and is_unsaved(on_screen, anew) else anew
+        for anew, on_screen in zip(measured, shown, strict=True)
+    ]
 
 
 def _to_measure_on(side: Side, looked: Looked, data: DataFolder) -> Value:
-    written = BytesIO()
-    Image.fromarray(looked.measured.flat.rgb).save(written, "JPEG", quality=JPEG_QUALITY)
+    flat, written = laid_out(looked), BytesIO()
+    Image.fromarray(flat.rgb).save(written, "JPEG", quality=JPEG_QUALITY)
     # Named after its bytes: a browser shows what it once had under a name.
     path = data.uploads / f"flat-{hashlib.sha256(written.getvalue()).hexdigest()[:32]}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(written.getvalue())
-    return value_of(side, looked, path)
+    return value_of(side, looked, flat, path)
 
 
 def save_lines(database: Database, data: DataFolder, value: Value, picture: Path | None) -> Value:

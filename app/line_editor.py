@@ -22,6 +22,7 @@ from db.session import Database
 from engine.errors import BadInput
 from engine.image.rectify import CardSize
 from engine.measure.centering import Centering, NoCentering, from_lines
+from engine.measure.flat import Flat, lay_flat
 from engine.measure.surface import NoSurface
 from engine.rubric import explain
 
@@ -30,6 +31,8 @@ Value = dict[str, Any]
 # Where along a side, in shares of its length, a line is held to tilt it: apart, so that no finger takes both.
 HELD_AT = {"physical": (0.14, 0.86), "printed": (0.28, 0.72)}
 FIRST_GUESS_MM = 3.0
+# How far beyond a found card its edges can be dragged: a finder that took a sleeve or a frame for it errs by less.
+REACH_MM = 8.0
 MOST_MM = 500.0
 NOT_SAVED = "Not saved yet."  # line_editor.js knows it by these words
 NO_LINES = "the eight lines did not arrive whole; reload the page and lay them again"
@@ -50,10 +53,17 @@ def save(database: Database, value: Value) -> str:
     return kept_when(keep(database, sha256, side, laid))
 
 
-def value_of(side: Side, looked: Looked, picture: Path) -> Value:
+def laid_out(looked: Looked) -> Flat:
+    """The card as it lies before a person: on the same millimetres as it was measured, with more around it."""
+    flat = looked.measured.flat
+    return lay_flat(looked.view.rgb, flat.quad, flat.size, flat.kind, margin_mm=REACH_MM)
+
+
+def value_of(side: Side, looked: Looked, flat: Flat, picture: Path) -> Value:
     """A side for the browser.
 
-    picture  a file of the card laid flat, as `looked.measured.flat` shows it
+    flat     as `laid_out` gives it
+    picture  a file that shows it
     """
     measured = looked.measured
     found = {**_lines(measured, measured.found), "numbers": numbers(side, measured.found)}
@@ -63,12 +73,12 @@ def value_of(side: Side, looked: Looked, picture: Path) -> Value:
     return {
         "side": side,
         "sha256": looked.sha256,
-        "quad": (looked.view.found.quad if measured.correction is None else measured.correction.quad).tolist(),
+        "quad": flat.quad.tolist(),
         "picture_px": list(looked.view.rgb.shape[:2]),
-        "width_mm": measured.flat.size.width_mm,
-        "height_mm": measured.flat.size.height_mm,
-        "margin_mm": measured.flat.margin_mm.tolist(),
-        "px_per_mm": measured.flat.px_per_mm,
+        "width_mm": flat.size.width_mm,
+        "height_mm": flat.size.height_mm,
+        "margin_mm": flat.margin_mm.tolist(),
+        "px_per_mm": flat.px_per_mm,
         "picture": {"path": str(picture), "meta": {"_type": "gradio.FileData"}},
         **shown,
         "found": found,
@@ -97,6 +107,11 @@ def _unread(measured: Measured) -> list[str]:
         return [*said, f"The surface was not looked at: {measured.surface.reason}."]
     foil = ["Its pattern may be foil: lines within it are not counted."] if measured.surface.patterned else []
     return [*said, *foil]
+
+
+def is_unsaved(value: Value | None, of: Value) -> bool:
+    """Whether a value holds lines that a person has moved on the same side of the same picture and not saved yet."""
+    return value is not None and value.get("said") == NOT_SAVED and key_of(value) == key_of(of)
 
 
 def numbers(side: Side, centering: Centering | NoCentering) -> Value:

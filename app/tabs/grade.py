@@ -96,7 +96,7 @@ class GradeTab:
     def _wire(self) -> None:
         measured = [*self._editors, self._ceiling]
         answer = [self._verdict, self._answer, self._opinion, self._probabilities, *self._shown, *measured, self._kept]
-        self._start.click(self.grade, self._sides, answer)
+        self._start.click(self.grade, [*self._sides, *self._editors], answer)
         for place, editor in enumerate(self._editors):
             saved = [editor, self._ceiling]
             given = [*self._sides, *self._editors]
@@ -117,15 +117,18 @@ class GradeTab:
         return model_text(self._data)
 
     @plainly
-    def grade(self, front: str | None, back: str | None) -> list[Any]:
-        """Grade what was dropped and show all of the answer."""
+    def grade(self, front: str | None, back: str | None, *shown: Any) -> list[Any]:
+        """Grade what was dropped and show all of the answer.
+
+        shown  the values of the two line editors, as they lie on the screen
+        """
         from app.answer import ceiling_text, grade_pictures, pictures_in_order, sides_to_measure_on, verdict_text
 
         graded = grade_pictures(self._database, self._data, _path(front), _path(back))
         said = graded.prediction
         pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
         bars = gr.update() if said is None else _bars(said.probabilities)
-        sides = sides_to_measure_on(graded, self._data)
+        sides = sides_to_measure_on(graded, self._data, shown)
         opinion = [gr.update(visible=said is not None), bars]
         return [verdict_text(graded), gr.update(visible=True), *opinion, *pictures, *sides, ceiling_text(*sides), ""]
 

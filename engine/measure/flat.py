@@ -44,6 +44,11 @@ class Flat:
         """(N, 2) millimetres on the card as (N, 2) pixels of the picture the card was found in."""
         return mapped(self.to_picture, points_mm)
 
+    @property
+    def quad(self) -> np.ndarray:
+        """(4, 2) pixels of the picture: the corners that millimetres are counted from, clockwise from the top left."""
+        return self.in_picture(corners_mm(self.size))
+
     def side_length_mm(self, side: int) -> float:
         """Of the card: its width for top and bottom, its height for left and right."""
         return self.size.height_mm if side % 2 else self.size.width_mm
@@ -101,19 +106,26 @@ def point_at(side: int, along_mm: np.ndarray, depth_mm: np.ndarray, size: CardSi
 
 
 def lay_flat(
-    rgb: np.ndarray, quad: np.ndarray, size: CardSize, kind: Kind, *, most_px_per_mm: float = MOST_PX_PER_MM
+    rgb: np.ndarray,
+    quad: np.ndarray,
+    size: CardSize,
+    kind: Kind,
+    *,
+    most_px_per_mm: float = MOST_PX_PER_MM,
+    margin_mm: float = MARGIN_MM,
 ) -> Flat:
-    """Lay a found card flat at the picture's own resolution, at most 20 px/mm, with 2 mm of what surrounds it.
+    """Lay a found card flat at the picture's own resolution, at most 20 px/mm, with what surrounds it.
 
-    rgb   (H, W, 3) uint8, the upright picture
-    quad  (4, 2) pixels of the card's corners, its sides prolonged through rounded corners, clockwise from the printed
-          top left
+    rgb        (H, W, 3) uint8, the upright picture
+    quad       (4, 2) pixels of the card's corners, its sides prolonged through rounded corners, clockwise from the
+               printed top left
+    margin_mm  how much of what surrounds it; where the picture ends before, its last pixels are repeated
     """
     width, height = size.width_mm, size.height_mm
     top, right, bottom, left = side_lengths(quad)
     density = min(max(top / width, bottom / width, left / height, right / height), most_px_per_mm)
     # Whole pixels both ways at exactly this density: the margin gives way, not the scale.
-    shape = np.ceil((np.array([width, height]) + 2 * MARGIN_MM) * density)
+    shape = np.ceil((np.array([width, height]) + 2 * margin_mm) * density)
     margin = (shape / density - (width, height)) / 2
     to_picture = millimetres_to_picture(quad, size)
     bounds = np.array(
@@ -130,9 +142,13 @@ def lay_flat(
 
 def millimetres_to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
     """(3, 3) perspective from millimetres on a card to pixels of the picture in which `quad` are its corners."""
+    return np.asarray(cv2.getPerspectiveTransform(corners_mm(size), quad.astype(np.float32)))
+
+
+def corners_mm(size: CardSize) -> np.ndarray:
+    """(4, 2) float32 mm: a card's corners, clockwise from the top left."""
     width, height = size.width_mm, size.height_mm
-    card_mm = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    return np.asarray(cv2.getPerspectiveTransform(card_mm, quad.astype(np.float32)))
+    return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
 
 
 def mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:

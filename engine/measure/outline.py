@@ -108,7 +108,4 @@ def refined_quad(flat: Flat, edges: list[Edge]) -> np.ndarray:
         lines.append((places[0], places[1] - places[0]))
     unit = [(point, direction / np.linalg.norm(direction)) for point, direction in lines]
     corners = crossings(unit)
-    given = flat.in_picture(
-        np.array([(0, 0), (flat.size.width_mm, 0), (flat.size.width_mm, flat.size.height_mm), (0, flat.size.height_mm)])
-    )
-    return given if corners is None else corners
+    return flat.quad if corners is None else corners

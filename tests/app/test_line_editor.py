@@ -12,13 +12,14 @@ from app.answer import ceiling_text, sides_to_measure_on
 from app.corrections import corrections, kept_in
 from app.grading import Graded, Looked, grade_card
 from app.intake import keep_card
-from app.line_editor import HELD_AT, numbers_of_lines, save
+from app.line_editor import HELD_AT, NOT_SAVED, numbers_of_lines, save
 from app.measured import measure
 from app.settings import Trouble
 from db.lines import lines_history
 from engine.measure.centering import BadLines
+from engine.measure.flat import mapped, millimetres_to_picture
 from engine.run_folder import sha256
-from tests.app.drawn_cards import SIZE_MM, picture_of_card, view_of
+from tests.app.drawn_cards import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
 from tests.cards import card_picture
 from tests.commands import call
 
@@ -47,11 +48,13 @@ def moved(value, kind: str, side: int, by_mm: float, ends=(0, 1)):
     return {**value, "by_hand": True}
 
 
-def test_the_card_comes_to_the_browser_as_a_picture_of_its_own_with_its_scale(value, looked):
+def test_the_card_comes_to_the_browser_as_a_picture_of_its_own_with_its_scale(value):
     with Image.open(value["picture"]["path"]) as picture:
-        assert picture.size == looked.measured.flat.rgb.shape[1::-1]
-        across = picture.size[0] / value["px_per_mm"]
-    assert across == pytest.approx(value["width_mm"] + 2 * value["margin_mm"][0])
+        across, down = np.array(picture.size) / value["px_per_mm"]
+    assert (across, down) == pytest.approx(
+        (value["width_mm"] + 2 * value["margin_mm"][0], value["height_mm"] + 2 * value["margin_mm"][1])
+    )
+    assert value["px_per_mm"] == pytest.approx(PX_PER_MM, rel=0.01)
 
 
 def test_lines_are_held_apart_so_that_no_finger_takes_two(value):
@@ -110,6 +113,35 @@ def test_lines_that_bound_no_frame_are_not_kept(own_home, value):
     with pytest.raises(BadLines, match="no border to measure"):
         save(own_home.database, moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5))
     assert corrections(own_home.database) == {}
+
+
+def test_saved_lines_lie_in_the_picture_where_they_lay_on_the_screen(own_home):
+    """The finder errs by half a millimetre, the measurement mends that: what is kept counts from what was shown."""
+    askew = card_quad() + np.array([(6, -5), (-4, 6), (5, 5), (-6, 4)])
+    picture = picture_of_card(3.5, 2.5, 3.0, 3.0)
+    view = view_of(picture, askew)
+    looked = Looked(PICTURE, view, measure(view))
+    [value, _] = sides_to_measure_on(Graded({"front": looked, "back": None}), own_home.data)
+    save(own_home.database, {**value, "by_hand": True})
+    kept = corrections(own_home.database)[PICTURE, "front"]
+    left = mapped(millimetres_to_picture(kept.quad, kept.size), kept.printed[3])
+    drawn_at = (GROUND_MM + 3.5) * PX_PER_MM - 0.5
+    assert left[:, 0] == pytest.approx([drawn_at, drawn_at], abs=0.1 * PX_PER_MM)
+    shown = measure(view_of(picture, askew), kept)
+    assert shown.centering.left_mm == pytest.approx(3.5, abs=0.1)
+
+
+def test_lines_that_were_moved_and_not_saved_stay_when_the_card_is_graded_again(own_home, looked, value):
+    graded, measured = Graded({"front": looked, "back": None}), json.loads(json.dumps(value))
+    laid = {**moved(value, "printed", 3, -0.5), "said": NOT_SAVED}
+    assert sides_to_measure_on(graded, own_home.data, [laid, None]) == [laid, None]
+    other = {**laid, "sha256": "d" * 64}
+    [front, _] = sides_to_measure_on(graded, own_home.data, [other, None])
+    assert front["printed"] == measured["printed"]
+
+
+def test_a_person_sees_eight_millimetres_around_the_card_to_drag_its_edges_to(value):
+    assert value["margin_mm"] == pytest.approx([8, 8], abs=1 / PX_PER_MM)
 
 
 def test_saved_lines_are_found_again_by_the_bytes_of_their_picture_and_their_side(own_home, value):
