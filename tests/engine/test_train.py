@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine import cache as cache_module
+from engine import steps
 from engine import train as loop
 from engine.config import BadConfig, Config
 from engine.data import Inputs
@@ -275,14 +276,14 @@ def test_a_resumed_run_that_is_stopped_while_preparing_still_names_its_checkpoin
 @pytest.fixture
 def poisoned(monkeypatch):
     """From the sixth batch on, pictures are NaN."""
-    plain, seen = loop.mix, []
+    plain, seen = steps.mix, []
 
     def mix(inputs, targets, alpha, random):
         seen.append(1)
         inputs, targets = plain(inputs, targets, alpha, random)
         return (Inputs(inputs.front * torch.nan, *inputs[1:]) if len(seen) >= 6 else inputs), targets
 
-    monkeypatch.setattr(loop, "mix", mix)
+    monkeypatch.setattr(steps, "mix", mix)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_naming_epoch_and_batch(tmp_path, cards, prepared, poisoned):
