@@ -55,7 +55,7 @@ def launch(config: Config) -> Fabric:
         num_nodes=count // here,
         precision=precision(config),
         # Phase 1 and cards with one side leave weights out; batch statistics are shared by the layers themselves.
-        strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False, timeout=PATIENCE)
+        strategy=DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False, timeout=PATIENCE)
         if count > 1
         else "auto",
     )

@@ -21,7 +21,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         places, features = (0, 2, 3), x.shape[1]
-        seen, count = x.float(), x.numel() // features
+        seen, count = x.to(torch.promote_types(x.dtype, torch.float32)), x.numel() // features
         own_mean = seen.sum(places) / max(1, count)
         deviation = (seen - own_mean[:, None, None]).square().sum(places).double()
         own_mean = own_mean.double()
@@ -32,8 +32,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean, square = sums[:features] / every, sums[features:-1] / every
         variance = square - mean.square()
         self._remember(mean.detach(), variance.detach() * every / (every - 1).clamp(min=1))
-        scale = (variance + self.eps).rsqrt().float() * self.weight
-        shift = self.bias - mean.float() * scale
+        scale = (variance + self.eps).rsqrt().to(seen.dtype) * self.weight
+        shift = self.bias - mean.to(seen.dtype) * scale
         return (seen * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
     @torch.no_grad()
@@ -44,15 +44,15 @@ class SharedBatchNorm(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean.float(), self.momentum)
-        self.running_var.lerp_(variance.float(), self.momentum)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
 
 
 def share_batch_statistics(module: nn.Module) -> None:
     """Replace every nn.BatchNorm2d in the module, in place; its weights and statistics stay."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            shared = SharedBatchNorm(child.num_features, eps=child.eps, momentum=child.momentum)
+            shared = SharedBatchNorm(child.num_features, eps=child.eps, momentum=child.momentum).to(child.weight)
             shared.load_state_dict(child.state_dict())
             setattr(module, name, shared)
         else:
