@@ -15,7 +15,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, distributed
 
+from engine.errors import BadInput
+
 Shared = TypeVar("Shared")
+
+
+class PeerLost(BadInput):
+    """Another process of the run is gone; torchrun ends the rest."""
 
 
 def started_by_torchrun() -> tuple[int, int]:
@@ -77,9 +83,13 @@ class Ranks:
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """Whatever happens within, the process leaves its run's group at the end, if it was in one."""
+    """Whatever happens within, the process leaves its run's group at the end, if it was in one. Raises PeerLost."""
     try:
         yield
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistBackendError) and "by peer" not in str(error):
+            raise
+        raise PeerLost("another process of this run has ended, and with it the run; that one says why") from error
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

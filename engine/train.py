@@ -246,10 +246,12 @@ class _Run:
         """Compute half as many cards at once from here on. Raises TrainingFailed where that cannot help."""
         config, state = self.config, self.state
         torch.cuda.empty_cache()
-        held = state.cards_at_once or config.batch_size
-        if held == 1 or self.ranks.count > 1:
-            remedy = "lower image_size" if held == 1 else "lower batch_size, or run it as one process"
-            raise TrainingFailed(f"memory holds no {held} cards of {config.image_size} px at once; {remedy}")
+        held = state.cards_at_once or ceil(config.batch_size / self.ranks.count)
+        if held == 1:
+            raise TrainingFailed(f"memory does not hold one card of {config.image_size} px; lower image_size")
+        if self.ranks.count > 1:
+            # The others are in the midst of the step, waiting for this process's batch statistics.
+            raise TrainingFailed(f"memory does not hold {held} cards at once; lower batch_size, or use one process")
         state.cards_at_once = ceil(held / 2)
         return Notice(
             f"memory did not hold {held} cards at once: from here {state.cards_at_once} at a time, their gradients "

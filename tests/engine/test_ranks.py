@@ -86,6 +86,16 @@ def test_two_processes_train_as_one_does_and_go_on_exactly_where_one_of_them_was
 
 
 @pytest.mark.slow
+def test_where_one_process_fails_it_says_why_and_the_other_ends_with_a_sentence_too(tmp_path, cards):
+    (tmp_path / "config.json").write_text(json.dumps({**SMALL, "batch_size": 6}))
+    write_snapshot(tmp_path / "pairs.jsonl", cards)
+    done = torchrun("tests/engine/two_processes.py", "one_fails", tmp_path)
+    told = [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)]
+    assert told[0] == "another process of this run has ended, and with it the run; that one says why", done.stderr
+    assert told[1] == "memory does not hold 3 cards at once; lower batch_size, or use one process"
+
+
+@pytest.mark.slow
 def test_the_program_under_torchrun_gives_one_answer_and_counts_no_validation_card_twice(tmp_path, manifest):
     words = commands.settings(dropout=0.0, lr_phase2=1e-5)
     done = torchrun("launch.py", "train", "--manifest", manifest, "--out", tmp_path / "two", *words)

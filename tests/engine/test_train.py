@@ -372,7 +372,7 @@ def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole_where_no_card_see
 
 def test_memory_that_holds_not_one_card_ends_the_run_in_a_sentence(tmp_path, cards, prepared, monkeypatch):
     holding_no_more_than(0, monkeypatch)
-    with pytest.raises(TrainingFailed, match=r"^memory holds no 1 cards of 64 px at once; lower image_size$"):
+    with pytest.raises(TrainingFailed, match=r"^memory does not hold one card of 64 px; lower image_size$"):
         run(config(batch_size=4), cards, tmp_path / "run", prepared)
 
 

@@ -4,22 +4,27 @@ A file of its own, since torchrun starts programs, not functions. Rank 0 leaves 
 """
 
 import json
+import os
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from engine import steps
 from engine import train as loop
 from engine.config import Config
+from engine.errors import BadInput
 from engine.events import EpochDone
 from engine.model.batch_norm import share_batch_statistics
 from engine.model.dual import DualBranch
 from engine.pairs import read_snapshot
 from engine.ranks import leaving
+from engine.tally import State
 
 # The card of the second process has no front; in float64, so that equal means equal.
 NETWORK = Config(front_encoder="resnet18", back_encoder="mobilenet_v2", image_size=64, dropout=0.0)
@@ -70,7 +75,24 @@ def runs(folder: Path) -> None:
             (folder / f"{name}.json").write_text(json.dumps({"epochs": list(epochs.values()), "last": last[-1]}))
 
 
+def one_fails(folder: Path) -> None:
+    """The second process runs out of memory in the second step; what each process is told of it."""
+    learn = steps.Learner._learn
+
+    def learn_or_fail(self: steps.Learner, state: State, *arguments: Any) -> Any:
+        if distributed.get_rank() == 1 and state.steps == 1:
+            torch.empty(1 << 62, dtype=torch.uint8)
+        return learn(self, state, *arguments)
+
+    steps.Learner._learn = learn_or_fail  # type: ignore[method-assign]
+    config = Config(**json.loads((folder / "config.json").read_text()))
+    try:
+        list(loop.train(config, read_snapshot(folder / "pairs.jsonl"), folder / "run", cache=folder / "cache"))
+    except BadInput as error:
+        (folder / f"{os.environ['RANK']}.txt").write_text(str(error))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with leaving():
-        {"one_step": one_step, "runs": runs}[sys.argv[1]](Path(sys.argv[2]))
+        {"one_step": one_step, "runs": runs, "one_fails": one_fails}[sys.argv[1]](Path(sys.argv[2]))
