@@ -9,6 +9,8 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from engine import cache as cache_module
 from engine import steps
@@ -501,6 +503,32 @@ def test_bf16_trains_when_asked_for_and_full_precision_is_what_a_cpu_does_unaske
 def test_float16_is_refused_where_there_is_no_gpu(tmp_path, cards):
     with pytest.raises(BadConfig, match="only a GPU trains in float16; use auto, 32 or bf16"):
         run(config(precision="16"), cards, tmp_path / "run", None)
+
+
+@pytest.fixture
+def float16_on_a_cpu(monkeypatch):
+    """What a GPU does with precision 16, done by torch's CPU: only the device differs."""
+
+    def launch(settings):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+        fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+        fabric.launch()
+        return fabric
+
+    monkeypatch.setattr(loop, "launch", launch)
+
+
+def test_float16_lowers_its_scale_instead_of_failing_and_goes_on_from_it_exactly(
+    tmp_path, cards, prepared, float16_on_a_cpu
+):
+    settings = config(phase2_epochs=2, batch_size=10, ema_decay=0.5)
+    straight = run(settings, cards, tmp_path / "straight", prepared)
+    assert np.isfinite([done.train_loss for done in of(EpochDone, straight)]).all()
+    run_for(1, settings, cards, tmp_path / "run", prepared)
+    list(resume(tmp_path / "run", cache=prepared))
+    assert_equal(where_it_ended(tmp_path / "run"), where_it_ended(tmp_path / "straight"))
+    # A scale of 2 ** 40 overflows float16 in both steps, and is halved by each.
+    assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["precision"]["scale"] == 2.0**38
 
 
 # --- what it says
