@@ -90,7 +90,9 @@ def infer(
             scores = network(*model_input(batch, phase, device))
             targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
             losses = objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
-            yield Outcome(batch["index"], objective.log_probabilities(scores.grade).cpu(), losses.cpu())
+            log_probabilities = objective.log_probabilities(scores.grade)
+        # Out here: whoever takes the outcome may compute with gradients.
+        yield Outcome(batch["index"], log_probabilities.cpu(), losses.cpu())
 
 
 def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:

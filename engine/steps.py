@@ -84,7 +84,8 @@ class Learner:
         inputs, targets = mix(inputs, targets, config.mixup_alpha, random)
         whole = min(config.batch_size, len(self._cards) - state.batch * config.batch_size)
         parts = ceil(whole / self._ranks.count / (state.cards_at_once or config.batch_size))
-        rows = (batch["edge"].to(device), batch["centering"].to(device), targets, *inputs)
+        rows = [batch["edge"].to(device), batch["centering"].to(device), targets]
+        rows += [each for each in inputs if each is not None]
         self._optimizer.zero_grad()
         learned = [
             self._learn(state, whole, *part) for part in zip(*(each.tensor_split(parts) for each in rows), strict=True)
