@@ -43,8 +43,10 @@ ROUNDS = 5
 MEBI = 2**20
 # The least share of a resident loop's speed that ours may have, and what its memory layout must gain.
 FLOOR, GAIN = 0.95, 1.1
-# A second process on the same cores can gain nothing; what it may cost, with its batch statistics shared.
-TWO_OF_ONE = 0.6
+# A second process on the same cores can gain nothing, and waits for the first in every layer that shares statistics:
+# below one half, either of them alone on half the cores would do better.
+TWO_OF_ONE = 0.5
+COMMANDS = 3
 MEMORY = 1.25
 
 
@@ -183,16 +185,29 @@ def _peak_memory(name: str, cards: list[CardPair], folder: Path) -> float:
     return int(peak) / 1024
 
 
-def _by_program(folder: Path, processes: int) -> float:
-    """Pairs a second that the command `train` says it had, all cores being shared out among its processes."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    words = ["train", "--recipe", "baseline", "--manifest", str(folder / "labels.csv")]
-    words += ["--out", str(folder / f"by-{processes}"), "--set", f"image_size={_config().image_size}"]
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
+def _by_command(folder: Path) -> dict[int, float]:
+    """Median pairs a second that the command `train` says it had as one process and as two, taking turns."""
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(COMMANDS):
+        for processes, said in speeds.items():
+            said.append(_command(folder, processes, folder / f"by-{processes}-{turn}"))
+            print(f"round {turn + 1}: {processes} by torchrun, {said[-1]:.2f} pairs/s", flush=True)
+    return {processes: statistics.median(said) for processes, said in speeds.items()}
+
+
+def _command(folder: Path, processes: int, out: Path) -> float:
+    """Pairs a second of a run of two epochs, all cores being shared out among its processes."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "launch.py"]
+    settings = [f"image_size={_config().image_size}", "phase2_epochs=2"]
+    words = ["train", "--recipe", "baseline", "--manifest", str(folder / "labels.csv"), "--out", str(out)]
     done = subprocess.run(
-        [sys.executable, *launcher, "launch.py", *words, "--set", "phase2_epochs=3"],
+        [sys.executable, *launcher, *words, *(word for each in settings for word in ("--set", each))],
         cwd=PROGRAM,
-        env={**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
+            "OMP_WAIT_POLICY": "PASSIVE",
+        },
         capture_output=True,
         text=True,
         check=True,
