@@ -73,7 +73,7 @@ def test_two_processes_train_as_one_does_and_go_on_exactly_where_one_of_them_was
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("interrupted", "straight")
     )
     assert interrupted["last"] == straight["last"] == "Finished"
-    (journal,) = (tmp_path / "cache").glob("*.jsonl")
+    (journal,) = (tmp_path / "cache").glob("prepared_*.jsonl")
     prepared_once = [json.loads(line)["sha256"] for line in journal.read_text().splitlines() if line]
     assert len(prepared_once) == len(set(prepared_once)) == 2 * len(cards) - 2
     one, two = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("interrupted", "straight"))
