@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 
 from app.settings import DataFolder, check_file, check_folder, data_folder
-from app.terminal import give, say
+from app.terminal import complain, give, process
 
 BAD_INPUT, ABSTAINED = 2, 3
 Result = TypeVar("Result")
@@ -137,6 +137,8 @@ def train(
     """Train a model."""
     if (manifest is None) != (out is None):
         _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
+    if process()[1] > 1 and manifest is None and resume is None:
+        _refuse("the data folder's runs are one process each; under torchrun give --manifest and --out, or --resume")
     if resume is not None and (settings or manifest):
         _refuse("--resume goes on with what the run was told; leave --set, --manifest and --out away")
     from app.commands import training
@@ -231,7 +233,7 @@ def _mendable() -> tuple[type[Exception], ...]:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    say(f"loupe: {sentence}")
+    complain(sentence)
     raise typer.Exit(BAD_INPUT)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from engine.errors import BadInput
+from engine.ledger import BadThreshold, parse_all
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
 Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
-Schedule = Literal["plateau", "cosine", "constant"]
+Schedule = Literal["plateau", "cosine", "one_cycle", "constant"]
+Precision = Literal["auto", "32", "bf16", "16"]
 
 
 class BadConfig(BadInput):
@@ -47,7 +49,7 @@ class Config(BaseModel):
     lr_phase2: float = Field(3e-4, gt=0, le=1)
     """Learning rate at the start of phase 2."""
     schedule: Schedule = "plateau"
-    """How the rate falls: halved when validation QWK stops rising, along a cosine, or not at all."""
+    """How the rate moves: halved when validation QWK stops rising, along a cosine, up and down once, or not at all."""
     weight_decay: float = Field(2e-4, ge=0, le=1)
     """AdamW's pull of the weights towards zero."""
     dropout: float = Field(0.25, ge=0, lt=1)
@@ -80,12 +82,26 @@ class Config(BaseModel):
     """Whether training pictures are shifted, turned, flipped and lit a little differently each epoch."""
     worn_up_to: int = Field(0, ge=0, le=100_000)
     """Fill grades 1 to 8 with worn copies of your 9s and 10s, up to this many training cards each; 0 makes none."""
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    """Validate and save a moving average of the weights that keeps this share of itself each step; 0 is off."""
+    stop_if: str = ""
+    """Rules that end the run as failed, asked of the epoch they name: qwk<0.40@13, more of them after commas."""
     max_pairs: int = Field(0, ge=0)
     """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Every random choice of the run follows from this number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes the GPU where there is one."""
+    precision: Precision = "auto"
+    """Numbers between the layers while training; auto is bf16 on a GPU that has it, else 32 bits."""
+
+    @field_validator("stop_if")
+    @classmethod
+    def _stop_if_names_epochs(cls, text: str) -> str:
+        endless = [rule for rule in parse_all(text) if rule.epoch is None]
+        if endless:
+            raise BadThreshold(f"{endless[0]} names no epoch to be asked at; write it as {endless[0]}@13")
+        return text
 
     @property
     def epochs(self) -> int:
@@ -139,4 +155,5 @@ def _sentence(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key!r} is no setting; the settings are {', '.join(Config.model_fields)}"
-    return f"{key} = {first['input']!r} is not allowed: {first['msg'][0].lower()}{first['msg'][1:]}"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{key} = {first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"

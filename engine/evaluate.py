@@ -71,16 +71,28 @@ class Outcome:
     losses: Tensor
 
 
-def infer(network: nn.Module, objective: Objective, cards: Cards, config: Config, phase: int) -> Iterator[Outcome]:
-    """Run the network over every card once, in order, without gradients, in eval mode; a batch at a time."""
+def infer(
+    network: nn.Module,
+    objective: Objective,
+    cards: Cards,
+    config: Config,
+    phase: int,
+    chosen: Sequence[int] | None = None,
+) -> Iterator[Outcome]:
+    """Run the network over every card once, in order, without gradients, in eval mode; a batch at a time.
+
+    chosen  the places of the cards to take, instead of all
+    """
     device = objective.weights.device
     network.eval()
-    for batch in batches(cards, range(len(cards)), config, epoch=0):
+    for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
         with torch.inference_mode():
             scores = network(*model_input(batch, phase, device))
             targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
             losses = objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
-            yield Outcome(batch["index"], objective.log_probabilities(scores.grade).cpu(), losses.cpu())
+            log_probabilities = objective.log_probabilities(scores.grade)
+        # Out here: whoever takes the outcome may compute with gradients.
+        yield Outcome(batch["index"], log_probabilities.cpu(), losses.cpu())
 
 
 def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from engine.events import EpochDone
-from engine.metrics import CLASSES, confusion, qwk
+from engine.metrics import CLASSES, qwk
 
 
 def _empty_confusion() -> list[list[int]]:
@@ -22,6 +21,9 @@ class State:
 
     epoch: int = 1
     batch: int = 0
+    steps: int = 0
+    # 0: a whole batch.
+    cards_at_once: int = 0
     loss_sum: float = 0.0
     seen: int = 0
     confusion: list[list[int]] = field(default_factory=_empty_confusion)
@@ -32,17 +34,21 @@ class State:
     total_wait_seconds: float = 0.0
     best_qwk: float | None = None
     best: dict[str, Any] = field(default_factory=dict)
+    # The rule by which the run has failed, as a sentence.
+    failure: str = ""
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the sums of one epoch back to zero."""
         self.epoch, self.batch, self.seen, self.confusion = epoch, 0, 0, _empty_confusion()
         self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
 
-    def count(self, losses: Tensor, grades: np.ndarray, predicted: np.ndarray) -> None:
-        """Add a trained batch: (B,) losses, (B,) true and predicted grades 1 to 10."""
-        self.loss_sum += float(losses.sum())
-        self.seen += len(losses)
-        self.confusion = (np.array(self.confusion) + confusion(grades, predicted)).tolist()
+    def count(self, loss_sum: float, counts: np.ndarray) -> None:
+        """Add a trained batch: its cards' losses summed, and their (10, 10) true by predicted grades."""
+        self.batch += 1
+        self.steps += 1
+        self.loss_sum += loss_sum
+        self.seen += int(counts.sum())
+        self.confusion = (np.array(self.confusion) + counts).tolist()
 
     def end_epoch(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
         """The epoch's figures: sums a card, divided once."""

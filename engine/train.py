@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from math import ceil
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
-from lightning_fabric.wrappers import _FabricOptimizer
-from torch import Tensor
 
 from engine import checkpoint, run_folder
 from engine.cache import PixelCache
@@ -25,36 +23,24 @@ from engine.data import (
     Inputs,
     Trainable,
     batches,
-    counts_by_grade,
     epoch_order,
-    limited,
     model_input,
-    pictures_of,
-    usable,
 )
-from engine.device import resolve
-from engine.errors import BadInput
-from engine.evaluate import NoCards, figures, infer
+from engine.device import launch, out_of_memory
+from engine.evaluate import NoCards, Outcome, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
-from engine.losses import Objective, soft_targets
-from engine.mixup import mix
+from engine.ledger import parse_all
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
-from engine.pairs import CardPair, Refused
+from engine.pairs import CardPair
+from engine.preparing import Stop, prepare
+from engine.ranks import Ranks, leaving
 from engine.run_folder import CHECKPOINT, MODEL
-from engine.schedule import build_schedule
+from engine.steps import Learner, Stepped, TrainingFailed
 from engine.tally import State
-from engine.worn import worn_cards
 
-LARGEST_GRADIENT = 1.0
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
 CHECKPOINT_EVERY_S = 300.0
-
-Stop = Callable[[], bool]
-
-
-class TrainingFailed(BadInput):
-    """The run cannot go on; the message says where it stood and what to do."""
 
 
 def train(
@@ -64,27 +50,16 @@ def train(
 
     stop   asked after every batch of training and validation; when it says yes the run saves, says Stopped and ends
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
+    Where torchrun has started several processes each calls this alike: they share every batch, the first one writes
+    and tells, and the others yield no more than the last event.
     Raises BadConfig, NoCards and TrainingFailed with one sentence each.
     """
-    run_folder.record(folder, config, [pair.absolute() for pair in pairs])
-    fabric = _launch_fabric(config)
-    taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
-    prepared = cache or folder / "cache"
-    worn = yield from worn_cards(taken, config, prepared / "worn", stop)
-    taken += worn
-    pixels = PixelCache(prepared, pictures_of(taken), config.image_size, cropped=pictures_of(worn))
-    for done, total in pixels.fill():
-        yield Progress("pictures", 0, done, total)
-        if stop():
-            yield Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
-            return
-    kept, left_out = usable(taken, pixels)
-    yield from _tell(left_out)
-    # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
-    seed_everything(config.seed, verbose=False)
-    run = _Run(fabric, config, kept, pixels, folder)
-    yield from run.prepare()
-    yield from run.go(stop)
+    fabric = launch(config)
+    with leaving():
+        ranks = Ranks(fabric)
+        for event in _all_events(fabric, ranks, config, pairs, folder, stop, cache or folder / "cache"):
+            if ranks.first or isinstance(event, Finished | Stopped):
+                yield event
 
 
 def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) -> Iterator[Event]:
@@ -93,30 +68,35 @@ def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) 
     yield from train(config, pairs, folder, stop, cache)
 
 
-def _launch_fabric(config: Config) -> Fabric:
-    """Fabric on the chosen device."""
-    fabric = Fabric(accelerator=resolve(config.device), devices=1)
-    fabric.launch()
-    return fabric
-
-
-def _tell(left_out: Sequence[Refused]) -> Iterator[Notice]:
-    """One notice for each reason, with how many cards it concerns and the first of them."""
-    by_reason: dict[str, list[str]] = {}
-    for refused in left_out:
-        by_reason.setdefault(refused.reason, []).append(refused.path)
-    for reason, names in by_reason.items():
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        yield Notice(f"{names[0]}{others}: left out: {reason}")
+def _all_events(
+    fabric: Fabric, ranks: Ranks, config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop, cache: Path
+) -> Iterator[Event]:
+    with ranks.first_goes_first():
+        run_folder.record(folder, config, [pair.absolute() for pair in pairs])
+    prepared = yield from prepare(ranks, config, pairs, cache, stop)
+    if prepared is None:
+        yield Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
+        return
+    # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
+    seed_everything(config.seed, verbose=False)
+    run = _Run(fabric, ranks, config, *prepared, folder)
+    yield from run.build()
+    yield from run.go(stop)
 
 
 class _Run:
-    """The moving parts of one run."""
+    """The order of events of one run."""
 
     def __init__(
-        self, fabric: Fabric, config: Config, cards: Sequence[Trainable], pixels: PixelCache, folder: Path
+        self,
+        fabric: Fabric,
+        ranks: Ranks,
+        config: Config,
+        cards: Sequence[Trainable],
+        pixels: PixelCache,
+        folder: Path,
     ) -> None:
-        self.fabric, self.config, self.folder = fabric, config, folder
+        self.fabric, self.ranks, self.config, self.folder = fabric, ranks, config, folder
         by_split = {name: [card for card in cards if card.pair.split == name] for name in ("train", "val")}
         for name, word in (("train", "training"), ("val", "validation")):
             if not by_split[name]:
@@ -127,72 +107,95 @@ class _Run:
             any(side in pixels for side in sides)
             for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)
         ]
+        self.rules = parse_all(config.stop_if)
         self.state = State()
 
-    def prepare(self) -> Iterator[Event]:
-        """Build the network, its optimiser and schedule; load the checkpoint where there is one."""
-        counts = torch.from_numpy(counts_by_grade(self.training.cards))
-        self.objective = Objective(self.config, counts).to(self.fabric.device)
+    def build(self) -> Iterator[Event]:
+        """Build the network and what moves it; load the checkpoint where there is one."""
         saved = checkpoint.load(self.folder / CHECKPOINT) if (self.folder / CHECKPOINT).exists() else None
         try:
             module = DualBranch(self.config, pretrained="none" if saved else self.config.pretrained)
         except WeightsNotDownloaded as error:
             yield Notice(f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights")
             module = DualBranch(self.config)
-        self.network = self.fabric.setup_module(module.to(memory_format=torch.channels_last))
+        self.learner = Learner(self.fabric, self.ranks, self.config, module, self.training.cards)
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
             yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
         self.state = State(**saved["state"]) if saved else self.state
-        self._enter_phase(self.phase)
+        self.learner.enter_phase(self.phase)
         if saved:
-            self._restore(saved)
+            yield from self._restore(saved)
+        elif self.ranks.own:
+            # The weights are drawn alike; what is dropped out of the cards of one process is its own affair.
+            torch.manual_seed(self.config.seed + self.ranks.own)
 
     @property
     def phase(self) -> int:
         """The phase of the current epoch."""
         return 1 if self.state.epoch <= self.config.phase1_epochs else 2
 
-    def _enter_phase(self, phase: int) -> None:
-        """A fresh optimiser and schedule for the phase's parameters; the front learns nothing in phase 1."""
-        self.network.front.requires_grad_(phase == 2)
-        learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        rate = self.config.lr_phase1 if phase == 1 else self.config.lr_phase2
-        optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=self.config.weight_decay, fused=True)
-        epochs = self.config.phase1_epochs if phase == 1 else self.config.phase2_epochs
-        self.schedule = build_schedule(self.config, optimizer, epochs)
-        self.optimizer = cast(_FabricOptimizer, self.fabric.setup_optimizers(optimizer))
-
     def go(self, stop: Stop) -> Iterator[Event]:
-        """Every epoch that is left, then Finished; or Stopped."""
-        while self.state.epoch <= self.config.epochs:
+        """Every epoch that is left, then Finished; or Stopped. Raises TrainingFailed."""
+        while self.state.epoch <= self.config.epochs and not self.state.failure:
             for event in self._epoch(stop):
                 yield event
                 if isinstance(event, Stopped):
                     return
+        if self.state.failure:
+            raise TrainingFailed(self.state.failure)
         yield Finished(self.folder / MODEL, self.state.summary(self.config.epochs))
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
-        epoch, phase, rate = self.state.epoch, self.phase, self.optimizer.param_groups[0]["lr"]
+        epoch, phase, rate = self.state.epoch, self.phase, self.learner.rate
         yield from self._train_epoch(stop)
         if self.state.batch < self._batches_an_epoch:
             return
-        outcomes = []
-        for outcome in infer(self.network, self.objective, self.validation, self.config, phase):
-            outcomes.append(outcome)
-            yield Progress("validation", epoch, sum(len(each.index) for each in outcomes), len(self.validation))
-            if stop():
-                yield from self._stopped()
-                return
+        outcomes = yield from self._validate(stop)
+        if outcomes is None:
+            yield from self._stopped()
+            return
         metrics, val_loss, _ = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done)
         # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
         yield done
-        self.schedule.step(metrics["qwk"])
+        self._judge(done)
+        self.learner.schedule.step(metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
-            self._enter_phase(2)
+            self.learner.enter_phase(2)
         yield self._save_checkpoint(epoch)
+
+    def _validate(self, stop: Stop) -> Generator[Event, None, list[Outcome] | None]:
+        """The validation cards' outcomes, each card's once, whichever process saw it; None when asked to stop.
+
+        In full precision and without a collective: the figures are those that `evaluate` gives the saved model.
+        """
+        ours = range(len(self.validation))[self.ranks.share]
+        most = ceil(len(range(len(self.validation))[:: self.ranks.count]) / self.config.batch_size)
+        module, objective = self.learner.average.module, self.learner.objective
+        outcomes = infer(module, objective, self.validation, self.config, self.phase, ours)
+        seen: list[Outcome] = []
+        for _ in range(most):
+            # A process that has no card left still answers when all are asked to stop.
+            seen.extend(islice(outcomes, 1))
+            done = sum(len(each.index) for each in seen) * self.ranks.count
+            yield Progress("validation", self.state.epoch, min(done, len(self.validation)), len(self.validation))
+            if self.ranks.any(stop()):
+                return None
+        return [outcome for part in self.ranks.gather(seen) for outcome in part]
+
+    def _judge(self, done: EpochDone) -> None:
+        """Note the first rule by which the epoch fails the run."""
+        figures_asked = {"val_loss": done.val_loss, **done.metrics}
+        for rule in self.rules:
+            if rule.epoch == done.epoch and rule.holds(figures_asked):
+                value = figures_asked[rule.metric]
+                self.state.failure = (
+                    f"epoch {done.epoch} fails the run by its rule {rule}: {rule.metric} is {value:.4g}; its best "
+                    "model is kept, and what is tried next is a run of its own"
+                )
+                return
 
     def _stopped(self) -> Iterator[Event]:
         yield self._save_checkpoint(self.state.epoch)
@@ -210,48 +213,50 @@ class _Run:
         """The batches of the epoch that are left; ends early, saved, when asked to stop."""
         state = self.state
         order = epoch_order(self.training.cards, self.config, state.epoch)
-        loader = batches(self.training, order, self.config, state.epoch, skip=state.batch)
-        self.network.train()
+        loader = batches(self.training, order, self.config, state.epoch, skip=state.batch, share=self.ranks.share)
+        self.learner.network.train()
         began = saved_at = time.monotonic()
         for batch in loader:
             inputs = model_input(batch, self.phase, self.fabric.device)
             state.wait_seconds += time.monotonic() - began
-            self._step(batch, inputs)
-            state.batch += 1
+            stepped = yield from self._step(batch, inputs)
+            state.count(stepped.loss_sum, stepped.confusion)
             state.epoch_seconds += time.monotonic() - began
             yield Progress("training", state.epoch, state.batch, self._batches_an_epoch)
-            if stop():
+            if self.ranks.any(stop()):
                 yield from self._stopped()
                 return
-            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+            if self.ranks.any(time.monotonic() - saved_at > CHECKPOINT_EVERY_S):
                 yield self._save_checkpoint(state.epoch)
                 saved_at = time.monotonic()
             began = time.monotonic()
 
-    def _step(self, batch: Batch, inputs: Inputs) -> None:
-        """One optimiser step, its sums added to the state."""
-        device, config, state = self.fabric.device, self.config, self.state
-        targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
-        random = np.random.default_rng((config.seed, state.epoch, state.batch, 1))
-        inputs, targets = mix(inputs, targets, config.mixup_alpha, random)
-        scores = self.network(*inputs)
-        losses = self.objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
-        loss = losses.mean()
-        self._must_be_finite("loss", loss)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
-        norm = self.fabric.clip_gradients(
-            self.network, self.optimizer, max_norm=LARGEST_GRADIENT, error_if_nonfinite=False
-        )
-        self._must_be_finite("gradient", cast(Tensor, norm))
-        self.optimizer.step()
-        predicted = self.objective.log_probabilities(scores.grade.detach()).argmax(dim=1).cpu().numpy() + 1
-        state.count(losses.detach(), batch["grade"].numpy() + 1, predicted)
+    def _step(self, batch: Batch, inputs: Inputs) -> Generator[Notice, None, Stepped]:
+        """One optimiser step, with half as many cards at once as often as memory does not hold them."""
+        while True:
+            try:
+                return self.learner.step(batch, inputs, self.state)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+            # Here, not above: the error holds on to all that the step had put into memory.
+            yield self._halve()
 
-    def _must_be_finite(self, name: str, value: Tensor) -> None:
-        if not torch.isfinite(value):
-            place = f"epoch {self.state.epoch}, batch {self.state.batch + 1}"
-            raise TrainingFailed(f"the {name} became {value.item()} in {place}; lower the learning rate")
+    def _halve(self) -> Notice:
+        """Compute half as many cards at once from here on. Raises TrainingFailed where that cannot help."""
+        config, state = self.config, self.state
+        torch.cuda.empty_cache()
+        held = state.cards_at_once or ceil(config.batch_size / self.ranks.count)
+        if held == 1:
+            raise TrainingFailed(f"memory does not hold one card of {config.image_size} px; lower image_size")
+        if self.ranks.count > 1:
+            # The others are in the midst of the step, waiting for this process's batch statistics.
+            raise TrainingFailed(f"memory does not hold {held} cards at once; lower batch_size, or use one process")
+        state.cards_at_once = ceil(held / 2)
+        return Notice(
+            f"memory did not hold {held} cards at once: from here {state.cards_at_once} at a time, their gradients "
+            f"added up to those of a batch of {config.batch_size}; batch normalisation sees {state.cards_at_once} cards"
+        )
 
     def _keep_if_best(self, done: EpochDone) -> Iterator[Saved]:
         """Write the model when its validation QWK is the best yet."""
@@ -264,10 +269,9 @@ class _Run:
             "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
             "trained_on": self._trained_on(),
             "summary": self.state.best,
-            "model": self.network.module.state_dict(),
+            "model": self.learner.average.module.state_dict(),
         }
-        checkpoint.save(self.folder / MODEL, content)
-        yield Saved(self.folder / MODEL, done.epoch, best=True)
+        yield self._save(MODEL, content, done.epoch)
 
     def _trained_on(self) -> str:
         made = sum(card.pair.synthetic for card in self.training.cards)
@@ -277,19 +281,28 @@ class _Run:
     def _save_checkpoint(self, epoch: int) -> Saved:
         content = {
             "state": asdict(self.state),
-            "model": self.network.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if self._on_gpu else [],
+            **self.learner.state_dict(),
+            # One for each process.
+            "random": self.ranks.gather(torch.get_rng_state()),
+            "random_cuda": self.ranks.gather(torch.cuda.get_rng_state()) if self._on_gpu else [],
         }
-        checkpoint.save(self.folder / CHECKPOINT, content)
-        return Saved(self.folder / CHECKPOINT, epoch, best=False)
+        return self._save(CHECKPOINT, content, epoch)
 
-    def _restore(self, saved: dict[str, Any]) -> None:
-        self.network.module.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.schedule.load_state_dict(saved["schedule"])
-        torch.set_rng_state(saved["random"])
-        if self._on_gpu and len(saved["random_cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(saved["random_cuda"])
+    def _save(self, name: str, content: dict[str, Any], epoch: int) -> Saved:
+        """Write a file of the run, from the first process alone."""
+        if self.ranks.first:
+            checkpoint.save(self.folder / name, content)
+        return Saved(self.folder / name, epoch, best=name == MODEL)
+
+    def _restore(self, saved: dict[str, Any]) -> Iterator[Notice]:
+        self.learner.load_state_dict(saved)
+        if len(saved["random"]) != self.ranks.count:
+            yield Notice(
+                f"the run stopped with {len(saved['random'])} processes and goes on with {self.ranks.count}: it draws "
+                "other random numbers than it would have drawn"
+            )
+            torch.manual_seed(self.config.seed + self.ranks.own)
+            return
+        torch.set_rng_state(saved["random"][self.ranks.own])
+        if self._on_gpu and saved["random_cuda"]:
+            torch.cuda.set_rng_state(saved["random_cuda"][self.ranks.own])

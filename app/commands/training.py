@@ -8,7 +8,7 @@ from typing import Any
 
 from app.jobs import queue_run, requeue
 from app.settings import DataFolder, Trouble
-from app.terminal import Meter, say
+from app.terminal import Meter, process, say
 from app.worker import StopSignal, epoch_line, work
 from db import runs
 from db.session import Database
@@ -42,6 +42,8 @@ def from_labels(data: DataFolder, recipe: str, settings: Sequence[str]) -> dict[
 
 def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
     """Resume the run in a folder: through its row where the data folder has one, else by the folder alone."""
+    if process()[1] > 1:
+        return _follow(resume(_without_a_row(data, folder), _listening()))
     with Database.open(data.database, backup_dir=data.backups) as database:
         with database.reading() as session:
             known = [run for run in runs.runs(session, limit=10_000) if Path(run.folder) == folder.absolute()]
@@ -50,6 +52,13 @@ def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
         if not requeue(database, data, known[0].id):
             raise Trouble(f"run {known[0].id} is {known[0].state}; only a stopped, failed or lost run is resumed")
     return work(data, known[0].id)
+
+
+def _without_a_row(data: DataFolder, folder: Path) -> Path:
+    """The folder, where it is none of the data folder's own runs: those are one process each, which owns the row."""
+    if folder.absolute().is_relative_to(data.runs.absolute()):
+        raise Trouble(f"{folder} is a run of the data folder, which is one process; resume it without torchrun")
+    return folder
 
 
 def _config(recipe: str, settings: Sequence[str]) -> Config:

@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.model.attention import CBAM
 from engine.model.encoders import FEATURES, build_encoder
 from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
+from engine.ranks import total
 
 FUSED = 512
 
@@ -37,7 +38,8 @@ class Side(nn.Module):
         """channels (B, 6, S, S) in [0, 1], present (B,) bool -> (B, features)."""
         rows = present.nonzero().squeeze(1)
         features = self.missing.expand(len(channels), -1)
-        if len(rows) == 0:
+        # In training all processes pass the encoder or none does: its layers share their statistics between them.
+        if (total(len(rows), rows.device) if self.training else len(rows)) == 0:
             return features
         seen = self.attention(self.encoder(channels[rows])).mean(dim=(2, 3))
         return features.to(seen.dtype).index_put((rows,), seen)

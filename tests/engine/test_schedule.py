@@ -5,10 +5,10 @@ from math import cos, pi
 import numpy as np
 import pytest
 import torch
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from engine.config import Config
-from engine.schedule import build_schedule, cosine_share
+from engine.schedule import build_schedule, cosine_share, one_cycle_share
 
 PEAK = 3e-4
 
@@ -72,6 +72,30 @@ def test_the_cosine_rises_over_a_twentieth_and_then_only_falls():
     np.testing.assert_allclose(seen[2:], [max(1e-6, PEAK * (1 + cos(pi * k / 39)) / 2) for k in range(1, 40)])
 
 
+@pytest.mark.parametrize("epochs", [4, 5, 10, 33, 50, 101])
+def test_one_cycle_is_torch_s_stepped_once_an_epoch(epochs):
+    stepped = optimizer()
+    # Its momentum is left alone.
+    torch_s = OneCycleLR(stepped, PEAK, total_steps=epochs, cycle_momentum=False)
+    expected = []
+    for _ in range(epochs):
+        expected.append(max(1e-6, stepped.param_groups[0]["lr"]))
+        stepped.step()
+        if len(expected) < epochs:
+            torch_s.step()
+    np.testing.assert_allclose(rates("one_cycle", [0.5] * epochs)[:-1], expected)
+
+
+def test_one_cycle_s_worked_numbers():
+    shares = [one_cycle_share(0, 101), one_cycle_share(100, 101), max(one_cycle_share(k, 101) for k in range(101))]
+    np.testing.assert_allclose(shares, [0.04, 4e-6, 1.0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_cycle_too_short_to_rise_begins_at_its_peak(epochs):
+    assert rates("one_cycle", [0.5] * epochs)[0] == PEAK
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3, 19, 20])
 def test_a_short_cosine_begins_at_the_peak_and_never_leaves_its_bounds(epochs):
     seen = rates("cosine", [0.5] * epochs)
@@ -84,7 +108,7 @@ def test_a_constant_rate_is_constant():
     assert set(rates("constant", [0.5] * 30)) == {PEAK}
 
 
-@pytest.mark.parametrize("kind", ["plateau", "cosine", "constant"])
+@pytest.mark.parametrize("kind", ["plateau", "cosine", "one_cycle", "constant"])
 def test_a_schedule_goes_on_from_its_state_as_if_it_had_not_been_put_down(kind):
     qwks = list(np.random.default_rng(1).uniform(0.4, 0.6, 24))
     straight = rates(kind, qwks)

@@ -9,12 +9,16 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from engine import cache as cache_module
+from engine import steps
 from engine import train as loop
 from engine.config import BadConfig, Config
 from engine.data import Inputs
-from engine.evaluate import NoCards
+from engine.device import out_of_memory, precision
+from engine.evaluate import NoCards, evaluate, load_model
 from engine.events import EpochDone, Finished, Notice, Progress, Saved, Stopped
 from engine.losses import Objective
 from engine.model.dual import DualBranch
@@ -41,6 +45,7 @@ EVERYTHING_ON = {
     "sampler_eta": 0.5,
     "class_weights": "none",
     "schedule": "cosine",
+    "ema_decay": 0.8,
     "seed": 5,
 }
 
@@ -275,14 +280,14 @@ def test_a_resumed_run_that_is_stopped_while_preparing_still_names_its_checkpoin
 @pytest.fixture
 def poisoned(monkeypatch):
     """From the sixth batch on, pictures are NaN."""
-    plain, seen = loop.mix, []
+    plain, seen = steps.mix, []
 
     def mix(inputs, targets, alpha, random):
         seen.append(1)
         inputs, targets = plain(inputs, targets, alpha, random)
         return (Inputs(inputs.front * torch.nan, *inputs[1:]) if len(seen) >= 6 else inputs), targets
 
-    monkeypatch.setattr(loop, "mix", mix)
+    monkeypatch.setattr(steps, "mix", mix)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_naming_epoch_and_batch(tmp_path, cards, prepared, poisoned):
@@ -304,6 +309,105 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_touches_the_weights
     monkeypatch.setattr(Objective, "forward", steep)
     with pytest.raises(TrainingFailed, match=r"^the gradient became (nan|inf) in epoch 1, batch 1; lower the learning"):
         run(config(), cards, tmp_path / "run", prepared)
+
+
+def holding_no_more_than(cards, monkeypatch, asked=None):
+    """A machine whose memory holds so many cards at once; `asked` notes how many each step tried."""
+    plain = DualBranch.forward
+
+    def forward(self, front, *others):
+        if self.training and asked is not None:
+            asked.append(len(front))
+        if self.training and len(front) > cards:
+            torch.empty(1 << 62, dtype=torch.uint8)  # the allocator's own refusal
+        return plain(self, front, *others)
+
+    monkeypatch.setattr(DualBranch, "forward", forward)
+
+
+def test_a_batch_that_memory_does_not_hold_is_computed_in_parts_and_still_is_one_batch(
+    tmp_path, cards, prepared, monkeypatch
+):
+    with monkeypatch.context() as small:
+        asked = []
+        holding_no_more_than(3, small, asked)
+        events = run_for(1, config(batch_size=10, ema_decay=0.9), cards, tmp_path / "run", prepared)
+        assert asked == [10, 5, 3, 3, 2, 2]
+        halved = [notice.text for notice in of(Notice, events)]
+        assert [text.split(":")[0] for text in halved] == [
+            "memory did not hold 10 cards at once",
+            "memory did not hold 5 cards at once",
+        ]
+        assert all("added up to those of a batch of 10; batch normalisation sees" in text for text in halved)
+        asked.clear()
+        assert isinstance(list(resume(tmp_path / "run", cache=prepared))[-1], Finished)
+        assert asked == []
+    state = torch.load(tmp_path / "run/last.ckpt", weights_only=True)["state"]
+    assert (state["cards_at_once"], state["steps"]) == (3, 1)
+
+
+def test_a_resumed_run_does_not_try_again_what_memory_did_not_hold(tmp_path, cards, prepared, monkeypatch):
+    asked = []
+    holding_no_more_than(6, monkeypatch, asked)
+    run_for(1, config(batch_size=10, phase2_epochs=2), cards, tmp_path / "run", prepared)
+    asked.clear()
+    list(resume(tmp_path / "run", cache=prepared))
+    assert asked == [5, 5]
+
+
+def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole_where_no_card_sees_another(
+    tmp_path, cards, prepared, monkeypatch
+):
+    # Without batch statistics the parts add up to the whole; with them each part has its own, as the notice says.
+    monkeypatch.setattr(torch.nn.BatchNorm2d, "forward", lambda self, x: x)
+    settings = config(batch_size=10, dropout=0.0, lr_phase2=1e-6)
+    learned = []
+    for most in (10, 3):
+        with monkeypatch.context() as small:
+            holding_no_more_than(most, small)
+            run(settings, cards, tmp_path / f"{most}", prepared)
+        learned.append(torch.load(tmp_path / f"{most}/last.ckpt", weights_only=True)["optimizer"]["state"])
+    for whole, parts in zip(*(state.values() for state in learned), strict=True):
+        scale = float(whole["exp_avg"].abs().max())
+        torch.testing.assert_close(parts["exp_avg"], whole["exp_avg"], rtol=1e-3, atol=1e-5 * scale + 1e-12)
+
+
+def test_memory_that_holds_not_one_card_ends_the_run_in_a_sentence(tmp_path, cards, prepared, monkeypatch):
+    holding_no_more_than(0, monkeypatch)
+    with pytest.raises(TrainingFailed, match=r"^memory does not hold one card of 64 px; lower image_size$"):
+        run(config(batch_size=4), cards, tmp_path / "run", prepared)
+
+
+def test_another_error_than_memory_s_is_not_taken_for_it(tmp_path, cards, prepared, monkeypatch):
+    def broken(self, *inputs):
+        raise RuntimeError("sizes do not match")
+
+    monkeypatch.setattr(DualBranch, "forward", broken)
+    with pytest.raises(RuntimeError, match="sizes do not match"):
+        run(config(), cards, tmp_path / "run", prepared)
+
+
+def test_a_gpu_s_error_is_known_as_memory_s_too():
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    assert not out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+def test_a_rule_ends_the_run_at_its_epoch_with_a_sentence_and_for_good(tmp_path, cards, prepared):
+    settings = config(phase2_epochs=3, stop_if="val_loss>99@1, qwk<1.1@2", batch_size=10)
+    events = []
+    with pytest.raises(TrainingFailed, match=r"^epoch 2 fails the run by its rule qwk<1\.1@2: qwk is ") as failure:
+        for event in train(settings, cards, tmp_path / "run", cache=prepared):
+            events.append(event)
+    assert [done.epoch for done in of(EpochDone, events)] == [1, 2]
+    assert (tmp_path / "run/model.pt").is_file()
+    with pytest.raises(TrainingFailed) as again:
+        list(resume(tmp_path / "run", cache=prepared))
+    assert str(again.value) == str(failure.value)
+
+
+def test_a_rule_that_the_run_passes_changes_nothing(tmp_path, cards, prepared):
+    events = run(config(stop_if="qwk<-1@1", batch_size=10), cards, tmp_path / "run", prepared)
+    assert isinstance(events[-1], Finished)
 
 
 def test_a_folder_with_another_run_is_refused(tmp_path, cards, prepared):
@@ -361,6 +465,70 @@ def test_a_checkpoint_made_on_a_gpu_can_be_gone_on_with_on_a_cpu(tmp_path, cards
     content = torch.load(tmp_path / "run/last.ckpt", weights_only=True)
     torch.save({**content, "random_cuda": [torch.zeros(16, dtype=torch.uint8)]}, tmp_path / "run/last.ckpt")
     assert isinstance(list(resume(tmp_path / "run", cache=prepared))[-1], Finished)
+
+
+# --- averaged weights and short numbers
+
+
+def test_the_averaged_weights_are_what_is_validated_and_saved(tmp_path, cards, prepared):
+    settings = config(ema_decay=0.9, lr_phase2=1e-2)
+    events = run(settings, cards, tmp_path / "run", prepared)
+    last = torch.load(tmp_path / "run/last.ckpt", weights_only=True)
+    saved = torch.load(tmp_path / "run/model.pt", weights_only=True)["model"]
+    assert_equal(saved, last["average"])
+    assert any(not torch.equal(saved[key], last["model"][key]) for key in saved)
+    (done,) = of(EpochDone, events)
+    shown = [card for card in cards if card.split == "val"]
+    *_, measured = evaluate(load_model(tmp_path / "run/model.pt", "cpu"), shown, prepared)
+    assert {key: done.metrics[key] for key in measured} == measured
+
+
+def kept_between_layers(settings, cards, folder, prepared):
+    """The types of the numbers that a run keeps for its backward passes."""
+    dtypes = set()
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: (dtypes.add(x.dtype), x)[1], lambda x: x):
+        events = run(settings, cards, folder, prepared)
+    assert np.isfinite(of(EpochDone, events)[0].train_loss)
+    return dtypes
+
+
+def test_bf16_trains_when_asked_for_and_full_precision_is_what_a_cpu_does_unasked(tmp_path, cards, prepared):
+    assert precision(config()) == "32-true"
+    assert torch.bfloat16 not in kept_between_layers(config(), cards, tmp_path / "32", prepared)
+    assert torch.bfloat16 in kept_between_layers(config(precision="bf16"), cards, tmp_path / "bf16", prepared)
+    model = torch.load(tmp_path / "bf16/model.pt", weights_only=True)["model"]
+    assert {value.dtype for value in model.values()} == {torch.float32, torch.int64}
+
+
+def test_float16_is_refused_where_there_is_no_gpu(tmp_path, cards):
+    with pytest.raises(BadConfig, match="only a GPU trains in float16; use auto, 32 or bf16"):
+        run(config(precision="16"), cards, tmp_path / "run", None)
+
+
+@pytest.fixture
+def float16_on_a_cpu(monkeypatch):
+    """What a GPU does with precision 16, done by torch's CPU: only the device differs."""
+
+    def launch(settings):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+        fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+        fabric.launch()
+        return fabric
+
+    monkeypatch.setattr(loop, "launch", launch)
+
+
+def test_float16_lowers_its_scale_instead_of_failing_and_goes_on_from_it_exactly(
+    tmp_path, cards, prepared, float16_on_a_cpu
+):
+    settings = config(phase2_epochs=2, batch_size=10, ema_decay=0.5)
+    straight = run(settings, cards, tmp_path / "straight", prepared)
+    assert np.isfinite([done.train_loss for done in of(EpochDone, straight)]).all()
+    run_for(1, settings, cards, tmp_path / "run", prepared)
+    list(resume(tmp_path / "run", cache=prepared))
+    assert_equal(where_it_ended(tmp_path / "run"), where_it_ended(tmp_path / "straight"))
+    # A scale of 2 ** 40 overflows float16 in both steps, and is halved by each.
+    assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["precision"]["scale"] == 2.0**38
 
 
 # --- what it says
