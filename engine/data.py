@@ -7,14 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from engine.cache import PixelCache
 from engine.config import Config
@@ -104,7 +105,10 @@ def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable
 
 
 class Cards(Dataset):
-    """Prepared cards. A key is (epoch, index): with the seed it decides all chance, whoever loads the card."""
+    """Prepared cards. A key is (epoch, place, index): with the seed it decides all chance, whoever loads the card.
+
+    The place in the epoch's order is part of it, so that a card drawn twice in an epoch is not seen twice alike.
+    """
 
     def __init__(self, cards: Sequence[Trainable], cache: PixelCache, config: Config, *, training: bool) -> None:
         self.cards = cards
@@ -115,19 +119,19 @@ class Cards(Dataset):
     def __len__(self) -> int:
         return len(self.cards)
 
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
-        epoch, index = key
+    def __getitem__(self, key: tuple[int, int, int]) -> Batch:
+        epoch, place, index = key
         card = self.cards[index]
         sides = [side if side in self._cache else None for side in (card.pair.front, card.pair.back)]
         if self._training:
-            random = np.random.default_rng((self._config.seed, epoch, index))
+            random = np.random.default_rng((self._config.seed, epoch, place, index))
             sides = _drop_side(sides, self._config.side_dropout, random)
         size = self._config.image_size
         canvases = np.zeros((2, size, size, 3), np.uint8)
-        for place, side in enumerate(sides):
+        for row, side in enumerate(sides):
             if side is not None:
                 canvas = self._cache[side]
-                canvases[place] = augment(canvas, random) if self._training and self._config.augment else canvas
+                canvases[row] = augment(canvas, random) if self._training and self._config.augment else canvas
         return {
             "canvases": torch.from_numpy(canvases),
             "present": torch.tensor([side is not None for side in sides]),
@@ -165,20 +169,40 @@ def epoch_order(cards: Sequence[Trainable], config: Config, epoch: int) -> np.nd
     return random.choice(len(cards), size=len(cards), p=weight / weight.sum())
 
 
-def batches(cards: Cards, order: Sequence[int] | np.ndarray, config: Config, epoch: int, skip: int = 0) -> DataLoader:
-    """A loader over `order` in batches, leaving out the first `skip` of them.
+def batches(
+    cards: Cards,
+    order: Sequence[int] | np.ndarray,
+    config: Config,
+    epoch: int,
+    skip: int = 0,
+    share: slice = slice(None),
+) -> DataLoader:
+    """A loader over `order` in batches, leaving out the first `skip` of them; of each batch the rows of `share`.
 
+    Where several processes take a share each, a short last batch leaves one of them a batch without a card.
     Processes load ahead only beside a GPU: on a CPU the network wants every core, and preparing a batch takes a few
     percent of what training on it takes.
     """
-    keys = [(epoch, int(index)) for index in order]
-    chunks = [keys[start : start + config.batch_size] for start in range(0, len(keys), config.batch_size)]
+    keys = [(epoch, place, int(index)) for place, index in enumerate(order)]
+    chunks = [keys[start : start + config.batch_size][share] for start in range(0, len(keys), config.batch_size)]
     # A generator of its own: a loader draws a number when it starts, which would shift the dropout of a resumed run.
     gpu = torch.cuda.is_available() and config.device != "cpu"
     workers = min(8, (os.cpu_count() or 2) - 1) if gpu else 0
     return DataLoader(
-        cards, batch_sampler=chunks[skip:], num_workers=workers, pin_memory=gpu, generator=torch.Generator()
+        cards,
+        batch_sampler=chunks[skip:],
+        num_workers=workers,
+        pin_memory=gpu,
+        generator=torch.Generator(),
+        collate_fn=partial(_collated, cards),
     )
+
+
+def _collated(cards: Cards, items: list[Batch]) -> Batch:
+    """Cards one after another; without any, tensors of the same shapes with no row."""
+    if items:
+        return default_collate(items)
+    return cast(Batch, {name: value[:0] for name, value in default_collate([cards[0, 0, 0]]).items()})
 
 
 def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:

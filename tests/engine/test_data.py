@@ -49,7 +49,7 @@ def kept(cards, prepared):
 
 def items(kept, *, training, epoch=1, **settings_):
     data = Cards(*kept, Config(image_size=64, **settings_), training=training)
-    return [data[(epoch, index)] for index in range(len(data))]
+    return [data[epoch, 0, index] for index in range(len(data))]
 
 
 @given(st.integers(0, 1000), st.integers(1, 1000), st.integers(1, 50))
@@ -195,6 +195,12 @@ def test_training_sees_a_new_version_each_epoch_and_the_same_one_again_for_the_s
     assert not any(torch.equal(one["canvases"], two["canvases"]) for one, two in zip(first, later, strict=True))
 
 
+def test_a_card_drawn_twice_in_an_epoch_is_seen_in_two_versions(kept):
+    data = Cards(*kept, Config(image_size=64, batch_size=2, device="cpu"), training=True)
+    (batch,) = batches(data, [3, 3], Config(batch_size=2, device="cpu"), epoch=1)
+    assert not torch.equal(*batch["canvases"])
+
+
 def test_without_augmentation_training_sees_the_pictures_as_they_are(kept):
     for one, two in zip(items(kept, training=True, augment=False), items(kept, training=False), strict=True):
         assert torch.equal(one["canvases"], two["canvases"])
@@ -203,7 +209,7 @@ def test_without_augmentation_training_sees_the_pictures_as_they_are(kept):
 def test_side_dropout_takes_either_side_of_its_share_of_whole_cards_and_never_the_last(kept):
     data = Cards(*kept, Config(image_size=64, side_dropout=0.4, augment=False), training=True)
     sides = Counter(
-        tuple(data[(epoch, index)]["present"].tolist())
+        tuple(data[epoch, 0, index]["present"].tolist())
         for epoch in range(60)
         for index, card in enumerate(kept[0])
         if card.pair.front and card.pair.back
@@ -215,7 +221,7 @@ def test_side_dropout_takes_either_side_of_its_share_of_whole_cards_and_never_th
     for epoch in range(20):
         for index, card in enumerate(kept[0]):
             if not (card.pair.front and card.pair.back):
-                assert data[(epoch, index)]["present"].any()
+                assert data[epoch, 0, index]["present"].any()
     assert all(item["present"].all() for item in items(kept, training=False, side_dropout=0.9)[:8])
 
 
@@ -228,6 +234,21 @@ def test_batches_hold_every_card_once_in_order_and_can_begin_later(kept):
     assert [len(batch) for batch in seen] == [4, 4, 4, 2]
     assert [batch["index"].tolist() for batch in batches(data, order, config, 1, skip=3)] == seen[3:]
     assert list(batches(data, order, config, 1, skip=4)) == []
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+def test_the_shares_of_all_processes_are_each_batch_once_whatever_their_number(kept, ranks):
+    config = Config(image_size=64, batch_size=4, device="cpu")
+    data, order = Cards(*kept, config, training=True), [5, 2, 9, 1, 1, 0, 3, 7, 4]
+    whole = list(batches(data, order, config, 1))
+    shares = [list(batches(data, order, config, 1, share=slice(rank, None, ranks))) for rank in range(ranks)]
+    for number, batch in enumerate(whole):
+        for name, value in batch.items():
+            together = torch.empty_like(value)
+            for rank in range(ranks):
+                together[rank::ranks] = shares[rank][number][name]
+            torch.testing.assert_close(together, value, equal_nan=True)
+    assert [len(share[-1]["index"]) for share in shares] == [1] + [0] * (ranks - 1)
 
 
 def test_loading_draws_no_number_from_the_global_generator(kept):
