@@ -60,8 +60,12 @@ class Config(BaseModel):
     """Weight of the edge-damage loss, where edge damage was measured."""
     beta_center: float = Field(0.1, ge=0, le=10)
     """Weight of the centering loss, where centering was measured."""
+    measured_targets: bool = True
+    """Whether edge damage and centering are measured on the cards, once, for those two losses."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of each label spread evenly over the ten grades."""
+    soft_label_width: float = Field(0.0, ge=0, le=10)
+    """Soft ordinal labels: a grade d away gets a share in proportion to exp(-d / width); 0 is off."""
     focal_gamma: float = Field(0.0, ge=0, le=5)
     """Focal loss: how strongly cards that are already right are played down; 0 is plain cross-entropy."""
     mixup_alpha: float = Field(0.0, ge=0, le=10)
@@ -74,6 +78,8 @@ class Config(BaseModel):
     """Draw rare grades more often, with probability 1 / frequency ** eta; 0 draws every card once an epoch."""
     fusion_weight: float = Field(0.7, ge=0, le=1)
     """Share of the back in the fused features; the front has the rest."""
+    regions: bool = False
+    """Whether corners and edges are also read at the picture's own resolution, by a small network of their own."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
     augment: bool = True

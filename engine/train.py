@@ -17,10 +17,12 @@ from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor
 
 from engine import checkpoint, run_folder
+from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import (
     Batch,
+    Beside,
     Cards,
     Inputs,
     Trainable,
@@ -36,7 +38,7 @@ from engine.device import resolve
 from engine.errors import BadInput
 from engine.evaluate import NoCards, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
-from engine.losses import Objective, soft_targets
+from engine.losses import Objective, targets_of
 from engine.mixup import mix
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
@@ -76,13 +78,17 @@ def train(
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():
-            yield Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
+            yield _stopped_early(folder)
             return
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
+    beside = yield from beside_pixels(kept, pixels, config, prepared, stop)
+    if beside is None:
+        yield _stopped_early(folder)
+        return
     # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
     seed_everything(config.seed, verbose=False)
-    run = _Run(fabric, config, kept, pixels, folder)
+    run = _Run(fabric, config, kept, pixels, folder, beside)
     yield from run.prepare()
     yield from run.go(stop)
 
@@ -91,6 +97,11 @@ def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) 
     """Go on with the run in `folder`, told what it was told then. Raises BadConfig where none is there."""
     config, pairs = run_folder.told(folder)
     yield from train(config, pairs, folder, stop, cache)
+
+
+def _stopped_early(folder: Path) -> Stopped:
+    """Stopped while preparing: a run that was trained before goes on from there."""
+    return Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
 
 
 def _launch_fabric(config: Config) -> Fabric:
@@ -114,15 +125,21 @@ class _Run:
     """The moving parts of one run."""
 
     def __init__(
-        self, fabric: Fabric, config: Config, cards: Sequence[Trainable], pixels: PixelCache, folder: Path
+        self,
+        fabric: Fabric,
+        config: Config,
+        cards: Sequence[Trainable],
+        pixels: PixelCache,
+        folder: Path,
+        beside: Beside,
     ) -> None:
         self.fabric, self.config, self.folder = fabric, config, folder
         by_split = {name: [card for card in cards if card.pair.split == name] for name in ("train", "val")}
         for name, word in (("train", "training"), ("val", "validation")):
             if not by_split[name]:
                 raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
-        self.training = Cards(by_split["train"], pixels, config, training=True)
-        self.validation = Cards(by_split["val"], pixels, config, training=False)
+        self.training = Cards(by_split["train"], pixels, config, training=True, beside=beside)
+        self.validation = Cards(by_split["val"], pixels, config, training=False, beside=beside)
         self.sides_seen = [
             any(side in pixels for side in sides)
             for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)
@@ -230,12 +247,12 @@ class _Run:
 
     def _step(self, batch: Batch, inputs: Inputs) -> None:
         """One optimiser step, its sums added to the state."""
-        device, config, state = self.fabric.device, self.config, self.state
-        targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
+        config, state = self.config, self.state
+        targets = targets_of(batch, inputs.present, config)
         random = np.random.default_rng((config.seed, state.epoch, state.batch, 1))
         inputs, targets = mix(inputs, targets, config.mixup_alpha, random)
         scores = self.network(*inputs)
-        losses = self.objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
+        losses = self.objective(scores, *targets)
         loss = losses.mean()
         self._must_be_finite("loss", loss)
         self.optimizer.zero_grad()
