@@ -6,18 +6,12 @@ side, many times what preparing its pixels takes, so many pictures are measured 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from pathlib import Path
-from threading import Thread
-from typing import Any, cast
+from typing import Any
 
-import cv2
 import numpy as np
 
 from engine.cache import PREPARATION, PixelCache
@@ -25,6 +19,7 @@ from engine.errors import BadInput
 from engine.image.found import Kind
 from engine.journal import Journal
 from engine.measure.targets import NOT_MEASURED, AuxiliaryTargets, measured_targets
+from engine.processes import processes
 
 # Part of the journal's name: raise it when measuring changes what the targets are.
 MEASUREMENT = 1
@@ -95,31 +90,13 @@ def _number(value: Any) -> float:
 def _measuring(pictures: int) -> Iterator[Measure]:
     """How to measure so many pictures: here, or in as many processes as there are cores."""
     if pictures < WORTH_PROCESSES:
-        yield lambda jobs: [_measured(job) for job in jobs]
+        yield lambda jobs: [measured_targets(*job) for job in jobs]
         return
-    # Not forked: this process may hold torch's and OpenCV's threads.
-    context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=_begin) as pool:
-            yield lambda jobs: pool.map(_measured, jobs)
+        with processes() as pool:
+            yield lambda jobs: pool.map(measured_targets, *zip(*jobs, strict=True))
     except BrokenProcessPool as error:
         raise MeasuringFailed(
             "measuring the cards ended early, perhaps for want of memory; start again, and it goes on where it was, or "
             "set measured_targets=false"
         ) from error
-
-
-def _measured(job: Job) -> AuxiliaryTargets:
-    return measured_targets(*job)
-
-
-def _begin() -> None:
-    """In a measuring process: one thread, and an end when the run that started it is gone, even killed."""
-    cv2.setNumThreads(1)
-    run = cast(multiprocessing.process.BaseProcess, multiprocessing.parent_process())
-
-    def end_with_the_run() -> None:
-        wait([run.sentinel])
-        os._exit(1)
-
-    Thread(target=end_with_the_run, daemon=True).start()

@@ -82,13 +82,14 @@ def train(
             return
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
+    by_split = _by_split(kept)
     beside = yield from beside_pixels(kept, pixels, config, prepared, stop)
     if beside is None:
         yield _stopped_early(folder)
         return
     # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
     seed_everything(config.seed, verbose=False)
-    run = _Run(fabric, config, kept, pixels, folder, beside)
+    run = _Run(fabric, config, by_split, pixels, folder, beside)
     yield from run.prepare()
     yield from run.go(stop)
 
@@ -97,6 +98,15 @@ def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) 
     """Go on with the run in `folder`, told what it was told then. Raises BadConfig where none is there."""
     config, pairs = run_folder.told(folder)
     yield from train(config, pairs, folder, stop, cache)
+
+
+def _by_split(cards: Sequence[Trainable]) -> dict[str, list[Trainable]]:
+    """The cards to train on and those to validate on. Raises NoCards where either has none."""
+    by_split = {name: [card for card in cards if card.pair.split == name] for name in ("train", "val")}
+    for name, word in (("train", "training"), ("val", "validation")):
+        if not by_split[name]:
+            raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
+    return by_split
 
 
 def _stopped_early(folder: Path) -> Stopped:
@@ -128,16 +138,12 @@ class _Run:
         self,
         fabric: Fabric,
         config: Config,
-        cards: Sequence[Trainable],
+        by_split: dict[str, list[Trainable]],
         pixels: PixelCache,
         folder: Path,
         beside: Beside,
     ) -> None:
         self.fabric, self.config, self.folder = fabric, config, folder
-        by_split = {name: [card for card in cards if card.pair.split == name] for name in ("train", "val")}
-        for name, word in (("train", "training"), ("val", "validation")):
-            if not by_split[name]:
-                raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
         self.training = Cards(by_split["train"], pixels, config, training=True, beside=beside)
         self.validation = Cards(by_split["val"], pixels, config, training=False, beside=beside)
         self.sides_seen = [

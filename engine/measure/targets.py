@@ -16,8 +16,8 @@ from engine.measure.card import SideMeasured, measure_side
 from engine.measure.centering import Centering
 
 NOT_MEASURED = float("nan")
-# Just below what the surface asks for, which is no target and four fifths of the time. Of simulated scans and photos
-# centering is then .15 points off in the median instead of .10, and edge damage still ranks at .90 with the truth.
+# Just below what the surface asks for, which is no target and three quarters of the time. On simulated scans centering
+# is then .18 points off in the median instead of .10, and edge damage still ranks at .91 with the truth.
 MOST_PX_PER_MM = 0.99 * surface.LEAST_PX_PER_MM
 # A reduced decoding leaves at least this many times the resolution that is measured.
 SPARE_FOR_REDUCING = 2.0

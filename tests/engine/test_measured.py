@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from engine.measured import MeasuredTargets, MeasuringFailed
 from engine.pairs import CardPair
 from tests.engine.measure.drawn import DrawnCard, box
 
+HOUSE = Path(__file__).parent.parent.parent
 # Borders left, top, right, bottom in millimetres, one card each: front, back.
 FRONTS = [(2.4, 3.6, 3.6, 2.4), (4.0, 3.0, 2.0, 3.0), None]
 BACKS = [(3.0, 3.0, 3.0, 3.0), None, (2.0, 2.0, 4.0, 4.0)]
@@ -140,18 +140,16 @@ def test_processes_measure_what_one_measures(drawn, tmp_path, monkeypatch):
 
 def test_a_measuring_process_that_dies_is_one_sentence(drawn, tmp_path, monkeypatch):
     class Dying:
-        def __init__(self, *arguments, **others): ...
-
         def __enter__(self):
             return self
 
         def __exit__(self, *error): ...
 
-        def map(self, *arguments):
+        def map(self, *work):
             raise BrokenProcessPool("a process was terminated")
 
     monkeypatch.setattr(measured_module, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(measured_module, "ProcessPoolExecutor", Dying)
+    monkeypatch.setattr(measured_module, "processes", Dying)
     with pytest.raises(MeasuringFailed, match=r"measuring the cards ended early.*measured_targets=false"):
         filled(drawn, tmp_path)
 
@@ -174,31 +172,29 @@ def test_it_is_said_on_how_many_cards_each_target_was_measured(drawn, tmp_path):
 
 
 SPAWNING = """
-import sys, time
-from engine import measured
+import os, time
+from engine.processes import processes
 if __name__ == "__main__":
-    measured.os.cpu_count = lambda: 1
-    with measured._measuring(1000) as measure:
-        list(measure([]))
-        pool = measure.__closure__[0].cell_contents
-        pool.submit(time.sleep, 60)
-        while not pool._processes:
-            time.sleep(0.01)
-        print(*pool._processes, flush=True)
-        time.sleep(60)
+    with processes() as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 60).result()
 """
+
+
+@pytest.mark.slow
+def test_what_a_measuring_process_loads_is_free_of_torch():
+    script = "import sys, engine.processes, engine.measure.targets; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=HOUSE, check=True)
 
 
 @pytest.mark.slow
 def test_measuring_processes_end_with_a_run_that_is_killed(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(SPAWNING)
-    house = str(Path(__file__).parent.parent.parent)
     run = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": house}
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(HOUSE)}
     )
     worker = psutil.Process(int(run.stdout.readline()))
-    time.sleep(3)
     assert worker.is_running()
     run.send_signal(signal.SIGKILL)
     run.wait()
