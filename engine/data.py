@@ -117,7 +117,7 @@ def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable
     return kept, left_out
 
 
-class Seen(NamedTuple):
+class Shown(NamedTuple):
     """One card's arrays, front first, to be filled in; each as `Batch` describes it."""
 
     canvases: np.ndarray
@@ -158,7 +158,7 @@ class Cards(Dataset):
             random = np.random.default_rng((self._config.seed, epoch, place, index))
             sides = _drop_side(sides, self._config.side_dropout, random)
         size = self._config.image_size
-        seen = Seen(
+        shown = Shown(
             canvases=np.zeros((2, size, size, 3), np.uint8),
             pieces=np.zeros((2, PIECES, PIECE_PIXELS, 3), np.uint8),
             edge=np.full(2, np.nan, np.float32),
@@ -166,27 +166,27 @@ class Cards(Dataset):
         )
         for row, side in enumerate(sides):
             if side is not None:
-                self._see(side, draw_change(random) if self._training and self._config.augment else None, seen, row)
+                self._see(side, draw_change(random) if self._training and self._config.augment else None, shown, row)
         item: Batch = {
-            "canvases": torch.from_numpy(seen.canvases),
+            "canvases": torch.from_numpy(shown.canvases),
             "present": torch.tensor([side is not None for side in sides]),
             "grade": torch.tensor(card.grade - 1),
-            "edge": torch.from_numpy(seen.edge),
-            "centering": torch.from_numpy(seen.centering),
+            "edge": torch.from_numpy(shown.edge),
+            "centering": torch.from_numpy(shown.centering),
             "index": torch.tensor(index),
         }
-        return {**item, "regions": torch.from_numpy(seen.pieces)} if self._beside.regions else item
+        return {**item, "regions": torch.from_numpy(shown.pieces)} if self._beside.regions else item
 
-    def _see(self, side: Path, change: Change | None, seen: Seen, row: int) -> None:
+    def _see(self, side: Path, change: Change | None, shown: Shown, row: int) -> None:
         """Fill in one side, all that is known of it changed alike."""
         canvas, regions, targets = self._cache[side], self._beside.regions, self._beside.targets
-        seen.canvases[row] = changed(canvas, change) if change else canvas
+        shown.canvases[row] = changed(canvas, change) if change else canvas
         if regions is not None and side in regions:
             pieces = mirrored_pieces(regions[side]) if change and change.mirrored else regions[side]
-            seen.pieces[row] = relit(pieces, change) if change else pieces
+            shown.pieces[row] = relit(pieces, change) if change else pieces
         if targets is not None:
             edge, left, top = targets[side]
-            seen.edge[row], seen.centering[row] = edge, (1 - left if change and change.mirrored else left, top)
+            shown.edge[row], shown.centering[row] = edge, (1 - left if change and change.mirrored else left, top)
 
 
 def _drop_side(sides: list, share: float, random: np.random.Generator) -> list:
