@@ -69,7 +69,7 @@ class RegionBranch(nn.Module):
         for stage in self.stages:
             corners, edges = stage(corners, edges)
         # The strongest place and not the mean: a nick covers a place or two of 36.
-        strongest = [part.amax(dim=(2, 3)).reshape(len(cards), -1, REGION_FEATURES) for part in (corners, edges)]
+        strongest = [part.amax(dim=(2, 3)).reshape(len(cards), 4, REGION_FEATURES) for part in (corners, edges)]
         read = torch.cat(strongest, dim=1)
         return empty.to(read.dtype).index_put((cards, sides), read + self.place[sides])
 
