@@ -35,7 +35,7 @@ class Config(BaseModel):
     back_encoder: Encoder = "resnet34"
     """Network that reads the back."""
     pretrained: str = "none"
-    """Starting weights: none, imagenet (downloads torchvision's weights once), or the path of a weights file."""
+    """Starting weights: none, imagenet (downloaded once), a file for both encoders, or a folder of resnet18.pth etc."""
     image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
     """Side of the square the card is fitted into, in pixels; 224 is quick, 384 standard, 448 high resolution."""
     batch_size: int = Field(16, ge=2, le=512)
@@ -62,8 +62,12 @@ class Config(BaseModel):
     """Weight of the edge-damage loss, where edge damage was measured."""
     beta_center: float = Field(0.1, ge=0, le=10)
     """Weight of the centering loss, where centering was measured."""
+    measured_targets: bool = True
+    """Whether edge damage and centering are measured on the cards, once, for those two losses."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of each label spread evenly over the ten grades."""
+    soft_label_width: float = Field(0.0, ge=0, le=10)
+    """Soft ordinal labels: a grade d away gets a share in proportion to exp(-d / width); 0 is off."""
     focal_gamma: float = Field(0.0, ge=0, le=5)
     """Focal loss: how strongly cards that are already right are played down; 0 is plain cross-entropy."""
     mixup_alpha: float = Field(0.0, ge=0, le=10)
@@ -76,6 +80,8 @@ class Config(BaseModel):
     """Draw rare grades more often, with probability 1 / frequency ** eta; 0 draws every card once an epoch."""
     fusion_weight: float = Field(0.7, ge=0, le=1)
     """Share of the back in the fused features; the front has the rest."""
+    regions: bool = False
+    """Whether corners and edges are also read at the picture's own resolution, by a small network of their own."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
     augment: bool = True

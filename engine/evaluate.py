@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from engine import config as configuration
+from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, load
 from engine.config import Config
-from engine.data import Cards, Trainable, batches, counts_by_grade, model_input, pictures_of, usable
+from engine.data import Beside, Cards, Trainable, batches, counts_by_grade, model_input, pictures_of, usable
 from engine.device import resolve
 from engine.errors import BadInput
 from engine.events import Notice, Progress
-from engine.losses import Objective, soft_targets
+from engine.losses import Objective, targets_of
 from engine.metrics import measure
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
@@ -87,9 +88,9 @@ def infer(
     network.eval()
     for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
         with torch.inference_mode():
-            scores = network(*model_input(batch, phase, device))
-            targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
-            losses = objective(scores, targets, batch["edge"].to(device), batch["centering"].to(device))
+            inputs = model_input(batch, phase, device)
+            scores = network(*inputs)
+            losses = objective(scores, *targets_of(batch, inputs.present, config))
             log_probabilities = objective.log_probabilities(scores.grade)
         # Out here: whoever takes the outcome may compute with gradients.
         yield Outcome(batch["index"], log_probabilities.cpu(), losses.cpu())
@@ -126,7 +127,8 @@ def evaluate(
         yield Notice(f"{refused.path}: left out: {refused.reason}")
     if not kept:
         raise NoCards("there is no labelled card to evaluate on; label some, or choose another split")
-    cards = Cards(kept, cache, model.config, training=False)
+    beside = yield from beside_pixels(kept, cache, model.config, cache_folder, lambda: False, learning=False)
+    cards = Cards(kept, cache, model.config, training=False, beside=beside or Beside())
     objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
     outcomes = []
     for outcome in infer(model.network, objective, cards, model.config, model.phase):

@@ -16,7 +16,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step has come; `step` is "worn copies", "pictures", "training" or "validation"."""
+    """How far a step has come; `step` names it: "worn copies", "pictures", "regions", "measuring", "training", ..."""
 
     step: str
     epoch: int

@@ -1,4 +1,4 @@
-"""Where a card loses its grade: Grad-CAM on each branch, the other side's features held fixed.
+"""Where a card loses its grade: Grad-CAM on each branch, the other side's and the regions' features held fixed.
 
 The target is the expected grade with its sign turned, so that the maps show what lowers it. Source: Selvaraju et al.,
 "Grad-CAM", 2017, through the grad-cam package, whose own output is not used as it stands. It cuts a map off at nought,
@@ -45,14 +45,15 @@ class Evidence:
 class _LowersGrade(nn.Module):
     """One side's channels (1, 6, S, S) -> minus the expected grade, (1, 1)."""
 
-    def __init__(self, network: DualBranch, side: Side, other: Tensor) -> None:
+    def __init__(self, network: DualBranch, side: Side, other: Tensor, regions: Tensor | None) -> None:
         super().__init__()
-        self.network, self.side, self.other = network, side, other
+        self.network, self.side, self.other, self.regions = network, side, other, regions
         self.is_front = side is network.front
 
     def forward(self, channels: Tensor) -> Tensor:
         own = self.side(channels, torch.ones(len(channels), dtype=torch.bool, device=channels.device))
-        scores = self.network.read_off(*((own, self.other) if self.is_front else (self.other, own)))
+        front, back = (own, self.other) if self.is_front else (self.other, own)
+        scores = self.network.read_off(front, back, self.regions)
         probabilities = self.network.grade.log_probabilities(scores.grade).exp()
         return -(probabilities * torch.arange(1, 11, device=own.device)).sum(dim=1, keepdim=True)
 
@@ -62,25 +63,29 @@ def explain(model: Model, inputs: Inputs) -> Evidence:
     network = model.network
     with torch.no_grad():
         features = (network.front(inputs.front, inputs.present[:, 0]), network.back(inputs.back, inputs.present[:, 1]))
-    front = _raw_map(network, network.front, inputs.front, features[1]) if inputs.present[0, 0] else None
-    back = _raw_map(network, network.back, inputs.back, features[0]) if inputs.present[0, 1] else None
+        regions = network.read_regions(inputs.regions, inputs.present)
+    by_front = _LowersGrade(network, network.front, features[1], regions)
+    by_back = _LowersGrade(network, network.back, features[0], regions)
+    front = _raw_map(by_front, inputs.front) if inputs.present[0, 0] else None
+    back = _raw_map(by_back, inputs.back) if inputs.present[0, 1] else None
     strongest = max((float(raw.max()) for raw in (front, back) if raw is not None), default=0.0)
     return Evidence(*(None if raw is None else raw / max(strongest, 1e-12) for raw in (front, back)))
 
 
-def _raw_map(network: DualBranch, side: Side, channels: Tensor, other: Tensor) -> np.ndarray:
+def _raw_map(wrapped: _LowersGrade, channels: Tensor) -> np.ndarray:
     """The class activation map less its mean, at the canvas's size, before any scaling: (S, S) float32, at least 0."""
     # Not used as a context manager: its exit swallows an IndexError.
-    cam = GradCAM(_LowersGrade(network, side, other), [side.attention])
+    attention = wrapped.side.attention
+    cam = GradCAM(wrapped, [attention])
     try:
         targets = [lambda output: output[0]]
         cam(channels, targets)
         hooks = cam.activations_and_grads
         activations, gradients = hooks.activations[0].numpy(), hooks.gradients[0].numpy()
-        raw = cam.get_cam_image(channels, side.attention, targets, activations, gradients)[0]
+        raw = cam.get_cam_image(channels, attention, targets, activations, gradients)[0]
     finally:
         cam.activations_and_grads.release()
-        network.zero_grad(set_to_none=True)
+        wrapped.network.zero_grad(set_to_none=True)
     size = channels.shape[-1]
     above_average = np.ascontiguousarray(raw - raw.mean(), np.float32)
     smooth = cv2.resize(above_average, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.data import Inputs, model_input
+from engine.data import Inputs, Pictures, model_input
 from engine.evaluate import Model
+from engine.image.crops import PIECE_PIXELS, PIECES, side_pieces
 from engine.image.found import Found
 from engine.image.prepare import read_and_find
 from engine.image.quality import Quality, assess
@@ -31,6 +32,10 @@ class View:
     def canvas(self, size: int) -> np.ndarray:
         """The upright card on its square, (size, size, 3) uint8."""
         return card_canvas(self.rgb, self.found.quad, size=size)
+
+    def pieces(self) -> np.ndarray:
+        """Its corners and edges, (8, 9216, 3) uint8."""
+        return side_pieces(self.rgb, self.found.quad)
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,16 @@ def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
     """The network's input for one card, (1, ...) each; None is a missing side, and so is one never learned from."""
     size = model.config.image_size
     views = [view if seen else None for view, seen in zip((front, back), model.sides, strict=True)]
-    sides = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in views]
-    present = torch.tensor([[view is not None for view in views]])
-    return model_input(
-        {"canvases": torch.from_numpy(np.stack(sides)[None]), "present": present}, model.phase, model.device
-    )
+    canvases = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in views]
+    pictures: Pictures = {
+        "canvases": torch.from_numpy(np.stack(canvases)[None]),
+        "present": torch.tensor([[view is not None for view in views]]),
+    }
+    if model.config.regions:
+        nothing = np.zeros((PIECES, PIECE_PIXELS, 3), np.uint8)
+        pieces = [nothing if view is None else view.pieces() for view in views]
+        pictures["regions"] = torch.from_numpy(np.stack(pieces)[None])
+    return model_input(pictures, model.phase, model.device)
 
 
 def predict(model: Model, inputs: Inputs) -> Prediction:

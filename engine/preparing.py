@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.config import Config
-from engine.data import Trainable, limited, pictures_of, usable
+from engine.data import Beside, Trainable, limited, pictures_of, usable
+from engine.evaluate import NoCards
 from engine.events import Event, Notice, Progress
 from engine.pairs import CardPair, Refused
 from engine.ranks import Ranks
 from engine.worn import worn_cards
 
 Stop = Callable[[], bool]
+SPLITS = (("train", "training"), ("val", "validation"))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The cards of the training and validation splits that can be used, their pixels and what the run wants beside."""
+
+    training: list[Trainable]
+    validation: list[Trainable]
+    pixels: PixelCache
+    beside: Beside
 
 
 def prepare(
     ranks: Ranks, config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop
-) -> Generator[Event, None, tuple[list[Trainable], PixelCache] | None]:
-    """The cards of the training and validation splits that can be used, and their pixels; None when asked to stop.
+) -> Generator[Event, None, Prepared | None]:
+    """Prepare what a run trains on; None when asked to stop. Raises NoCards where either split has none.
 
-    Of several processes one makes the worn copies and one, whichever comes first, fills the cache; the rest find both.
+    Of several processes one makes the worn copies and one, whichever comes first, fills each cache; the rest find them.
     """
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
     with ranks.first_goes_first():
@@ -37,7 +51,19 @@ def prepare(
         return None
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
-    return kept, pixels
+    training, validation = (_of_split(kept, name, word) for name, word in SPLITS)
+    beside = yield from beside_pixels(kept, pixels, config, folder, stop)
+    # Not `beside is None` alone: the processes stop together.
+    if ranks.any(beside is None) or beside is None:
+        return None
+    return Prepared(training, validation, pixels, beside)
+
+
+def _of_split(cards: Sequence[Trainable], name: str, word: str) -> list[Trainable]:
+    chosen = [card for card in cards if card.pair.split == name]
+    if not chosen:
+        raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
+    return chosen
 
 
 def _tell(left_out: Sequence[Refused]) -> Iterator[Notice]:

@@ -16,7 +16,7 @@ from engine.average import Average
 from engine.config import Config
 from engine.data import Batch, Inputs, Trainable, counts_by_grade
 from engine.errors import BadInput
-from engine.losses import Objective, soft_targets
+from engine.losses import Objective, targets_of
 from engine.metrics import confusion
 from engine.mixup import mix
 from engine.model.batch_norm import share_batch_statistics
@@ -78,14 +78,13 @@ class Learner:
 
         Where `state.cards_at_once` is below the batch's size, the gradients of its parts are added up.
         """
-        config, device = self._config, self._fabric.device
-        targets = soft_targets(batch["grade"].to(device), config.label_smoothing)
+        config = self._config
+        targets = targets_of(batch, inputs.present, config)
         random = np.random.default_rng((config.seed, state.epoch, state.batch, 1))
         inputs, targets = mix(inputs, targets, config.mixup_alpha, random)
         whole = min(config.batch_size, len(self._cards) - state.batch * config.batch_size)
         parts = ceil(whole / self._ranks.count / (state.cards_at_once or config.batch_size))
-        rows = [batch["edge"].to(device), batch["centering"].to(device), targets]
-        rows += [each for each in inputs if each is not None]
+        rows = [*targets, *(each for each in inputs if each is not None)]
         self._optimizer.zero_grad()
         learned = [
             self._learn(state, whole, *part) for part in zip(*(each.tensor_split(parts) for each in rows), strict=True)
@@ -101,11 +100,11 @@ class Learner:
         return self._over_all_processes(losses, batch["grade"], predicted.cpu())
 
     def _learn(
-        self, state: State, whole: int, edge: Tensor, centering: Tensor, targets: Tensor, *inputs: Tensor
+        self, state: State, whole: int, grade: Tensor, edge: Tensor, centering: Tensor, *inputs: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Add a part's share of the batch's gradient; returns its (b,) losses and predicted classes 0 to 9."""
         scores = self.network(*inputs)
-        losses = self.objective(scores, targets, edge, centering)
+        losses = self.objective(scores, grade, edge, centering)
         # Processes' gradients are averaged; times their number, that is the mean over the whole batch's cards.
         loss = losses.sum() * (self._ranks.count / whole)
         self._must_be_finite("loss", loss, state)

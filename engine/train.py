@@ -15,25 +15,23 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 
 from engine import checkpoint, run_folder
-from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import (
     Batch,
     Cards,
     Inputs,
-    Trainable,
     batches,
     epoch_order,
     model_input,
 )
 from engine.device import launch, out_of_memory
-from engine.evaluate import NoCards, Outcome, figures, infer
+from engine.evaluate import Outcome, figures, infer
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.ledger import parse_all
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair
-from engine.preparing import Stop, prepare
+from engine.preparing import Prepared, Stop, prepare
 from engine.ranks import Ranks, leaving
 from engine.run_folder import CHECKPOINT, MODEL
 from engine.steps import Learner, Stepped, TrainingFailed
@@ -79,7 +77,7 @@ def _all_events(
         return
     # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
     seed_everything(config.seed, verbose=False)
-    run = _Run(fabric, ranks, config, *prepared, folder)
+    run = _Run(fabric, ranks, config, prepared, folder)
     yield from run.build()
     yield from run.go(stop)
 
@@ -92,17 +90,13 @@ class _Run:
         fabric: Fabric,
         ranks: Ranks,
         config: Config,
-        cards: Sequence[Trainable],
-        pixels: PixelCache,
+        prepared: Prepared,
         folder: Path,
     ) -> None:
         self.fabric, self.ranks, self.config, self.folder = fabric, ranks, config, folder
-        by_split = {name: [card for card in cards if card.pair.split == name] for name in ("train", "val")}
-        for name, word in (("train", "training"), ("val", "validation")):
-            if not by_split[name]:
-                raise NoCards(f"no card is left for {word}; label more cards, so that the {name} split has some")
-        self.training = Cards(by_split["train"], pixels, config, training=True)
-        self.validation = Cards(by_split["val"], pixels, config, training=False)
+        pixels, beside = prepared.pixels, prepared.beside
+        self.training = Cards(prepared.training, pixels, config, training=True, beside=beside)
+        self.validation = Cards(prepared.validation, pixels, config, training=False, beside=beside)
         self.sides_seen = [
             any(side in pixels for side in sides)
             for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)

@@ -1,4 +1,4 @@
-"""The dual-branch network: a front and a back encoder, fused, and the heads on top."""
+"""The dual-branch network: a front and a back encoder, a region branch where asked for, fused, and the heads on top."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.model.attention import CBAM
 from engine.model.encoders import FEATURES, build_encoder
 from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
+from engine.model.regions import REGION_FEATURES, RegionBranch
 from engine.ranks import total
 
 FUSED = 512
@@ -53,9 +54,10 @@ class DualBranch(nn.Module):
         front, back = FEATURES[config.front_encoder], FEATURES[config.back_encoder]
         self.front = Side(build_encoder(config.front_encoder, pretrained), nn.Identity(), front)
         self.back = Side(build_encoder(config.back_encoder, pretrained), CBAM(back), back)
+        self.regions = RegionBranch() if config.regions else None
         self.fusion_weight = config.fusion_weight
         self.fuse = nn.Sequential(
-            nn.Linear(front + back, FUSED),
+            nn.Linear(front + back + (REGION_FEATURES if config.regions else 0), FUSED),
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(FUSED, FUSED),
@@ -66,16 +68,24 @@ class DualBranch(nn.Module):
         self.edge = nn.Linear(FUSED, 1)
         self.centering = nn.Linear(FUSED, 2)
 
-    def forward(self, front: Tensor, back: Tensor, present: Tensor) -> Scores:
+    def forward(self, front: Tensor, back: Tensor, present: Tensor, regions: Tensor | None = None) -> Scores:
         """Grade B cards.
 
         front, back  (B, 6, S, S) float, channels in [0, 1]; where a side is missing its values are not looked at
         present      (B, 2) bool: has the card a front, has it a back
+        regions      (B, 2, 8, 3, 9216) float in [0, 1], for a network with a region branch
         """
-        return self.read_off(self.front(front, present[:, 0]), self.back(back, present[:, 1]))
+        sides = self.front(front, present[:, 0]), self.back(back, present[:, 1])
+        return self.read_off(*sides, self.read_regions(regions, present))
 
-    def read_off(self, front_features: Tensor, back_features: Tensor) -> Scores:
-        """Fuse the two sides' features, (B, F) each, and read the heads."""
-        weighted = [self.fusion_weight * back_features, (1 - self.fusion_weight) * front_features]
-        fused = self.fuse(torch.cat(weighted, dim=1))
+    def read_regions(self, regions: Tensor | None, present: Tensor) -> Tensor | None:
+        """The regions' features, (B, 64); None for a network without a region branch."""
+        return None if self.regions is None else self.regions(regions, present)
+
+    def read_off(self, front_features: Tensor, back_features: Tensor, region_features: Tensor | None = None) -> Scores:
+        """Fuse the two sides' features, (B, F) each, and the regions' where they are read, and read the heads."""
+        parts = [self.fusion_weight * back_features, (1 - self.fusion_weight) * front_features]
+        if region_features is not None:
+            parts.append(region_features)
+        fused = self.fuse(torch.cat(parts, dim=1))
         return Scores(self.grade(fused), self.edge(fused).squeeze(1), torch.sigmoid(self.centering(fused)))

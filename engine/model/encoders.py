@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from pathlib import Path
 from typing import cast
 from urllib.error import URLError
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models
 
@@ -15,6 +17,12 @@ from engine.config import BadConfig
 
 CHANNELS = 6
 FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v2": 1280}
+# Which share of red, green and blue each of our channels starts from: L, a, b, |Sobel x|, |Sobel y|, |Laplacian|.
+# The first three are an orthonormal turn of the colour axes, the opponent axes that L, a and b stand for; the
+# gradients are of lightness. Rows have length 1.
+COLOURS = F.normalize(
+    torch.tensor([(1, 1, 1), (1, -1, 0), (1, 1, -2), (1, 1, 1), (1, 1, 1), (1, 1, 1)], dtype=torch.float64)
+)
 
 
 class WeightsNotDownloaded(RuntimeError):
@@ -24,8 +32,8 @@ class WeightsNotDownloaded(RuntimeError):
 def build_encoder(name: str, pretrained: str = "none") -> nn.Sequential:
     """An encoder (B, 6, S, S) -> (B, FEATURES[name], S / 32, S / 32).
 
-    pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once), or the path of a torchvision
-                state dict for this very network
+    pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once), the path of a torchvision state
+                dict for this very network, or of a folder that holds it as `name`.pth
     Raises WeightsNotDownloaded when the download fails and BadConfig when the path holds no weights for `name`.
     """
     network = models.get_model(name, weights=None)
@@ -34,7 +42,8 @@ def build_encoder(name: str, pretrained: str = "none") -> nn.Sequential:
     elif pretrained != "none":
         _load_from(Path(pretrained), network, name)
     trunk = _trunk(name, network)
-    _widen_first_convolution(trunk)
+    owner = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
+    owner[0] = _six_channels(cast(nn.Conv2d, owner[0]), learned=pretrained != "none")
     return trunk
 
 
@@ -47,13 +56,22 @@ def _download(name: str) -> dict[str, Tensor]:
 
 
 def _load_from(path: Path, network: nn.Module, name: str) -> None:
+    file = _weights_file(path, name) if path.is_dir() else path
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except UNREADABLE as error:
         raise BadConfig(
-            f"pretrained = {str(path)!r} holds no torchvision weights for {name}; give a state dict of it (both "
-            "encoders start from the one file, so choose them alike), imagenet or none"
+            f"pretrained = {str(file)!r} holds no torchvision weights for {name}; give a state dict of it, a folder "
+            "with one for each encoder by name, imagenet or none"
         ) from error
+
+
+def _weights_file(folder: Path, name: str) -> Path:
+    """The file of a network in a folder: resnet18.pth, or as torchvision names its downloads, resnet18-<hash>.pth."""
+    files = [*folder.glob(f"{name}.pth"), *sorted(folder.glob(f"{name}-*.pth"))]
+    if not files:
+        raise BadConfig(f"pretrained = {str(folder)!r} holds no {name}.pth; put the state dict of {name} there")
+    return files[0]
 
 
 def _trunk(name: str, network: nn.Module) -> nn.Sequential:
@@ -63,14 +81,31 @@ def _trunk(name: str, network: nn.Module) -> nn.Sequential:
     return nn.Sequential(*(getattr(network, stage) for stage in stages))
 
 
-def _widen_first_convolution(trunk: nn.Sequential) -> None:
-    """Replace the 3-channel input convolution by a 6-channel one, in place.
+def widened(kernels: Tensor) -> Tensor:
+    """Pretrained kernels over red, green and blue turned into kernels over our six channels.
 
-    Every new channel starts from the mean of the three colour kernels, scaled by 3 / 6: a picture equal in all
-    channels then gives the response that a grey picture gave before.
+    kernels  (features, 3, h, w)
+    returns  (features, 6, h, w): channel c starts from s x sum over colours i of COLOURS[c, i] x kernels[:, i]
+
+    Since the first three rows of COLOURS are orthonormal, a picture told by its opponent colours alone, with no
+    gradients, gives s times the response that its red, green and blue gave. The scale s, one a feature, keeps the
+    variance: for independent inputs of one variance the response's variance is the sum of the squared weights. That
+    is |W|^2 for the colours, and 3 |W grey|^2 = |sum of the three colour kernels|^2 for the gradients, so
+    s^2 = |W|^2 / (|W|^2 + |sum of the colour kernels|^2). Worked: three equal kernels give s = 1/2, kernels that sum
+    to zero 1.
     """
-    owner = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
-    narrow = cast(nn.Conv2d, owner[0])
+    own = kernels.square().sum(dim=(1, 2, 3), keepdim=True)
+    of_gradients = kernels.sum(dim=1, keepdim=True).square().sum(dim=(1, 2, 3), keepdim=True)
+    scale = (own / (own + of_gradients).clamp(min=torch.finfo(kernels.dtype).tiny)).sqrt()
+    return scale * torch.einsum("ci,fihw->fchw", COLOURS.to(kernels), kernels)
+
+
+def _six_channels(narrow: nn.Conv2d, *, learned: bool) -> nn.Conv2d:
+    """The first convolution for six channels: its learned kernels widened, else random ones of the same response.
+
+    Random kernels are not combined: all four channels of lightness would start, and stay for long, alike. torchvision
+    draws them with a variance that does not depend on the channels, so that six of them halve it.
+    """
     wide = nn.Conv2d(
         CHANNELS,
         narrow.out_channels,
@@ -80,5 +115,9 @@ def _widen_first_convolution(trunk: nn.Sequential) -> None:
         bias=False,
     )
     with torch.no_grad():
-        wide.weight.copy_(narrow.weight.mean(dim=1, keepdim=True).expand_as(wide.weight) * (3 / CHANNELS))
-    owner[0] = wide
+        if learned:
+            wide.weight.copy_(widened(narrow.weight))
+        else:
+            nn.init.kaiming_normal_(wide.weight, mode="fan_out", nonlinearity="relu")
+            wide.weight.mul_(sqrt(3 / CHANNELS))
+    return wide

@@ -72,9 +72,10 @@ def saved_model(
     config = build({**small, **settings})
     network = DualBranch(config).train()
     noise = torch.rand(2, 16, 6, config.image_size, config.image_size)
+    regions = torch.rand(16, 2, 8, 3, 9216) if config.regions else None
     with torch.no_grad():
         for _ in range(5):
-            network(*noise, torch.ones(16, 2, dtype=torch.bool))
+            network(*noise, torch.ones(16, 2, dtype=torch.bool), regions)
     about = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
     checkpoint.save(path, {**about, "config": config.model_dump(), "model": network.state_dict()})
     return path

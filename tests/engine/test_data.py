@@ -177,7 +177,7 @@ def test_a_card_is_its_two_canvases_with_nothing_where_a_side_is_missing(kept):
         assert item["canvases"].shape == (2, 64, 64, 3)
         assert [bool(canvas.any()) for canvas in item["canvases"]] == present
         assert item["grade"] == card.pair.grade - 1
-        assert item["edge"].isnan()
+        assert item["edge"].isnan().all()
         assert item["centering"].isnan().all()
 
 

@@ -6,11 +6,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.special import softmax
 from scipy.stats import energy_distance
 from sklearn.utils.class_weight import compute_class_weight
+from torchvision.ops import sigmoid_focal_loss
 
 from engine.config import Config
-from engine.losses import Objective, class_weights, cross_entropy, cumulative_cross_entropy, emd, soft_targets
+from engine.losses import (
+    Objective,
+    class_weights,
+    cross_entropy,
+    cumulative_cross_entropy,
+    emd,
+    soft_targets,
+    targets_of,
+)
 from engine.model.dual import Scores
 
 NOT_MEASURED = float("nan")
@@ -45,6 +55,20 @@ def test_an_absent_grade_weighs_nothing_and_the_cap_holds():
 
 def test_smoothing_s_worked_numbers():
     np.testing.assert_allclose(soft_targets(torch.tensor([9]), 0.1)[0], [0.01] * 9 + [0.91], atol=1e-7)
+
+
+@pytest.mark.parametrize("width", [0.3, 1.0, 4.0])
+def test_soft_labels_are_scipy_s_softmax_of_minus_the_distance(width):
+    grades = np.arange(10)
+    expected = softmax(-np.abs(grades[:, None] - grades[None, :]) / width, axis=1)
+    np.testing.assert_allclose(soft_targets(torch.arange(10), 0.0, width), expected, atol=1e-6)
+    np.testing.assert_allclose(soft_targets(torch.arange(10), 0.2, width), 0.8 * expected + 0.02, atol=1e-6)
+
+
+def test_soft_labels_worked_numbers_and_their_narrow_end():
+    np.testing.assert_allclose(soft_targets(torch.tensor([9]), 0.0, 1.0)[0, 7:], [0.0856, 0.2326, 0.6322], atol=1e-4)
+    assert torch.equal(soft_targets(torch.arange(10), 0.0, 0.005), torch.eye(10))
+    assert torch.equal(soft_targets(torch.arange(10), 0.0, 0.0), torch.eye(10))
 
 
 def test_cross_entropy_of_hard_labels_is_torch_s():
@@ -98,6 +122,67 @@ def test_nine_zero_logits_cost_log_two_and_a_weight_multiplies_it():
     weights = torch.arange(10.0)
     ours = cumulative_cross_entropy(torch.zeros(2, 9), hard(3, 7), weights)
     np.testing.assert_allclose(ours, [3 * log(2), 7 * log(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_the_focal_ordinal_loss_is_torchvision_s_focal_loss_of_nine_questions(gamma):
+    target = torch.tensor([0, 3, 9, 9, 5, 1])
+    above = torch.tensor([[float(grade > k) for k in range(9)] for grade in target], dtype=torch.float64)
+    expected = sigmoid_focal_loss(falling(), above, alpha=-1, gamma=gamma).mean(1)
+    torch.testing.assert_close(cumulative_cross_entropy(falling(), hard(*target), UNIT, gamma), expected)
+    assert cumulative_cross_entropy(torch.zeros(1, 9), hard(3), UNIT, 2.0).item() == pytest.approx(log(2) / 4)
+
+
+def test_the_focal_ordinal_loss_of_a_soft_label_is_the_blend_of_the_answers_losses():
+    # All of .25 on grade 4 and .75 on grade 5: of the nine questions only "above 4?" is in doubt.
+    targets = 0.25 * hard(3) + 0.75 * hard(4)
+    low, high = (cumulative_cross_entropy(falling(1), hard(grade), UNIT, 2.0) for grade in (3, 4))
+    torch.testing.assert_close(cumulative_cross_entropy(falling(1), targets, UNIT, 2.0), 0.25 * low + 0.75 * high)
+
+
+def test_the_objective_hands_its_gamma_to_both_families():
+    nothing = torch.full((3,), NOT_MEASURED), torch.full((3, 2), NOT_MEASURED)
+    for loss, output in (("ce_emd", logits(3).float()), ("ordinal", falling(3).float())):
+        plain, focal = (
+            objective(loss=loss, alpha_emd=0.0, focal_gamma=gamma)(scores(output), hard(1, 2, 3).float(), *nothing)
+            for gamma in (0.0, 2.0)
+        )
+        assert (focal < plain).all()
+
+
+# --- targets of a batch
+
+
+def measured_batch():
+    """Four cards, both sides measured as far as they can be; NaN elsewhere."""
+    nan = NOT_MEASURED
+    return {
+        "grade": torch.tensor([0, 3, 8, 9]),
+        "edge": torch.tensor([[0.2, 0.4], [nan, 0.6], [nan, nan], [0.1, 0.3]]),
+        "centering": torch.tensor(
+            [[[0.5, 0.6], [0.1, 0.2]], [[nan, nan], [0.3, 0.4]], [[nan, nan]] * 2, [[0.7, 0.8], [0.9, 0.1]]]
+        ),
+    }
+
+
+def test_edge_damage_is_the_mean_of_the_sides_and_centering_the_front_s_else_the_back_s():
+    targets = targets_of(measured_batch(), torch.ones(4, 2, dtype=torch.bool), Config())
+    np.testing.assert_allclose(targets.edge, [0.3, 0.6, np.nan, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(targets.centering, [[0.5, 0.6], [0.3, 0.4], [np.nan] * 2, [0.7, 0.8]], rtol=1e-6)
+    assert torch.equal(targets.grade, hard(0, 3, 8, 9).float())
+
+
+def test_a_side_that_the_network_is_not_shown_teaches_nothing():
+    present = torch.tensor([[False, True], [True, False], [True, True], [False, False]])
+    targets = targets_of(measured_batch(), present, Config())
+    np.testing.assert_allclose(targets.edge, [0.4, np.nan, np.nan, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(targets.centering, [[0.1, 0.2], *[[np.nan] * 2] * 3], rtol=1e-6)
+
+
+def test_the_config_s_smoothing_and_width_make_the_targets():
+    config = Config(label_smoothing=0.1, soft_label_width=2.0)
+    targets = targets_of(measured_batch(), torch.ones(4, 2, dtype=torch.bool), config)
+    assert torch.equal(targets.grade, soft_targets(torch.tensor([0, 3, 8, 9]), 0.1, 2.0))
 
 
 def scores(grade, seed=0):
@@ -158,7 +243,17 @@ EXTREMES = [0.0, 30.0, 1e4, 1e8, 1e30]
 
 
 @pytest.mark.parametrize("size", EXTREMES)
-@pytest.mark.parametrize("settings", [{}, {"focal_gamma": 0.5}, {"focal_gamma": 2.0}, {"loss": "ordinal"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"focal_gamma": 0.5},
+        {"focal_gamma": 2.0},
+        {"loss": "ordinal"},
+        {"loss": "ordinal", "focal_gamma": 0.5},
+        {"loss": "ordinal", "focal_gamma": 2.0},
+    ],
+)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_every_loss_and_gradient_is_finite_at_extreme_logits(size, settings, smoothing):
     columns = 9 if settings.get("loss") == "ordinal" else 10

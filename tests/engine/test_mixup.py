@@ -1,10 +1,10 @@
-"""Mixup: both sides by the same share, and no picture with nothing."""
+"""Mixup: both sides, regions and all targets by the same share, and no picture with nothing."""
 
 import numpy as np
 import torch
 
 from engine.data import Inputs
-from engine.losses import soft_targets
+from engine.losses import Targets, soft_targets
 from engine.mixup import mix
 
 CARDS = 32
@@ -20,10 +20,15 @@ def both():
     return torch.ones(CARDS, 2, dtype=torch.bool)
 
 
+def targets_of_cards():
+    """Card k is its own class, with an edge of k / 100 and a centering of (k / 50, k / 40)."""
+    number = torch.arange(float(CARDS))
+    return Targets(torch.eye(CARDS), number / 100, torch.stack([number / 50, number / 40], 1))
+
+
 def mixed(present, seed=0, alpha=0.3):
-    targets = torch.eye(CARDS)
-    inputs, blended = mix(batch(present), targets, alpha, np.random.default_rng(seed))
-    return inputs, blended
+    inputs, blended = mix(batch(present), targets_of_cards(), alpha, np.random.default_rng(seed))
+    return inputs, blended.grade
 
 
 def test_both_sides_and_the_targets_are_blended_by_the_same_share_with_the_same_card():
@@ -56,8 +61,32 @@ def test_the_share_follows_the_beta_distribution():
     assert abs(np.var(shares) - 0.05) < 0.012
 
 
+def test_regions_and_measured_targets_are_blended_by_the_same_share_with_the_same_card():
+    number = torch.arange(float(CARDS))[:, None, None, None, None].expand(-1, 2, 8, 3, 5)
+    inputs, targets = mix(batch(both())._replace(regions=number), targets_of_cards(), 0.3, np.random.default_rng(0))
+    expected = targets.grade @ torch.arange(float(CARDS))
+    torch.testing.assert_close(inputs.regions[:, 1, 7, 2, 4], expected)
+    torch.testing.assert_close(targets.edge, expected / 100)
+    torch.testing.assert_close(targets.centering, torch.stack([expected / 50, expected / 40], 1))
+
+
+def test_what_was_not_measured_on_one_of_two_cards_is_unknown_of_their_blend_alone():
+    plain = targets_of_cards()
+    edge = plain.edge.clone()
+    edge[::3] = float("nan")
+    present = torch.tensor([(True, True), (True, False)]).repeat(CARDS // 2, 1)
+    targets = mix(batch(present), plain._replace(edge=edge), 0.3, np.random.default_rng(1))[1]
+    alone = (targets.grade > 0).sum(1) == 1
+    assert alone.any()
+    blended_of = targets.grade > 0
+    for card in range(CARDS):
+        assert targets.edge[card].isnan() == edge[blended_of[card]].isnan().any()
+    assert not targets.centering.isnan().any()
+
+
 def test_alpha_nought_changes_nothing_and_draws_nothing():
-    inputs, targets, random = batch(both()), soft_targets(torch.arange(CARDS) % 10, 0.1), np.random.default_rng(0)
+    inputs, random = batch(both()), np.random.default_rng(0)
+    targets = targets_of_cards()._replace(grade=soft_targets(torch.arange(CARDS) % 10, 0.1))
     same, same_targets = mix(inputs, targets, 0.0, random)
     assert same is inputs
     assert same_targets is targets

@@ -23,7 +23,7 @@ from engine.events import EpochDone, Finished, Notice, Progress, Saved, Stopped
 from engine.losses import Objective
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair, write_snapshot
-from engine.recipes import RECIPES, recipe_config
+from engine.recipes import RECIPES, recipe, recipe_config
 from engine.train import TrainingFailed, resume, train
 from tests.engine.conftest import drawn_pairs
 
@@ -35,6 +35,7 @@ SMALL = {
     "batch_size": 3,
     "phase2_epochs": 1,
     "device": "cpu",
+    "measured_targets": False,
 }
 EVERYTHING_ON = {
     "phase1_epochs": 1,
@@ -47,6 +48,20 @@ EVERYTHING_ON = {
     "schedule": "cosine",
     "ema_decay": 0.8,
     "seed": 5,
+}
+# What each recorded run changed, as the history tells it.
+PARENTS = {
+    "original": None,
+    "over_regularised": "original",
+    "baseline": "over_regularised",
+    "four_at_once": "baseline",
+    "label_smoothing": "baseline",
+    "ordinal": "baseline",
+    "smoothing_capped": "label_smoothing",
+    "smoothing_emd_05": "label_smoothing",
+    "smoothing_15": "label_smoothing",
+    "focal": "baseline",
+    "loupe": "ordinal",
 }
 
 
@@ -136,16 +151,55 @@ def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_s_own_network_can_be_built_at_its_own_size_and_answers(name):
+    own = recipe_config(name)
+    assert own.image_size == 224
+    network = DualBranch(own).eval()
+    with torch.no_grad():
+        scores = network(*torch.rand(2, 1, 6, 224, 224), torch.ones(1, 2, dtype=torch.bool))
+    assert scores.grade.shape == (1, 9 if own.loss == "ordinal" else 10)
+    assert network.grade.log_probabilities(scores.grade).exp().sum().item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_two_steps(tmp_path, cards, prepared, name):
     own = recipe_config(name)
     phases = {"phase1_epochs": min(1, own.phase1_epochs), "phase2_epochs": 1 if own.phase1_epochs else 2}
     encoders = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2"}
     settings = recipe_config(name, {**encoders, **phases, "image_size": 64, "batch_size": 10, "device": "cpu"})
+    assert recipe(name).parent == PARENTS[name]
     events = run(settings, cards, tmp_path / "run", prepared)
     first, second = of(EpochDone, events)
     assert [first.phase, second.phase] == ([1, 2] if own.phase1_epochs else [2, 2])
     assert np.isfinite([first.train_loss, first.val_loss, second.train_loss, second.val_loss]).all()
     assert isinstance(events[-1], Finished)
+
+
+def test_a_run_with_regions_and_measured_targets_is_the_same_whoever_prepared_them(tmp_path, cards):
+    settings = config(regions=True, measured_targets=True, mixup_alpha=0.3, side_dropout=0.3)
+    first, second = (run(settings, cards, tmp_path / name, tmp_path / "prepared") for name in ("one", "two"))
+    assert told(first) == told(second)
+    steps = [event.step for event in of(Progress, first)]
+    assert [step for step in dict.fromkeys(steps) if step != "pictures"] == [
+        "regions",
+        "measuring",
+        "training",
+        "validation",
+    ]
+    assert {event.step for event in of(Progress, second)} == {"training", "validation"}
+    expected = "of 14 cards edge damage was measured on 0, centering on 0; only those teach it"
+    assert [notice.text for notice in of(Notice, first)] == [expected]
+
+
+@pytest.mark.parametrize("step", ["regions", "measuring"])
+def test_a_stop_while_regions_are_cut_or_cards_are_measured_is_answered(tmp_path, cards, step):
+    events = []
+    settings = config(regions=True, measured_targets=True)
+    for event in train(settings, cards, tmp_path / "run", lambda: events[-1].step == step):
+        events.append(event)
+    assert events[-1] == Stopped(None, 0)
+    assert events[-2].step == step
 
 
 # --- it is the same run, whatever interrupts it

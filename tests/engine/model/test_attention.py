@@ -1,5 +1,6 @@
 """The rim mask against an oversampled card, and CBAM against its definition."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -44,6 +45,24 @@ def test_the_rim_is_where_an_oversampled_card_has_its_outer_seven_percent(cells)
     sure = ~np.isnan(expected)
     assert sure.mean() > 0.7
     np.testing.assert_array_equal(mask[sure], expected[sure])
+
+
+@pytest.mark.parametrize("cells", range(2, 33))
+def test_the_rim_holds_every_cell_that_a_drawn_rim_fills_and_none_that_it_leaves_out(cells):
+    fine = 88 * cells
+    width, left = 63 * cells, (88 - 63) * cells / 2
+    drawn = np.zeros((fine, fine), np.float32)
+    # The card, less all but its outer seven percent; corners in sixteenths of a pixel, rectangles by their pixel edges.
+    for value, inset in ((1.0, 0.0), (0.0, 0.07)):
+        x, y = left + inset * width, inset * fine
+        corners = np.array([(x, y), (fine - x, y), (fine - x, fine - y), (x, fine - y)]) - 0.5
+        cv2.fillConvexPoly(drawn, np.round(corners * 16).astype(np.int32), value, cv2.LINE_AA, 4)
+    share = cv2.resize(drawn, (cells, cells), interpolation=cv2.INTER_AREA)
+    mask = rim_mask(cells, cells)[0, 0].numpy()
+    # A cell that both bands cover by less than a tenth along their axes is filled by less than .19.
+    assert (mask[share > 0.2] == 1).all()
+    assert (mask[share < 0.01] == 0).all()
+    assert mask.any()
 
 
 @pytest.mark.parametrize("cells", range(1, 65))

@@ -1,13 +1,16 @@
 """The encoders against torchvision's own networks."""
 
+import shutil
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torchvision import models
 
 from engine.config import BadConfig
-from engine.model.encoders import FEATURES, WeightsNotDownloaded, build_encoder
+from engine.model.encoders import COLOURS, FEATURES, WeightsNotDownloaded, build_encoder, widened
 
 NAMES = list(FEATURES)
 
@@ -40,23 +43,94 @@ def test_every_encoder_gives_its_features_at_a_thirty_second_of_the_size(name, s
         assert build_encoder(name)(torch.rand(2, 6, size, size)).shape == (2, FEATURES[name], size // 32, size // 32)
 
 
+def first_convolution(trunk):
+    return next(module for module in trunk.modules() if isinstance(module, torch.nn.Conv2d))
+
+
+def test_the_opponent_axes_are_a_turn_of_the_colour_axes():
+    np.testing.assert_allclose(COLOURS[:3] @ COLOURS[:3].T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(COLOURS[3:], np.full((3, 3), 1 / np.sqrt(3)))
+
+
+def test_a_picture_told_by_its_opponent_colours_gives_what_red_green_and_blue_gave_up_to_each_feature_s_scale():
+    kernels, rgb = torch.randn(8, 3, 7, 7), torch.rand(2, 3, 40, 40)
+    red, green, blue = rgb.unbind(1)
+    grey, a, b = (red + green + blue) / 3**0.5, (red - green) / 2**0.5, (red + green - 2 * blue) / 6**0.5
+    ours = F.conv2d(torch.stack([grey, a, b, *[torch.zeros_like(grey)] * 3], 1), widened(kernels))
+    theirs = F.conv2d(rgb, kernels)
+    scale = (ours / theirs).median(dim=3).values.median(dim=2).values.mean(0)
+    assert ((scale > 0) & (scale <= 1)).all()
+    torch.testing.assert_close(ours, scale[:, None, None] * theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_of_a_grey_picture_only_lightness_is_heard_and_no_colour():
+    kernels = torch.randn(8, 3, 3, 3)
+    grey = torch.rand(1, 1, 20, 20)
+    colourless = torch.cat([grey * 3**0.5, torch.zeros(1, 5, 20, 20)], 1)
+    ratio = F.conv2d(colourless, widened(kernels)) / F.conv2d(grey.expand(-1, 3, -1, -1), kernels)
+    torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["random", "grey", "opponent"])
+def test_widening_keeps_the_variance_of_the_response_to_independent_inputs(kind):
+    torch.manual_seed(0)
+    kernels = torch.randn(4, 3, 3, 3)
+    if kind == "grey":
+        kernels = kernels[:, :1].expand(-1, 3, -1, -1)
+    elif kind == "opponent":
+        kernels = kernels - kernels.mean(dim=1, keepdim=True)
+    noise = torch.randn(1, 6, 600, 600)
+    ours, theirs = (F.conv2d(noise[:, : k.shape[1]], k).var(dim=(0, 2, 3)) for k in (widened(kernels), kernels))
+    np.testing.assert_allclose(ours / theirs, 1, atol=0.02)
+
+
+def test_the_widened_kernels_worked_numbers():
+    alike, opposed = torch.ones(1, 3, 1, 1), torch.tensor([1.0, -1, 0]).reshape(1, 3, 1, 1)
+    half = 3**0.5 / 2
+    np.testing.assert_allclose(widened(alike).flatten(), [half, 0, 0, half, half, half], atol=1e-6)
+    np.testing.assert_allclose(widened(opposed).flatten(), [0, 2**0.5, 0, 0, 0, 0], atol=1e-6)
+    assert not widened(torch.zeros(2, 3, 1, 1)).any()
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_grey_picture_gives_what_the_three_channel_network_gave(name, weights):
+def test_from_learned_weights_all_after_the_first_convolution_is_torchvision_s(name, weights):
     network, path = weights[name]
-    grey = torch.rand(2, 1, 64, 64)
+    trunk = build_encoder(name, str(path)).eval()
+    narrow, wide = first_convolution(network), first_convolution(trunk)
+    torch.testing.assert_close(wide.weight, widened(narrow.weight))
+    # Back to three channels: then both are the same network.
+    owner = trunk if trunk[0] is wide else trunk[0]
+    owner[0] = narrow
+    picture = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        ours = build_encoder(name, str(path)).eval()(grey.expand(-1, 6, -1, -1))
-        torch.testing.assert_close(ours, own_features(name, network, grey.expand(-1, 3, -1, -1)), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(trunk(picture), own_features(name, network, picture))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_new_channel_is_listened_to(name):
-    first = next(module for module in build_encoder(name).modules() if isinstance(module, torch.nn.Conv2d))
-    assert first.weight.shape[1] == 6
-    assert (first.weight.abs().sum((0, 2, 3)) > 0).all()
+def test_random_kernels_differ_by_channel_and_answer_with_the_variance_of_torchvision_s(name):
+    torch.manual_seed(0)
+    wide, narrow = first_convolution(build_encoder(name)), first_convolution(models.get_model(name, weights=None))
+    assert wide.weight.shape[1] == 6
+    assert torch.corrcoef(wide.weight.detach().transpose(0, 1).flatten(1)).fill_diagonal_(0).abs().max() < 0.3
+    total = [conv.weight.square().sum(dim=(1, 2, 3)).mean().item() for conv in (wide, narrow)]
+    assert total[0] == pytest.approx(total[1], rel=0.15)
 
 
-@pytest.mark.parametrize("content", ["other network", "text", "empty", "not a dict", "missing", "a folder"])
+def test_a_folder_gives_each_encoder_its_own_weights_by_name(weights):
+    folder = weights["resnet18"][1].parent
+    for name in NAMES:
+        ours, theirs = build_encoder(name, str(folder)), build_encoder(name, str(weights[name][1]))
+        assert all(torch.equal(one, two) for one, two in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_a_folder_may_hold_the_names_that_torchvision_gives_its_downloads(tmp_path, weights):
+    network, path = weights["resnet18"]
+    shutil.copy(path, tmp_path / "resnet18-f37072fd.pth")
+    first = first_convolution(build_encoder("resnet18", str(tmp_path)))
+    torch.testing.assert_close(first.weight, widened(first_convolution(network).weight))
+
+
+@pytest.mark.parametrize("content", ["other network", "text", "empty", "not a dict", "missing", "an empty folder"])
 def test_a_file_without_the_weights_is_refused_in_one_sentence(tmp_path, weights, content):
     path = tmp_path / "weights.pth"
     if content == "other network":
@@ -67,7 +141,7 @@ def test_a_file_without_the_weights_is_refused_in_one_sentence(tmp_path, weights
         path.write_bytes(b"")
     elif content == "not a dict":
         torch.save([1, 2], path)
-    elif content == "a folder":
+    elif content == "an empty folder":
         path.mkdir()
     with pytest.raises(BadConfig) as refusal:
         build_encoder("resnet18", str(path))

@@ -1,0 +1,55 @@
+"""What a run wants beside the canvases of its cards: their regions and their measured targets, prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engine.cache import PixelCache
+from engine.config import Config
+from engine.data import Beside, Trainable
+from engine.events import Notice, Progress
+from engine.measured import MeasuredTargets
+from engine.regions import RegionCache
+
+Preparing = Generator[Progress | Notice, None, Beside | None]
+
+
+def beside_pixels(
+    cards: Sequence[Trainable],
+    pixels: PixelCache,
+    config: Config,
+    folder: Path,
+    stop: Callable[[], bool],
+    *,
+    learning: bool = True,
+) -> Preparing:
+    """Prepare what the config asks for, in the folder of the pixel cache, which is filled.
+
+    learning  without it nothing is measured: targets are for losses alone
+    stop      asked after every chunk; when it says yes, None is returned
+    """
+    pictures = [side for card in cards for side in (card.pair.front, card.pair.back) if side and side in pixels]
+    regions = RegionCache(folder, pictures, pixels) if config.regions else None
+    wanted = learning and config.measured_targets and (config.beta_edge > 0 or config.beta_center > 0)
+    targets = MeasuredTargets(folder, pictures, pixels) if wanted else None
+    for step, filled in (("regions", regions), ("measuring", targets)):
+        for done, total in filled.fill() if filled is not None else ():
+            yield Progress(step, 0, done, total)
+            if stop():
+                return None
+    if targets is not None:
+        yield Notice(_measured(cards, pixels, targets))
+    return Beside(regions, targets)
+
+
+def _measured(cards: Sequence[Trainable], pixels: PixelCache, targets: MeasuredTargets) -> str:
+    """On how many cards each target was measured, on one side at least."""
+    measured = [
+        [targets[side] for side in (card.pair.front, card.pair.back) if side and side in pixels] for card in cards
+    ]
+    edge = sum(any(not np.isnan(side.edge_damage) for side in sides) for sides in measured)
+    centering = sum(any(not np.isnan(side.left_share) for side in sides) for sides in measured)
+    return f"of {len(cards)} cards edge damage was measured on {edge}, centering on {centering}; only those teach it"
