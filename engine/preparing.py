@@ -52,7 +52,8 @@ def prepare(
     kept, left_out = usable(taken, pixels)
     yield from _tell(left_out)
     training, validation = (_of_split(kept, name, word) for name, word in SPLITS)
-    beside = yield from beside_pixels(kept, pixels, config, folder, stop)
+    with ranks.first_goes_first():
+        beside = yield from beside_pixels(kept, pixels, config, folder, stop)
     # Not `beside is None` alone: the processes stop together.
     if ranks.any(beside is None) or beside is None:
         return None

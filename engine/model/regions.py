@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.image.crops import CORNER_PIECE, EDGE_PIECE, PIECES
+from engine.ranks import total
 
 REGION_FEATURES = 64
 ATTENTION = 32
@@ -61,11 +62,12 @@ class RegionBranch(nn.Module):
         """(B, 2, 8, 64): each present piece by itself; 0 where a side is missing."""
         cards, sides = present.nonzero(as_tuple=True)
         empty = self.place.new_zeros(*present.shape, PIECES, REGION_FEATURES)
-        if len(cards) == 0:
+        # In training all processes pass the stages or none does: their layers share their statistics between them.
+        if (total(len(cards), cards.device) if self.training else len(cards)) == 0:
             return empty
         seen = pieces[cards, sides]
-        corners = seen[:, :4].reshape(-1, 3, *CORNER_PIECE)
-        edges = seen[:, 4:].reshape(-1, 3, *EDGE_PIECE)
+        corners = seen[:, :4].reshape(4 * len(cards), 3, *CORNER_PIECE)
+        edges = seen[:, 4:].reshape(4 * len(cards), 3, *EDGE_PIECE)
         for stage in self.stages:
             corners, edges = stage(corners, edges)
         # The strongest place and not the mean: a nick covers a place or two of 36.
