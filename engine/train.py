@@ -16,7 +16,7 @@ from lightning_fabric.utilities.seed import seed_everything
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor
 
-from engine import checkpoint, run_folder
+from engine import checkpoint, predictions, run_folder
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import (
@@ -183,9 +183,9 @@ class _Run:
             if stop():
                 yield from self._stopped()
                 return
-        metrics, val_loss, _ = figures(self.validation.cards, outcomes)
+        metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
-        yield from self._keep_if_best(done)
+        yield from self._keep_if_best(done, probabilities)
         # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
         yield done
         self.schedule.step(metrics["qwk"])
@@ -253,10 +253,11 @@ class _Run:
             place = f"epoch {self.state.epoch}, batch {self.state.batch + 1}"
             raise TrainingFailed(f"the {name} became {value.item()} in {place}; lower the learning rate")
 
-    def _keep_if_best(self, done: EpochDone) -> Iterator[Saved]:
-        """Write the model when its validation QWK is the best yet."""
+    def _keep_if_best(self, done: EpochDone, probabilities: np.ndarray) -> Iterator[Saved]:
+        """Write the model, and what it says of each validation card, when its validation QWK is the best yet."""
         if not self.state.is_best(done):
             return
+        self.state.best |= predictions.keep(self.folder, self.validation.cards, probabilities)
         content = {
             "name": self.folder.name,
             "config": self.config.model_dump(),
