@@ -131,6 +131,11 @@ def train(
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
+    parent: Annotated[str, typer.Option(help="The recipe or run that this one varies; else the recipe.")] = "",
+    bundle: Annotated[str, typer.Option(help="Why several changes are made at once.")] = "",
+    hypothesis: Annotated[str, typer.Option(help="What the change is thought to do.")] = "",
+    expect: Annotated[str, typer.Option(help="What should then hold, as in qwk>=0.74@27,val_loss<=3.3@27.")] = "",
+    fail: Annotated[str, typer.Option(help="What makes the run a failure, as in qwk<0.40@13.")] = "",
     data: Data = None,
     json: Json = None,
 ) -> None:
@@ -140,7 +145,12 @@ def train(
     if resume is not None and (settings or manifest):
         _refuse("--resume goes on with what the run was told; leave --set, --manifest and --out away")
     from app.commands import training
+    from app.experiments import Said
     from app.worker import work
+
+    said = Said(parent, bundle, hypothesis, expect, fail)
+    if resume is not None and said != Said():
+        _refuse("--resume goes on with what was said of the run before; leave --parent, --bundle and the like away")
 
     def trained() -> dict[str, Any]:
         if resume is not None:
@@ -148,8 +158,8 @@ def train(
         if run is not None:
             return work(_folder(context, data), run)
         if manifest is not None and out is not None:
-            return training.from_manifest(manifest, out, recipe, settings or [])
-        return training.from_labels(_folder(context, data), recipe, settings or [])
+            return training.from_manifest(manifest, out, recipe, settings or [], said)
+        return training.from_labels(_folder(context, data), recipe, settings or [], said)
 
     give(_plainly(trained), json)
 

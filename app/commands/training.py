@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.experiments import Said, plan_of, warning
 from app.jobs import queue_run, requeue
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
 from app.worker import StopSignal, epoch_line, work
 from db import runs
 from db.session import Database
-from engine import recipes
+from engine import ledger, recipes
 from engine.config import Config, parse_settings
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Stopped
 from engine.pairs import read_manifest
@@ -21,22 +22,36 @@ from engine.train import resume, train
 from labeling.splits import assign_splits
 
 
-def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str]) -> dict[str, Any]:
-    """Train on a manifest's cards, everything written below `out`; no database is touched."""
+def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str], said: Said) -> dict[str, Any]:
+    """Train on a manifest's cards, everything written below `out`; no database is touched.
+
+    Several changes at once are warned of; only in the data folder's ledger must they be declared.
+    """
     if holds_run(out):
         raise Trouble(f"{out} already holds a run; go on with it by --resume {out}, or give another folder")
     config = _config(recipe, settings)
+    plan = plan_of(said, config, recipe)
+    if warned := warning(plan):
+        say(f"warning: {warned}")
     read = read_manifest(manifest)
     for refused in read.refused:
         say(str(refused))
-    return _follow(train(config, assign_splits(read.pairs), out, _listening()))
+    pairs = assign_splits(read.pairs)
+    ledger.record(out, plan)
+    return _follow(train(config, pairs, out, _listening()))
 
 
-def from_labels(data: DataFolder, recipe: str, settings: Sequence[str]) -> dict[str, Any]:
-    """Freeze the data folder's labels and train on them here and now; the app shows the run like any other."""
+def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Said) -> dict[str, Any]:
+    """Freeze the data folder's labels and train on them here and now; the app shows the run like any other.
+
+    Raises Trouble where several changes at once are not declared a bundle.
+    """
     config = _config(recipe, settings)
     with Database.open(data.database, backup_dir=data.backups) as database:
-        run_id = queue_run(database, data, recipe=recipe, parent=recipes.recipe(recipe).parent, config=config)
+        plan = plan_of(said, config, recipe, database)
+        if warned := warning(plan):
+            raise Trouble(f'{warned}; make one at a time, or declare them one bundle with --bundle "why"')
+        run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)
     return work(data, run_id)
 
 
