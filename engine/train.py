@@ -16,7 +16,7 @@ from lightning_fabric.utilities.seed import seed_everything
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor
 
-from engine import checkpoint, ledger, predictions, run_folder
+from engine import checkpoint, leaks, ledger, predictions, run_folder
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import (
@@ -64,8 +64,9 @@ def train(
 
     stop   asked after every batch of training and validation; when it says yes the run saves, says Stopped and ends
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
-    Raises BadConfig, NoCards and TrainingFailed with one sentence each.
+    Raises BadConfig, Leak, NoCards and TrainingFailed with one sentence each.
     """
+    leaks.refuse_leaks(pairs)
     run_folder.record(folder, config, [pair.absolute() for pair in pairs])
     fabric = _launch_fabric(config)
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)

@@ -11,9 +11,8 @@ from app.terminal import Meter, say
 from db.session import Database
 from engine.evaluate import evaluate
 from engine.events import Notice, Progress
-from engine.pairs import CardPair, read_manifest
-from labeling.snapshot import pairs_from_rows
-from labeling.splits import assign_splits
+from engine.pairs import CardPair
+from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
 
 def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def _pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
             return pairs_from_rows(database)[0]
-    read = read_manifest(manifest)
+    read = pairs_from_manifest(manifest)
     for refused in read.refused:
         say(str(refused))
-    return assign_splits(read.pairs)
+    return read.pairs

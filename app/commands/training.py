@@ -16,10 +16,9 @@ from db.session import Database
 from engine import ledger, recipes
 from engine.config import Config, parse_settings
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Stopped
-from engine.pairs import read_manifest
 from engine.run_folder import holds_run
 from engine.train import resume, train
-from labeling.splits import assign_splits
+from labeling.snapshot import pairs_from_manifest
 
 
 def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str], said: Said) -> dict[str, Any]:
@@ -33,12 +32,11 @@ def from_manifest(manifest: Path, out: Path, recipe: str, settings: Sequence[str
     plan = plan_of(said, config, recipe)
     if warned := warning(plan):
         say(f"warning: {warned}")
-    read = read_manifest(manifest)
+    read = pairs_from_manifest(manifest)
     for refused in read.refused:
         say(str(refused))
-    pairs = assign_splits(read.pairs)
     ledger.record(out, plan)
-    return _follow(train(config, pairs, out, _listening()))
+    return _follow(train(config, read.pairs, out, _listening()))
 
 
 def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Said) -> dict[str, Any]:
