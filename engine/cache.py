@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from engine.config import Seen
 from engine.image.find import bounds
 from engine.image.prepare import find_and_prepare, prepare
 from engine.image.read import BadPicture, picture_size
+from engine.image.seen import CANVASES
 
 # Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
 PREPARATION = 2
@@ -34,19 +36,29 @@ WAIT_S = 1.0
 class PixelCache:
     """The canvases of a set of pictures; `fill` before reading, then look up by path."""
 
-    def __init__(self, folder: Path, pictures: list[Path], size: int, *, cropped: Collection[Path] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pictures: list[Path],
+        size: int,
+        *,
+        cropped: Collection[Path] = (),
+        seen: Seen = "card",
+    ) -> None:
         """`folder` is made where it is missing; pictures are known by their content, whatever their paths.
 
-        In `cropped` ones no card is looked for: all of the picture is the card.
+        In `cropped` ones no card is looked for: all of the picture is the card. `seen` other than the card is for
+        controls (engine.image.seen); each kind has a map of its own.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._size = size
         self._cropped = frozenset(cropped)
+        self._seen = seen
         self.refused: dict[Path, str] = {}
         self._hash_of: dict[Path, str] = {}
         for path in pictures:
             self._identify(path)
-        name = f"prepared_{PREPARATION}_{size}px"
+        name = f"prepared_{PREPARATION}_{size}px{'' if seen == 'card' else f'_{seen}'}"
         self._journal, self._file = folder / f"{name}.jsonl", folder / f"{name}.u8"
         self._lock = FileLock(folder / f"{name}.lock")
         self._row_of: dict[str, int] = {}
@@ -106,8 +118,10 @@ class PixelCache:
         try:
             if path in self._cropped:
                 canvas = prepare(path, bounds(picture_size(path)), size=self._size)
-            else:
+            elif self._seen == "card":
                 canvas, _ = find_and_prepare(path, size=self._size)
+            else:
+                canvas = CANVASES[self._seen](path, size=self._size)
         except BadPicture as error:
             # Without the name: equal pictures share the line, whatever they are called.
             return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}

@@ -18,6 +18,8 @@ Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "constant"]
 
+Seen = Literal["card", "background", "label"]
+
 
 class BadConfig(BadInput):
     """A setting that is not known or out of bounds; the message names the key, the value and the remedy."""
@@ -82,6 +84,9 @@ class Config(BaseModel):
     """Fill grades 1 to 8 with worn copies of your 9s and 10s, up to this many training cards each; 0 makes none."""
     max_pairs: int = Field(0, ge=0)
     """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
+    seen: Seen = "card"
+    """What the network is shown. All but the card are controls, which never grade: the picture without its card, or the
+    slab's label alone."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Every random choice of the run follows from this number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -112,6 +117,10 @@ def build(changes: dict[str, Any]) -> Config:
         raise BadConfig(_sentence(error)) from error
     if config.epochs == 0:
         raise BadConfig("phase1_epochs and phase2_epochs are both 0; give at least one phase an epoch")
+    if config.seen != "card" and config.worn_up_to:
+        raise BadConfig(
+            f"worn_up_to = {config.worn_up_to} makes cards, and seen = {config.seen} shows none; set it to 0"
+        )
     return config
 
 

@@ -106,7 +106,7 @@ def evaluate(
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
-    cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size)
+    cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
     for done, total in cache.fill():
         yield Progress("pictures", 0, done, total)
     kept, left_out = usable(pairs, cache)

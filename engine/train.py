@@ -73,7 +73,7 @@ def train(
     prepared = cache or folder / "cache"
     worn = yield from worn_cards(taken, config, prepared / "worn", stop)
     taken += worn
-    pixels = PixelCache(prepared, pictures_of(taken), config.image_size, cropped=pictures_of(worn))
+    pixels = PixelCache(prepared, pictures_of(taken), config.image_size, cropped=pictures_of(worn), seen=config.seen)
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
         if stop():

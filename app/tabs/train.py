@@ -12,6 +12,7 @@ import pandas as pd
 
 from app import charts, form
 from app.jobs import Jobs, queue_run
+from app.models import NO_GRADER
 from app.settings import DataFolder, Trouble
 from app.tabs.plainly import plainly
 from app.watching import run_choices, watch
@@ -60,6 +61,8 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
     path = Path(run.folder) / MODEL if run else None
     if run is None or path is None or not path.is_file():
         raise Trouble("this run has saved no model yet; let it finish at least one epoch")
+    if (seen := run.config.get("seen", "card")) != "card":
+        raise Trouble(f"run {run.id}: {NO_GRADER.format(seen)}")
     # A copy named after its content: the run may go on and write a better model.pt, the promoted one stays what it was.
     aside = path.with_name("promoted.part")
     shutil.copyfile(path, aside)

@@ -1,0 +1,52 @@
+"""What a control is shown in place of the card: how much of a score does not come from the card is measured so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engine.image.find import bounds
+from engine.image.prepare import read_and_find
+from engine.image.read import BadPicture
+from engine.image.rectify import card_canvas
+
+# The finder's quad is off by 1 % of the card's height at times: this much beyond each side is blanked with it.
+BEYOND = 0.03
+# Where a slab's label lies: heights of the card above its top, and widths of it beyond its sides.
+LABEL_FROM, LABEL_TO, LABEL_BEYOND = 0.06, 0.36, 0.12
+NO_LABEL = "shows no slab, so it has no label for the control to look at; leave it out, or train with seen=background"
+
+
+def without_card(path: Path, *, size: int) -> np.ndarray:
+    """The whole picture, (size, size, 3) uint8, its card blacked out; a slab's label is still there.
+
+    Where the card lay, and how tilted, can still be told from the hole. Raises BadPicture.
+    """
+    rgb, found = read_and_find(path)
+    blanked = rgb.copy()
+    hole = _on_the_card(found.quad, (-BEYOND, 1 + BEYOND), (-BEYOND, 1 + BEYOND))
+    cv2.fillConvexPoly(blanked, (hole * 16).round().astype(np.int32), (0, 0, 0), cv2.LINE_8, 4)
+    return card_canvas(blanked, bounds(rgb.shape[:2]), size=size)
+
+
+def label_alone(path: Path, *, size: int) -> np.ndarray:
+    """The area above the card in which a slab has its label, (size, size, 3) uint8. Raises BadPicture for no slab."""
+    rgb, found = read_and_find(path)
+    if found.kind != "slab":
+        raise BadPicture(f"{path.name}: {NO_LABEL}")
+    label = _on_the_card(found.quad, (-LABEL_BEYOND, 1 + LABEL_BEYOND), (-LABEL_TO, -LABEL_FROM))
+    return card_canvas(rgb, label, size=size)
+
+
+def _on_the_card(quad: np.ndarray, across: tuple[float, float], down: tuple[float, float]) -> np.ndarray:
+    """A rectangle in widths and heights of the card from its top left, as (4, 2) pixels of the picture."""
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    onto = cv2.getPerspectiveTransform(corners, quad.astype(np.float32))
+    (left, right), (top, bottom) = across, down
+    asked = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]], np.float64)
+    return cv2.perspectiveTransform(asked, onto)[0]
+
+
+CANVASES = {"background": without_card, "label": label_alone}
