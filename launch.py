@@ -131,6 +131,10 @@ def train(
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
+    folds: Annotated[int, typer.Option(min=0, max=20, help="Train K runs, each card validated once; 0: one.")] = 0,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Train background- and label-only controls too.")
+    ] = False,
     parent: Annotated[str, typer.Option(help="The recipe or run that this one varies; else the recipe.")] = "",
     bundle: Annotated[str, typer.Option(help="Why several changes are made at once.")] = "",
     hypothesis: Annotated[str, typer.Option(help="What the change is thought to do.")] = "",
@@ -144,6 +148,10 @@ def train(
         _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
     if resume is not None and (settings or manifest):
         _refuse("--resume goes on with what the run was told; leave --set, --manifest and --out away")
+    if (folds or controls) and (manifest is None or (folds and controls)):
+        _refuse("--folds and --controls go with --manifest and --out, one of the two at a time")
+    if folds == 1:
+        _refuse("--folds 1 leaves no card to train on; give 2 or more")
     from app.commands import training
     from app.experiments import Said
     from app.worker import work
@@ -158,7 +166,7 @@ def train(
         if run is not None:
             return work(_folder(context, data), run)
         if manifest is not None and out is not None:
-            return training.from_manifest(manifest, out, recipe, settings or [], said)
+            return training.from_manifest(manifest, out, recipe, settings or [], said, folds=folds, controls=controls)
         return training.from_labels(_folder(context, data), recipe, settings or [], said)
 
     give(_plainly(trained), json)
