@@ -188,6 +188,24 @@ def evaluate(
 
 
 @program.command()
+def compare(
+    context: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Runs by number, folder or model file.")],
+    reference: Annotated[
+        list[str] | None, typer.Option("--with", help="The runs to compare them with; repeats.")
+    ] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Compare runs card by card: is one better, or is it chance?"""
+    if not reference:
+        _refuse("--with names the run to compare with; give it at least once")
+    from app.commands import comparing
+
+    give(_plainly(lambda: comparing.run(_folder(context, data), runs, reference or [])), json)
+
+
+@program.command()
 def grade(
     context: typer.Context,
     front: Annotated[Path | None, typer.Argument(help="Picture of the front.")] = None,

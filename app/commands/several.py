@@ -19,10 +19,9 @@ from engine.ledger import Plan, record
 from engine.metrics import measure
 from engine.pairs import CardPair
 from engine.predictions import Predictions
+from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in
 from engine.train import resume
 
-FOLD, CONTROL = "fold-", "control-"
-CONTROLS = ("background", "label")
 REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
 
 
@@ -40,16 +39,6 @@ def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
     for seen in CONTROLS:
         told = config.model_copy(update={"seen": seen, "worn_up_to": 0})
         run_folder.record(out / f"{CONTROL}{seen}", told, [pair.absolute() for pair in pairs])
-
-
-def folds_in(out: Path) -> list[Path]:
-    """The folders of the folds, in order; none where `out` holds no cross-validation."""
-    return sorted(out.glob(f"{FOLD}*"), key=lambda folder: int(folder.name.removeprefix(FOLD)))
-
-
-def controls_in(out: Path) -> dict[str, Path]:
-    """The folders of the controls beside a run, by what they see."""
-    return {seen: out / f"{CONTROL}{seen}" for seen in CONTROLS if run_folder.holds_run(out / f"{CONTROL}{seen}")}
 
 
 def train_folds(out: Path) -> dict[str, Any]:

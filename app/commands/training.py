@@ -39,7 +39,7 @@ def from_manifest(
 
     Several changes at once are warned of; only in the data folder's ledger must they be declared.
     """
-    if holds_run(out) or several.folds_in(out):
+    if holds_run(out) or run_folder.folds_in(out):
         raise Trouble(f"{out} already holds a run; go on with it by --resume {out}, or give another folder")
     config = _config(recipe, settings)
     plan = plan_of(said, config, recipe)
@@ -75,7 +75,7 @@ def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Sa
 
 def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
     """Resume the run in a folder, its controls too, or its folds: through its row where the data folder has one."""
-    if several.folds_in(folder):
+    if run_folder.folds_in(folder):
         return several.train_folds(folder)
     with Database.open(data.database, backup_dir=data.backups) as database:
         with database.reading() as session:
