@@ -75,7 +75,7 @@ def _story(told: Told) -> list[str]:
         f"- **Problem.** {recipe.tests if recipe else NOT_SAID}",
         f"- **Change** against {plan.parent}: {lineage.in_words(plan.changes)}.{_bundle(plan)}",
         f"- **Hypothesis.** {plan.hypothesis or NOT_SAID}",
-        f"- **Expectation.** {_asked(plan)}",
+        f"- **Expectation.** {asked(plan)}",
         f"- **Result.** {_result(told)}",
         f"- **Verdict.** {told.verdict.word}{_reasons(told.verdict)}",
     ]
@@ -90,7 +90,8 @@ def _bundle(plan: Plan) -> str:
     return " Several changes at once, not declared: none of them can be credited or blamed."
 
 
-def _asked(plan: Plan) -> str:
+def asked(plan: Plan) -> str:
+    """What is expected of a run, and what would make it a failure."""
     expect = ", ".join(map(str, plan.expect)) or NOT_SAID
     return f"{expect}; failed if {', or '.join(map(str, plan.fail))}" if plan.fail else expect
 
