@@ -39,7 +39,15 @@ class Told:
 def verdict_of(run: Run, epochs: Sequence[Epoch]) -> Verdict:
     """A run against its plan, as far as it has come."""
     plan = Plan.from_json(run.plan) if run.plan else Plan()
-    figures = {epoch.epoch: {**epoch.metrics, "val_loss": epoch.val_loss, "qwk": epoch.qwk} for epoch in epochs}
+    figures = {
+        epoch.epoch: {
+            **epoch.metrics,
+            "qwk": epoch.qwk,
+            "val_loss": epoch.val_loss,
+            "learning_rate": epoch.learning_rate,
+        }
+        for epoch in epochs
+    }
     return judge(plan, figures, run.summary)
 
 

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("cache", "channels", "cuda", "find", "measure", "prepare", "repaint", "simulate", "start")
+NAMES = ("cache", "channels", "cuda", "find", "measure", "prepare", "repaint", "simulate", "start", "stories")
 
 
 def main() -> int:
