@@ -22,7 +22,7 @@ from app.commands import comparing, exporting, importing, training
 from app.experiments import Said
 from app.settings import DataFolder
 from app.terminal import say
-from benchmarks.measuring import Row
+from benchmarks.measuring import Row, one_thread
 from db import runs
 from db.session import Database
 from engine.pairs import read_manifest, write_manifest
@@ -120,7 +120,7 @@ def story_page(data: DataFolder, done: dict[str, list[int]]) -> str:
     lines = [
         "# Two stories, told by the ledger",
         "",
-        f"Written by `python -m benchmarks stories`: {PAIRS} simulated cards, {EPOCHS} epochs, {len(SEEDS)} seeds a way.",
+        f"Written by `python -m benchmarks stories`: {PAIRS} simulated cards, {EPOCHS} epochs, {len(SEEDS)} seeds.",
         f"Each way against *{WAYS[0].name}*, with the same seeds on the same validation cards; intervals by drawing",
         "groups and seeds, p-values after Holm for the family. Where the interval holds nought, nothing was shown.",
         "",
@@ -142,6 +142,7 @@ def story_page(data: DataFolder, done: dict[str, list[int]]) -> str:
 
 def measure() -> list[Row]:
     """Train, write the page, and say whether the rate fell where it was stepped and nowhere else."""
+    one_thread()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data = DataFolder(root / "data")
