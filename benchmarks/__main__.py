@@ -8,7 +8,19 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("cache", "channels", "cuda", "find", "measure", "prepare", "repaint", "simulate", "start", "stories")
+NAMES = (
+    "cache",
+    "channels",
+    "cuda",
+    "find",
+    "intervals",
+    "measure",
+    "prepare",
+    "repaint",
+    "simulate",
+    "start",
+    "stories",
+)
 
 
 def main() -> int:

@@ -35,7 +35,7 @@ RATE = 3e-4
 SCALE = {
     "front_encoder": "resnet18",
     "back_encoder": "resnet18",
-    "image_size": 96,
+    "image_size": 64,
     "batch_size": 8,
     "phase2_epochs": EPOCHS,
 }

@@ -14,8 +14,10 @@ from engine.image.rectify import card_canvas
 
 # The finder's quad is off by 1 % of the card's height at times: this much beyond each side is blanked with it.
 BEYOND = 0.03
-# Where a slab's label lies: heights of the card above its top, and widths of it beyond its sides.
-LABEL_FROM, LABEL_TO, LABEL_BEYOND = 0.06, 0.36, 0.12
+# A slab's label lies above its card, as far above as the slab is larger than the card: within .36 heights of a usual
+# card, .66 of a small tobacco card. So all is taken that the picture shows up to here: heights above the card's top,
+# and widths beyond its sides.
+LABEL_FROM, LABEL_TO, LABEL_BEYOND = 0.04, 0.75, 0.9
 NO_LABEL = "shows no slab, so it has no label for the control to look at; leave it out, or train with seen=background"
 
 
@@ -32,12 +34,22 @@ def without_card(path: Path, *, size: int) -> np.ndarray:
 
 
 def label_alone(path: Path, *, size: int) -> np.ndarray:
-    """The area above the card in which a slab has its label, (size, size, 3) uint8. Raises BadPicture for no slab."""
+    """What stands above a slab's card, its label, (size, size, 3) uint8. Raises BadPicture where there is no slab."""
     rgb, found = read_and_find(path)
     if found.kind != "slab":
         raise BadPicture(f"{path.name}: {NO_LABEL}")
-    label = _on_the_card(found.quad, (-LABEL_BEYOND, 1 + LABEL_BEYOND), (-LABEL_TO, -LABEL_FROM))
+    (left, top), (right, _) = _extent(found.quad, bounds(rgb.shape[:2]))
+    across = max(left, -LABEL_BEYOND), min(right, 1 + LABEL_BEYOND)
+    label = _on_the_card(found.quad, across, (min(max(top, -LABEL_TO), -2 * LABEL_FROM), -LABEL_FROM))
     return card_canvas(rgb, label, size=size)
+
+
+def _extent(quad: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the most that a picture's corners reach, in widths and heights of the card from its top left."""
+    card = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    onto = cv2.getPerspectiveTransform(quad.astype(np.float32), card)
+    reached = cv2.perspectiveTransform(picture[None].astype(np.float64), onto)[0]
+    return reached.min(axis=0), reached.max(axis=0)
 
 
 def _on_the_card(quad: np.ndarray, across: tuple[float, float], down: tuple[float, float]) -> np.ndarray:
