@@ -17,6 +17,7 @@ from typing import Any, Literal
 from engine.errors import BadInput
 from engine.events import EpochDone
 from engine.lineage import Changes
+from engine.run_folder import holds_run
 
 PLAN = "ledger.json"  # in a run's folder: what it was to show, and once it has ended, whether it did
 EPOCHS = "epochs.jsonl"  # in a run's folder: each epoch's figures; of two lines on one epoch the later holds
@@ -181,9 +182,9 @@ def judge(plan: Plan, epochs: Mapping[int, Mapping[str, Any]], saved: Mapping[st
 
 
 def record(folder: Path, plan: Plan) -> None:
-    """Write a plan into a run's folder before the run; one that stands there already is kept as it is."""
+    """Write a plan into a run's folder before the run; once a run was started there, what stands is kept as it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / PLAN).exists():
+    if not (holds_run(folder) and (folder / PLAN).exists()):
         _write(folder / PLAN, plan.as_json())
 
 

@@ -127,7 +127,9 @@ def told(epoch, qwk):
 
 
 def test_a_folder_s_plan_is_settled_by_its_epochs_told_last(tmp_path):
+    record(tmp_path, Plan(parent="of a run that was refused before it began"))
     record(tmp_path, SMOOTHING)
+    (tmp_path / "config.json").touch()
     record(tmp_path, Plan(parent="said afterwards"))
     assert plan_of(tmp_path) == SMOOTHING
     note_epoch(tmp_path, told(13, 0.1))
