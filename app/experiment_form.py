@@ -13,7 +13,7 @@ from app.watching import run_choices
 from db.session import Database
 from engine import lineage
 from engine.config import Config
-from engine.ledger import Plan
+from engine.plans import Plan
 from engine.recipes import RECIPES
 
 THE_RECIPE = "the recipe above"

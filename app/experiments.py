@@ -11,7 +11,8 @@ from db.session import Database
 from engine import config as configuration
 from engine import lineage, run_folder
 from engine.config import Config
-from engine.ledger import Plan, parse_all
+from engine.ledger import parse_all
+from engine.plans import Plan
 from engine.recipes import RECIPES, recipe_config
 
 

@@ -13,7 +13,7 @@ from db.session import Database
 from engine import config as configuration
 from engine import lineage, recipes
 from engine.config import BadConfig
-from engine.ledger import Check, Plan, Verdict, judge
+from engine.plans import Check, Plan, Verdict, judge
 
 NOT_SAID = "not said"
 

@@ -16,7 +16,7 @@ from db import runs
 from db.schema import Run
 from db.session import Database
 from engine.config import Config
-from engine.ledger import Plan
+from engine.plans import Plan
 from labeling.snapshot import freeze
 
 # A process takes its lock within its first second; one that has none after this long never came up.

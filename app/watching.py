@@ -9,8 +9,8 @@ from app.history import asked, best_epoch, changes, verdict_of
 from db import models, runs
 from db.schema import Epoch, Run
 from db.session import Database
-from engine.ledger import Plan
 from engine.lineage import in_words
+from engine.plans import Plan
 from engine.run_folder import CHECKPOINT, MODEL
 
 LOG_LINES = 40

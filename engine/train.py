@@ -16,7 +16,7 @@ from lightning_fabric.utilities.seed import seed_everything
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor
 
-from engine import checkpoint, leaks, ledger, predictions, run_folder
+from engine import checkpoint, leaks, plans, predictions, run_folder
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import (
@@ -171,7 +171,7 @@ class _Run:
                 if isinstance(event, Stopped):
                     return
         summary = self.state.summary(self.config.epochs)
-        yield Finished(self.folder / MODEL, {**summary, **ledger.settle(self.folder, summary)})
+        yield Finished(self.folder / MODEL, {**summary, **plans.settle(self.folder, summary)})
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.optimizer.param_groups[0]["lr"]
@@ -188,7 +188,7 @@ class _Run:
         metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done, probabilities)
-        ledger.note_epoch(self.folder, done)
+        plans.note_epoch(self.folder, done)
         # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
         yield done
         self.schedule.step(metrics["qwk"])

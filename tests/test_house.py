@@ -46,6 +46,7 @@ TORCH_FREE = (
     "engine.leaks",
     "engine.ledger",
     "engine.lineage",
+    "engine.plans",
     "engine.metrics",
     "engine.predictions",
     "engine.events",

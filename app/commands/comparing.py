@@ -13,7 +13,7 @@ from db.session import Database
 from engine import lineage, predictions, run_folder
 from engine.comparison import difference, holm
 from engine.config import Config
-from engine.ledger import epochs_of
+from engine.plans import epochs_of
 from engine.predictions import Predictions
 from engine.run_folder import folds_in
 

@@ -15,9 +15,9 @@ from engine import predictions, run_folder
 from engine.config import Config
 from engine.errors import BadInput
 from engine.folds import fold_of_each, with_fold
-from engine.ledger import Plan, record
 from engine.metrics import measure
 from engine.pairs import CardPair
+from engine.plans import Plan, record
 from engine.predictions import Predictions
 from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in
 from engine.train import resume

@@ -15,7 +15,7 @@ from app.terminal import say
 from app.worker import work
 from db import runs
 from db.session import Database
-from engine import ledger, recipes, run_folder
+from engine import plans, recipes, run_folder
 from engine.config import Config, parse_settings
 from engine.run_folder import holds_run
 from engine.train import train
@@ -51,7 +51,7 @@ def from_manifest(
     if folds:
         several.tell_folds(out, config, read.pairs, plan, folds)
         return several.train_folds(out)
-    ledger.record(out, plan)
+    plans.record(out, plan)
     if controls:
         run_folder.record(out, config, [pair.absolute() for pair in read.pairs])
         several.tell_controls(out, config, read.pairs)

@@ -7,7 +7,8 @@ from app.history import best_epoch, history_page
 from app.settings import Trouble
 from db import runs
 from db.schema import Epoch
-from engine.ledger import BadThreshold, Plan
+from engine.ledger import BadThreshold
+from engine.plans import Plan
 from engine.recipes import recipe_config
 
 

@@ -113,7 +113,7 @@ def test_what_is_joined_is_a_connected_part_of_the_graph_of_all_relations(links,
 
 
 def test_a_card_that_joins_two_groups_moves_the_younger_to_the_older_s_side():
-    """The one case in which a new card moves an old one (docs/decisions/0013)."""
+    """The one case in which a new card moves an old one (docs/decisions/0016)."""
     old = next(f"old {n}" for n in range(99) if split_of(f"old {n}") == "val")
     young = next(f"young {n}" for n in range(99) if split_of(f"young {n}") == "train")
     before = assign_splits([certified(old, "10000000"), certified(young, "10000020")])
