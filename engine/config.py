@@ -19,6 +19,8 @@ ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "constant"]
 
 Seen = Literal["card", "background", "label"]
+# Settings that would show a control the card after all.
+SHOW_THE_CARD = frozenset({"worn_up_to", "regions"})
 
 
 class BadConfig(BadInput):
@@ -117,10 +119,9 @@ def build(changes: dict[str, Any]) -> Config:
         raise BadConfig(_sentence(error)) from error
     if config.epochs == 0:
         raise BadConfig("phase1_epochs and phase2_epochs are both 0; give at least one phase an epoch")
-    if config.seen != "card" and config.worn_up_to:
-        raise BadConfig(
-            f"worn_up_to = {config.worn_up_to} makes cards, and seen = {config.seen} shows none; set it to 0"
-        )
+    showing = [key for key, value in config.model_dump().items() if key in SHOW_THE_CARD and value]
+    if config.seen != "card" and showing:
+        raise BadConfig(f"{showing[0]} shows the network cards, and seen = {config.seen} shows it none; switch it off")
     return config
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.commands.following import follow, listening
 from app.terminal import say
+from engine import config as configuration
 from engine import predictions, run_folder
 from engine.config import Config
 from engine.errors import BadInput
@@ -36,8 +37,9 @@ def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan,
 
 def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
     """Write what the controls of the run in `out` are told into out/control-background and out/control-label."""
+    hidden = dict.fromkeys(configuration.SHOW_THE_CARD & config.model_dump().keys(), 0)
     for seen in CONTROLS:
-        told = config.model_copy(update={"seen": seen, "worn_up_to": 0})
+        told = configuration.build({**config.model_dump(), **hidden, "seen": seen})
         run_folder.record(out / f"{CONTROL}{seen}", told, [pair.absolute() for pair in pairs])
 
 
