@@ -134,7 +134,7 @@ def _reasons(verdict: Verdict) -> str:
 def _check(check: Check) -> str:
     if check.holds is None:
         return f"{check.threshold} could not be asked"
-    return f"{check.threshold} {'holds' if check.holds else 'does not hold'}: {check.value:.4f}"
+    return f"{check.threshold} {'holds' if check.holds else 'does not hold'}: {check.value:.4g}"
 
 
 def _recipes(told: Sequence[Told]) -> list[str]:

@@ -60,7 +60,7 @@ class Plan:
         )
 
 
-Word = Literal["failed", "as expected", "not as expected", "open", "nothing was expected"]
+Word = Literal["failed", "as expected", "not as expected", "not failed", "open", "nothing was expected"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def judge(plan: Plan, epochs: Mapping[int, Mapping[str, Any]], saved: Mapping[st
     elif any(one.holds is None for one in (*expect, *fail)):
         word = "open"
     else:
-        word = "as expected" if expect or fail else "nothing was expected"
+        word = "as expected" if expect else "not failed" if fail else "nothing was expected"
     return Verdict(word, expect, fail)
 
 

@@ -80,7 +80,7 @@ def test_the_history_tells_problem_change_expectation_result_and_verdict(history
         "**Result.** stopped after 2 epochs; best validation QWK 0.2870 at epoch 13; ",
         "training QWK then 0.8700 (gap 0.5830)",
         "losses 1.9000 in training, 3.9000 in validation",
-        "**Verdict.** failed (qwk>=0.5@13 does not hold: 0.2870; qwk>=0.74@27 could not be asked; qwk<0.4@13 holds",
+        "**Verdict.** failed (qwk>=0.5@13 does not hold: 0.287; qwk>=0.74@27 could not be asked; qwk<0.4@13 holds",
     ):
         assert sentence in story
     assert "- `four_at_once` from `baseline`: alpha_emd = 0.4 (0.7)" in page

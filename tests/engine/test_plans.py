@@ -45,6 +45,7 @@ def test_a_threshold_without_an_epoch_asks_the_saved_one():
     assert judge(plan, figures(e1=(0.9, 1.0)), None).word == "open"
     assert judge(plan, figures(e1=(0.9, 1.0)), {"qwk": 0.71}).word == "as expected"
     assert judge(Plan(), {}, {"qwk": 0.71}).word == "nothing was expected"
+    assert judge(Plan(fail=parse_all("qwk<0.7")), {}, {"qwk": 0.71}).word == "not failed"
 
 
 @given(
