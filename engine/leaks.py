@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from engine.errors import BadInput
+from engine.grades import LeftOut
 from engine.pairs import CardPair
 
 # A back that more cards than this share is the game's stock picture: it shows none of them and ties none together.
@@ -56,8 +57,11 @@ def same_pictures(pairs: Sequence[CardPair]) -> Iterator[SamePicture]:
 
 
 def refuse_leaks(pairs: Iterable[CardPair]) -> None:
-    """Raise Leak where one group, or one picture, stands on two sides of the split; a card without a side on none."""
-    placed = [pair for pair in pairs if pair.split is not None]
+    """Raise Leak where one group, or one picture, stands on two sides of the split.
+
+    Cards without a side, or without a training class, stand on none: nothing is learned from them, nothing judged.
+    """
+    placed = [pair for pair in pairs if pair.split is not None and not isinstance(pair.target(), LeftOut)]
     first_of: dict[str, CardPair] = {}
     for pair in placed:
         other = first_of.setdefault(pair.group_key, pair)

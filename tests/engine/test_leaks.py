@@ -47,10 +47,11 @@ def test_a_back_that_three_cards_share_is_a_stock_picture(files, sharing, tied):
     ],
 )
 def test_a_leak_is_refused_naming_both_cards(files, one, other, told):
-    def card(name, split, front=None, back=None, group=""):
-        return CardPair(name, front and files / front, back and files / back, split=split, group=group)
+    def card(name, split, front=None, back=None, group="", grade=9):
+        return CardPair(name, front and files / front, back and files / back, grade, group, split)
 
     with pytest.raises(Leak, match=told):
         refuse_leaks([card("x", "train", **one), card("y", "test", **other)])
     refuse_leaks([card("x", "train", **one), card("y", "train", **other)])
     refuse_leaks([card("x", "train", **one), card("y", None, **other)])
+    refuse_leaks([card("x", "train", **one), card("y", "test", **other, grade=None)])
