@@ -131,6 +131,15 @@ def train(
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
+    folds: Annotated[int, typer.Option(min=0, max=20, help="Train K runs, each card validated once; 0: one.")] = 0,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Train background- and label-only controls too.")
+    ] = False,
+    parent: Annotated[str, typer.Option(help="The recipe or run that this one varies; else the recipe.")] = "",
+    bundle: Annotated[str, typer.Option(help="Why several changes are made at once.")] = "",
+    hypothesis: Annotated[str, typer.Option(help="What the change is thought to do.")] = "",
+    expect: Annotated[str, typer.Option(help="What should then hold, as in qwk>=0.74@27,val_loss<=3.3@27.")] = "",
+    fail: Annotated[str, typer.Option(help="What makes the run a failure, as in qwk<0.40@13.")] = "",
     data: Data = None,
     json: Json = None,
 ) -> None:
@@ -141,8 +150,17 @@ def train(
         _refuse("the data folder's runs are one process each; under torchrun give --manifest and --out, or --resume")
     if resume is not None and (settings or manifest):
         _refuse("--resume goes on with what the run was told; leave --set, --manifest and --out away")
+    if (folds or controls) and (manifest is None or (folds and controls)):
+        _refuse("--folds and --controls go with --manifest and --out, one of the two at a time")
+    if folds == 1:
+        _refuse("--folds 1 leaves no card to train on; give 2 or more")
     from app.commands import training
+    from app.experiments import Said
     from app.worker import work
+
+    said = Said(parent, bundle, hypothesis, expect, fail)
+    if resume is not None and said != Said():
+        _refuse("--resume goes on with what was said of the run before; leave --parent, --bundle and the like away")
 
     def trained() -> dict[str, Any]:
         if resume is not None:
@@ -150,8 +168,8 @@ def train(
         if run is not None:
             return work(_folder(context, data), run)
         if manifest is not None and out is not None:
-            return training.from_manifest(manifest, out, recipe, settings or [])
-        return training.from_labels(_folder(context, data), recipe, settings or [])
+            return training.from_manifest(manifest, out, recipe, settings or [], said, folds=folds, controls=controls)
+        return training.from_labels(_folder(context, data), recipe, settings or [], said)
 
     give(_plainly(trained), json)
 
@@ -169,6 +187,24 @@ def evaluate(
     from app.commands import evaluating
 
     give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split)), json)
+
+
+@program.command()
+def compare(
+    context: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Runs by number, folder or model file.")],
+    reference: Annotated[
+        list[str] | None, typer.Option("--with", help="The runs to compare them with; repeats.")
+    ] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Compare runs card by card: is one better, or is it chance?"""
+    if not reference:
+        _refuse("--with names the run to compare with; give it at least once")
+    from app.commands import comparing
+
+    give(_plainly(lambda: comparing.run(_folder(context, data), runs, reference or [])), json)
 
 
 @program.command()

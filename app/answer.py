@@ -15,7 +15,7 @@ from app.ceilings import card_ceiling, in_words
 from app.corrections import corrections
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
 from app.line_editor import NOT_SAVED, Value, is_unsaved, key_of, laid_out, save, value_of
-from app.models import model_path, open_model
+from app.models import model_path, open_grader
 from app.settings import DataFolder, Trouble
 from db.schema import Side
 from db.session import Database
@@ -34,7 +34,7 @@ def model_text(data: DataFolder) -> str:
     path = model_path(None, data)
     if path is None:
         return FIRST_STEPS
-    model, digest = open_model(path)
+    model, digest = open_grader(path)
     return _said_by({"name": model.name, "sha256": digest, "trained_on": model.trained_on})
 
 

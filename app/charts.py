@@ -39,14 +39,15 @@ def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:
 
 
 def epoch_table(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """A row an epoch, the latest first, with the figures a person compares."""
+    """A row an epoch, the latest first, with the figures a person compares; the gap is training less validation QWK."""
     rows = [
         {
             "epoch": epoch.epoch,
             "phase": epoch.phase,
             "train loss": round(epoch.train_loss, 4),
             "val loss": round(epoch.val_loss, 4),
-            "val QWK": None if epoch.qwk is None else round(epoch.qwk, 4),
+            "val QWK": _rounded(epoch.qwk),
+            "gap": _rounded(epoch.metrics.get("qwk_gap")),
             "exact": round(epoch.metrics["exact"], 3),
             "within one": round(epoch.metrics["within_one"], 3),
             "rate": f"{epoch.learning_rate:.1e}",
@@ -55,6 +56,10 @@ def epoch_table(epochs: Sequence[Epoch]) -> pd.DataFrame:
         for epoch in reversed(epochs)
     ]
     return pd.DataFrame(rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def bars(probabilities: np.ndarray) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from app.corrections import Corrections
 from app.drawn import drawn
 from app.measured import Measured, measure
-from app.models import open_model
+from app.models import open_grader
 from db.schema import Side
 from engine import run_folder
 from engine.explain import Evidence, explain, overlay
@@ -66,7 +66,7 @@ def grade_card(
     reasons = [f"{side}: {reason}" for side, view in views.items() if view is not None for reason in _concerns(view)]
     if model is None:
         return Graded(sides, [NO_MODEL, *reasons])
-    loaded, digest = open_model(model)
+    loaded, digest = open_grader(model)
     said_by = {"name": loaded.name, "sha256": digest, "trained_on": loaded.trained_on}
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
         return Graded(sides, reasons, said_by)

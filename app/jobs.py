@@ -16,6 +16,7 @@ from db import runs
 from db.schema import Run
 from db.session import Database
 from engine.config import Config
+from engine.plans import Plan
 from labeling.snapshot import freeze
 
 # A process takes its lock within its first second; one that has none after this long never came up.
@@ -27,14 +28,23 @@ KILL_WAIT_S = 10.0
 CLOCK_SLACK_S = 0.5
 
 
-def queue_run(database: Database, data: DataFolder, *, recipe: str, parent: str | None, config: Config) -> int:
-    """Freeze the labels as they are and add a run on them to the queue; returns its id."""
+def queue_run(
+    database: Database,
+    data: DataFolder,
+    *,
+    recipe: str,
+    parent: str | None,
+    config: Config,
+    plan: Plan | None = None,
+) -> int:
+    """Freeze the labels as they are and add a run on them, and its plan, to the queue; returns its id."""
     frozen = freeze(database, folder=data.snapshots)
     with database.writing() as session:
         run = runs.add_run(
             session,
             recipe=recipe,
             parent=parent,
+            plan=None if plan is None else plan.as_json(),
             config=config.model_dump(),
             snapshot_id=frozen.snapshot_id,
             folder="",

@@ -11,6 +11,8 @@ from db.session import Database
 from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
 
+NO_GRADER = "is a control that is shown the {} and never the card; it cannot grade, choose another model"
+
 
 def model_path(name: str | None, data: DataFolder) -> Path | None:
     """The model file that `--model NAME` means; without a name the promoted one, else the starter, else none.
@@ -50,6 +52,14 @@ def open_model(path: Path) -> tuple[Model, str]:
     """
     stat = path.stat()
     return _open(path, stat.st_mtime_ns, stat.st_size)
+
+
+def open_grader(path: Path) -> tuple[Model, str]:
+    """A model that is to grade, otherwise as open_model; raises Trouble for a control, which is shown no card."""
+    model, digest = open_model(path)
+    if model.config.seen != "card":
+        raise Trouble(f"{path}: {NO_GRADER.format(model.config.seen)}")
+    return model, digest
 
 
 @lru_cache(maxsize=1)

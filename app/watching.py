@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.history import best_epoch, changes
+from app.history import asked, best_epoch, changes, verdict_of
 from db import models, runs
 from db.schema import Epoch, Run
 from db.session import Database
+from engine.lineage import in_words
+from engine.plans import Plan
 from engine.run_folder import CHECKPOINT, MODEL
 
 LOG_LINES = 40
@@ -65,7 +67,7 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     best = best_epoch(epochs)
     if best:
         lines.append(f"best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} done")
-    lines.append(f"changed against the recipe: {changes(run)}")
+    lines += _experiment(run, epochs)
     if run.message:
         lines.append(run.message)
     if (Path(run.folder) / CHECKPOINT).is_file() and run.state != "finished":
@@ -73,6 +75,20 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     if grading:
         lines.append("**The grading model is from this run.**")
     return "\n\n".join(lines)
+
+
+def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:
+    """What the run changes, what was said of it, and how it stands by that."""
+    if not run.plan:
+        return [f"changed against the recipe: {changes(run)}"]
+    plan = Plan.from_json(run.plan)
+    bundle = f", a bundle: {plan.bundle}" if plan.bundle else ""
+    lines = [f"changed against {plan.parent}: {in_words(plan.changes)}{bundle}"]
+    if plan.hypothesis:
+        lines.append(f"hypothesis: {plan.hypothesis}")
+    if plan.expect or plan.fail:
+        lines.append(f"expected: {asked(plan)}: **{verdict_of(run, epochs).word}**")
+    return lines
 
 
 def _state(run: Run) -> str:

@@ -19,9 +19,11 @@ from db import runs, snapshots
 from db.schema import Run
 from db.session import Database
 from engine import config as configuration
+from engine import plans
 from engine.errors import BadInput
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.pairs import BadManifest, read_snapshot
+from engine.plans import Plan
 from engine.train import train
 
 # The screen polls about once a second; asking and telling twice as often keeps a batch free of database work.
@@ -123,6 +125,8 @@ def _train(database: Database, data: DataFolder, run: Run, stop: _StopWish) -> d
     try:
         config = configuration.build(run.config)
         pairs = read_snapshot(_snapshot_path(database, run))
+        if run.plan:
+            plans.record(Path(run.folder), Plan.from_json(run.plan))
         record = _Recorder(database, run.id)
         for event in train(config, pairs, Path(run.folder), stop, data.cache):
             record(event)

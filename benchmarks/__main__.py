@@ -8,7 +8,21 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("cache", "channels", "cuda", "find", "measure", "prepare", "repaint", "simulate", "start", "targets", "train")
+NAMES = (
+    "cache",
+    "channels",
+    "cuda",
+    "find",
+    "intervals",
+    "measure",
+    "prepare",
+    "repaint",
+    "simulate",
+    "start",
+    "stories",
+    "targets",
+    "train",
+)
 
 
 def main() -> int:

@@ -37,11 +37,13 @@ def add_run(
     snapshot_id: int | None,
     folder: str,
     log_path: str,
+    plan: dict[str, Any] | None = None,
 ) -> Run:
-    """Queue a run."""
+    """Queue a run; `plan` is what was said of it before it ran."""
     run = Run(
         recipe=recipe,
         parent=parent,
+        plan=plan,
         config=config,
         snapshot_id=snapshot_id,
         folder=str(folder),

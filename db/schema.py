@@ -217,7 +217,8 @@ class Run(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     recipe: Mapped[str]
-    parent: Mapped[str | None]  # the recipe that this one varies
+    parent: Mapped[str | None]  # the recipe or run that this one varies
+    plan: Mapped[dict[str, Any] | None]  # what was said before it ran (engine.ledger.Plan); none of older runs
     config: Mapped[dict[str, Any]]
     snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("snapshots.id"))
     folder: Mapped[str]

@@ -33,7 +33,13 @@ def beside_pixels(
     """
     pictures = [side for card in cards for side in (card.pair.front, card.pair.back) if side and side in pixels]
     regions = RegionCache(folder, pictures, pixels) if config.regions else None
-    wanted = learning and config.measured_targets and (config.beta_edge > 0 or config.beta_center > 0)
+    # A control sees no card, so it is not taught what a card's borders measure.
+    wanted = (
+        learning
+        and config.seen == "card"
+        and config.measured_targets
+        and (config.beta_edge > 0 or config.beta_center > 0)
+    )
     targets = MeasuredTargets(folder, pictures, pixels) if wanted else None
     for step, filled in (("regions", regions), ("measuring", targets)):
         for done, total in filled.fill() if filled is not None else ():

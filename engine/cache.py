@@ -17,10 +17,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from engine.config import Seen
 from engine.image.find import bounds
 from engine.image.found import Kind
 from engine.image.prepare import find_and_prepare, prepare
 from engine.image.read import BadPicture, picture_size
+from engine.image.seen import CANVASES
 from engine.journal import Journal
 
 # Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
@@ -133,17 +135,31 @@ class PictureMap:
 class PixelCache(PictureMap):
     """The canvases of a set of pictures, (S, S, 3) uint8, and where the card was found in each."""
 
-    def __init__(self, folder: Path, pictures: list[Path], size: int, *, cropped: Collection[Path] = ()) -> None:
-        """In `cropped` pictures no card is looked for: all of the picture is the card."""
-        super().__init__(folder, pictures, f"prepared_{PREPARATION}_{size}px", (size, size, 3))
-        self._size = size
+    def __init__(
+        self,
+        folder: Path,
+        pictures: list[Path],
+        size: int,
+        *,
+        cropped: Collection[Path] = (),
+        seen: Seen = "card",
+    ) -> None:
+        """In `cropped` pictures no card is looked for: all of the picture is the card.
+
+        `seen` other than the card is for controls (engine.image.seen); each kind has a map of its own.
+        """
+        name = f"prepared_{PREPARATION}_{size}px{'' if seen == 'card' else f'_{seen}'}"
+        super().__init__(folder, pictures, name, (size, size, 3))
+        self._size, self._seen = size, seen
         self._cropped = frozenset(cropped)
 
     def made(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        """The picture's canvas, and the quad and kind of what was found in it."""
+        """The picture's canvas, and the quad and kind of what was found in it; a control is told neither."""
         if path in self._cropped:
             quad = bounds(picture_size(path))
             return prepare(path, quad, size=self._size), {"quad": quad.tolist(), "kind": "scan"}
+        if self._seen != "card":
+            return CANVASES[self._seen](path, size=self._size), {}
         canvas, found = find_and_prepare(path, size=self._size)
         return canvas, {"quad": found.quad.tolist(), "kind": found.kind}
 

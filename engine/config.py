@@ -20,6 +20,10 @@ ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "one_cycle", "constant"]
 Precision = Literal["auto", "32", "bf16", "16"]
 
+Seen = Literal["card", "background", "label"]
+# Settings that would show a control the card after all.
+SHOW_THE_CARD = frozenset({"worn_up_to", "regions"})
+
 
 class BadConfig(BadInput):
     """A setting that is not known or out of bounds; the message names the key, the value and the remedy."""
@@ -94,6 +98,9 @@ class Config(BaseModel):
     """Rules that end the run as failed, asked of the epoch they name: qwk<0.40@13, more of them after commas."""
     max_pairs: int = Field(0, ge=0)
     """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
+    seen: Seen = "card"
+    """What the network is shown. All but the card are controls, which never grade: the picture without its card, or the
+    slab's label alone."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Every random choice of the run follows from this number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -134,6 +141,9 @@ def build(changes: dict[str, Any]) -> Config:
         raise BadConfig(_sentence(error)) from error
     if config.epochs == 0:
         raise BadConfig("phase1_epochs and phase2_epochs are both 0; give at least one phase an epoch")
+    showing = [key for key, value in config.model_dump().items() if key in SHOW_THE_CARD and value]
+    if config.seen != "card" and showing:
+        raise BadConfig(f"{showing[0]} shows the network cards, and seen = {config.seen} shows it none; switch it off")
     return config
 
 

@@ -21,9 +21,10 @@ from engine.device import resolve
 from engine.errors import BadInput
 from engine.events import Notice, Progress
 from engine.losses import Objective, targets_of
-from engine.metrics import measure
+from engine.metrics import intervals, quick_measures
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
+from engine.predictions import Predictions
 
 
 class NoCards(BadInput):
@@ -97,13 +98,12 @@ def infer(
 
 
 def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:
-    """Metrics as `engine.metrics.measure` names them, the mean loss a card, and (N, 10) probabilities in card order."""
+    """Metrics as `engine.metrics.quick_measures` names them, mean loss, (N, 10) probabilities in card order."""
     index = torch.cat([outcome.index for outcome in outcomes])
     log_probabilities = torch.cat([outcome.log_probabilities for outcome in outcomes]).double()
     probabilities = torch.empty_like(log_probabilities)
     probabilities[index] = log_probabilities.softmax(dim=1)
-    truth = np.array([card.grade for card in cards])
-    metrics = measure(truth, probabilities.numpy(), [card.pair.group_key for card in cards])
+    metrics = quick_measures(np.array([card.grade for card in cards]), probabilities.numpy())
     loss = sum(float(outcome.losses.sum()) for outcome in outcomes) / len(cards)
     return metrics, loss, probabilities.numpy()
 
@@ -119,7 +119,7 @@ def evaluate(
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
-    cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size)
+    cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
     for done, total in cache.fill():
         yield Progress("pictures", 0, done, total)
     kept, left_out = usable(pairs, cache)
@@ -134,4 +134,6 @@ def evaluate(
     for outcome in infer(model.network, objective, cards, model.config, model.phase):
         outcomes.append(outcome)
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
-    yield figures(kept, outcomes)[0]
+    metrics, _, probabilities = figures(kept, outcomes)
+    told = Predictions.of(kept, probabilities)
+    yield {**metrics, **intervals(told.truth, told.probabilities, told.groups)}

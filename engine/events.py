@@ -39,6 +39,11 @@ class EpochDone:
     pairs_per_second: float
     data_wait_share: float
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What a threshold may ask of the epoch (engine.ledger.ASKED), and more."""
+        return {"val_loss": self.val_loss, "learning_rate": self.learning_rate, **self.metrics}
+
 
 @dataclass(frozen=True)
 class Saved:

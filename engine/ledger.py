@@ -16,7 +16,10 @@ from engine.errors import BadInput
 
 COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 # What may be asked of an epoch: the scalars of `engine.metrics` that every epoch measures, and the validation loss.
-ASKED = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "brier", "rps", "qwk_gap", "val_loss")
+ASKED = (
+    *("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "brier", "rps", "qwk_gap", "val_loss"),
+    "learning_rate",
+)
 WRITTEN = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:@\s*(\d+)\s*)?")
 
 

@@ -1,17 +1,30 @@
 """How good a set of predictions is: agreement with the given grades, ranking, and calibration. NumPy only.
 
 Grades here are 1 to 10. What is undefined (a split without nines, say) is None, never a made-up number.
+
+All figures but one follow from sums over cards: the confusion, the calibration bins, the probability scores. So a
+figure and its interval are one function, given the sums of all cards, or those of a thousand draws at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bootstrap import DRAWS, drawn_times, group_sums, interval, numbered
+
 CLASSES = 10
-INTERVAL = 0.95
+BINS = 15
+GRADE = np.arange(CLASSES)
+DISTANCE = np.abs(GRADE[:, None] - GRADE[None, :])
+NAMES = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "brier", "rps", "recall")
+# Where in a card's row of sums each part lies.
+CONFUSION = slice(0, CLASSES * CLASSES)
+GAPS = slice(CONFUSION.stop, CONFUSION.stop + BINS)
+BRIER, RPS = GAPS.stop, GAPS.stop + 1
 
 
 def predicted_grades(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -31,46 +44,50 @@ def qwk(counts: NDArray[np.number]) -> float | None:
     None where it is undefined: no card, or truth and prediction both constant and equal. Source: Cohen, "Weighted
     kappa", 1968. Worked: truth (1, 1, 10, 10), predicted (1, 10, 10, 10): 0.5.
     """
-    total = counts.sum()
-    if total == 0:
-        return None
-    grade = np.arange(CLASSES)
-    cost = (grade[:, None] - grade[None, :]) ** 2
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / total
-    by_chance = (cost * expected).sum()
-    return None if by_chance == 0 else float(1 - (cost * counts).sum() / by_chance)
+    return _number(qwk_of(counts.astype(np.float64)))
 
 
-def bootstrap_qwk(
-    truth: NDArray[np.integer], predicted: NDArray[np.integer], groups: list[str], *, draws: int = 1000, seed: int = 0
-) -> tuple[float | None, float | None]:
-    """95 % interval of QWK, whole groups drawn with replacement, since cards of a group are not independent."""
-    names, group = np.unique(np.array(groups), return_inverse=True)
-    tables = np.zeros((len(names), CLASSES * CLASSES), dtype=np.int64)
-    np.add.at(tables, (group, (truth - 1) * CLASSES + (predicted - 1)), 1)
-    if len(names) < 2:
-        return None, None
-    times = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    drawn = (times.astype(np.float64) @ tables).reshape(draws, CLASSES, CLASSES)
-    defined = [value for value in map(qwk, drawn) if value is not None]
-    if not defined:
-        return None, None
-    low, high = np.quantile(defined, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
-    return float(low), float(high)
+def qwk_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quadratic weighted kappa of each of (..., 10, 10) confusions; NaN where it is undefined."""
+    cost = DISTANCE.astype(np.float64) ** 2
+    rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
+    expected = np.einsum("...i,...j,ij->...", rows, columns, cost)
+    return 1 - _share((tables * cost).sum(axis=(-1, -2)) * rows.sum(axis=-1), expected)
 
 
-def expected_calibration_error(
-    truth: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = 15
-) -> float:
-    """Mean gap between confidence and hit rate over equal-width bins of confidence, weighted by their size.
+def expected_calibration_error(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
+    """Mean gap between confidence and hit rate over 15 equal-width bins of confidence, weighted by their size.
 
     Source: Naeini, Cooper and Hauskrecht, 2015. Worked: confidence .8 on every card and half of them right: .3.
     """
+    return float(np.abs(_calibration_gaps(truth, probabilities).sum(axis=0)).sum() / len(truth))
+
+
+def _calibration_gaps(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, 15): each card's confidence less its hit (0 or 1), in the column of its bin."""
     confidence = probabilities.max(axis=1)
     hit = predicted_grades(probabilities) == truth
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(which, weights=confidence - hit, minlength=bins)
-    return float(np.abs(gap).sum() / len(truth))
+    gaps = np.zeros((len(truth), BINS))
+    gaps[np.arange(len(truth)), np.minimum((confidence * BINS).astype(int), BINS - 1)] = confidence - hit
+    return gaps
+
+
+def brier_scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N,) squared distance of the ten probabilities from certainty of the true grade, 0 (perfect) to 2.
+
+    Source: Brier, 1950. Worked: ten equal probabilities: .9.
+    """
+    return ((probabilities - np.eye(CLASSES)[truth - 1]) ** 2).sum(axis=1)
+
+
+def ranked_probability_scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N,) mean squared distance of the nine cumulative probabilities from the truth's, 0 (perfect) to 1.
+
+    Unlike Brier's it counts how far off the mass lies. Source: Epstein, 1969. Worked: ten equal probabilities, true
+    grade 1: (.9^2 + .8^2 + ... + .1^2) / 9 = .3167.
+    """
+    below = (truth[:, None] <= np.arange(1, CLASSES)).astype(np.float64)
+    return ((probabilities.cumsum(axis=1)[:, :-1] - below) ** 2).mean(axis=1)
 
 
 def auc_9_10(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float | None:
@@ -78,47 +95,111 @@ def auc_9_10(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
 
     The share of (nine, ten) pairs in which the ten has the higher value, a tie counting half (Mann and Whitney, 1947).
     """
-    either = truth >= 9
-    if len(np.unique(truth[either])) < 2:
-        return None
+    return _number(_auc_of_draws(truth, probabilities, np.ones((1, len(truth))))[0])
+
+
+def _auc_of_draws(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating], times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The AUC in each draw, (D,), of cards that count as often as `times`, (D, N), says; NaN where it is undefined."""
+    either = np.flatnonzero(truth >= 9)
     nine, ten = probabilities[either, 8], probabilities[either, 9]
     share = ten / np.maximum(nine + ten, 1e-12)
-    of_nines, of_tens = share[truth[either] == 9], share[truth[either] == 10]
-    beaten = np.searchsorted(np.sort(of_nines), of_tens, "left") + np.searchsorted(np.sort(of_nines), of_tens, "right")
-    return float(beaten.sum() / (2 * len(of_nines) * len(of_tens)))
+    order = np.argsort(share, kind="stable")
+    share, is_ten, weight = share[order], truth[either[order]] == 10, times[:, either[order]]
+    nines_up_to = np.pad(np.cumsum(weight * ~is_ten, axis=1), ((0, 0), (1, 0)))
+    first, last = (np.searchsorted(share, share[is_ten], side) for side in ("left", "right"))
+    beaten = (nines_up_to[:, first] + nines_up_to[:, last]) / 2
+    tens = weight[:, is_ten]
+    return _share((tens * beaten).sum(axis=1), tens.sum(axis=1) * nines_up_to[:, -1])
+
+
+def card_sums(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, 117) what each card adds to the sums that the figures follow from."""
+    cell = np.zeros((len(truth), CLASSES * CLASSES))
+    cell[np.arange(len(truth)), (truth - 1) * CLASSES + predicted_grades(probabilities) - 1] = 1
+    scores = brier_scores(truth, probabilities), ranked_probability_scores(truth, probabilities)
+    return np.column_stack([cell, _calibration_gaps(truth, probabilities), *scores])
+
+
+def figures_of(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The figures of each of (..., 117) sums, by name, (...) each and `recall` (..., 10); NaN where undefined."""
+    tables = sums[..., CONFUSION].reshape(*sums.shape[:-1], CLASSES, CLASSES)
+    cards, of_grade = tables.sum(axis=(-1, -2)), tables.sum(axis=-1)
+    with_grade = np.where(of_grade > 0, 1.0, 0.0)
+    error_of_grade = np.nan_to_num(_share((tables * DISTANCE).sum(axis=-1), of_grade))
+    return {
+        "qwk": qwk_of(tables),
+        "exact": _share(np.einsum("...ii->...", tables), cards),
+        "within_one": _share((tables * (DISTANCE <= 1)).sum(axis=(-1, -2)), cards),
+        "mae": _share((tables * DISTANCE).sum(axis=(-1, -2)), cards),
+        "macro_mae": _share(error_of_grade.sum(axis=-1), with_grade.sum(axis=-1)),
+        "ece": _share(np.abs(sums[..., GAPS]).sum(axis=-1), cards),
+        "brier": _share(sums[..., BRIER], cards),
+        "rps": _share(sums[..., RPS], cards),
+        "recall": _share(np.einsum("...ii->...i", tables), of_grade),
+    }
 
 
 def quick_measures(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, Any]:
-    """The figures that need no bootstrap: qwk, exact, within_one, mae, n."""
-    predicted = predicted_grades(probabilities)
-    error = np.abs(predicted - truth)
+    """The figures without their intervals: what every epoch is told by. Names and shapes as in `measure`."""
+    figures = figures_of(card_sums(truth, probabilities).sum(axis=0))
+    recall = figures.pop("recall")
     return {
-        "qwk": qwk(confusion(truth, predicted)),
-        "exact": float((error == 0).mean()) if len(error) else None,
-        "within_one": float((error <= 1).mean()) if len(error) else None,
-        "mae": float(error.mean()) if len(error) else None,
+        **{name: _number(value) for name, value in figures.items()},
+        "auc_9_10": auc_9_10(truth, probabilities),
+        "recall": [_number(value) for value in recall],
+        "confusion": confusion(truth, predicted_grades(probabilities)).tolist(),
         "n": len(truth),
     }
 
 
-def measure(truth: NDArray[np.integer], probabilities: NDArray[np.floating], groups: list[str]) -> dict[str, Any]:
+def intervals(
+    truth: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    groups: Sequence[str],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """`NAME_low` and `NAME_high` of every figure: 95 % intervals, all from the same draws of whole groups.
+
+    None where there are fewer than two groups. The calibration error of drawn cards is higher than that of all cards
+    (chance makes gaps): its interval leans upwards.
+    """
+    number, count = numbered(groups)
+    drawn: dict[str, list[NDArray[np.float64]]] = {}
+    if count < 2:
+        return {f"{name}{end}": None for name in NAMES for end in ("_low", "_high")}
+    sums = group_sums(card_sums(truth, probabilities), number, count)
+    for times in drawn_times(count, draws=draws, seed=seed):
+        auc = _auc_of_draws(truth, probabilities, times[:, number])
+        for name, values in {**figures_of(times @ sums), "auc_9_10": auc}.items():
+            drawn.setdefault(name, []).append(values)
+    bounds: dict[str, Any] = {}
+    for name in NAMES:
+        values = np.concatenate(drawn[name])
+        low, high = interval(values) if values.ndim == 1 else map(list, zip(*map(interval, values.T), strict=True))
+        bounds[f"{name}_low"], bounds[f"{name}_high"] = low, high
+    return bounds
+
+
+def measure(truth: NDArray[np.integer], probabilities: NDArray[np.floating], groups: Sequence[str]) -> dict[str, Any]:
     """All published figures of N cards.
 
     truth          (N,) grades 1 to 10
     probabilities  (N, 10), rows summing to 1
     groups         N names; cards of one group are drawn together in the bootstrap
-    returns        qwk, qwk_low, qwk_high, exact, within_one, mae, macro_mae, auc_9_10, confusion, ece, n
+    returns        qwk, exact, within_one, mae, macro_mae, auc_9_10, ece, brier, rps, recall (a list of ten, by grade),
+                   each with _low and _high; confusion, n
     """
-    predicted = predicted_grades(probabilities)
-    error = np.abs(predicted - truth)
-    low, high = bootstrap_qwk(truth, predicted, groups)
-    by_grade = [error[truth == grade].mean() for grade in range(1, CLASSES + 1) if (truth == grade).any()]
-    return {
-        **quick_measures(truth, probabilities),
-        "qwk_low": low,
-        "qwk_high": high,
-        "macro_mae": float(np.mean(by_grade)) if by_grade else None,
-        "auc_9_10": auc_9_10(truth, probabilities),
-        "confusion": confusion(truth, predicted).tolist(),
-        "ece": expected_calibration_error(truth, probabilities) if len(truth) else None,
-    }
+    return {**quick_measures(truth, probabilities), **intervals(truth, probabilities, groups)}
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """part / whole, NaN where the whole is nought."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) != 0)
+
+
+def _number(value: Any) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -41,7 +41,7 @@ def prepare(
     with ranks.first_goes_first():
         worn = yield from worn_cards(taken, config, folder / "worn", stop)
     taken += worn
-    pixels = PixelCache(folder, pictures_of(taken), config.image_size, cropped=pictures_of(worn))
+    pixels = PixelCache(folder, pictures_of(taken), config.image_size, cropped=pictures_of(worn), seen=config.seen)
     stopped = False
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)

@@ -13,6 +13,9 @@ CONFIG = "config.json"
 PAIRS = "pairs.jsonl"
 CHECKPOINT = "last.ckpt"  # all that is needed to go on exactly
 MODEL = "model.pt"  # the weights of the best validation QWK so far
+# Runs that belong together lie in one folder: a cross-validation's folds, or a model's run and its controls.
+FOLD, CONTROL = "fold-", "control-"
+CONTROLS = ("background", "label")
 
 
 def holds_run(folder: Path) -> bool:
@@ -44,6 +47,16 @@ def told(folder: Path) -> tuple[Config, list[CardPair]]:
             f"{folder / CONFIG}: holds no settings that this version of Loupe knows; start anew in another folder"
         ) from error
     return config, read_snapshot(folder / PAIRS)
+
+
+def folds_in(folder: Path) -> list[Path]:
+    """The folders of a cross-validation's folds, in order; none where `folder` holds no cross-validation."""
+    return sorted(folder.glob(f"{FOLD}*"), key=lambda fold: int(fold.name.removeprefix(FOLD)))
+
+
+def controls_in(folder: Path) -> dict[str, Path]:
+    """The folders of the controls beside a run, by what they see."""
+    return {seen: folder / f"{CONTROL}{seen}" for seen in CONTROLS if holds_run(folder / f"{CONTROL}{seen}")}
 
 
 def sha256(path: Path) -> str:

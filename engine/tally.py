@@ -15,6 +15,14 @@ def _empty_confusion() -> list[list[int]]:
     return np.zeros((CLASSES, CLASSES), int).tolist()
 
 
+def gap(train_qwk: float | None, val_qwk: float | None) -> float | None:
+    """How much better the training cards are graded than the validation cards, None where either is undefined.
+
+    A low estimate: training cards are graded while learning, with dropout and augmentation.
+    """
+    return None if train_qwk is None or val_qwk is None else train_qwk - val_qwk
+
+
 @dataclass
 class State:
     """Where a run stands. With the weights, the optimiser and the random state it decides all that follows."""
@@ -56,14 +64,15 @@ class State:
         self.train_seconds += self.epoch_seconds
         self.total_wait_seconds += self.wait_seconds
         counts = np.array(self.confusion)
+        train_qwk = qwk(counts)
         return EpochDone(
             epoch=self.epoch,
             phase=phase,
             train_loss=self.loss_sum / self.seen,
             val_loss=val_loss,
             learning_rate=rate,
-            metrics=metrics,
-            train_metrics={"qwk": qwk(counts), "exact": float(np.trace(counts) / counts.sum())},
+            metrics={**metrics, "train_qwk": train_qwk, "qwk_gap": gap(train_qwk, metrics["qwk"])},
+            train_metrics={"qwk": train_qwk, "exact": float(np.trace(counts) / counts.sum())},
             seconds=self.epoch_seconds,
             pairs_per_second=self.seen / self.epoch_seconds,
             data_wait_share=self.wait_seconds / self.epoch_seconds,

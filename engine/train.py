@@ -10,11 +10,12 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 
-from engine import checkpoint, run_folder
+from engine import checkpoint, leaks, plans, predictions, run_folder
 from engine.config import Config
 from engine.data import (
     Batch,
@@ -50,8 +51,9 @@ def train(
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
     Where torchrun has started several processes each calls this alike: they share every batch, the first one writes
     and tells, and the others yield no more than the last event.
-    Raises BadConfig, NoCards and TrainingFailed with one sentence each.
+    Raises BadConfig, Leak, NoCards and TrainingFailed with one sentence each.
     """
+    leaks.refuse_leaks(pairs)
     fabric = launch(config)
     with leaving():
         ranks = Ranks(fabric)
@@ -135,9 +137,12 @@ class _Run:
                 yield event
                 if isinstance(event, Stopped):
                     return
+        summary = self.state.summary(self.config.epochs)
+        if self.ranks.first:
+            summary |= plans.settle(self.folder, summary)
         if self.state.failure:
             raise TrainingFailed(self.state.failure)
-        yield Finished(self.folder / MODEL, self.state.summary(self.config.epochs))
+        yield Finished(self.folder / MODEL, summary)
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.learner.rate
@@ -148,9 +153,11 @@ class _Run:
         if outcomes is None:
             yield from self._stopped()
             return
-        metrics, val_loss, _ = figures(self.validation.cards, outcomes)
+        metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
-        yield from self._keep_if_best(done)
+        yield from self._keep_if_best(done, probabilities)
+        if self.ranks.first:
+            plans.note_epoch(self.folder, done)
         # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
         yield done
         self._judge(done)
@@ -181,10 +188,9 @@ class _Run:
 
     def _judge(self, done: EpochDone) -> None:
         """Note the first rule by which the epoch fails the run."""
-        figures_asked = {"val_loss": done.val_loss, **done.metrics}
         for rule in self.rules:
-            if rule.epoch == done.epoch and rule.holds(figures_asked):
-                value = figures_asked[rule.metric]
+            if rule.epoch == done.epoch and rule.holds(done.figures):
+                value = done.figures[rule.metric]
                 self.state.failure = (
                     f"epoch {done.epoch} fails the run by its rule {rule}: {rule.metric} is {value:.4g}; its best "
                     "model is kept, and what is tried next is a run of its own"
@@ -252,10 +258,12 @@ class _Run:
             f"added up to those of a batch of {config.batch_size}; batch normalisation sees {state.cards_at_once} cards"
         )
 
-    def _keep_if_best(self, done: EpochDone) -> Iterator[Saved]:
-        """Write the model when its validation QWK is the best yet."""
+    def _keep_if_best(self, done: EpochDone, probabilities: np.ndarray) -> Iterator[Saved]:
+        """Write the model, and what it says of each validation card, when its validation QWK is the best yet."""
         if not self.state.is_best(done):
             return
+        if self.ranks.first:
+            self.state.best |= predictions.keep(self.folder, self.validation.cards, probabilities)
         content = {
             "name": self.folder.name,
             "config": self.config.model_dump(),

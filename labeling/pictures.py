@@ -12,7 +12,10 @@ import imagehash
 from PIL import Image
 
 from engine.image.quality import picture_quality
-from engine.image.read import BadPicture, read_picture
+from engine.image.read import BadPicture, picture_size, read_picture, read_reduced
+
+# pHash looks at 32 x 32 pixels: eight times as many lines decoded leave it as it is to two bits.
+LEAST_FOR_PHASH = 256
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,15 @@ def look_into(path: Path) -> Content:
     height, width = rgb.shape[:2]
     phash = str(imagehash.phash(Image.fromarray(rgb)))
     return Content(width, height, phash, asdict(picture_quality(rgb)))
+
+
+def phash_of(path: Path) -> str | None:
+    """The perceptual hash alone, of a JPEG decoded no larger than it needs; None for what cannot be read."""
+    try:
+        rgb, _ = read_reduced(path, shrink=min(picture_size(path)) / LEAST_FOR_PHASH)
+    except BadPicture:  # whoever uses the picture says so
+        return None
+    return str(imagehash.phash(Image.fromarray(rgb)))
 
 
 def _sha256(path: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +15,8 @@ from db.schema import Card, LabelEvent, Picture
 from db.session import Database
 from db.snapshots import add_snapshot
 from engine.grades import LeftOut
-from engine.pairs import CardPair, write_snapshot
+from engine.pairs import CardPair, Manifest, read_manifest, write_snapshot
+from labeling.pictures import phash_of
 from labeling.splits import assign_splits
 
 
@@ -42,19 +45,39 @@ class Frozen:
 
 def all_pairs(database: Database) -> list[CardPair]:
     """Every card with the label that holds now, oldest first; its split only where a manifest fixed it."""
+    return [pair for pair, _ in _pairs_and_hashes(database)]
+
+
+def _pairs_and_hashes(database: Database) -> list[tuple[CardPair, str | None]]:
+    """Those, each with the perceptual hash of its front."""
     with database.reading() as session:
         labels = current_labels(session)
-        return [_as_pair(card, labels.get(card.id)) for card in all_cards(session)]
+        return [
+            (_as_pair(card, labels.get(card.id)), None if card.front is None else card.front.phash)
+            for card in all_cards(session)
+        ]
+
+
+def pairs_from_manifest(path: Path) -> Manifest:
+    """A manifest's cards with their splits, and the rows that were refused. Raises BadManifest, LeakingSplit.
+
+    The fronts are looked at, so that a near-duplicate photo is on the side of its twin, as it is in the data folder.
+    """
+    read = read_manifest(path)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        phashes = list(pool.map(lambda pair: None if pair.front is None else phash_of(pair.front), read.pairs))
+    return Manifest(assign_splits(read.pairs, phashes), read.refused)
 
 
 def pairs_from_rows(database: Database) -> tuple[list[CardPair], list[LeftOutCard]]:
     """The cards that can be trained on, with their splits, and the others with the reason for each.
 
-    Raises LeakingSplit where two cards of one group are fixed to different sides.
+    Raises LeakingSplit where two cards that belong together are fixed to different sides.
     """
     trainable: list[CardPair] = []
     left_out: list[LeftOutCard] = []
-    for pair in assign_splits(all_pairs(database)):
+    cards = _pairs_and_hashes(database)
+    for pair in assign_splits([pair for pair, _ in cards], [phash for _, phash in cards]):
         reason = _reason_to_leave_out(pair)
         if reason is None:
             trainable.append(pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,31 @@ from app.terminal import Meter, say
 from db.session import Database
 from engine.evaluate import evaluate
 from engine.events import Notice, Progress
-from engine.pairs import CardPair, read_manifest
-from labeling.snapshot import pairs_from_rows
-from labeling.splits import assign_splits
+from engine.grades import LeftOut
+from engine.openings import open_test, openings
+from engine.pairs import CardPair
+from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
 
 def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
-    """The metrics, with `split` and `model`. Without --split a manifest is taken whole, labels by validation only."""
+    """The metrics, with `split`, `model`, `sees` and `test_openings`.
+
+    Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
+    those measured, be it by `test` or by `all`, that is counted beside the model and said.
+    """
     path = model_path(model, data)
     if path is None:
         raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
     loaded, digest = open_model(path)
     chosen = split or ("all" if manifest else "val")
     pairs = [pair for pair in _pairs(data, manifest) if chosen in ("all", pair.split)]
+    _open_test(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
+    about = {
+        "split": chosen,
+        "test_openings": openings(path),
+        "sees": loaded.config.seen,
+        "model": {"name": loaded.name, "sha256": digest},
+    }
     meter = Meter()
     for event in evaluate(loaded, pairs, data.cache):
         if isinstance(event, Progress):
@@ -31,15 +44,23 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
         elif isinstance(event, Notice):
             say(event.text)
         else:
-            return {"split": chosen, "model": {"name": loaded.name, "sha256": digest}, **event}
+            return {**about, **event}
     raise AssertionError("evaluate ends with its metrics")
+
+
+def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
+    """Count the opening of the test split, and say so, where any of the cards stands in it."""
+    cards = sum(pair.split == "test" and not isinstance(pair.target(), LeftOut) for pair in pairs)
+    if cards:
+        count = open_test(model, sha256=digest, cards=cards, of=of)
+        say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")
 
 
 def _pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
             return pairs_from_rows(database)[0]
-    read = read_manifest(manifest)
+    read = pairs_from_manifest(manifest)
     for refused in read.refused:
         say(str(refused))
-    return assign_splits(read.pairs)
+    return read.pairs

@@ -10,14 +10,16 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from app import charts, form
+from app import charts, experiment_form, form
 from app.jobs import Jobs, queue_run
+from app.models import NO_GRADER
 from app.settings import DataFolder, Trouble
 from app.tabs.plainly import plainly
 from app.watching import run_choices, watch
 from db import labels, models, runs
 from db.session import Database
 from engine import recipes
+from engine.config import BadConfig
 from engine.run_folder import MODEL, sha256
 
 POLL_EVERY_S = 1.5
@@ -37,9 +39,10 @@ def recipe_text(name: str) -> str:
 
 
 def start_run(database: Database, data: DataFolder, jobs: Jobs, recipe: str, entered: list[Any]) -> int:
-    """Queue a run with the form's settings and start its process; returns its id. Raises BadConfig and kin."""
-    config = form.read(entered)
-    run_id = queue_run(database, data, recipe=recipe, parent=recipes.recipe(recipe).parent, config=config)
+    """Queue a run with what both forms hold and start its process; returns its id. Raises BadConfig and kin."""
+    config = form.read(entered[: len(form.names())])
+    plan = experiment_form.declared_plan(experiment_form.read(entered[len(form.names()) :]), config, recipe, database)
+    run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)
     jobs.start(run_id)
     return run_id
 
@@ -60,6 +63,8 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
     path = Path(run.folder) / MODEL if run else None
     if run is None or path is None or not path.is_file():
         raise Trouble("this run has saved no model yet; let it finish at least one epoch")
+    if (seen := run.config.get("seen", "card")) != "card":
+        raise Trouble(f"run {run.id}: {NO_GRADER.format(seen)}")
     # A copy named after its content: the run may go on and write a better model.pt, the promoted one stays what it was.
     aside = path.with_name("promoted.part")
     shutil.copyfile(path, aside)
@@ -106,6 +111,8 @@ class TrainTab:
             self._recipe = gr.Dropdown(names, value=recipes.DEFAULT, label="Recipe", elem_id="recipe")
             self._tests = gr.Markdown(recipe_text(recipes.DEFAULT))
         self._settings = form.draw()
+        self._changes = gr.Markdown(elem_id="run-changes")
+        self._said = experiment_form.draw()
         self._download = gr.Markdown(DOWNLOADS, visible=False)
         self._start = gr.Button("Start", variant="primary", elem_id="start-run")
 
@@ -133,11 +140,16 @@ class TrainTab:
         quiet: dict[str, Any] = {"show_progress": "hidden"}
         seen = [self._status, self._log, self._stop, self._resume, self._use, *self._plots, self._table, self._drawn]
         chosen = [self._run, self._drawn]
-        self._filled = [self._cards, self._workbench, self._gallery, self._run, *seen]
+        self._filled = [self._cards, self._workbench, self._gallery, self._said[0], self._run, *seen]
         pretrained = form.pretrained(self._settings)
         pretrained.change(lambda value: gr.update(visible=value == "imagenet"), pretrained, self._download, **quiet)
         self._recipe.change(self.choose_recipe, self._recipe, [self._tests, *self._settings], **quiet)
-        self._start.click(self.start, [self._recipe, *self._settings], [self._gallery, self._run, *seen])
+        entered = [self._recipe, *self._settings, *self._said]
+        for widget in (*self._settings, *self._said):
+            # Only what a person changes: a recipe that is chosen fills all fields, and says so once.
+            widget.input(self.differs, entered, self._changes, **quiet)  # type: ignore[attr-defined]
+        self._recipe.change(lambda: "", None, self._changes, **quiet)
+        self._start.click(self.start, entered, [self._gallery, self._run, *seen])
         self._stop.click(self.stop, chosen, seen)
         self._resume.click(self.resume, chosen, seen)
         self._use.click(self.use, chosen, seen)
@@ -181,7 +193,18 @@ class TrainTab:
         known = run_id if run_id in ids else next(iter(ids), None)
         text, ready = cards_text(self._database)
         sections = [gr.update(visible=ready), gr.update(visible=bool(ids))]
-        return [text, *sections, gr.update(choices=choices, value=known), *self.look(known, None)]
+        offered = experiment_form.parents(self._database)
+        return [text, *sections, offered, gr.update(choices=choices, value=known), *self.look(known, None)]
+
+    @plainly
+    def differs(self, recipe: str, *entered: Any) -> str:
+        """What the run would change, while it is being set up; nothing while a field is empty or out of bounds."""
+        settings, said = list(entered[: len(form.names())]), list(entered[len(form.names()) :])
+        try:
+            config = form.read(settings)
+        except BadConfig as error:
+            return str(error)
+        return experiment_form.difference_text(experiment_form.read(said), config, recipe, self._database)
 
     @plainly
     def start(self, recipe: str, *entered: Any) -> list[Any]:

@@ -19,10 +19,11 @@ import db.migrate
 from db.cards import add_card, add_picture, counts
 from db.labels import add_label, current_labels
 from db.lines import current_lines
+from db.runs import runs
 from db.schema import Base
 from db.session import Database, DatabaseUnusable
 
-NEWEST = "0002"
+NEWEST = "0003"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
@@ -167,7 +168,7 @@ def test_a_database_that_was_migrated_keeps_its_rows(own_file, with_next_step):
 def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_path, monkeypatch):
     with monkeypatch.context() as as_it_was:
         folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
         as_it_was.setattr(db.migrate, "MIGRATIONS", folder)
         with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:
             picture = add_picture(session, path=Path("/p"), sha256="a" * 64, width=1, height=1, phash="0" * 16)
@@ -178,3 +179,20 @@ def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_pa
         assert current_lines(session) == {}
     [copy] = (tmp_path / "backups").iterdir()
     assert copy.name.startswith("loupe-0001-")
+
+
+def test_a_run_from_before_plans_were_kept_comes_through_without_one(tmp_path, monkeypatch):
+    with monkeypatch.context() as as_it_was:
+        folder = tmp_path / "migrations_of_then"
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
+        as_it_was.setattr(db.migrate, "MIGRATIONS", folder)
+        Database.open(tmp_path / "loupe.db").close()
+    with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
+        columns = "recipe, config, folder, log_path, state, message, created_at"
+        raw.execute(
+            f"INSERT INTO runs ({columns}) VALUES ('r', '{{}}', '/f', '/l', 'queued', '', '2026-01-01 00:00:00')"
+        )
+        raw.commit()
+    with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
+        [run] = runs(session)
+        assert (run.recipe, run.plan) == ("r", None)

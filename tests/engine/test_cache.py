@@ -242,3 +242,15 @@ def test_in_a_cropped_picture_no_card_is_looked_for(tmp_path, pictures):
     whole = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
     np.testing.assert_array_equal(cache[pictures[0]], card_canvas(rgb, whole, size=SIZE))
     assert_right(cache, pictures[1:])
+
+
+def test_what_a_control_is_shown_lies_in_a_map_of_its_own(tmp_path):
+    picture = drawn_card(tmp_path / "card.png", 1)
+    canvases = {}
+    for seen in ("card", "background", "card"):
+        cache = PixelCache(tmp_path / "cache", [picture], 64, seen=seen)
+        list(cache.fill())
+        again = canvases.setdefault(seen, np.array(cache[picture]))
+        np.testing.assert_array_equal(again, cache[picture])
+    assert not np.array_equal(canvases["card"], canvases["background"])
+    assert len(list((tmp_path / "cache").glob("*.u8"))) == 2

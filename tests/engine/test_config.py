@@ -83,3 +83,9 @@ def test_keys_with_a_list_of_values_know_it():
 def test_the_difference_names_what_changed_and_from_what():
     assert difference(Config(dropout=0.1), Config(dropout=0.4)) == {"dropout": (0.4, 0.1)}
     assert difference(Config(), Config()) == {}
+
+
+def test_a_control_is_shown_no_card_by_another_way():
+    with pytest.raises(BadConfig, match="worn_up_to shows the network cards, and seen = label shows it none"):
+        build({"seen": "label", "worn_up_to": 5})
+    assert build({"seen": "label"}).seen == "label"

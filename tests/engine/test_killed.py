@@ -42,8 +42,10 @@ def test_a_run_killed_twice_and_resumed_ends_bit_for_bit_as_its_uninterrupted_tw
     config, cards = run_folder.told(folder)
     assert 0 < sum(isinstance(event, EpochDone) for event in rest) < config.epochs
 
+    # A run by command is judged by its plan, though nothing was planned; its twin is told of none.
+    assert end.summary["verdict"]["word"] == "nothing was expected"
     *_, twin_end = train(config, cards, tmp_path / "twin", cache=folder / "cache")
-    assert {**end.summary, **CLOCKS} == {**twin_end.summary, **CLOCKS}
+    assert {**end.summary, **CLOCKS} == {**twin_end.summary, **CLOCKS, "verdict": end.summary["verdict"]}
     for name in ("last.ckpt", "model.pt"):
         one, two = (torch.load(tmp_path / run / name, weights_only=True) for run in ("killed", "twin"))
         for part in ("model", "average", "optimizer", "schedule", "random"):

@@ -1,12 +1,22 @@
 """The figures against scikit-learn, plain loops and worked numbers."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import cohen_kappa_score, confusion_matrix, mean_absolute_error, roc_auc_score
+from sklearn.metrics import (
+    brier_score_loss,
+    cohen_kappa_score,
+    confusion_matrix,
+    mean_absolute_error,
+    recall_score,
+    roc_auc_score,
+)
 
 from engine import metrics
+from engine.bootstrap import drawn_times, numbered
 
 GRADES = list(range(1, 11))
 graded = st.lists(st.tuples(st.sampled_from(GRADES), st.sampled_from(GRADES)), min_size=1, max_size=40)
@@ -101,14 +111,23 @@ def bootstrap_by_copying_cards(truth, predicted, groups, draws, seed):
     return np.quantile(scores, [0.025, 0.975])
 
 
+def certain(predicted):
+    """All the mass on the predicted grade."""
+    return np.eye(10)[np.array(predicted) - 1]
+
+
+def qwk_interval(truth, predicted, groups, **how):
+    bounds = metrics.intervals(truth, certain(predicted), groups, **how)
+    return bounds["qwk_low"], bounds["qwk_high"]
+
+
 def test_the_interval_is_that_of_drawing_whole_groups():
     random = np.random.default_rng(3)
     truth = random.integers(1, 11, 60)
     predicted = np.clip(truth + random.integers(-2, 3, 60), 1, 10)
     groups = [f"group {i % 12}" for i in range(60)]
-    low, high = metrics.bootstrap_qwk(truth, predicted, groups, draws=4000)
     expected = bootstrap_by_copying_cards(truth, predicted, groups, 1500, seed=1)
-    np.testing.assert_allclose([low, high], expected, atol=0.015)
+    np.testing.assert_allclose(qwk_interval(truth, predicted, groups, draws=4000), expected, atol=0.015)
 
 
 def test_ten_copies_of_each_card_in_its_group_leave_the_interval_as_it_was():
@@ -116,16 +135,81 @@ def test_ten_copies_of_each_card_in_its_group_leave_the_interval_as_it_was():
     truth = random.integers(1, 11, 30)
     predicted = np.clip(truth + random.integers(-3, 4, 30), 1, 10)
     groups = [f"{i:02}" for i in range(30)]
-    once = metrics.bootstrap_qwk(truth, predicted, groups)
-    copied = metrics.bootstrap_qwk(np.repeat(truth, 10), np.repeat(predicted, 10), list(np.repeat(groups, 10)))
+    once = qwk_interval(truth, predicted, groups)
+    copied = qwk_interval(np.repeat(truth, 10), np.repeat(predicted, 10), list(np.repeat(groups, 10)))
     assert copied == pytest.approx(once)
     alone = [f"{i:03}" for i in range(300)]
-    too_sure = metrics.bootstrap_qwk(np.repeat(truth, 10), np.repeat(predicted, 10), alone)
+    too_sure = qwk_interval(np.repeat(truth, 10), np.repeat(predicted, 10), alone)
     assert too_sure[1] - too_sure[0] < 0.6 * (once[1] - once[0])
 
 
 def test_one_group_alone_has_no_interval():
-    assert metrics.bootstrap_qwk(np.array([1, 5, 9]), np.array([1, 5, 8]), ["same"] * 3) == (None, None)
+    assert qwk_interval(np.array([1, 5, 9]), [1, 5, 8], ["same"] * 3) == (None, None)
+
+
+def test_the_interval_of_a_share_is_the_binomial_s():
+    """A mean over independent cards: the normal approximation is the closed form."""
+    random = np.random.default_rng(5)
+    truth = random.integers(1, 11, 2000)
+    predicted = np.where(random.random(2000) < 0.6, truth, 1 + truth % 10)
+    exact = (predicted == truth).mean()
+    half = 1.96 * np.sqrt(exact * (1 - exact) / 2000)
+    bounds = metrics.intervals(truth, certain(predicted), [str(i) for i in range(2000)], draws=4000)
+    assert bounds["exact_low"] == pytest.approx(exact - half, abs=0.002)
+    assert bounds["exact_high"] == pytest.approx(exact + half, abs=0.002)
+
+
+def test_every_figure_of_a_draw_is_the_figure_of_the_drawn_cards_copied_out():
+    """Sums and weights stand in for copies: for one draw, all figures are those of the cards it holds."""
+    random = np.random.default_rng(6)
+    probabilities, truth = probable(6, 80), random.integers(7, 11, 80)
+    groups = [f"{i % 15:02}" for i in range(80)]
+    number, count = numbered(groups)
+    [times] = drawn_times(count, draws=1, seed=2)
+    copied = np.repeat(np.arange(80), times[0, number].astype(int))
+    bounds = metrics.intervals(truth, probabilities, groups, draws=1, seed=2)
+    wanted = metrics.quick_measures(truth[copied], probabilities[copied])
+    for name in metrics.NAMES:
+        assert bounds[f"{name}_low"] == bounds[f"{name}_high"]
+        low, expected = (np.array(value, float) for value in (bounds[f"{name}_low"], wanted[name]))
+        np.testing.assert_allclose(low, expected, atol=1e-12)
+
+
+def test_a_draw_takes_as_many_groups_as_there_are_and_equal_seeds_draw_alike():
+    first, again, other = (np.concatenate(list(drawn_times(7, draws=300, seed=seed))) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.sum(axis=1), 7)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    # Each group is drawn once on average: the mean of 300 draws is off by .06 at one standard deviation.
+    np.testing.assert_allclose(first.mean(axis=0), 1, atol=0.25)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_brier_s_score_is_scikit_learn_s(seed):
+    probabilities, truth = probable(seed, 20), np.random.default_rng(seed + 1).integers(1, 11, 20)
+    expected = brier_score_loss(truth, probabilities, labels=GRADES, scale_by_half=False)
+    assert metrics.brier_scores(truth, probabilities).mean() == pytest.approx(expected)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_the_ranked_probability_score_is_the_energy_form_of_the_crps(seed):
+    """Gneiting and Raftery, 2007: the sum over thresholds is E|X - y| - E|X - X'| / 2, with no cumulation in it."""
+    probabilities, truth = probable(seed, 20), np.random.default_rng(seed + 1).integers(1, 11, 20)
+    scores = metrics.ranked_probability_scores(truth, probabilities)
+    for row, grade, score in zip(probabilities, truth, scores, strict=True):
+        to_truth = sum(p * abs(k - grade) for k, p in enumerate(row, 1))
+        within = sum(p * q * abs(k - m) for k, p in enumerate(row) for m, q in enumerate(row))
+        assert score * 9 == pytest.approx(to_truth - within / 2)
+
+
+def test_the_probability_scores_worked_numbers():
+    even = np.full((1, 10), 0.1)
+    assert metrics.brier_scores(np.array([1]), even) == pytest.approx(0.9)
+    assert metrics.ranked_probability_scores(np.array([1]), even) == pytest.approx(2.85 / 9)
+    assert metrics.ranked_probability_scores(np.array([1]), np.eye(10)[[9]]) == pytest.approx(1)
+    assert metrics.brier_scores(np.array([1]), np.eye(10)[[9]]) == pytest.approx(2)
 
 
 def test_all_figures_are_scikit_learn_s():
@@ -141,12 +225,20 @@ def test_all_figures_are_scikit_learn_s():
     assert figures["macro_mae"] == pytest.approx(np.mean(per_grade))
     assert figures["confusion"] == confusion_matrix(truth, predicted, labels=GRADES).tolist()
     assert figures["n"] == 200
-    assert figures["qwk_low"] < figures["qwk"] < figures["qwk_high"]
-    assert all(value is None or type(value) in (int, float, list) for value in figures.values())
+    recall = recall_score(truth, predicted, labels=GRADES, average=None, zero_division=np.nan)
+    assert figures["recall"] == pytest.approx([None, None, *recall[2:]])
+    for name in set(metrics.NAMES) - {"recall", "ece"}:
+        assert figures[f"{name}_low"] < figures[name] < figures[f"{name}_high"]
+    assert set(figures) == {f"{name}{end}" for name in metrics.NAMES for end in ("", "_low", "_high")} | {
+        "confusion",
+        "n",
+    }
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
 def test_no_card_at_all_gives_figures_that_are_undefined_not_made_up():
     figures = metrics.measure(np.empty(0, int), np.empty((0, 10)), [])
     assert figures.pop("n") == 0
     assert np.sum(figures.pop("confusion")) == 0
+    assert figures.pop("recall") == [None] * 10
     assert set(figures.values()) == {None}

@@ -140,11 +140,11 @@ def trained(events):
 def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
     drawn = tmp_path_factory.mktemp("eight")
     eight = drawn_pairs(drawn, [1, 2, 4, 5, 6, 8, 9, 10], "train", 500)
-    again = [replace(pair, card_id=f"again {pair.card_id}", split="val") for pair in eight]
+    others = drawn_pairs(drawn, [1, 10], "val", 700)
     settings = config(
         phase2_epochs=20, batch_size=8, lr_phase2=1e-3, dropout=0.0, augment=False, schedule="constant", seed=1
     )
-    *_, last = epochs = of(EpochDone, run(settings, [*eight, *again], tmp_path / "run", prepared))
+    *_, last = epochs = of(EpochDone, run(settings, [*eight, *others], tmp_path / "run", prepared))
     assert last.train_metrics == {"qwk": 1.0, "exact": 1.0}
     assert last.train_loss < 0.1 * epochs[0].train_loss
 
@@ -531,10 +531,10 @@ def test_the_averaged_weights_are_what_is_validated_and_saved(tmp_path, cards, p
     saved = torch.load(tmp_path / "run/model.pt", weights_only=True)["model"]
     assert_equal(saved, last["average"])
     assert any(not torch.equal(saved[key], last["model"][key]) for key in saved)
-    (done,) = of(EpochDone, events)
+    (end,) = of(Finished, events)
     shown = [card for card in cards if card.split == "val"]
     *_, measured = evaluate(load_model(tmp_path / "run/model.pt", "cpu"), shown, prepared)
-    assert {key: done.metrics[key] for key in measured} == measured
+    assert {key: end.summary[key] for key in measured} == measured
 
 
 def kept_between_layers(settings, cards, folder, prepared):

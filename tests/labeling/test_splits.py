@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from scipy.sparse.csgraph import connected_components
 
 from engine.pairs import CardPair
+from labeling.snapshot import pairs_from_manifest
 from labeling.splits import LeakingSplit, assign_splits, split_of
 
 names = st.text(min_size=1, max_size=12)
@@ -65,3 +72,117 @@ def test_two_fixed_splits_in_one_group_are_refused_naming_both_cards():
 def test_a_card_named_like_a_group_is_of_it():
     with pytest.raises(LeakingSplit):
         assign_splits([card("g", "", "train"), card("b", "g", "val")])
+
+
+# --- what belongs together besides
+
+
+def certified(name: str, cert: str, split=None) -> CardPair:
+    return CardPair(name, None, None, cert=cert, split=split)
+
+
+@given(
+    links=st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=20),
+    groups=st.lists(st.sampled_from(["", "g1", "g2"]), min_size=15, max_size=15),
+    certs=st.lists(st.sampled_from(["", "10000001", "10000008", "10000015", "20000000"]), min_size=15, max_size=15),
+)
+def test_what_is_joined_is_a_connected_part_of_the_graph_of_all_relations(links, groups, certs):
+    """The oracle is SciPy's connected components over every pair of cards that any relation holds between."""
+    pairs = [
+        CardPair(f"c{n:02}", None, None, group=group, cert=cert)
+        for n, (group, cert) in enumerate(zip(groups, certs, strict=True))
+    ]
+    graph = np.zeros((15, 15), int)
+    for one, other in product(range(15), repeat=2):
+        near = certs[one] and certs[other] and abs(int(certs[one]) - int(certs[other])) <= 10
+        graph[one, other] = bool(near) or pairs[one].group_key == pairs[other].group_key
+    hashes = [f"{(n * 0x0123456789ABCDEF) % 2**64:016x}" for n in range(15)]
+    for one, other in links:
+        hashes[other] = hashes[one]
+    for one, other in product(range(15), repeat=2):
+        graph[one, other] |= bin(int(hashes[one], 16) ^ int(hashes[other], 16)).count("1") <= 4
+    _, part = connected_components(graph)
+    placed = assign_splits(pairs, hashes)
+    for one, other in product(range(15), repeat=2):
+        assert (placed[one].group_key == placed[other].group_key) == (part[one] == part[other])
+        if part[one] == part[other]:
+            assert placed[one].split == placed[other].split
+    for place, card_ in enumerate(placed):
+        oldest = pairs[min(other for other in range(15) if part[other] == part[place])].group_key
+        assert (card_.group_key, card_.split) == (oldest, split_of(oldest))
+
+
+def test_a_card_that_joins_two_groups_moves_the_younger_to_the_older_s_side():
+    """The one case in which a new card moves an old one (docs/decisions/0016)."""
+    old = next(f"old {n}" for n in range(99) if split_of(f"old {n}") == "val")
+    young = next(f"young {n}" for n in range(99) if split_of(f"young {n}") == "train")
+    before = assign_splits([certified(old, "10000000"), certified(young, "10000020")])
+    assert [pair.split for pair in before] == ["val", "train"]
+    after = assign_splits([certified(old, "10000000"), certified(young, "10000020"), certified("bridge", "10000010")])
+    assert [pair.split for pair in after] == ["val"] * 3
+    assert {pair.group_key for pair in after} == {old}
+
+
+@pytest.mark.parametrize(
+    ("certs", "together"),
+    [
+        (("25795214", "25795216"), True),
+        (("25795214", "25795224"), True),
+        (("25795214", "25795225"), False),
+        (("07", "08"), False),
+        (("", ""), False),
+        (("25795214", "25795214"), True),
+        (("AB25795214", "AB25795215"), False),
+    ],
+)
+def test_neighbouring_certificates_are_one_submission(certs, together):
+    one, other = assign_splits([certified("a", certs[0]), certified("b", certs[1])])
+    assert (one.group_key == other.group_key) == together
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        (
+            [certified("a", "25795214", "train"), certified("b", "25795216", "val")],
+            r"cards 'a' \(train\) and 'b' \(val\) have the neighbouring certificates 25795214 and 25795216, which",
+        ),
+        (
+            [certified("a", "25795214", "train"), certified("m", "25795220"), certified("b", "25795228", "test")],
+            r"cards 'a' \(train\) and 'b' \(test\) belong together through 'm' and 'b', which have the neighbouring",
+        ),
+    ],
+)
+def test_a_fixed_split_that_parts_what_belongs_together_is_refused_naming_the_pair(pairs, told):
+    with pytest.raises(LeakingSplit, match=told):
+        assign_splits(pairs)
+
+
+def test_the_same_bytes_stand_on_one_side_and_fixed_otherwise_are_refused(picture, tmp_path):
+    first, second = picture("a.png", seed=1), tmp_path / "b.png"
+    shutil.copy(first, second)
+    free = [CardPair("a", first, None), CardPair("b", None, second)]
+    assert len({pair.split for pair in assign_splits(free)}) == 1
+    with pytest.raises(LeakingSplit, match=r"cards 'a' \(train\) and 'b' \(test\) show the same picture b.png"):
+        assign_splits([replace(free[0], split="train"), replace(free[1], split="test")])
+
+
+def test_fronts_that_merely_look_alike_join_no_cards_that_are_fixed_apart(picture):
+    pairs = [
+        CardPair("a", picture("a.png", seed=1), None, split="train"),
+        CardPair("b", picture("b.png", seed=2), None, split="test"),
+        CardPair("c", picture("c.png", seed=3), None),
+    ]
+    placed = assign_splits(pairs, ["0" * 16, "0" * 15 + "3", "0" * 15 + "1"])
+    assert [pair.split for pair in placed] == ["train", "test", "train"]
+
+
+def test_one_photo_saved_anew_and_fixed_to_two_sides_is_refused(picture, tmp_path):
+    first = picture("a.png", seed=1, size=(240, 336))
+    with Image.open(first) as opened:
+        opened.resize((200, 280)).save(tmp_path / "b.jpg", quality=60)
+    (tmp_path / "m.csv").write_text("card_id,front,grade,split\na,a.png,9,train\nb,b.jpg,9,val\n")
+    with pytest.raises(LeakingSplit, match="have fronts that are the same photo, saved anew, which must stay"):
+        pairs_from_manifest(tmp_path / "m.csv")
+    (tmp_path / "m.csv").write_text("card_id,front,grade\na,a.png,9\nb,b.jpg,9\n")
+    assert len({pair.group_key for pair in pairs_from_manifest(tmp_path / "m.csv").pairs}) == 1

@@ -1,0 +1,109 @@
+"""`compare`: whether runs grade better than others, card by card and seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.settings import DataFolder, Trouble
+from db import runs
+from db.session import Database
+from engine import lineage, predictions, run_folder
+from engine.comparison import difference, holm
+from engine.config import Config
+from engine.plans import epochs_of
+from engine.predictions import Predictions
+from engine.run_folder import folds_in
+
+OTHER_UNITS = "their objectives differ, so that their losses are in different units and are not compared"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run and what it said of the cards it was validated on."""
+
+    name: str
+    config: Config
+    predictions: Predictions
+    val_loss: float | None
+
+    @property
+    def recipe(self) -> str:
+        """All settings that are a recipe's: equal for runs that differ in seed or machine alone."""
+        return self.config.model_dump_json(exclude=set(lineage.MACHINE & Config.model_fields.keys()))
+
+
+def run(data: DataFolder, candidates: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+    """One comparison for each way of training among the candidates, with p-values for the family of them.
+
+    A run is its number in the data folder, its folder, or its model's file; runs that differ in the seed alone are
+    one way of training, and are paired with the reference of the same seed.
+    """
+    reference = [_judged(data, name) for name in references]
+    if len({each.recipe for each in reference}) > 1:
+        raise Trouble("the references of --with differ in more than their seed; give the runs of one way of training")
+    ways: dict[str, list[Judged]] = {}
+    for each in (_judged(data, name) for name in candidates):
+        ways.setdefault(each.recipe, []).append(each)
+    rows = [_compared(way, reference) for way in ways.values()]
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+    return {"with": [each.name for each in reference], "family": len(rows), "comparisons": rows}
+
+
+def _compared(way: Sequence[Judged], reference: Sequence[Judged]) -> dict[str, Any]:
+    ours, theirs = ({each.config.seed: each for each in side} for side in (way, reference))
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        raise Trouble(
+            f"{way[0].name} and {reference[0].name} share no seed ({sorted(ours)} and {sorted(theirs)}); train one "
+            "of them again with --set seed=... of the other"
+        )
+    pairs = [(ours[seed], theirs[seed]) for seed in seeds]
+    found = difference([one.predictions for one, _ in pairs], [other.predictions for _, other in pairs])
+    changed = lineage.changes(way[0].config, reference[0].config)
+    return {
+        "runs": [one.name for one, _ in pairs],
+        "changed": {key: {"reference": before, "own": own} for key, (before, own) in changed.items()},
+        "changes": lineage.count(changed),
+        **{("delta_qwk" if name == "delta" else name): value for name, value in asdict(found).items()},
+        "seeds": seeds,
+        **_losses(pairs),
+    }
+
+
+def _losses(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Any]:
+    """The mean difference in validation loss, or why there is none."""
+    if not all(lineage.same_objective(one.config, other.config) for one, other in pairs):
+        return {"delta_val_loss": None, "val_loss_reason": OTHER_UNITS}
+    deltas = [
+        one.val_loss - other.val_loss for one, other in pairs if one.val_loss is not None and other.val_loss is not None
+    ]
+    if len(deltas) < len(pairs):
+        return {"delta_val_loss": None, "val_loss_reason": "a run has kept no validation loss of its saved epoch"}
+    return {"delta_val_loss": sum(deltas) / len(deltas), "val_loss_reason": ""}
+
+
+def _judged(data: DataFolder, name: str) -> Judged:
+    folder = _folder(data, name)
+    first = next(iter(folds_in(folder)), folder)
+    config, _ = run_folder.told(first)
+    said = predictions.read(folder / predictions.FILE)
+    epochs = [figures for figures in epochs_of(folder).values() if figures["qwk"] is not None]
+    best = max(epochs, key=lambda figures: (figures["qwk"], -figures["epoch"]), default=None)
+    return Judged(name, config, said, best["val_loss"] if best else None)
+
+
+def _folder(data: DataFolder, name: str) -> Path:
+    if name.isdecimal():
+        with Database.open(data.database, backup_dir=data.backups) as database, database.reading() as session:
+            row = runs.get(session, run_id=int(name))
+        if row is None:
+            raise Trouble(f"there is no run {name}; give a run's number, its folder, or its model's file")
+        return Path(row.folder)
+    path = Path(name)
+    if not path.exists():
+        raise Trouble(f"there is no run at {name}; give a run's number, its folder, or its model's file")
+    return path.parent if path.is_file() else path

@@ -1,0 +1,81 @@
+"""Runs that belong together, one after the other in one process: the folds of a cross-validation, a model's controls.
+
+All are told at the beginning, each in a folder of its own that resumes like any run; so the whole does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.commands.following import follow, listening
+from app.terminal import say
+from engine import config as configuration
+from engine import predictions, run_folder
+from engine.config import Config
+from engine.errors import BadInput
+from engine.folds import fold_of_each, with_fold
+from engine.metrics import measure
+from engine.pairs import CardPair
+from engine.plans import Plan, record
+from engine.predictions import Predictions
+from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in
+from engine.train import resume
+
+REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
+
+
+def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
+    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups."""
+    pairs = [pair.absolute() for pair in pairs]
+    fold_of = fold_of_each(pairs, folds, config.seed)
+    for fold in range(folds):
+        record(out / f"{FOLD}{fold + 1}", plan)
+        run_folder.record(out / f"{FOLD}{fold + 1}", config, with_fold(pairs, fold_of, fold))
+
+
+def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
+    """Write what the controls of the run in `out` are told into out/control-background and out/control-label."""
+    hidden = dict.fromkeys(configuration.SHOW_THE_CARD & config.model_dump().keys(), 0)
+    for seen in CONTROLS:
+        told = configuration.build({**config.model_dump(), **hidden, "seen": seen})
+        run_folder.record(out / f"{CONTROL}{seen}", told, [pair.absolute() for pair in pairs])
+
+
+def train_folds(out: Path) -> dict[str, Any]:
+    """Train the folds one by one, or go on where they stopped; what every card got from the run that never saw it.
+
+    Each fold's epoch was chosen on the cards it is judged by, which flatters all of them a little.
+    """
+    folders, stop, told = folds_in(out), listening(), []
+    for folder in folders:
+        say(f"{folder.name} of {len(folders)}")
+        said = follow(resume(folder, stop, out / "cache"))
+        if said.get("stopped"):
+            return {**said, "fold": folder.name}
+        told.append({"model": said["model"], "saved_epoch": said["saved_epoch"], **{k: said[k] for k in REPORTED}})
+    together = Predictions.together(predictions.read(folder / predictions.FILE) for folder in folders)
+    predictions.write(out / predictions.FILE, together)
+    metrics = measure(together.truth, together.probabilities, together.groups)
+    return {"split": "out of fold", "folds": told, "predictions": str((out / predictions.FILE).absolute()), **metrics}
+
+
+def train_with_controls(out: Path) -> dict[str, Any]:
+    """Train the run in a folder, or go on with it, then its controls; their figures stand beside its own."""
+    stop = listening()
+    said = follow(resume(out, stop))
+    controls: dict[str, Any] = {}
+    for seen, folder in controls_in(out).items():
+        if said.get("stopped"):
+            break
+        say(f"the control that is shown the {seen} alone")
+        try:
+            own = follow(resume(folder, stop, out / "cache"))
+        except BadInput as error:  # no picture of a slab, say: the model itself is as good as it was
+            controls[seen] = {"reason": str(error)}
+            continue
+        if own.get("stopped"):
+            return own
+        controls[seen] = {name: own[name] for name in ("model", *REPORTED)}
+    return {**said, "controls": controls} if controls else said

@@ -1,0 +1,40 @@
+"""Several changes at once are warned of on the page, and start only once they are declared."""
+
+import pytest
+
+from tests.commands import SMALL_RUN, run
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_several_changes_are_warned_of_and_start_once_they_are_declared_and_expectations_are_judged(
+    visitor, server, manifest
+):
+    assert run("import", manifest, "--data", server.root).code == 0
+    visitor.turn_to("Train")
+    visitor.chooses("#recipe", "baseline")
+    for name in ("front_encoder", "back_encoder"):
+        visitor.chooses(f"#set-{name}", SMALL_RUN[name])
+    for name in ("image_size", "batch_size", "phase2_epochs"):
+        visitor.enters(f"#set-{name}", SMALL_RUN[name])
+    visitor.waits_to_read("#run-changes", "Changed against baseline: front_encoder = mobilenet_v2 (resnet18)")
+    visitor.page.get_by_role("button", name="All settings").click()
+    visitor.enters("#set-dropout", "0.1")
+    visitor.waits_to_read("#run-changes", "2 changes at once against baseline:")
+    visitor.page.locator("#start-run").click()
+    visitor.page.get_by_text("none of them can be credited or blamed; make one at a time").wait_for()
+    visitor.takes_a_picture("warned")
+    assert server.query("SELECT count(*) FROM runs") == [0]
+    visitor.page.get_by_role("button", name="What is it to show?").click()
+    visitor.enters("#run-hypothesis", "less dropout, quicker learning")
+    visitor.enters("#run-expect", "qwk>2@1")
+    visitor.page.locator("#run-bundle input").check()
+    visitor.enters("#run-why", "small and quick first")
+    visitor.waits_to_read("#run-changes", "Changed against baseline:")
+    visitor.takes_a_picture("declared")
+    visitor.page.locator("#start-run").click()
+    visitor.waits_to_read("#run-status", "expected: qwk>2.0@1")
+    visitor.waits_to_read("#run-status", "not as expected")
+    visitor.takes_a_picture("judged")
+    assert "a bundle: small and quick first" in visitor.reads("#run-status")
+    assert visitor.complaints == []

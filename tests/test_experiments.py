@@ -1,0 +1,171 @@
+"""Experiments by command: said before, judged after, folded, controlled, compared, and the test split counted."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from tests.commands import call, settings
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path, monkeypatch, signals_as_they_were):
+    """No test may touch the data folder of whoever runs it, or its signals."""
+    monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
+
+
+def rows_of(path):
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def qwk_of(rows):
+    truth = [int(row["grade"]) for row in rows]
+    predicted = [1 + int(np.argmax([float(row[f"p{grade}"]) for grade in range(1, 11)])) for row in rows]
+    return cohen_kappa_score(truth, predicted, labels=range(1, 11), weights="quadratic")
+
+
+def test_what_was_said_of_each_validation_card_stands_beside_the_model(trained, manifest):
+    folder = Path(trained.result["model"]).parent
+    rows = rows_of(folder / "predictions.csv")
+    assert [row["card_id"] for row in rows] == [row["card_id"] for row in rows_of(manifest) if row["split"] == "val"]
+    assert qwk_of(rows) == pytest.approx(trained.result["qwk"])
+    said = trained.result
+    assert said["qwk_gap"] == pytest.approx(said["train_qwk"] - said["qwk"])
+    assert said["brier_low"] <= said["brier"] <= said["brier_high"]
+    assert said["verdict"]["word"] == "nothing was expected"
+    told = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
+    assert told["parent"] == "baseline"
+    assert set(told["changes"]) >= {"image_size", "phase2_epochs", "batch_size"}
+
+
+def test_a_run_is_judged_by_what_was_said_of_it_before(manifest, tmp_path):
+    said = call(
+        *("train", "--manifest", manifest, "--out", tmp_path / "run", "--recipe", "baseline", *settings(dropout="0")),
+        *("--hypothesis", "it cannot do worse", "--expect", "qwk>=-1@1", "--fail", "mae>20@1,qwk<-2"),
+    )
+    assert said.code == 0, said.err
+    assert said.result["verdict"]["word"] == "as expected"
+    assert [check["holds"] for check in said.result["verdict"]["fail"]] == [False, False]
+    # Scale and dropout: more than one change is warned of.
+    assert "warning: 2 changes at once against baseline" in said.err
+    assert said.err.count("warning") == 1
+    told = json.loads((tmp_path / "run" / "ledger.json").read_text(encoding="utf-8"))
+    assert (told["hypothesis"], told["expect"]) == ("it cannot do worse", ["qwk>=-1.0@1"])
+
+
+def test_in_a_data_folder_several_changes_at_once_must_be_declared(manifest, tmp_path):
+    data = ("--data", tmp_path / "data")
+    call("import", manifest, *data)
+    words = ("train", "--recipe", "baseline", *settings(dropout="0"), *data)
+    complaint = call(*words).complaint
+    assert "2 changes at once against baseline" in complaint
+    assert '--bundle "why"' in complaint
+    assert (
+        call(*words, "--parent", "7").complaint
+        == "loupe: there is no run 7 to be the parent; the Train tab lists the runs"
+    )
+    assert call(*words, "--bundle", "to save time").code == 0
+    # The same again with another seed is no change against that run.
+    again = call(*words, "--set", "seed=1", "--parent", "1", "--expect", "qwk>1@1")
+    assert again.code == 0, again.err
+    assert again.result["verdict"]["word"] == "not as expected"
+    page = Path(call("export", "history", *data).result["path"]).read_text(encoding="utf-8")
+    for word in ("to save time", "run 1", "qwk>1.0@1", "not as expected"):
+        assert word in page
+
+
+def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
+    words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", "--recipe", "baseline", *settings())
+    said = call(*words, "--folds", "2")
+    assert said.code == 0, said.err
+    assert (said.result["split"], len(said.result["folds"])) == ("out of fold", 2)
+    rows = rows_of(said.result["predictions"])
+    expected = {row["card_id"] for row in rows_of(manifest) if row["split"] != "test"}
+    assert sorted(row["card_id"] for row in rows) == sorted(expected)
+    assert said.result["n"] == len(expected) == 24
+    assert said.result["qwk"] == pytest.approx(qwk_of(rows))
+    for fold in (1, 2):
+        told = [
+            json.loads(line) for line in (tmp_path / "cv" / f"fold-{fold}" / "pairs.jsonl").read_text().splitlines()
+        ]
+        held = {row["card_id"] for row in rows_of(tmp_path / "cv" / f"fold-{fold}" / "predictions.csv")}
+        assert held == {pair["card_id"] for pair in told if pair["split"] == "val"}
+    # It resumes like any run: what is finished is not trained again.
+    again = call("train", "--resume", tmp_path / "cv")
+    assert again.result == said.result
+    assert "--resume" in call(*words).complaint
+    # Out-of-fold predictions are compared like a run's.
+    compared = call("compare", tmp_path / "cv", "--with", tmp_path / "cv").result["comparisons"][0]
+    assert (compared["cards"], compared["delta_qwk"], compared["p_holm"]) == (24, 0, 1)
+
+
+def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
+    said = call(
+        *("train", "--manifest", manifest, "--out", tmp_path / "run", "--recipe", "baseline", *settings(), "--controls")
+    )
+    assert said.code == 0, said.err
+    controls = said.result["controls"]
+    assert set(controls["background"]) >= {"qwk", "qwk_low", "qwk_high", "n", "model"}
+    # These cards lie on plain ground in no slab: there is no label to look at.
+    assert "no card is left for training" in controls["label"]["reason"]
+    control = controls["background"]["model"]
+    front = manifest.parent / "card-000_front.png"
+    assert (
+        "is a control that is shown the background and never the card"
+        in call("grade", front, "--model", control).complaint
+    )
+    measured = call("evaluate", "--model", control, "--manifest", manifest, "--split", "val").result
+    assert (measured["sees"], measured["confusion"]) == ("background", measured["confusion"])
+    assert measured["qwk"] == pytest.approx(controls["background"]["qwk"])
+    page = call("export", "report", "--model", said.result["model"]).result["path"]
+    assert "background" in Path(page).read_text(encoding="utf-8")
+
+
+def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tmp_path):
+    kept = Path(shutil.copytree(model.parent, tmp_path / "run")) / "model.pt"
+    (tmp_path / "run" / "test_openings.jsonl").unlink(missing_ok=True)
+
+    def opened(*split):
+        said = call("evaluate", "--model", kept, "--manifest", manifest, *split)
+        assert ("the test split is opened: 6 of its cards" in said.err) == (split != ("--split", "val"))
+        return said.result["test_openings"]
+
+    assert [opened("--split", "val"), opened("--split", "test"), opened(), opened("--split", "val")] == [0, 1, 2, 2]
+    page = Path(call("export", "report", "--model", kept).result["path"]).read_text(encoding="utf-8")
+    assert "the test split was opened 2 times" in page
+
+
+def test_runs_are_compared_seed_by_seed_and_losses_of_two_objectives_never(manifest, tmp_path):
+    runs = {}
+    for name, changed in {"a0": {}, "a1": {"seed": "1"}, "b0": {"loss": "ordinal"}}.items():
+        out = tmp_path / name
+        said = call("train", "--manifest", manifest, "--out", out, "--recipe", "baseline", *settings(**changed))
+        assert said.code == 0, said.err
+        runs[name] = said.result["model"]
+    said = call("compare", runs["b0"], runs["a1"], "--with", tmp_path / "a0", "--with", runs["a1"])
+    assert said.code == 0, said.err
+    ordinal, itself = said.result["comparisons"]
+    assert (ordinal["seeds"], itself["seeds"]) == ([0], [1])
+    assert ordinal["changed"] == {"loss": {"reference": "ce_emd", "own": "ordinal"}}
+    assert ordinal["delta_qwk"] == pytest.approx(ordinal["qwk"] - ordinal["reference_qwk"])
+    assert ordinal["delta_val_loss"] is None
+    assert "different units" in ordinal["val_loss_reason"]
+    assert (itself["delta_qwk"], itself["delta_val_loss"]) == (0, 0)
+    assert said.result["family"] == 2
+    assert "share no seed" in call("compare", runs["b0"], "--with", runs["a1"]).complaint
+    assert "there is no run at nowhere" in call("compare", "nowhere", "--with", runs["a1"]).complaint
+
+
+def test_a_leaking_manifest_is_refused_naming_the_pair(manifest, tmp_path):
+    rows = manifest.read_text(encoding="utf-8").splitlines()
+    header, first = rows[0], rows[1]
+    again = first.replace("card-000,", "twin,", 1).replace(",train,", ",val,")
+    (tmp_path / "leak.csv").write_text("\n".join([header, first, again]) + "\n", encoding="utf-8")
+    complaint = call("train", "--manifest", tmp_path / "leak.csv", "--out", tmp_path / "run", *settings()).complaint
+    assert "cards 'card-000' (train) and 'twin' (val) show the same picture" in complaint
+    assert not (tmp_path / "run" / "config.json").exists()
