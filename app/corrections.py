@@ -17,10 +17,10 @@ from db import lines
 from db.schema import Lines, LinesEvent, Points, Side
 from db.session import Database
 from engine import run_folder
+from engine.image.millimetres import mapped, millimetres_to_picture
 from engine.image.quads import crossings
 from engine.image.rectify import CardSize, card_size
 from engine.measure.centering import BadLines
-from engine.measure.flat import mapped, millimetres_to_picture
 
 LEAST_LINE_MM = 1.0
 BY_HAND = "as its lines were laid by hand"

@@ -8,12 +8,13 @@ import numpy as np
 
 from app.corrections import Correction
 from engine.errors import BadInput
+from engine.image.millimetres import corners_mm, mapped
 from engine.image.rectify import CardSize, card_size
 from engine.measure.card import LEAST_RIM_PX_PER_MM, lay_by_edges, measure_laid
 from engine.measure.centering import Centering, NoCentering, from_lines
 from engine.measure.corners import Corner
 from engine.measure.edges import EdgeWear
-from engine.measure.flat import CORNERS, SIDES, Flat, lay_flat, mapped, point_at
+from engine.measure.flat import CORNERS, SIDES, Flat, lay_flat, point_at
 from engine.measure.outline import Edge
 from engine.measure.stains import Stain
 from engine.measure.surface import NoSurface, Surface
@@ -82,7 +83,7 @@ def _measure(view: View, quad: np.ndarray, size: CardSize) -> Measured:
 
 def _no_rim(size: CardSize, reason: str) -> tuple[list[Corner], list[EdgeWear]]:
     """Four corners and four edges of which nothing is known, and why."""
-    places = [(0.0, 0.0), (size.width_mm, 0.0), (size.width_mm, size.height_mm), (0.0, size.height_mm)]
+    places = [(float(x), float(y)) for x, y in corners_mm(size)]
     corners = [Corner(name, place, None, None, None, None, reason) for name, place in zip(CORNERS, places, strict=True)]
     return corners, [EdgeWear(name, None, None, None, None, (), reason) for name in SIDES]
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from engine.cache import PixelCache
 from engine.config import Config
-from engine.data import Beside, Trainable
+from engine.data import Beside
 from engine.events import Notice, Progress
 from engine.measured import MeasuredTargets
 from engine.regions import RegionCache
+from engine.trainable import Trainable
 
 Preparing = Generator[Progress | Notice, None, Beside | None]
 

@@ -16,7 +16,7 @@ from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, load
 from engine.config import Config
-from engine.data import Beside, Cards, Trainable, batches, counts_by_grade, model_input, pictures_of, usable
+from engine.data import Beside, Cards, batches, model_input
 from engine.device import resolve
 from engine.errors import BadInput
 from engine.events import Notice, Progress
@@ -25,6 +25,7 @@ from engine.metrics import intervals, quick_measures
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 from engine.predictions import Predictions
+from engine.trainable import Trainable, counts_by_grade, pictures_of, usable
 
 
 class NoCards(BadInput):

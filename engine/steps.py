@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.average import Average
 from engine.config import Config
-from engine.data import Batch, Inputs, Trainable, counts_by_grade
+from engine.data import Batch, Inputs
 from engine.errors import BadInput
 from engine.losses import Objective, targets_of
 from engine.metrics import confusion
@@ -24,6 +24,7 @@ from engine.model.dual import DualBranch
 from engine.ranks import Ranks
 from engine.schedule import build_schedule
 from engine.tally import State
+from engine.trainable import Trainable, counts_by_grade
 
 LARGEST_GRADIENT = 1.0
 # float16 scales gradients up and halves the scale whenever they overflow; below this they overflow of themselves.

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.image.quads import side_lengths
-from engine.image.rectify import CardSize, card_size, rectify
+from engine.image.millimetres import mapped, millimetres_to_picture
+from engine.image.rectify import CardSize, card_size, finest_px_per_mm, rectify
 
-CORNERS = ("top left", "top right", "bottom right", "bottom left")
-EDGES = ("top", "right", "bottom", "left")
 CORNER_MM = 10.0
 EDGE_MM = 5.0
 MOST_PX_PER_MM = 20.0
@@ -46,14 +44,13 @@ def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, 
     quad        (4, 2) pixels, clockwise from the printed top left
     outside_mm  how much of the ground beyond the card's border each piece shows
     """
-    top, right, bottom, left = side_lengths(quad)
-    own = max(top / size.width_mm, bottom / size.width_mm, left / size.height_mm, right / size.height_mm)
-    density = min(own, MOST_PX_PER_MM)
+    density = min(finest_px_per_mm(quad, size), MOST_PX_PER_MM)
+    to_picture = millimetres_to_picture(quad, size)
 
     def piece(x: float, y: float, width: float, height: float) -> np.ndarray:
         box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
         pixels = (max(1, round(height * density)), max(1, round(width * density)))
-        return rectify(rgb, on_picture(box, quad, size), size=pixels)
+        return rectify(rgb, mapped(to_picture, box), size=pixels)
 
     wide, high, out = size.width_mm, size.height_mm, outside_mm
     side = CORNER_MM + out
@@ -99,21 +96,3 @@ def mirrored_pieces(pieces: np.ndarray) -> np.ndarray:
     corners = pieces[[1, 0, 3, 2]].reshape(4, *CORNER_PIECE, 3).swapaxes(1, 2)
     edges = pieces[[4, 7, 6, 5]].reshape(4, *EDGE_PIECE, 3)[:, :, ::-1]
     return np.concatenate([corners.reshape(4, PIECE_PIXELS, 3), edges.reshape(4, PIECE_PIXELS, 3)])
-
-
-def on_picture(points_mm: np.ndarray, quad: np.ndarray, size: CardSize) -> np.ndarray:
-    """(N, 2) millimetres from the card's top left corner to (N, 2) pixels of the picture."""
-    wide, high = size.width_mm, size.height_mm
-    own = np.array([(0, 0), (wide, 0), (wide, high), (0, high)])
-    onto = homography(own, quad)
-    seen = np.column_stack([points_mm, np.ones(len(points_mm))]) @ onto.T
-    return seen[:, :2] / seen[:, 2:]
-
-
-def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The 3 x 3 map that takes four points to four others, in double precision; its last entry is 1."""
-    rows = []
-    for (x, y), (u, v) in zip(source, target, strict=True):
-        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
-        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
-    return np.append(np.linalg.solve(np.array(rows, np.float64), target.reshape(-1)), 1).reshape(3, 3)

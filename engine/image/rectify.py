@@ -70,6 +70,13 @@ def px_per_mm(quad: np.ndarray, size: CardSize) -> float:
     return float(np.sqrt(area_px / (size.width_mm * size.height_mm)))
 
 
+def finest_px_per_mm(quad: np.ndarray, size: CardSize) -> float:
+    """The same along the side that shows most: at this density nothing of the picture is lost."""
+    top, right, bottom, left = side_lengths(quad)
+    width, height = size.width_mm, size.height_mm
+    return float(max(top / width, bottom / width, left / height, right / height))
+
+
 def rectify(rgb: np.ndarray, quad: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
     """Warp the card to an upright rectangle.
 
@@ -163,7 +170,5 @@ def whole_card(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, most_px_per
 
     returns  (height, width, 3) uint8, the same number of pixels for each millimetre both ways
     """
-    top, right, bottom, left = side_lengths(quad)
-    finest = max(top / size.width_mm, bottom / size.width_mm, left / size.height_mm, right / size.height_mm)
-    density = min(finest, most_px_per_mm)
+    density = min(finest_px_per_mm(quad, size), most_px_per_mm)
     return rectify(rgb, quad, size=(max(1, round(size.height_mm * density)), max(1, round(size.width_mm * density))))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from engine.image.found import Kind
-from engine.image.quads import side_lengths
-from engine.image.rectify import CardSize, rectify
+from engine.image.millimetres import corners_mm, mapped, millimetres_to_picture
+from engine.image.rectify import CardSize, finest_px_per_mm, rectify
 
 SIDES = ("top", "right", "bottom", "left")
 CORNERS = ("top left", "top right", "bottom right", "bottom left")
@@ -122,8 +121,7 @@ def lay_flat(
     margin_mm  how much of what surrounds it; where the picture ends before, its last pixels are repeated
     """
     width, height = size.width_mm, size.height_mm
-    top, right, bottom, left = side_lengths(quad)
-    density = min(max(top / width, bottom / width, left / height, right / height), most_px_per_mm)
+    density = min(finest_px_per_mm(quad, size), most_px_per_mm)
     # Whole pixels both ways at exactly this density: the margin gives way, not the scale.
     shape = np.ceil((np.array([width, height]) + 2 * margin_mm) * density)
     margin = (shape / density - (width, height)) / 2
@@ -137,24 +135,7 @@ def lay_flat(
         ]
     )
     flat = rectify(rgb, mapped(to_picture, bounds), size=(int(shape[1]), int(shape[0])))
-    return Flat(flat, float(density), margin, _seen(rgb, to_picture, size), size, kind, to_picture)
-
-
-def millimetres_to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
-    """(3, 3) perspective from millimetres on a card to pixels of the picture in which `quad` are its corners."""
-    return np.asarray(cv2.getPerspectiveTransform(corners_mm(size), quad.astype(np.float32)))
-
-
-def corners_mm(size: CardSize) -> np.ndarray:
-    """(4, 2) float32 mm: a card's corners, clockwise from the top left."""
-    width, height = size.width_mm, size.height_mm
-    return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-
-
-def mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(..., 2) points through a (3, 3) perspective."""
-    points = np.asarray(points, np.float64)
-    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2), by).reshape(points.shape))
+    return Flat(flat, density, margin, _seen(rgb, to_picture, size), size, kind, to_picture)
 
 
 def _seen(rgb: np.ndarray, to_picture: np.ndarray, size: CardSize) -> np.ndarray:

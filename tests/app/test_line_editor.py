@@ -16,8 +16,8 @@ from app.line_editor import HELD_AT, NOT_SAVED, numbers_of_lines, save
 from app.measured import measure
 from app.settings import Trouble
 from db.lines import lines_history
+from engine.image.millimetres import mapped, millimetres_to_picture
 from engine.measure.centering import BadLines
-from engine.measure.flat import mapped, millimetres_to_picture
 from engine.run_folder import sha256
 from tests.app.drawn_cards import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
 from tests.cards import card_picture

@@ -1,4 +1,4 @@
-"""Which cards, in which order, as which tensors."""
+"""In which order cards are seen, as which tensors."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,25 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from engine.cache import PixelCache
 from engine.config import Config
-from engine.data import (
-    Cards,
-    Trainable,
-    batches,
-    counts_by_grade,
-    epoch_order,
-    limited,
-    model_input,
-    pictures_of,
-    usable,
-)
+from engine.data import Cards, batches, epoch_order, model_input
 from engine.image.channels import six_channels
 from engine.pairs import CardPair
+from engine.trainable import Trainable, usable
 
 CPU = torch.device("cpu")
 
@@ -80,94 +71,6 @@ def test_the_sampler_draws_a_card_in_proportion_to_its_grade_s_frequency_to_the_
 def test_an_epoch_with_the_sampler_is_as_long_as_one_without():
     some = trainable({1: 2, 9: 30})
     assert len(epoch_order(some, Config(sampler_eta=0.5), 1)) == 32
-
-
-def test_counts_are_by_grade():
-    np.testing.assert_array_equal(counts_by_grade(trainable({1: 2, 9: 3, 10: 1})), [2, 0, 0, 0, 0, 0, 0, 0, 3, 1])
-
-
-MANY = [
-    pair(f"{split} {grade} {i}", float(grade), split)
-    for split, times in (("train", 7), ("val", 3))
-    for grade, n in ((2, 3), (8, 10), (9, 17))
-    for i in range(n * times)
-]
-
-
-def strata(pairs):
-    return Counter((each.split, each.grade) for each in pairs)
-
-
-@given(most=st.integers(1, 320), seed=st.integers(0, 100))
-@settings(max_examples=40)
-def test_a_limit_keeps_the_mix_of_splits_and_grades_to_within_a_card(most, seed):
-    taken, whole = limited(MANY, most, seed), strata(MANY)
-    assert len(taken) == min(most, len(MANY)) == len({each.card_id for each in taken})
-    for stratum, n in whole.items():
-        assert abs(strata(taken)[stratum] - n * min(1, most / len(MANY))) < 1
-
-
-def test_no_limit_or_a_wide_one_takes_all_as_they_are():
-    assert limited(MANY, 0, 1) == limited(MANY, len(MANY), 1) == MANY
-
-
-def test_a_limit_does_not_depend_on_the_order_of_the_cards():
-    turned = limited(MANY[::-1], 60, 0)
-    assert {each.card_id for each in turned} == {each.card_id for each in limited(MANY, 60, 0)}
-
-
-def test_cards_added_in_one_grade_move_hardly_any_in_or_out():
-    before = {each.card_id for each in limited(MANY, 100, 0)}
-    more = [*MANY, *(pair(f"new {i}", 9.0) for i in range(6))]
-    after = {each.card_id for each in limited(more, 100, 0) if not each.card_id.startswith("new")}
-    assert len(before - after) <= 8
-
-
-def test_a_larger_limit_takes_the_cards_of_the_smaller_one_and_more():
-    small, large = ({each.card_id for each in limited(MANY, most, 0)} for most in (60, 150))
-    assert small < large
-
-
-def test_another_seed_takes_other_cards():
-    assert limited(MANY, 60, 0) != limited(MANY, 60, 1)
-
-
-def test_a_limit_counts_only_what_can_be_trained_on_and_keeps_the_rest_so_that_it_can_be_told():
-    unlabelled = [pair(f"unlabelled {i}", None) for i in range(50)]
-    taken = limited([*unlabelled, *MANY], 60, 0)
-    assert [each for each in taken if each.grade is None] == unlabelled
-    assert taken[:60] == limited(MANY, 60, 0)
-
-
-def test_only_pictures_of_cards_that_can_be_trained_on_are_worth_preparing():
-    pairs = [pair("a", 9.0), pair("b", None), CardPair("c", None, Path("/c.png"), 8, qualifier="OC")]
-    assert pictures_of(pairs) == [Path("/a.png")]
-
-
-def test_what_cannot_be_trained_on_is_left_out_with_its_reason(tmp_path, cards):
-    broken = tmp_path / "broken.png"
-    broken.write_text("no picture")
-    whole = cards[0].front
-    listed = [
-        CardPair("half", whole, None, 8.5),
-        CardPair("qualified", whole, None, 8, qualifier="OC"),
-        CardPair("authentic", whole, None, None, qualifier="AUTHENTIC"),
-        CardPair("unlabelled", whole, None),
-        CardPair("broken", broken, None, 9),
-        CardPair("gone", None, tmp_path / "gone.png", 9),
-        CardPair("one side broken", broken, whole, 9),
-    ]
-    cache = PixelCache(tmp_path / "cache", [whole, broken, tmp_path / "gone.png"], 64)
-    list(cache.fill())
-    kept, left_out = usable(listed, cache)
-    assert [(card.pair.card_id, card.grade) for card in kept] == [("half", 8), ("one side broken", 9)]
-    assert [(refused.path, refused.reason) for refused in left_out] == [
-        ("qualified", "qualified OC (off-centre): the grade ignores that flaw"),
-        ("authentic", "no grade given (authentic, without a grade)"),
-        ("unlabelled", "not labelled"),
-        ("broken", "broken.png: is not a picture, whatever its name says; use JPEG, PNG, WebP, TIFF, BMP or HEIC"),
-        ("gone", "gone.png: cannot be read (No such file or directory); check that it is still there"),
-    ]
 
 
 def test_a_card_is_its_two_canvases_with_nothing_where_a_side_is_missing(kept):

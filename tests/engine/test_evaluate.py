@@ -9,12 +9,13 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, mean_absolute_err
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, save
 from engine.config import Config
-from engine.data import Cards, usable
+from engine.data import Cards
 from engine.evaluate import NoCards, Outcome, evaluate, figures, infer, load_model
 from engine.events import Notice, Progress
 from engine.losses import Objective
 from engine.pairs import CardPair
 from engine.predict import Interval, inputs_of, look, narrowest_interval, predict
+from engine.trainable import usable
 from tests.engine.conftest import saved_model
 
 

@@ -17,10 +17,11 @@ from engine import measured as measured_module
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.config import Config
-from engine.data import Cards, usable
+from engine.data import Cards
 from engine.events import Notice, Progress
 from engine.measured import MeasuredTargets, MeasuringFailed
 from engine.pairs import CardPair
+from engine.trainable import usable
 from tests.engine.measure.drawn import DrawnCard, box
 
 HOUSE = Path(__file__).parent.parent.parent

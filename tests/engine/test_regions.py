@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.config import Config
-from engine.data import Cards, batches, model_input, usable
+from engine.data import Cards, batches, model_input
 from engine.evaluate import evaluate, load_model
 from engine.explain import explain
 from engine.image.crops import side_pieces
@@ -16,6 +16,7 @@ from engine.image.prepare import read_and_find
 from engine.model.dual import DualBranch
 from engine.predict import inputs_of, look, predict
 from engine.regions import RegionCache
+from engine.trainable import usable
 from tests.engine.conftest import saved_model
 
 CPU = torch.device("cpu")

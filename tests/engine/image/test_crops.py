@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from engine.image.crops import corner_and_edge_crops, homography, mirrored_pieces, side_pieces
+from engine.image.crops import corner_and_edge_crops, mirrored_pieces, side_pieces
 from engine.image.rectify import TRADING, card_size
 
 
@@ -21,14 +21,6 @@ def test_the_pieces_are_the_card_s_own_pixels():
     assert np.abs(crops.corners[2].astype(int) - expected)[:98, :98].max() <= 2
     right = rgb[ground + 100 : ground + 780, ground + 580 : ground + 640].astype(int)
     assert np.abs(crops.edges[1].astype(int) - right)[:, :48].max() <= 2
-
-
-def test_the_homography_takes_each_point_to_its_own():
-    source = np.array([(0, 0), (63, 0), (63, 88), (0, 88)], np.float64)
-    target = np.array([(10, 20), (400, 35), (390, 610), (5, 580)], np.float64)
-    onto = homography(source, target)
-    seen = np.column_stack([source, np.ones(4)]) @ onto.T
-    np.testing.assert_allclose(seen[:, :2] / seen[:, 2:], target, atol=1e-9)
 
 
 def noise_card(height=900, width=700, seed=0):

@@ -1,0 +1,75 @@
+"""Which cards a run takes: those with a training class and a picture, at most so many; the others with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from engine.cache import PixelCache
+from engine.grades import GRADES, LeftOut
+from engine.pairs import CardPair, Refused
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A card that a run can use, and its class, 1 to 10."""
+
+    pair: CardPair
+    grade: int
+
+
+def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
+    """At most `most` of the pairs that have a training class, keeping the mix of splits and grades; 0 takes all.
+
+    Of a split and grade, those are taken whose hash of seed and card is lowest: a larger limit takes them too, and
+    added cards move hardly any. Pairs without a training class stay, uncounted, so that the reason can be told.
+    """
+    ordered = sorted((pair for pair in pairs if _has_class(pair)), key=lambda pair: (_stratum(pair), _lot(pair, seed)))
+    if most == 0 or len(ordered) <= most:
+        return list(pairs)
+    share = Counter(_stratum(ordered[index * len(ordered) // most]) for index in range(most))
+    taken = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: share[stratum]]]
+    return taken + [pair for pair in pairs if not _has_class(pair)]
+
+
+def _has_class(pair: CardPair) -> bool:
+    return not isinstance(pair.target(), LeftOut)
+
+
+def _stratum(pair: CardPair) -> tuple[str, float]:
+    return pair.split or "", pair.grade or 0.0
+
+
+def _lot(pair: CardPair, seed: int) -> str:
+    return hashlib.sha256(f"{seed} {pair.card_id}".encode()).hexdigest()
+
+
+def pictures_of(pairs: Sequence[CardPair]) -> list[Path]:
+    """The pictures of the pairs that have a training class: those worth preparing."""
+    return [side for pair in pairs if _has_class(pair) for side in (pair.front, pair.back) if side]
+
+
+def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable], list[Refused]]:
+    """Cards with a training class and at least one prepared picture; the others with the reason."""
+    kept, left_out = [], []
+    for pair in pairs:
+        grade = pair.target()
+        if isinstance(grade, LeftOut):
+            left_out.append(Refused(pair.card_id, grade.reason))
+        elif pair.front not in cache and pair.back not in cache:
+            reasons = [cache.refused[side] for side in (pair.front, pair.back) if side]
+            left_out.append(Refused(pair.card_id, "; ".join(reasons) or "no picture of a side that is looked at"))
+        else:
+            kept.append(Trainable(pair, grade))
+    return kept, left_out
+
+
+def counts_by_grade(cards: Sequence[Trainable]) -> np.ndarray:
+    """Cards of grade 1 to 10, (10,) int."""
+    return np.bincount([card.grade - 1 for card in cards], minlength=len(GRADES))
