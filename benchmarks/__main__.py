@@ -13,6 +13,7 @@ NAMES = (
     "channels",
     "cuda",
     "find",
+    "fronts",
     "intervals",
     "measure",
     "prepare",
