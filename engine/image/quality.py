@@ -67,6 +67,11 @@ SHARPNESS = _Limit(
 )
 GLARE = _Limit(0.04, 0.30, "glare hides {:.0%} of the card; move the light or turn the card", high=True)
 TILT = _Limit(22.0, 60.0, "the card is tilted by {:.0f} degrees; photograph it from straight above", high=True)
+OUTLINE = _Limit(
+    0.5,
+    0.0,
+    "where the card ends is not sure; look at the outline that was found, and use a plain ground if it is wrong",
+)
 # The brightest twentieth: also a black-bordered card has something bright on it.
 DARKNESS = _Limit(0.35, 0.12, "the picture is too dark; use more light")
 BURNT = _Limit(0.90, 0.98, "the picture is overexposed; use less light", high=True)
@@ -85,7 +90,10 @@ def assess(rgb: np.ndarray, found: Found) -> Quality:
     resolution = px_per_mm(found.quad, size)
     tilt = 0.0 if found.kind == "scan" else view_of(found.quad, rgb.shape[:2]).tilt_deg
     card = whole_card(rgb, found.quad, size, most_px_per_mm=MOST_PX_PER_MM)
-    judged = _judged(card, glare_counts=found.kind != "scan", further=[(RESOLUTION, resolution), (TILT, tilt)])
+    further = [(RESOLUTION, resolution), (TILT, tilt)]
+    if not found.whole_picture:
+        further.append((OUTLINE, found.confidence))
+    judged = _judged(card, glare_counts=found.kind != "scan", further=further)
     reasons, verdict = list(judged.reasons), judged.verdict
     outside = _share_outside(rgb, found.quad)
     if outside > 0.005:

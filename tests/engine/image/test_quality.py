@@ -33,6 +33,17 @@ def test_a_sharp_well_lit_scan_is_good_and_needs_no_reason():
     assert quality.px_per_mm == pytest.approx(10, rel=0.01)
 
 
+def test_an_outline_that_is_not_sure_is_to_be_looked_at():
+    rgb = cv2.copyMakeBorder(printed(), 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=(90, 90, 90))
+    quad = bounds((880, 630)) + 40
+    sure, unsure = (assess(rgb, Found("scan", quad, confidence)) for confidence in (0.9, 0.2))
+    assert (sure.verdict, unsure.verdict) == ("good", "usable")
+    [reason] = unsure.reasons
+    assert "where the card ends is not sure" in reason
+    # A picture that is the card has no outline to be sure of.
+    assert assess(rgb, Found("scan", bounds(rgb.shape[:2]), 0.0, whole_picture=True)).reasons == []
+
+
 def test_sharpness_falls_with_every_blur_and_a_heavy_one_is_refused():
     rgb = printed()
     seen = [assess(cv2.GaussianBlur(rgb, (0, 0), sigma), whole(rgb)) for sigma in (0.7, 1.5, 3, 6)]
