@@ -55,8 +55,8 @@ def choose_sides(rgb: np.ndarray, quad: np.ndarray, *, reach: float) -> Chosen:
     through = _rays(quad, depths(reach_px), lines)[sides, picks]
     meeting = np.cross(through[:, [3, 0, 1, 2]], through)
     corners = meeting[..., :2] / meeting[..., 2:]
-    misfit = _misfit(corners, rgb.shape[:2])
-    usual = np.exp(-0.5 * (misfit / SHAPE_TOLERANCE) ** 2)
+    misshapen = misfit(corners, rgb.shape[:2])
+    usual = np.exp(-0.5 * (misshapen / SHAPE_TOLERANCE) ** 2)
     worth = EFFECTIVE_POSITIONS * scores[sides, picks].sum(axis=1) + np.log(UNUSUAL + (1 - UNUSUAL) * usual)
     best = int(np.nanargmax(worth))
     return Chosen(corners[best], np.exp(scores[sides, picks[best]]), is_card)
@@ -119,7 +119,7 @@ def _rays(quad: np.ndarray, depths_px: np.ndarray, lines: np.ndarray) -> np.ndar
     return np.cross(np.concatenate([p, ones], axis=-1), np.concatenate([q, ones], axis=-1))
 
 
-def _misfit(corners: np.ndarray, picture_size: tuple[int, int]) -> np.ndarray:
+def misfit(corners: np.ndarray, picture_size: tuple[int, int]) -> np.ndarray:
     """How far each quad's proportions are from the nearest known ones, as a share."""
     aspects, _ = views_of(corners, picture_size)
     upright = np.minimum(aspects, 1 / aspects)

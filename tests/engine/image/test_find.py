@@ -13,6 +13,7 @@ from benchmarks.find import cluttered, error_in, is_refused, simulated
 from engine.image.find import bounds, find_card, has_a_card_s_shape
 from engine.image.found import NoCard
 from engine.image.read import read_picture
+from engine.simulate.cards import Recipe, Studio
 from tests.cards import card_picture, corners_of_the_card
 
 CARDS, PER_KIND = 10, 16
@@ -73,6 +74,22 @@ def test_a_picture_already_cropped_to_the_card_is_a_scan_with_its_own_bounds():
     assert np.mean(errors < 0.005) >= 0.75
     found = [find_card(rgb) for rgb, error in zip(usual, errors, strict=True) if np.isfinite(error)]
     assert all(f.kind == "scan" and f.whole_picture for f in found)
+
+
+def test_a_card_with_a_margin_is_found_by_its_own_edge_though_the_picture_has_a_card_s_proportions():
+    studio = Studio(Recipe(seed=31, mix="uniform", kinds=(("scan", 1.0),), height=600))
+    sides = [side for index in range(PER_KIND) for side in (studio.card(index).front, studio.card(index).back)]
+    errors = []
+    for side in sides:
+        tall = min(side.rgb.shape[0], round(side.rgb.shape[1] * 88 / 63))
+        low, left = side.rgb.shape[0] - tall, side.rgb.shape[1] - round(tall * 63 / 88)
+        cut = side.rgb[low // 2 : low // 2 + tall, left // 2 : left // 2 + round(tall * 63 / 88)]
+        truth = side.quad - (left // 2, low // 2)
+        assert has_a_card_s_shape(cut)
+        if truth.min() > 4 and (np.array(cut.shape[1::-1]) - truth.max(axis=0)).min() > 4:
+            errors.append(error_in(cut, truth))
+    assert len(errors) >= PER_KIND
+    assert np.mean(np.array(errors) < 0.01) >= 0.75
 
 
 def test_a_card_straight_on_even_ground_is_found_by_its_own_edge():
