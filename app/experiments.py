@@ -30,7 +30,8 @@ class Said:
 def plan_of(said: Said, config: Config, recipe: str, database: Database | None = None) -> Plan:
     """The plan that the words make, the rules of `stop_if` among its failures.
 
-    Raises Trouble for a parent that is not there, BadThreshold for a bad threshold."""
+    Raises Trouble for a parent that is not there, BadThreshold for a bad threshold.
+    """
     name, parent = _parent(said.parent.strip() or recipe, database)
     return Plan(
         parent=name,
