@@ -28,7 +28,10 @@ class Said:
 
 
 def plan_of(said: Said, config: Config, recipe: str, database: Database | None = None) -> Plan:
-    """The plan that the words make. Raises Trouble for a parent that is not there, BadThreshold for a bad threshold."""
+    """The plan that the words make, the rules of `stop_if` among its failures.
+
+    Raises Trouble for a parent that is not there, BadThreshold for a bad threshold.
+    """
     name, parent = _parent(said.parent.strip() or recipe, database)
     return Plan(
         parent=name,
@@ -36,7 +39,7 @@ def plan_of(said: Said, config: Config, recipe: str, database: Database | None =
         bundle=said.bundle.strip(),
         hypothesis=said.hypothesis.strip(),
         expect=parse_all(said.expect),
-        fail=parse_all(said.fail),
+        fail=tuple(dict.fromkeys((*parse_all(said.fail), *parse_all(config.stop_if)))),
     )
 
 

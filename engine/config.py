@@ -141,6 +141,11 @@ def build(changes: dict[str, Any]) -> Config:
         raise BadConfig(_sentence(error)) from error
     if config.epochs == 0:
         raise BadConfig("phase1_epochs and phase2_epochs are both 0; give at least one phase an epoch")
+    late = [rule for rule in parse_all(config.stop_if) if rule.epoch is not None and rule.epoch > config.epochs]
+    if late:
+        raise BadConfig(
+            f"stop_if = {str(late[0])!r} is never asked: the run ends with epoch {config.epochs}; name that or less"
+        )
     showing = [key for key, value in config.model_dump().items() if key in SHOW_THE_CARD and value]
     if config.seen != "card" and showing:
         raise BadConfig(f"{showing[0]} shows the network cards, and seen = {config.seen} shows it none; switch it off")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -22,11 +23,12 @@ class Leak(BadInput):
 
 
 class SamePicture(NamedTuple):
-    """Two cards, by their places, that show the same bytes."""
+    """Two cards, by their places, that show the same bytes; `backs` where it is the back of both."""
 
     one: int
     other: int
     path: Path
+    backs: bool
 
 
 class _Shown(NamedTuple):
@@ -36,10 +38,10 @@ class _Shown(NamedTuple):
 
 
 def same_pictures(pairs: Sequence[CardPair]) -> Iterator[SamePicture]:
-    """Cards that show the same picture file, or files of the same bytes, each with the first card that shows it.
+    """Cards that show the same picture file, or files of the same bytes, each with one card that shows it.
 
-    Only files of equal size are read. Files that are gone show nothing. A back that three cards or more share is a
-    stock picture and counts for nothing.
+    Only files of equal size are read, each path once. Files that are gone show nothing. A back that three cards or
+    more share is a stock picture and counts for nothing, also where it stands in for a front.
     """
     shown = [
         _Shown(place, path, back)
@@ -47,19 +49,24 @@ def same_pictures(pairs: Sequence[CardPair]) -> Iterator[SamePicture]:
         for path, back in ((pair.front, False), (pair.back, True))
         if path is not None
     ]
+    bytes_of = cache(_bytes_of)
     for same_size in _alike(shown, lambda one: one.path.stat().st_size if one.path.is_file() else None):
-        for same in _alike(same_size, lambda one: _bytes_of(one.path)):
-            if all(one.back for one in same) and len(same) > MOST_SHARING_A_BACK:
-                continue
-            for other in same[1:]:
-                if other.place != same[0].place:
-                    yield SamePicture(same[0].place, other.place, other.path)
+        for same in _alike(same_size, lambda one: bytes_of(one.path)):
+            fronts, backs = ([one for one in same if one.back == back] for back in (False, True))
+            # A front leads where there is one: what is told of its cards then holds whatever becomes of their backs.
+            tied = fronts if len(backs) > MOST_SHARING_A_BACK else fronts + backs
+            for first, other in ((tied[0], other) for other in tied[1:]):
+                if other.place != first.place:
+                    one, two = sorted((first.place, other.place))
+                    yield SamePicture(one, two, other.path, first.back and other.back)
 
 
 def refuse_leaks(pairs: Iterable[CardPair]) -> None:
     """Raise Leak where one group, or one picture, stands on two sides of the split.
 
     Cards without a side, or without a training class, stand on none: nothing is learned from them, nothing judged.
+    A back on another card's back is passed over: these cards are part of a collection, and only the whole of it tells
+    whether a back is the stock picture.
     """
     placed = [pair for pair in pairs if pair.split is not None and not isinstance(pair.target(), LeftOut)]
     first_of: dict[str, CardPair] = {}
@@ -69,7 +76,7 @@ def refuse_leaks(pairs: Iterable[CardPair]) -> None:
             raise Leak(_sentence(other, pair, f"are both of the group {pair.group_key!r}"))
     for same in same_pictures(placed):
         one, other = placed[same.one], placed[same.other]
-        if one.split != other.split:
+        if one.split != other.split and not same.backs:
             raise Leak(_sentence(one, other, f"show the same picture {same.path.name}"))
 
 

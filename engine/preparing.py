@@ -41,6 +41,9 @@ def prepare(
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
     with ranks.first_goes_first():
         worn = yield from worn_cards(taken, config, folder / "worn", stop)
+    # Asked here too: where all pictures are prepared the filling asks nothing, and the run would miss copies.
+    if ranks.any(config.worn_up_to > 0 and stop()):
+        return None
     taken += worn
     pixels = PixelCache(folder, pictures_of(taken), config.image_size, cropped=pictures_of(worn), seen=config.seen)
     stopped = False

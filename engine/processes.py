@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -20,6 +21,8 @@ def processes() -> ProcessPoolExecutor:
 
 def _begin() -> None:
     """One thread, and an end when the run that started it is gone, even killed."""
+    # A terminal sends ctrl-C to all of them; the run alone answers it, after the chunk that they are at.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     run = cast(BaseProcess, multiprocessing.parent_process())
 

@@ -85,7 +85,7 @@ class State:
         if self.best and not better:
             return False
         self.best_qwk = score
-        self.best = {"epoch": done.epoch, "val_loss": done.val_loss, **done.metrics}
+        self.best = {"epoch": done.epoch, **done.figures}
         return True
 
     def summary(self, epochs: int) -> dict[str, Any]:

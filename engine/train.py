@@ -139,7 +139,8 @@ class _Run:
                     return
         summary = self.state.summary(self.config.epochs)
         if self.ranks.first:
-            summary |= plans.settle(self.folder, summary)
+            # A run that failed has no summary in the history either: both judge it by its epochs.
+            summary |= plans.settle(self.folder, None if self.state.failure else summary)
         if self.state.failure:
             raise TrainingFailed(self.state.failure)
         yield Finished(self.folder / MODEL, summary)

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from app.commands import several
+from engine import run_folder
+from engine.config import build
+from engine.pairs import CardPair
+from engine.plans import Plan
 from tests.commands import call, settings
 
 
@@ -102,6 +107,15 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
     # Out-of-fold predictions are compared like a run's.
     compared = call("compare", tmp_path / "cv", "--with", tmp_path / "cv").result["comparisons"][0]
     assert (compared["cards"], compared["delta_qwk"], compared["p_holm"]) == (24, 0, 1)
+
+
+def test_folds_and_controls_are_told_no_rule_that_ends_a_run(tmp_path):
+    cards = [CardPair(f"{n}", tmp_path / f"{n}.png", None, 9, split="val" if n % 2 else "train") for n in range(4)]
+    config = build({"stop_if": "qwk<0.4@13"})
+    several.tell_folds(tmp_path / "folds", config, cards, Plan(), 2)
+    several.tell_controls(tmp_path / "run", config, cards)
+    folders = [*(tmp_path / "folds").glob("fold-*"), *(tmp_path / "run").glob("control-*")]
+    assert [run_folder.told(folder)[0].stop_if for folder in folders] == [""] * 4
 
 
 def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):

@@ -27,7 +27,11 @@ REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
 
 
 def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
-    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups."""
+    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups.
+
+    Without the rules of `stop_if`: every card is to be judged, also by a fold that does badly.
+    """
+    config = config.model_copy(update={"stop_if": ""})
     pairs = [pair.absolute() for pair in pairs]
     fold_of = fold_of_each(pairs, folds, config.seed)
     for fold in range(folds):
@@ -36,10 +40,13 @@ def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan,
 
 
 def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
-    """Write what the controls of the run in `out` are told into out/control-background and out/control-label."""
+    """Write what the controls of the run in `out` are told into out/control-background and out/control-label.
+
+    Without the rules of `stop_if`: a control is there to score low.
+    """
     hidden = dict.fromkeys(configuration.SHOW_THE_CARD & config.model_dump().keys(), 0)
     for seen in CONTROLS:
-        told = configuration.build({**config.model_dump(), **hidden, "seen": seen})
+        told = configuration.build({**config.model_dump(), **hidden, "seen": seen, "stop_if": ""})
         run_folder.record(out / f"{CONTROL}{seen}", told, [pair.absolute() for pair in pairs])
 
 

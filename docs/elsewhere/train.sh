@@ -6,7 +6,7 @@ if [ "$PROCESSES" -gt 1 ]; then
 else
   set -- launch.py
 fi
-if [ -f "$RUN/config.json" ]; then
+if [ -f "$RUN/config.json" ] || [ -f "$RUN/fold-1/config.json" ]; then
   exec python "$@" train --resume "$RUN" --data "$RUN/data"
 fi
 mkdir -p "$RUN"

@@ -112,6 +112,11 @@ def test_a_run_without_a_parent_is_measured_by_the_recipe_it_starts_from(databas
     assert warning(against) is None
 
 
+def test_a_rule_that_ends_a_run_makes_it_a_failure_too(database):
+    config = recipe_config("baseline", {"stop_if": "qwk<0.4@13, mae>2@1"})
+    assert [*map(str, plan_of(Said(fail="mae>2@1"), config, "baseline", database).fail)] == ["mae>2.0@1", "qwk<0.4@13"]
+
+
 @pytest.mark.parametrize("parent", ["magic", "9", "run 9", "/nowhere"])
 def test_a_parent_that_is_not_there_is_named(parent, database):
     with pytest.raises(Trouble, match=parent.removeprefix("run ")):

@@ -48,6 +48,10 @@ def test_a_setting_is_read_as_its_key_s_own_type(setting, key, value):
         ({"batch_size": "many"}, "batch_size = 'many' is not allowed: input should be a valid integer"),
         ({"loss": "hinge"}, "loss = 'hinge' is not allowed: input should be 'ce_emd' or 'ordinal'"),
         ({"learning_rate": 1}, "'learning_rate' is no setting; the settings are front_encoder, back_encoder"),
+        (
+            {"phase2_epochs": 5, "stop_if": "qwk<0.4@6"},
+            "stop_if = 'qwk<0.4@6' is never asked: the run ends with epoch 5",
+        ),
         ({"phase1_epochs": 0, "phase2_epochs": 0}, "phase1_epochs and phase2_epochs are both 0; give at least one"),
     ],
 )

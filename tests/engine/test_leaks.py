@@ -1,6 +1,7 @@
 """What stands on two sides of a split is found by its files alone."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,32 @@ def test_both_sides_of_one_card_are_no_two_cards(files):
 def test_a_back_that_three_cards_share_is_a_stock_picture(files, sharing, tied):
     pairs = [CardPair(f"{n}", None, files / "a") for n in range(sharing)]
     assert len(list(same_pictures(pairs))) == tied
+
+
+def test_a_stock_back_that_stands_in_for_fronts_ties_those_cards_alone(files):
+    stock = [CardPair(f"{n}", None, files / "a") for n in range(4)]
+    turned = [CardPair("4", files / "copy of a", None), CardPair("5", files / "a", files / "longer")]
+    assert [(same.one, same.other) for same in same_pictures([*stock, turned[0]])] == []
+    assert [(same.one, same.other) for same in same_pictures([*stock, *turned])] == [(4, 5)]
+
+
+def test_a_path_is_read_once_however_many_cards_show_it(files, monkeypatch):
+    read = []
+    whole = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *mode: read.append(path.name) or whole(path, *mode))
+    list(same_pictures([CardPair(f"{n}", None, files / "a") for n in range(5)]))
+    assert read == ["a"]
+
+
+def test_the_few_labelled_cards_of_a_stock_back_may_stand_on_two_sides(files):
+    sides = [
+        CardPair("x", None, files / "a", 9, split="train"),
+        CardPair("y", None, files / "copy of a", 9, split="val"),
+    ]
+    refuse_leaks(sides)
+    # A back that is some card's front is that card's picture still, whichever of them comes first.
+    with pytest.raises(Leak, match=r"cards 'y' .* and 'z' .* show the same picture"):
+        refuse_leaks([*sides, CardPair("z", files / "a", None, 9, split="train")])
 
 
 @pytest.mark.parametrize(

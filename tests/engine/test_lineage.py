@@ -43,5 +43,6 @@ def test_the_warning_names_the_changes_and_the_parent():
 def test_losses_are_comparable_where_they_are_made_alike():
     baseline = recipe_config("baseline")
     assert same_objective(baseline, recipe_config("baseline", {"dropout": 0.5, "seed": 3, "lr_phase2": 1e-3}))
+    assert not same_objective(baseline, recipe_config("baseline", {"seen": "background"}))
     for recipe in set(RECIPES) - {"baseline", "original", "over_regularised"}:
         assert not same_objective(baseline, recipe_config(recipe)), recipe

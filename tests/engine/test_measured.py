@@ -21,6 +21,7 @@ from engine.data import Cards
 from engine.events import Notice, Progress
 from engine.measured import MeasuredTargets, MeasuringFailed
 from engine.pairs import CardPair
+from engine.processes import processes
 from engine.trainable import usable
 from tests.engine.measure.drawn import DrawnCard, box
 
@@ -186,6 +187,13 @@ if __name__ == "__main__":
 def test_what_a_measuring_process_loads_is_free_of_torch():
     script = "import sys, engine.processes, engine.measure.targets; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=HOUSE, check=True)
+
+
+@pytest.mark.slow
+def test_a_measuring_process_leaves_ctrl_c_to_its_run():
+    with processes() as pool:
+        pool.submit(os.getpid).result()
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
 @pytest.mark.slow

@@ -13,16 +13,18 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 
 from engine import cache as cache_module
-from engine import steps
+from engine import plans, steps
 from engine import train as loop
 from engine.config import BadConfig, Config
 from engine.data import Inputs
 from engine.device import out_of_memory, precision
 from engine.evaluate import NoCards, evaluate, load_model
 from engine.events import EpochDone, Finished, Notice, Progress, Saved, Stopped
+from engine.ledger import parse_all
 from engine.losses import Objective
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair, write_snapshot
+from engine.plans import Plan
 from engine.recipes import RECIPES, recipe, recipe_config
 from engine.train import TrainingFailed, resume, train
 from tests.engine.conftest import drawn_pairs
@@ -448,12 +450,15 @@ def test_a_gpu_s_error_is_known_as_memory_s_too():
 
 def test_a_rule_ends_the_run_at_its_epoch_with_a_sentence_and_for_good(tmp_path, cards, prepared):
     settings = config(phase2_epochs=3, stop_if="val_loss>99@1, qwk<1.1@2", batch_size=10)
+    plans.record(tmp_path / "run", Plan(expect=parse_all("qwk>=-1"), fail=parse_all(settings.stop_if)))
     events = []
     with pytest.raises(TrainingFailed, match=r"^epoch 2 fails the run by its rule qwk<1\.1@2: qwk is ") as failure:
         for event in train(settings, cards, tmp_path / "run", cache=prepared):
             events.append(event)
     assert [done.epoch for done in of(EpochDone, events)] == [1, 2]
     assert (tmp_path / "run/model.pt").is_file()
+    verdict = json.loads((tmp_path / "run/ledger.json").read_text())["verdict"]
+    assert (verdict["word"], verdict["expect"][0]["value"]) == ("failed", None)
     with pytest.raises(TrainingFailed) as again:
         list(resume(tmp_path / "run", cache=prepared))
     assert str(again.value) == str(failure.value)
@@ -721,6 +726,7 @@ def test_the_saved_model_is_that_of_the_best_epoch_and_the_summary_is_the_contra
     assert finished.summary["saved_epoch"] == best.epoch
     assert {key: finished.summary[key] for key in best.metrics} == best.metrics
     assert finished.summary["val_loss"] == best.val_loss
+    assert finished.summary["learning_rate"] == best.learning_rate
     assert finished.summary["split"] == "validation"
     assert finished.summary["epochs"] == 3
     assert finished.summary["seconds"] == pytest.approx(sum(done.seconds for done in epochs))

@@ -9,7 +9,7 @@ import pytest
 
 from engine import checkpoint
 from engine.config import Config
-from engine.events import Notice
+from engine.events import Notice, Progress, Stopped
 from engine.image.prepare import read_and_find
 from engine.run_folder import MODEL
 from engine.train import train
@@ -101,17 +101,26 @@ def test_a_stop_is_obeyed_between_copies(mixed, tmp_path):
     assert len(copies) == 2
 
 
+SMALL = Config(
+    front_encoder="mobilenet_v2",
+    back_encoder="mobilenet_v2",
+    image_size=64,
+    batch_size=6,
+    phase2_epochs=1,
+    device="cpu",
+    worn_up_to=2,
+)
+
+
+def test_a_stop_among_the_copies_ends_a_run_whose_pictures_are_all_prepared(mixed, tmp_path):
+    list(train(SMALL, mixed, tmp_path / "first", cache=tmp_path / "cache"))
+    events = list(train(SMALL, mixed, tmp_path / "second", lambda: True, tmp_path / "cache"))
+    assert events[-1] == Stopped(None, 0)
+    assert [event.step for event in events if isinstance(event, Progress)] == ["worn copies"]
+
+
 def test_a_run_trains_on_copies_and_validates_on_none(mixed, tmp_path):
-    settings = Config(
-        front_encoder="mobilenet_v2",
-        back_encoder="mobilenet_v2",
-        image_size=64,
-        batch_size=6,
-        phase2_epochs=1,
-        device="cpu",
-        worn_up_to=2,
-    )
-    events = list(train(settings, mixed, tmp_path / "run"))
+    events = list(train(SMALL, mixed, tmp_path / "run"))
     assert any(isinstance(event, Notice) and "13 worn copies" in event.text for event in events)
     about = checkpoint.load(tmp_path / "run" / MODEL)
     assert about["trained_on"] == "5 cards and 13 worn copies, 1 more to choose the epoch"
