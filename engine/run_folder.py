@@ -50,7 +50,9 @@ def told(folder: Path) -> tuple[Config, list[CardPair]]:
 
 
 def folds_in(folder: Path) -> list[Path]:
-    """The folders of a cross-validation's folds, in order; none where `folder` holds no cross-validation."""
+    """The folders of a cross-validation's folds, in order; none where `folder` holds no cross-validation told whole."""
+    if not holds_run(folder / f"{FOLD}1"):
+        return []
     return sorted(folder.glob(f"{FOLD}*"), key=lambda fold: int(fold.name.removeprefix(FOLD)))
 
 

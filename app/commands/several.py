@@ -34,7 +34,8 @@ def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan,
     config = config.model_copy(update={"stop_if": ""})
     pairs = [pair.absolute() for pair in pairs]
     fold_of = fold_of_each(pairs, folds, config.seed)
-    for fold in range(folds):
+    # The first one last: where it stands, all stand (run_folder.folds_in).
+    for fold in reversed(range(folds)):
         record(out / f"{FOLD}{fold + 1}", plan)
         run_folder.record(out / f"{FOLD}{fold + 1}", config, with_fold(pairs, fold_of, fold))
 

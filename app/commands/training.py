@@ -15,7 +15,7 @@ from app.terminal import process, say
 from app.worker import work
 from db import runs
 from db.session import Database
-from engine import plans, recipes, run_folder
+from engine import leaks, plans, recipes, run_folder
 from engine.config import Config, parse_settings
 from engine.run_folder import holds_run
 from engine.train import resume, train
@@ -50,14 +50,16 @@ def from_manifest(
         say(str(refused))
     if process()[1] > 1 and (folds or controls):
         raise Trouble("folds and controls are runs of one process, one after another; train them without torchrun")
+    # Before anything is written: a folder that holds a run can only be gone on with.
+    leaks.refuse_leaks(read.pairs)
     if folds:
         several.tell_folds(out, config, read.pairs, plan, folds)
         return several.train_folds(out)
     if process()[0] == 0:
         plans.record(out, plan)
     if controls:
-        run_folder.record(out, config, [pair.absolute() for pair in read.pairs])
         several.tell_controls(out, config, read.pairs)
+        run_folder.record(out, config, [pair.absolute() for pair in read.pairs])
         return several.train_with_controls(out)
     return follow(train(config, read.pairs, out, listening()))
 
