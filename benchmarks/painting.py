@@ -8,6 +8,8 @@ from numpy.random import Generator
 
 # Where a slab's label lies: heights of the card above its top, and widths of it beyond its sides.
 LABEL_FROM, LABEL_TO, LABEL_BEYOND = 0.06, 0.36, 0.12
+# Laying a card flat reads two pixels beyond its sides.
+READ_BEYOND_PX = 3.0
 # Nothing is painted nearer to the card than a share of its height drawn from here.
 LEAST_GAP = (0.015, 0.08)
 SHIFT = 4  # fillConvexPoly takes sixteenths of a pixel
@@ -16,7 +18,8 @@ SHIFT = 4  # fillConvexPoly takes sixteenths of a pixel
 def label_painted(random: Generator, rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
     """The label's area above a card, (4, 2) pixels from its printed top left, in one colour of the picture's own."""
     painted = rgb.copy()
-    _fill(painted, _label_area(quad, LABEL_FROM, LABEL_TO, LABEL_BEYOND), _own_colour(random, rgb).tolist())
+    near = max(LABEL_FROM, READ_BEYOND_PX / float(np.linalg.norm(quad[3] - quad[0])))
+    _fill(painted, _label_area(quad, near, LABEL_TO, LABEL_BEYOND), _own_colour(random, rgb).tolist())
     return painted
 
 

@@ -26,6 +26,8 @@ CHOOSING_CARD, REACHES = 220, (0.2, 0.08)
 LEAST_SURE_OF_ONE = 0.35
 # Card height in pixels, how far the measured edge may lie and how near it is expected, as shares of the height.
 MEASURED_CARD, MEASURED_REACH, MEASURED_SURE = 1300, 0.010, 0.004
+# The narrowest cards are half as wide as high; tilted by 45 degrees they look a third as wide. Less is no card.
+NARROWEST = 0.25
 TOP_IS_KNOWN = 0.6
 # A side this near the picture's border, as a share of the card's height, lies on it.
 ON_THE_BORDER = 0.006
@@ -57,6 +59,8 @@ def find_card(rgb: np.ndarray) -> Found:
         quad = chosen.quad
     sure_of_one = float(seen.status[0] * chosen.is_card)
     if sure_of_one < LEAST_SURE_OF_ONE:
+        raise _refusal(seen)
+    if side_lengths(quad).min() < NARROWEST * longer_side(quad):
         raise _refusal(seen)
     confidence = sure_of_one * float(chosen.clarity.mean())
     quad, on_border = _onto_border(_scaled(quad, 1 / scale), rgb, confidence)
