@@ -26,7 +26,7 @@ from engine.image.seen import CANVASES
 from engine.journal import Journal
 
 # Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
-PREPARATION = 2
+PREPARATION = 3
 CHUNK = 64
 # A row beyond this is a damaged line, not a picture.
 MOST_ROWS = 10_000_000
