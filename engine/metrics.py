@@ -55,16 +55,12 @@ def qwk_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 - _share((tables * cost).sum(axis=(-1, -2)) * rows.sum(axis=-1), expected)
 
 
-def expected_calibration_error(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
-    """Mean gap between confidence and hit rate over 15 equal-width bins of confidence, weighted by their size.
-
-    Source: Naeini, Cooper and Hauskrecht, 2015. Worked: confidence .8 on every card and half of them right: .3.
-    """
-    return float(np.abs(_calibration_gaps(truth, probabilities).sum(axis=0)).sum() / len(truth))
-
-
 def _calibration_gaps(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(N, 15): each card's confidence less its hit (0 or 1), in the column of its bin."""
+    """(N, 15): each card's confidence less its hit (0 or 1), in the column of its bin of 15 equally wide ones.
+
+    The expected calibration error is the sum of the columns' absolute sums over N. Source: Naeini, Cooper and
+    Hauskrecht, 2015. Worked: confidence .8 on every card and half of them right: .3.
+    """
     confidence = probabilities.max(axis=1)
     hit = predicted_grades(probabilities) == truth
     gaps = np.zeros((len(truth), BINS))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.events import EpochDone
+from engine.journal import Journal
 from engine.ledger import Threshold
 from engine.lineage import Changes
 from engine.run_folder import holds_run
@@ -132,26 +133,14 @@ def plan_of(folder: Path) -> Plan | None:
 def note_epoch(folder: Path, done: EpochDone) -> None:
     """Add an epoch's figures to the run's folder and judge it so far; of an epoch told again the later counts."""
     scalars = {name: value for name, value in done.figures.items() if not isinstance(value, list)}
-    line = json.dumps({"epoch": done.epoch, "train_loss": done.train_loss, **scalars})
-    with (folder / EPOCHS).open("a", encoding="utf-8") as file:
-        # The line break comes first: it also ends a line that a kill has torn.
-        file.write(f"\n{line}")
+    Journal(folder / EPOCHS).add([{"epoch": done.epoch, "train_loss": done.train_loss, **scalars}])
     # A run that ends early, by its own rule or a kill, is judged as far as it came.
     settle(folder, None)
 
 
 def epochs_of(folder: Path) -> dict[int, dict[str, Any]]:
     """The figures of a run's epochs, by number; a torn line is passed over, since its epoch is told again."""
-    epochs: dict[int, dict[str, Any]] = {}
-    if not (folder / EPOCHS).exists():
-        return epochs
-    for line in (folder / EPOCHS).read_text(encoding="utf-8").split("\n"):
-        try:
-            figures = json.loads(line)
-        except ValueError:
-            continue
-        epochs[figures["epoch"]] = figures
-    return epochs
+    return {figures["epoch"]: figures for figures in Journal(folder / EPOCHS).lines()}
 
 
 def settle(folder: Path, summary: Mapping[str, Any] | None) -> dict[str, Any]:

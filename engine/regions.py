@@ -21,8 +21,12 @@ class RegionCache(PictureMap):
 
     def __init__(self, folder: Path, pictures: Sequence[Path], pixels: PixelCache) -> None:
         """`pixels` is filled and holds every one of the pictures."""
-        super().__init__(folder, pictures, f"regions_{PREPARATION}_{CUTTING}", (PIECES, PIECE_PIXELS, 3))
         self._cards = pixels
+        super().__init__(folder, pictures, f"regions_{PREPARATION}_{CUTTING}", (PIECES, PIECE_PIXELS, 3))
+
+    def _identify(self, path: Path) -> None:
+        """By what the filled cache has read already."""
+        self._hash_of[path] = self._cards.content(path)
 
     def made(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         """The picture's pieces."""

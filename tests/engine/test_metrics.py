@@ -68,18 +68,18 @@ def test_the_calibration_error_is_that_of_a_plain_loop_over_bins(seed, cards):
                 hits.append(float(row.argmax() + 1 == grade))
         if confidences:
             expected += abs(np.mean(confidences) - np.mean(hits)) * len(hits) / cards
-    assert metrics.expected_calibration_error(truth, probabilities) == pytest.approx(expected, abs=1e-9)
+    assert metrics.quick_measures(truth, probabilities)["ece"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_confidence_point_eight_with_half_of_the_cards_right_is_point_three_off():
     probabilities = np.full((10, 10), 0.2 / 9)
     probabilities[:, 4] = 0.8
     truth = np.array([5] * 5 + [6] * 5)
-    assert metrics.expected_calibration_error(truth, probabilities) == pytest.approx(0.3)
+    assert metrics.quick_measures(truth, probabilities)["ece"] == pytest.approx(0.3)
 
 
 def test_a_certain_right_answer_is_perfectly_calibrated():
-    assert metrics.expected_calibration_error(np.array([1, 7]), np.eye(10)[[0, 6]]) == 0
+    assert metrics.quick_measures(np.array([1, 7]), np.eye(10)[[0, 6]])["ece"] == 0
 
 
 @given(st.integers(0, 2**32 - 1))
