@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from engine import config as configuration
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
+from engine.calibrate import Calibration, said_of
+from engine.certainty import published
 from engine.checkpoint import BadModel, load
 from engine.config import Config
 from engine.data import Beside, Cards, batches, model_input
@@ -21,7 +23,7 @@ from engine.device import resolve
 from engine.errors import BadInput
 from engine.events import Notice, Progress
 from engine.losses import Objective, targets_of
-from engine.metrics import intervals, quick_measures
+from engine.metrics import quick_measures
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 from engine.predictions import Predictions
@@ -38,6 +40,7 @@ class Model:
 
     sides  whether it learned from fronts, and from backs. The encoder of a side that it never learned from still says
            what it said before training: that side is not looked at.
+    calibration  None for a file from before there was one, or one whose held-out cards were too few
     """
 
     network: DualBranch
@@ -47,6 +50,7 @@ class Model:
     name: str
     trained_on: str
     device: torch.device
+    calibration: Calibration | None = None
 
 
 def load_model(path: Path, device: str = "auto") -> Model:
@@ -59,10 +63,12 @@ def load_model(path: Path, device: str = "auto") -> Model:
         network.load_state_dict(content["model"])
         front, back = content["sides"]
         about = content["phase"], (front, back), content["name"], content["trained_on"]
+        plain = content.get("calibration")
+        calibration = None if plain is None else Calibration.from_plain(plain)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
     network.eval().to(chosen).to(memory_format=torch.channels_last)
-    return Model(network, config, *about, chosen)
+    return Model(network, config, *about, chosen, calibration)
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,20 @@ def evaluate(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    for event in predictions_of(model, pairs, cache_folder):
+        if isinstance(event, Predictions):
+            said = said_of(event.probabilities, model.calibration)
+            yield published(event, said, calibrated=model.calibration is not None)
+        else:
+            yield event
+
+
+def predictions_of(
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+) -> Iterator[Notice | Progress | Predictions]:
+    """What the network itself, uncalibrated, says of labelled pairs: what happens on the way and, last, the
+    predictions. Raises NoCards.
+    """
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
     for done, total in cache.fill():
@@ -135,6 +155,4 @@ def evaluate(
     for outcome in infer(model.network, objective, cards, model.config, model.phase):
         outcomes.append(outcome)
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
-    metrics, _, probabilities = figures(kept, outcomes)
-    told = Predictions.of(kept, probabilities)
-    yield {**metrics, **intervals(told.truth, told.probabilities, told.groups)}
+    yield Predictions.of(kept, figures(kept, outcomes)[2])

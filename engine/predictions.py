@@ -75,9 +75,12 @@ class Predictions:
     def of_cards(self, cards: Sequence[str]) -> Predictions:
         """Those of some cards, in their order; raises KeyError for a card without one."""
         place = {card: number for number, card in enumerate(self.cards)}
-        chosen = [place[card] for card in cards]
-        groups = tuple(self.groups[number] for number in chosen)
-        return Predictions(tuple(cards), groups, self.truth[chosen], self.probabilities[chosen])
+        return self.chosen([place[card] for card in cards])
+
+    def chosen(self, places: Sequence[int] | NDArray[np.integer]) -> Predictions:
+        """Those at some places, counted from 0, in that order."""
+        cards, groups = (tuple(names[place] for place in places) for names in (self.cards, self.groups))
+        return Predictions(cards, groups, self.truth[places], self.probabilities[places])
 
 
 def write(path: Path, predictions: Predictions) -> None:

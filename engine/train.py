@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 
-from engine import checkpoint, leaks, plans, predictions, run_folder
+from engine import calibrate, checkpoint, leaks, plans, predictions, run_folder
 from engine.config import Config
 from engine.data import (
     Batch,
@@ -117,6 +117,8 @@ class _Run:
         self.learner = Learner(self.fabric, self.ranks, self.config, module, self.training.cards)
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
             yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
+        if too_few := calibrate.shortage([card.pair.group_key for card in self.validation.cards]):
+            yield Notice(f"{too_few}; this run's model will be uncalibrated")
         self.state = State(**saved["state"]) if saved else self.state
         self.learner.enter_phase(self.phase)
         if saved:
@@ -272,6 +274,7 @@ class _Run:
             "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
             "trained_on": self._trained_on(),
             "summary": self.state.best,
+            "calibration": calibrate.of_validation(self.validation.cards, probabilities),
             "model": self.learner.average.module.state_dict(),
         }
         yield self._save(MODEL, content, done.epoch)

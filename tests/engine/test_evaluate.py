@@ -14,7 +14,7 @@ from engine.evaluate import NoCards, Outcome, evaluate, figures, infer, load_mod
 from engine.events import Notice, Progress
 from engine.losses import Objective
 from engine.pairs import CardPair
-from engine.predict import Interval, inputs_of, look, narrowest_interval, predict
+from engine.predict import inputs_of, look, predict
 from engine.trainable import usable
 from tests.engine.conftest import saved_model
 
@@ -138,44 +138,6 @@ def test_a_file_that_does_not_fit_is_refused_in_one_sentence(tmp_path, without):
         load_model(path, "cpu")
     assert str(refusal.value).startswith(f"{path}: does not fit this version of Loupe")
     assert "\n" not in str(refusal.value)
-
-
-# --- the interval
-
-
-def by_brute_force(probabilities, coverage):
-    """The most mass that the shortest sufficient run of grades holds, and its length."""
-    for length in range(1, 11):
-        most = max(sum(probabilities[low : low + length]) for low in range(11 - length))
-        if most >= coverage - 1e-9:
-            return most, length
-    raise AssertionError("the whole scale holds everything")
-
-
-def test_the_narrowest_interval_is_that_of_brute_force():
-    random = np.random.default_rng(0)
-    for _ in range(300):
-        probabilities = random.dirichlet(np.full(10, random.choice([0.1, 0.5, 2.0])))
-        coverage = random.uniform(0.05, 0.999)
-        interval = narrowest_interval(probabilities, coverage)
-        mass, length = by_brute_force(probabilities, coverage)
-        assert interval.high - interval.low + 1 == length
-        assert probabilities[interval.low - 1 : interval.high].sum() == pytest.approx(mass)
-        assert interval.coverage == coverage
-
-
-@pytest.mark.parametrize(
-    ("coverage", "low", "high"), [(0.75, 9, 10), (0.5, 9, 9), (0.7, 8, 9), (0.9, 8, 10), (1.0, 8, 10)]
-)
-def test_the_interval_s_worked_numbers(coverage, low, high):
-    probabilities = np.array([0, 0, 0, 0, 0, 0, 0, 0.2, 0.5, 0.3])
-    if coverage == 0.7:
-        probabilities[7:] = 0.3, 0.5, 0.2
-    assert narrowest_interval(probabilities, coverage) == Interval(coverage, low, high)
-
-
-def test_certainty_is_an_interval_of_one_grade():
-    assert narrowest_interval(np.eye(10)[3], 0.9) == Interval(0.9, 4, 4)
 
 
 def test_the_settings_of_a_model_are_a_config(tmp_path):
