@@ -42,6 +42,10 @@ Json = Annotated[
 ]
 ModelName = Annotated[str | None, typer.Option("--model", help="A path, 'starter' or 'current'.")]
 Out = Annotated[Path | None, typer.Option("--out", callback=_writable_folder, help="Where files go.")]
+Widest = Annotated[
+    int | None,
+    typer.Option(min=1, max=10, help="Grades that the interval may span before a card is not graded."),
+]
 OutFile = Annotated[Path | None, typer.Option("--out", callback=_writable_file("--out"), help="The file to write.")]
 
 
@@ -190,6 +194,29 @@ def evaluate(
 
 
 @program.command()
+def calibrate(
+    context: typer.Context,
+    out: OutFile = None,
+    model: ModelName = None,
+    manifest: Annotated[Path | None, typer.Option(help="Calibrate on these cards.")] = None,
+    split: Annotated[
+        Literal["val", "test", "all"], typer.Option(help="Which cards; of cards of their own, all.")
+    ] = "val",
+    coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="How often an interval holds the grade.")] = 0.9,
+    widest: Widest = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Set a model's probabilities and doubt right on cards that it has not learned from; writes a new model file."""
+    if out is None:
+        _refuse("--out names the file to write the calibrated model to; give it")
+    from app.commands import calibrating
+
+    asked = calibrating.Asked(split, coverage, widest)
+    give(_plainly(lambda: calibrating.run(_folder(context, data), model, manifest, out, asked)), json)
+
+
+@program.command()
 def compare(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Runs by number, folder or model file.")],
@@ -215,6 +242,7 @@ def grade(
     batch: Annotated[Path | None, typer.Option(help="A manifest: grade all its cards.")] = None,
     model: ModelName = None,
     out: Out = None,
+    widest: Widest = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
@@ -225,10 +253,10 @@ def grade(
 
     folder = _folder(context, data)
     if batch is not None:
-        give(_plainly(lambda: grading.many(folder, batch, model, out)), json)
+        give(_plainly(lambda: grading.many(folder, batch, model, out, widest)), json)
         return
     assert front is not None
-    result = _plainly(lambda: grading.one(folder, front, back, model, out))
+    result = _plainly(lambda: grading.one(folder, front, back, model, out, widest))
     give(result, json)
     raise typer.Exit(ABSTAINED if result["abstained"] else 0)
 

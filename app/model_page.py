@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.calibration import UNCALIBRATED, tables
+from engine.calibrate import Calibration
 from engine.checkpoint import load
 from engine.grades import GRADES
 from engine.metrics import NAMES
@@ -16,6 +18,9 @@ SEES = {
     "background": "the picture without its card: it is a control, and never grades",
     "label": "the slab's label alone: it is a control, and never grades",
 }
+VALIDATION_FIGURES = (
+    "Validation split, at the saved epoch, uncalibrated; in brackets 95 % intervals over groups of cards:"
+)
 
 
 def model_page(path: Path) -> str:
@@ -30,7 +35,8 @@ def model_page(path: Path) -> str:
         *_gap(summary),
         *_controls(path.parent),
     ]
-    lines += ["", "Validation split, at the saved epoch; in brackets 95 % intervals over groups of cards:", ""]
+    lines += ["", "## Certainty", "", *_certainty(content.get("calibration")), "", "## Figures"]
+    lines += ["", VALIDATION_FIGURES, ""]
     lines += [f"- {name}: {_with_interval(summary, name)}" for name in NAMES if name in summary and name != "recall"]
     others = {k: v for k, v in summary.items() if not isinstance(v, list) and k.removesuffix("_low") not in NAMES}
     lines += [
@@ -42,6 +48,10 @@ def model_page(path: Path) -> str:
     lines += ["", "Confusion, a row a true grade 1 to 10, a column a predicted grade:", "", "```"]
     lines += [" ".join(f"{count:5d}" for count in row) for row in summary["confusion"]]
     return "\n".join([*lines, "```", ""])
+
+
+def _certainty(plain: dict[str, Any] | None) -> list[str]:
+    return [UNCALIBRATED if plain is None else tables(Calibration.from_plain(plain))]
 
 
 def _times(count: int) -> str:

@@ -139,7 +139,8 @@ def shortage(groups: Sequence[str], coverage: float = COVERAGE) -> str:
     if count >= needed:
         return ""
     return (
-        f"to calibrate, {needed} groups of held-out cards are wanted (some hundred to be worth much), here are {count}"
+        f"{count} groups of held-out cards are too few to calibrate on: {needed} are wanted, and some hundred to be "
+        "worth much"
     )
 
 

@@ -118,7 +118,7 @@ class _Run:
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
             yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
         if too_few := calibrate.shortage([card.pair.group_key for card in self.validation.cards]):
-            yield Notice(f"{too_few}; this run's model will be uncalibrated")
+            yield Notice(f"{too_few}; this run's model will not be calibrated")
         self.state = State(**saved["state"]) if saved else self.state
         self.learner.enter_phase(self.phase)
         if saved:

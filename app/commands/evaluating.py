@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from app.calibration import in_short
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
@@ -17,38 +18,52 @@ from engine.openings import open_test, openings
 from engine.pairs import CardPair
 from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
+Result = TypeVar("Result")
+
 
 def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
-    """The metrics, with `split`, `model`, `sees` and `test_openings`.
+    """The metrics, with `split`, `model`, `sees`, `test_openings` and `calibration`, None for a model without.
 
     Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
     those measured, be it by `test` or by `all`, that is counted beside the model and said.
     """
-    path = model_path(model, data)
-    if path is None:
-        raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
+    path = some_model(model, data)
     loaded, digest = open_model(path)
     chosen = split or ("all" if manifest else "val")
-    pairs = [pair for pair in _pairs(data, manifest) if chosen in ("all", pair.split)]
-    _open_test(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
+    pairs = pairs_of(data, manifest, chosen)
+    open_test_cards(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
     about = {
         "split": chosen,
         "test_openings": openings(path),
         "sees": loaded.config.seen,
         "model": {"name": loaded.name, "sha256": digest},
+        "calibration": in_short(loaded.calibration) if loaded.calibration else None,
     }
+    return {**about, **told(evaluate(loaded, pairs, data.cache))}
+
+
+def some_model(name: str | None, data: DataFolder) -> Path:
+    """The model file that is meant; raises Trouble where there is none."""
+    path = model_path(name, data)
+    if path is None:
+        raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
+    return path
+
+
+def told(events: Iterator[Notice | Progress | Result]) -> Result:
+    """What comes last, all that happens on the way told on the terminal."""
     meter = Meter()
-    for event in evaluate(loaded, pairs, data.cache):
+    for event in events:
         if isinstance(event, Progress):
             meter(event.step, event.done, event.total)
         elif isinstance(event, Notice):
             say(event.text)
         else:
-            return {**about, **event}
-    raise AssertionError("evaluate ends with its metrics")
+            return event
+    raise AssertionError("what is measured ends with its result")
 
 
-def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
+def open_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
     """Count the opening of the test split, and say so, where any of the cards stands in it."""
     cards = sum(pair.split == "test" and not isinstance(pair.target(), LeftOut) for pair in pairs)
     if cards:
@@ -56,7 +71,12 @@ def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) 
         say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")
 
 
-def _pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
+def pairs_of(data: DataFolder, manifest: Path | None, split: str) -> list[CardPair]:
+    """The cards of a split, or of `all`, of a manifest or else of the data folder's labels."""
+    return [pair for pair in _all_pairs(data, manifest) if split in ("all", pair.split)]
+
+
+def _all_pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
             return pairs_from_rows(database)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.corrections import Corrections, kept_in
 from app.grading import grade_card, write_pictures
@@ -17,14 +17,29 @@ from engine.image.read import BadPicture
 from engine.pairs import CardPair, Refused, manifest_rows
 
 
-def one(data: DataFolder, front: Path, back: Path | None, model: str | None, out: Path | None) -> dict[str, Any]:
-    """The report of one card; its pictures below `out`. Raises BadPicture, BadModel, Trouble."""
-    return _graded(front, back, model_path(model, data), kept_in(data), out)
+class Way(NamedTuple):
+    """By which model, by whose lines and up to which doubt cards are graded."""
+
+    model: Path | None
+    corrections: Corrections
+    widest: int | None
 
 
-def many(data: DataFolder, manifest: Path, model: str | None, out: Path | None) -> list[dict[str, Any]]:
-    """A report a card in the manifest's order, each with its card_id, or card_id and error."""
-    path, corrections = model_path(model, data), kept_in(data)
+def one(
+    data: DataFolder, front: Path, back: Path | None, model: str | None, out: Path | None, widest: int | None = None
+) -> dict[str, Any]:
+    """The report of one card; its pictures below `out`. Raises BadPicture, BadModel, Trouble.
+
+    widest  how many grades the interval may span; None: as many as the model's calibration recommends
+    """
+    return _graded(front, back, Way(model_path(model, data), kept_in(data), widest), out)
+
+
+def many(
+    data: DataFolder, manifest: Path, model: str | None, out: Path | None, widest: int | None = None
+) -> list[dict[str, Any]]:
+    """A report a card in the manifest's order, each with its card_id, or card_id and error; otherwise as `one`."""
+    way = Way(model_path(model, data), kept_in(data), widest)
     rows = manifest_rows(manifest)
     meter = Meter()
     results = []
@@ -32,15 +47,15 @@ def many(data: DataFolder, manifest: Path, model: str | None, out: Path | None) 
         if isinstance(row, Refused):
             results.append({"card_id": row.card_id, "error": str(row)})
         else:
-            results.append(_one_of_many(row, path, corrections, out))
+            results.append(_one_of_many(row, way, out))
         meter("cards", len(results), len(rows))
     return results
 
 
-def _one_of_many(pair: CardPair, model: Path | None, corrections: Corrections, out: Path | None) -> dict[str, Any]:
+def _one_of_many(pair: CardPair, way: Way, out: Path | None) -> dict[str, Any]:
     folder = out / folder_name(pair.card_id) if out else None
     try:
-        return {"card_id": pair.card_id, **_graded(pair.front, pair.back, model, corrections, folder)}
+        return {"card_id": pair.card_id, **_graded(pair.front, pair.back, way, folder)}
     except BadPicture as error:
         return {"card_id": pair.card_id, "error": str(error)}
 
@@ -51,8 +66,6 @@ def folder_name(card_id: str) -> str:
     return plain if plain == card_id else f"{plain}-{hashlib.sha256(card_id.encode()).hexdigest()[:8]}"
 
 
-def _graded(
-    front: Path | None, back: Path | None, model: Path | None, corrections: Corrections, out: Path | None
-) -> dict[str, Any]:
-    graded = grade_card(front, back, model, corrections)
+def _graded(front: Path | None, back: Path | None, way: Way, out: Path | None) -> dict[str, Any]:
+    graded = grade_card(front, back, way.model, way.corrections, way.widest)
     return report(graded, write_pictures(graded, out) if out else None)
