@@ -91,7 +91,7 @@ def _bounds(measured: dict[str, Any], name: str, form: str) -> str:
 def _coverage(rows: list[dict[str, Any]], pools: tuple[Pool, ...]) -> list[str]:
     own = ", ".join(grades(pool.low, pool.high) for pool in pools)
     lines = [
-        f"Grades with too few cards share a range with their neighbours ({own}).",
+        f"Grades with too few cards are calibrated together with their neighbours: {own}.",
         "",
         "| true grade | cards | held | 95 % |",
         "|---|---|---|---|",
@@ -106,9 +106,11 @@ def _coverage(rows: list[dict[str, Any]], pools: tuple[Pool, ...]) -> list[str]:
 
 def _risk(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["| graded up to a width of | cards graded | mean error, grades | wrong |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['widest']} | {row['graded']:.1%} | {row['mae']:.3f} | {row['error']:.1%} |" for row in rows if row["n"]
-    ]
+    for row in rows:
+        if row["n"]:
+            lines.append(f"| {row['widest']} | {row['graded']:.1%} | {row['mae']:.3f} | {row['error']:.1%} |")
+        if row["n"] == rows[-1]["n"]:
+            break  # no card has a wider range
     return [*lines, ""]
 
 

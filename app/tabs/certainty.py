@@ -33,10 +33,13 @@ class Certainty:
         """What is shown of a calibration, for the components of `shown`."""
         if calibration is None:
             return [gr.update(visible=False), "", gr.skip(), gr.skip()]
-        measured = calibration.measured
-        plots = (
-            [gr.update(visible="hidden")] * 2
-            if measured is None
-            else [gr.update(value=draw(measured), visible=True) for draw in (charts.reliability, charts.risk_coverage)]
-        )
-        return [gr.update(visible=True), tables(calibration), *plots]
+        shown, measured = [gr.update(visible=True), tables(calibration)], calibration.measured
+        if measured is None:
+            return [*shown, gr.update(visible="hidden"), gr.update(visible="hidden")]
+        risk = charts.risk_coverage(measured)
+        most = max(0.1, float(risk["mean error"].max()))
+        return [
+            *shown,
+            gr.update(value=charts.reliability(measured), visible=True),
+            gr.update(value=risk, y_lim=[0, most], visible=True),
+        ]

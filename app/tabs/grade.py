@@ -37,7 +37,6 @@ class GradeTab:
         self._database, self._data = database, data
         with gr.Tab("Grade", id="grade") as self._tab:
             self._model = gr.Markdown(elem_id="grading-model")
-            self._certainty = Certainty()
             with gr.Row():
                 self._sides = [self._side_input(side) for side in SIDES]
                 with gr.Column():
@@ -45,6 +44,7 @@ class GradeTab:
                     self._verdict = gr.Markdown(elem_id="verdict")
             with gr.Column(visible=False) as self._answer:
                 self._lay_out_answer()
+            self._certainty = Certainty()
         self._wire()
 
     @staticmethod
