@@ -117,7 +117,8 @@ class _Run:
         self.learner = Learner(self.fabric, self.ranks, self.config, module, self.training.cards)
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
             yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
-        if too_few := calibrate.shortage([card.pair.group_key for card in self.validation.cards]):
+        too_few = calibrate.shortage([card.pair.group_key for card in self.validation.cards])
+        if too_few and not saved:
             yield Notice(f"{too_few}; this run's model will not be calibrated")
         self.state = State(**saved["state"]) if saved else self.state
         self.learner.enter_phase(self.phase)

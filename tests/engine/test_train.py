@@ -15,7 +15,6 @@ from lightning_fabric.plugins import MixedPrecision
 from engine import cache as cache_module
 from engine import plans, steps
 from engine import train as loop
-from engine.calibrate import VALIDATION, fit
 from engine.config import BadConfig, Config
 from engine.data import Inputs
 from engine.device import out_of_memory, precision
@@ -26,7 +25,6 @@ from engine.losses import Objective
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair, write_snapshot
 from engine.plans import Plan
-from engine.predictions import read
 from engine.recipes import RECIPES, recipe, recipe_config
 from engine.train import TrainingFailed, resume, train
 from tests.engine.conftest import drawn_pairs
@@ -53,11 +51,6 @@ EVERYTHING_ON = {
     "ema_decay": 0.8,
     "seed": 5,
 }
-# What is said of the four validation cards that most runs here have.
-UNCALIBRATED = Notice(
-    "4 groups of held-out cards are too few to calibrate on: 9 are wanted, and some hundred to be worth much; "
-    "this run's model will not be calibrated"
-)
 # What each recorded run changed, as the history tells it.
 PARENTS = {
     "original": None,
@@ -198,7 +191,7 @@ def test_a_run_with_regions_and_measured_targets_is_the_same_whoever_prepared_th
     ]
     assert {event.step for event in of(Progress, second)} == {"training", "validation"}
     expected = "of 14 cards edge damage was measured on 0, centering on 0; only those teach it"
-    assert [notice.text for notice in of(Notice, first)] == [expected, UNCALIBRATED.text]
+    assert [notice.text for notice in of(Notice, first)] == [expected]
 
 
 @pytest.mark.parametrize("step", ["regions", "measuring"])
@@ -396,7 +389,7 @@ def test_a_batch_that_memory_does_not_hold_is_computed_in_parts_and_still_is_one
         holding_no_more_than(3, small, asked)
         events = run_for(1, config(batch_size=10, ema_decay=0.9), cards, tmp_path / "run", prepared)
         assert asked == [10, 5, 3, 3, 2, 2]
-        halved = [notice.text for notice in of(Notice, events) if notice != UNCALIBRATED]
+        halved = [notice.text for notice in of(Notice, events)]
         assert [text.split(":")[0] for text in halved] == [
             "memory did not hold 10 cards at once",
             "memory did not hold 5 cards at once",
@@ -621,21 +614,10 @@ def test_cards_that_are_left_out_are_told_with_their_reason(tmp_path, cards, pre
             assert any(text.startswith("d: left out: broken.png: is not a picture") for text in told)
 
 
-def test_enough_validation_cards_calibrate_the_model_on_what_was_said_of_them(tmp_path, cards):
-    validation = drawn_pairs(tmp_path, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 8], "val", 200)
-    shown = [*(card for card in cards if card.split == "train"), *validation]
-    events = run(config(), shown, tmp_path / "run", None)
-    assert of(Notice, events) == []
-    model = load_model(tmp_path / "run/model.pt", "cpu")
-    assert model.calibration == fit(read(tmp_path / "run/predictions.csv"), on=VALIDATION)
-    *_, measured = evaluate(model, validation, tmp_path / "run/cache")
-    assert measured["uncalibrated"]["ece"] == pytest.approx(of(EpochDone, events)[0].metrics["ece"], abs=1e-4)
-
-
 def test_the_sealed_test_cards_are_not_even_opened(tmp_path, cards):
     sealed = CardPair("sealed", tmp_path / "gone.png", None, 9, split="test")
     events = run_for(1, config(), [*cards, sealed], tmp_path / "run", None)
-    assert of(Notice, events) == [UNCALIBRATED]
+    assert of(Notice, events) == []
 
 
 def test_stacked_weights_and_sampler_are_said_aloud(tmp_path, cards, prepared):
@@ -652,8 +634,7 @@ def test_without_a_network_pretrained_weights_are_missed_loudly_and_training_goe
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", offline)
     events = run(config(pretrained="imagenet"), cards, tmp_path / "run", prepared)
-    (notice, uncalibrated) = of(Notice, events)
-    assert uncalibrated == UNCALIBRATED
+    (notice,) = of(Notice, events)
     assert notice.text.startswith("PRETRAINED WEIGHTS MISSING: the ImageNet weights of mobilenet_v2")
     assert notice.text.endswith("this run starts from random weights")
     assert isinstance(events[-1], Finished)
