@@ -35,7 +35,7 @@ from engine.pairs import CardPair
 from engine.preparing import Prepared, Stop, prepare
 from engine.ranks import Ranks, leaving
 from engine.run_folder import CHECKPOINT, MODEL
-from engine.steps import Learner, Stepped, TrainingFailed
+from engine.steps import FailedByRule, Learner, Stepped, TrainingFailed
 from engine.tally import State
 
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
@@ -142,7 +142,7 @@ class _Run:
             # A run that failed has no summary in the history either: both judge it by its epochs.
             summary |= plans.settle(self.folder, None if self.state.failure else summary)
         if self.state.failure:
-            raise TrainingFailed(self.state.failure)
+            raise FailedByRule(self.state.failure)
         yield Finished(self.folder / MODEL, summary)
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:

@@ -140,6 +140,17 @@ def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
     assert "background" in Path(page).read_text(encoding="utf-8")
 
 
+def test_the_controls_of_a_run_that_its_own_rule_ends_are_trained_before_the_failure_is_told(manifest, tmp_path):
+    out = tmp_path / "run"
+    words = ("train", "--manifest", manifest, "--out", out, *settings(phase2_epochs=2, stop_if="qwk<1.1@1"))
+    said = call(*words, "--controls")
+    *_, last = said.err.splitlines()
+    assert (said.code, said.out) == (2, "")
+    assert last.startswith("loupe: epoch 1 fails the run by its rule qwk<1.1@1: qwk is ")
+    assert (out / "control-background/model.pt").is_file()
+    assert call("train", "--resume", out).err.splitlines()[-1] == last
+
+
 def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tmp_path):
     kept = Path(shutil.copytree(model.parent, tmp_path / "run")) / "model.pt"
     (tmp_path / "run" / "test_openings.jsonl").unlink(missing_ok=True)

@@ -5,7 +5,7 @@ All are told at the beginning, each in a folder of its own that resumes like any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.pairs import CardPair
 from engine.plans import Plan, record
 from engine.predictions import Predictions
 from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in
+from engine.steps import FailedByRule
 from engine.train import resume
 
 REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
@@ -70,13 +71,28 @@ def train_folds(out: Path) -> dict[str, Any]:
 
 
 def train_with_controls(out: Path) -> dict[str, Any]:
-    """Train the run in a folder, or go on with it, then its controls; their figures stand beside its own."""
+    """Train the run in a folder, or go on with it, then its controls; their figures stand beside its own.
+
+    Raises FailedByRule only after the controls: what the card adds to a score is asked of a low score too.
+    """
     stop = listening()
-    said = follow(resume(out, stop))
+    try:
+        said = follow(resume(out, stop))
+    except FailedByRule:
+        _train_controls(out, stop)
+        raise
+    if said.get("stopped"):
+        return said
+    controls = _train_controls(out, stop)
+    if controls.get("stopped"):
+        return controls
+    return {**said, "controls": controls} if controls else said
+
+
+def _train_controls(out: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    """What each control of a run came to, or why it could not be trained; or where one of them stopped."""
     controls: dict[str, Any] = {}
     for seen, folder in controls_in(out).items():
-        if said.get("stopped"):
-            break
         say(f"the control that is shown the {seen} alone")
         try:
             own = follow(resume(folder, stop, out / "cache"))
@@ -86,4 +102,4 @@ def train_with_controls(out: Path) -> dict[str, Any]:
         if own.get("stopped"):
             return own
         controls[seen] = {name: own[name] for name in ("model", *REPORTED)}
-    return {**said, "controls": controls} if controls else said
+    return controls
