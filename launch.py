@@ -131,7 +131,9 @@ def train(
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
-    folds: Annotated[int, typer.Option(min=0, max=20, help="Train K runs, each card validated once; 0: one.")] = 0,
+    folds: Annotated[
+        int, typer.Option(min=0, max=20, help="Train K runs, each card validated once, stop_if ending none; 0: one.")
+    ] = 0,
     controls: Annotated[
         bool, typer.Option("--controls", help="Train background- and label-only controls too.")
     ] = False,

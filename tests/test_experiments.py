@@ -13,7 +13,6 @@ from app.commands import several
 from engine import run_folder
 from engine.config import build
 from engine.pairs import CardPair
-from engine.plans import Plan
 from tests.commands import call, settings
 
 
@@ -109,13 +108,22 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
     assert (compared["cards"], compared["delta_qwk"], compared["p_holm"]) == (24, 0, 1)
 
 
-def test_folds_and_controls_are_told_no_rule_that_ends_a_run(tmp_path):
-    cards = [CardPair(f"{n}", tmp_path / f"{n}.png", None, 9, split="val" if n % 2 else "train") for n in range(4)]
-    config = build({"stop_if": "qwk<0.4@13"})
-    several.tell_folds(tmp_path / "folds", config, cards, Plan(), 2)
-    several.tell_controls(tmp_path / "run", config, cards)
-    folders = [*(tmp_path / "folds").glob("fold-*"), *(tmp_path / "run").glob("control-*")]
-    assert [run_folder.told(folder)[0].stop_if for folder in folders] == [""] * 4
+def test_folds_are_told_no_rule_that_ends_a_run_and_their_plan_lists_what_was_said_alone(
+    manifest, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(several, "train_folds", lambda out: {})
+    rules = ("--set", "stop_if=mae>=0@1", "--fail", "mae>5@1")
+    said = call("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2")
+    assert said.code == 0, said.err
+    assert "no fold is ended by stop_if=mae>=0@1: every card is to be judged" in said.err
+    for fold in (tmp_path / "cv/fold-1", tmp_path / "cv/fold-2"):
+        assert run_folder.told(fold)[0].stop_if == ""
+        assert json.loads((fold / "ledger.json").read_text(encoding="utf-8"))["fail"] == ["mae>5.0@1"]
+
+
+def test_controls_are_told_no_rule_that_ends_a_run(tmp_path):
+    several.tell_controls(tmp_path, build({"stop_if": "qwk<0.4@13"}), [CardPair("a", tmp_path / "a.png", None, 9)])
+    assert [run_folder.told(folder)[0].stop_if for folder in tmp_path.glob("control-*")] == [""] * 2
 
 
 def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):

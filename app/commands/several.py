@@ -27,12 +27,18 @@ from engine.train import resume
 REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
 
 
-def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
-    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups.
+def of_folds(config: Config) -> Config:
+    """The settings of each fold, without the rules of `stop_if`, which is said where there are any.
 
-    Without the rules of `stop_if`: every card is to be judged, also by a fold that does badly.
+    Every card is to be judged, also by a fold that does badly. A plan's failures judge each fold and end none.
     """
-    config = config.model_copy(update={"stop_if": ""})
+    if config.stop_if:
+        say(f"no fold is ended by stop_if={config.stop_if}: every card is to be judged; --fail judges each fold")
+    return config.model_copy(update={"stop_if": ""})
+
+
+def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
+    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups."""
     pairs = [pair.absolute() for pair in pairs]
     fold_of = fold_of_each(pairs, folds, config.seed)
     # The first one last: where it stands, all stand (run_folder.folds_in).

@@ -42,6 +42,8 @@ def from_manifest(
     if holds_run(out) or run_folder.folds_in(out):
         raise Trouble(f"{out} already holds a run; go on with it by --resume {out}, or give another folder")
     config = _config(recipe, settings)
+    if folds:
+        config = several.of_folds(config)
     plan = plan_of(said, config, recipe)
     if warned := warning(plan):
         say(f"warning: {warned}")
