@@ -13,6 +13,8 @@ from app.commands import several
 from engine import run_folder
 from engine.config import build
 from engine.pairs import CardPair
+from engine.plans import Plan
+from labeling.snapshot import pairs_from_manifest
 from tests.commands import call, settings
 
 
@@ -119,6 +121,26 @@ def test_folds_are_told_no_rule_that_ends_a_run_and_their_plan_lists_what_was_sa
     for fold in (tmp_path / "cv/fold-1", tmp_path / "cv/fold-2"):
         assert run_folder.told(fold)[0].stop_if == ""
         assert json.loads((fold / "ledger.json").read_text(encoding="utf-8"))["fail"] == ["mae>5.0@1"]
+
+
+def test_fewer_folds_do_not_begin_among_those_whose_telling_was_killed(manifest, tmp_path, monkeypatch):
+    """Folds are told from the last to the first, so that the first's presence means that all are told."""
+
+    def killed(folder, *told, record=run_folder.record):
+        if folder.name == "fold-3":
+            raise KeyboardInterrupt
+        record(folder, *told)
+
+    monkeypatch.setattr(several, "train_folds", lambda out: {})
+    words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings())
+    with monkeypatch.context() as dying:
+        dying.setattr(run_folder, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            several.tell_folds(tmp_path / "cv", build({}), pairs_from_manifest(manifest).pairs, Plan(), 4)
+    complaint = call(*words, "--folds", "2").complaint
+    assert f"{tmp_path / 'cv'} holds fold-3, fold-4 of a cross-validation of more than 2 folds that never" in complaint
+    assert run_folder.folds_in(tmp_path / "cv") == []
+    assert not (tmp_path / "cv/fold-2").exists()
 
 
 def test_controls_are_told_no_rule_that_ends_a_run(tmp_path):

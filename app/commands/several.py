@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.following import follow, listening
+from app.settings import Trouble
 from app.terminal import say
 from engine import config as configuration
 from engine import predictions, run_folder
@@ -20,7 +21,7 @@ from engine.metrics import measure
 from engine.pairs import CardPair
 from engine.plans import Plan, record
 from engine.predictions import Predictions
-from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in
+from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in, told_folds
 from engine.steps import FailedByRule
 from engine.train import resume
 
@@ -38,13 +39,23 @@ def of_folds(config: Config) -> Config:
 
 
 def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
-    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups."""
+    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups.
+
+    Raises Trouble where folds beyond these were told there before, and their telling never came to its end: left there,
+    they would be trained among them.
+    """
+    told_now = [out / f"{FOLD}{fold + 1}" for fold in range(folds)]
+    if others := [folder.name for folder in told_folds(out) if folder not in told_now]:
+        raise Trouble(
+            f"{out} holds {', '.join(others)} of a cross-validation of more than {folds} folds that never began; "
+            f"remove {out}, or give another folder with --out"
+        )
     pairs = [pair.absolute() for pair in pairs]
     fold_of = fold_of_each(pairs, folds, config.seed)
     # The first one last: where it stands, all stand (run_folder.folds_in).
-    for fold in reversed(range(folds)):
-        record(out / f"{FOLD}{fold + 1}", plan)
-        run_folder.record(out / f"{FOLD}{fold + 1}", config, with_fold(pairs, fold_of, fold))
+    for fold, folder in reversed([*enumerate(told_now)]):
+        record(folder, plan)
+        run_folder.record(folder, config, with_fold(pairs, fold_of, fold))
 
 
 def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
