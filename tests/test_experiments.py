@@ -181,6 +181,17 @@ def test_the_controls_of_a_run_that_its_own_rule_ends_are_trained_before_the_fai
     assert call("train", "--resume", out).err.splitlines()[-1] == last
 
 
+def test_folds_and_controls_are_not_resumed_by_several_processes(tmp_path, monkeypatch):
+    cards = [CardPair(f"{n}", tmp_path / f"{n}.png", None, 9, split="val" if n else "train") for n in range(2)]
+    several.tell_folds(tmp_path / "folds", build({}), cards, Plan(), 2)
+    run_folder.record(tmp_path / "controlled", build({}), cards)
+    several.tell_controls(tmp_path / "controlled", build({}), cards)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("folds", "controlled"):
+        complaint = call("train", "--resume", tmp_path / name).complaint
+        assert f"{name} holds folds or controls, runs of one process, one after another; resume it without" in complaint
+
+
 def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tmp_path):
     kept = Path(shutil.copytree(model.parent, tmp_path / "run")) / "model.pt"
     (tmp_path / "run" / "test_openings.jsonl").unlink(missing_ok=True)
