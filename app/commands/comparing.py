@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import DataFolder, Trouble
+from app.terminal import say
 from db import runs
 from db.session import Database
 from engine import lineage, predictions, run_folder
@@ -39,7 +40,8 @@ def run(data: DataFolder, candidates: Sequence[str], references: Sequence[str]) 
     """One comparison for each way of training among the candidates, with p-values for the family of them.
 
     A run is its number in the data folder, its folder, or its model's file; runs that differ in the seed alone are
-    one way of training, and are paired with the reference of the same seed.
+    one way of training, and are paired with the reference of the same seed. What has no partner is named, as `left_out`
+    and on the terminal; a seed that stands twice on one side is refused.
     """
     reference = [_judged(data, name) for name in references]
     if len({each.recipe for each in reference}) > 1:
@@ -54,13 +56,16 @@ def run(data: DataFolder, candidates: Sequence[str], references: Sequence[str]) 
 
 
 def _compared(way: Sequence[Judged], reference: Sequence[Judged]) -> dict[str, Any]:
-    ours, theirs = ({each.config.seed: each for each in side} for side in (way, reference))
+    ours, theirs = _by_seed(way), _by_seed(reference)
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:
         raise Trouble(
             f"{way[0].name} and {reference[0].name} share no seed ({sorted(ours)} and {sorted(theirs)}); train one "
             "of them again with --set seed=... of the other"
         )
+    left_out = [each for side in (ours, theirs) for seed, each in side.items() if seed not in seeds]
+    for each in left_out:
+        say(f"{each.name} is left out of the comparison of {way[0].name} with {reference[0].name}: {_alone(each)}")
     pairs = [(ours[seed], theirs[seed]) for seed in seeds]
     found = difference([one.predictions for one, _ in pairs], [other.predictions for _, other in pairs])
     changed = lineage.changes(way[0].config, reference[0].config)
@@ -70,8 +75,24 @@ def _compared(way: Sequence[Judged], reference: Sequence[Judged]) -> dict[str, A
         "changes": lineage.count(changed),
         **{("delta_qwk" if name == "delta" else name): value for name, value in asdict(found).items()},
         "seeds": seeds,
+        "left_out": [{"run": each.name, "seed": each.config.seed, "reason": _alone(each)} for each in left_out],
         **_losses(pairs),
     }
+
+
+def _by_seed(side: Sequence[Judged]) -> dict[int, Judged]:
+    """Runs of one way of training. Raises Trouble where two have one seed: only one could be paired."""
+    of_seed: dict[int, Judged] = {}
+    for each in side:
+        other = of_seed.setdefault(each.config.seed, each)
+        if other is not each:
+            both = f"{other.name} and {each.name}"
+            raise Trouble(f"{both} are one way of training with one seed, {each.config.seed}; give one of them")
+    return of_seed
+
+
+def _alone(each: Judged) -> str:
+    return f"no run on the other side has its seed, {each.config.seed}"
 
 
 def _losses(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Any]:
