@@ -18,15 +18,17 @@ from engine.plans import epochs_of
 from engine.predictions import Predictions
 from engine.run_folder import folds_in
 
+OTHER_CARDS = "they have learned from or were validated on other cards, so that their losses are means over others"
 OTHER_UNITS = "their objectives differ, so that their losses are in different units and are not compared"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A run and what it said of the cards it was validated on."""
+    """A run, what it said of the cards it was validated on, and the cards that it was told: name, side and label."""
 
     name: str
     config: Config
+    cards: frozenset[tuple[str, str | None, float | None]]
     predictions: Predictions
     val_loss: float | None
 
@@ -99,6 +101,8 @@ def _losses(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Any]:
     """The mean difference in validation loss, or why there is none."""
     if not all(lineage.same_objective(one.config, other.config) for one, other in pairs):
         return {"delta_val_loss": None, "val_loss_reason": OTHER_UNITS}
+    if any(one.cards != other.cards for one, other in pairs):
+        return {"delta_val_loss": None, "val_loss_reason": OTHER_CARDS}
     deltas = [
         one.val_loss - other.val_loss for one, other in pairs if one.val_loss is not None and other.val_loss is not None
     ]
@@ -110,11 +114,12 @@ def _losses(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Any]:
 def _judged(data: DataFolder, name: str) -> Judged:
     folder = _folder(data, name)
     first = next(iter(folds_in(folder)), folder)
-    config, _ = run_folder.told(first)
+    config, pairs = run_folder.told(first)
+    cards = frozenset((pair.card_id, pair.split, pair.grade) for pair in pairs if pair.split != "test")
     said = predictions.read(folder / predictions.FILE)
     epochs = [figures for figures in epochs_of(folder).values() if figures["qwk"] is not None]
     best = max(epochs, key=lambda figures: (figures["qwk"], -figures["epoch"]), default=None)
-    return Judged(name, config, said, best["val_loss"] if best else None)
+    return Judged(name, config, cards, said, best["val_loss"] if best else None)
 
 
 def _folder(data: DataFolder, name: str) -> Path:

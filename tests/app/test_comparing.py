@@ -8,6 +8,7 @@ import pytest
 
 from engine import predictions, run_folder
 from engine.config import build
+from engine.pairs import CardPair
 from engine.predictions import Predictions
 from tests.commands import call
 
@@ -24,9 +25,10 @@ def own_data_folder(tmp_path, monkeypatch):
 def ended(tmp_path):
     """Write what a run of one epoch leaves behind, without training it."""
 
-    def write(name: str, seed: int, **settings: object) -> Path:
+    def write(name: str, seed: int, learned: int = 3, **settings: object) -> Path:
         folder = tmp_path / name
-        run_folder.record(folder, build({"seed": seed, **settings}), [])
+        pairs = [CardPair(f"t{n}", tmp_path / f"{n}.png", None, 9, split="train") for n in range(learned)]
+        run_folder.record(folder, build({"seed": seed, **settings}), pairs)
         said = np.clip(TRUTH + np.random.default_rng(len(name) + seed).integers(-1, 2, len(TRUTH)), 1, 10)
         cards = tuple(f"c{n}" for n in range(len(TRUTH)))
         predictions.write(folder / predictions.FILE, Predictions(cards, cards, TRUTH, np.eye(10)[said - 1]))
@@ -70,3 +72,12 @@ def test_two_runs_of_one_seed_on_one_side_are_refused_naming_both(ended, side):
     else:
         complaint, named = call("compare", new, "--with", old, "--with", older).complaint, (old, older)
     assert complaint == f"loupe: {named[0]} and {named[1]} are one way of training with one seed, 0; give one of them"
+
+
+def test_losses_are_compared_only_where_both_have_learned_from_the_same_cards(ended):
+    old = ended("old", 0)
+    for name, learned, delta, reason in (("same", 3, 0.0, ""), ("more", 4, None, "learned from or were validated on")):
+        said = call("compare", ended(name, 0, learned, dropout=0.1), "--with", old)
+        (compared,) = said.result["comparisons"]
+        assert compared["delta_val_loss"] == delta
+        assert reason in compared["val_loss_reason"]
