@@ -26,7 +26,7 @@ from engine.data import (
     model_input,
 )
 from engine.device import launch, out_of_memory
-from engine.evaluate import Outcome, figures, infer
+from engine.evaluate import Outcome, figures, infer, unanswered
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.ledger import parse_all
 from engine.model.dual import DualBranch
@@ -154,6 +154,10 @@ class _Run:
         if outcomes is None:
             yield from self._stopped()
             return
+        if lost := unanswered(self.validation.cards, outcomes):
+            raise TrainingFailed(
+                f"the validation loss of card {lost} became no number in epoch {epoch}; lower the learning rate"
+            )
         metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done, probabilities)

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 
 from engine import cache as cache_module
+from engine import evaluate as evaluation
 from engine import plans, steps
 from engine import train as loop
 from engine.config import BadConfig, Config
@@ -365,6 +366,27 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_touches_the_weights
     monkeypatch.setattr(Objective, "forward", steep)
     with pytest.raises(TrainingFailed, match=r"^the gradient became (nan|inf) in epoch 1, batch 1; lower the learning"):
         run(config(), cards, tmp_path / "run", prepared)
+
+
+@pytest.fixture
+def third_unreadable(monkeypatch):
+    """The fronts of the third card that is measured, and of those after it, are NaN."""
+    plain = evaluation.model_input
+
+    def model_input(batch, phase, device):
+        inputs = plain(batch, phase, device)
+        return inputs._replace(front=inputs.front.where((batch["index"] < 2)[:, None, None, None], torch.nan))
+
+    monkeypatch.setattr(evaluation, "model_input", model_input)
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run_naming_the_epoch_and_the_cards(
+    tmp_path, cards, prepared, third_unreadable
+):
+    expected = r"^the validation loss of card 'val 2' and 1 more became no number in epoch 1; lower the learning rate$"
+    with pytest.raises(TrainingFailed, match=expected):
+        run(config(), cards, tmp_path / "run", prepared)
+    assert not (tmp_path / "run/model.pt").exists()
 
 
 def holding_no_more_than(cards, monkeypatch, asked=None):
