@@ -1,10 +1,16 @@
 """A run is the same run, whatever interrupts it."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from engine import cache as cache_module
+from engine import plans
 from engine.events import EpochDone, Finished, Progress, Saved, Stopped
+from engine.plans import Plan
+from engine.tally import State
 from engine.train import resume, train
 from tests.engine.runs import EVERYTHING_ON, assert_equal, config, of, run, run_for, told, trained, where_it_ended
 
@@ -49,6 +55,48 @@ def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and
     second = list(resume(folder, cache=prepared))
     assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
     assert told([*seen, *second]) == told(straight[1])
+
+
+@pytest.fixture
+def ever_better(monkeypatch):
+    """Every epoch is the best yet: these few cards and steps are graded alike in all, and the first would stay it."""
+    plain = State.is_best
+
+    def is_best(state, done):
+        state.best = {}
+        return plain(state, done)
+
+    monkeypatch.setattr(State, "is_best", is_best)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", ["predictions.csv", "model.pt", "ledger.json"])
+def test_a_run_killed_between_the_writes_of_an_epoch_s_end_and_resumed_ends_as_its_twin(
+    tmp_path, cards, prepared, ever_better, monkeypatch, written
+):
+    """They are written aside and renamed, in this order, the checkpoint last; the second epoch is the one that dies."""
+    settings, saved = config(**EVERYTHING_ON), []
+    *_, twin_end = run(settings, cards, tmp_path / "twin", prepared)
+    renaming = Path.replace
+
+    def replace(aside, target):
+        renaming(aside, target)
+        if target.name == written and len(saved) == 1:
+            raise KeyboardInterrupt
+
+    plans.record(tmp_path / "run", Plan())
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            for event in train(settings, cards, tmp_path / "run", cache=prepared):
+                saved += [event] if isinstance(event, Saved) and not event.best else []
+    *_, end = resume(tmp_path / "run", cache=prepared)
+    assert_equal(where_it_ended(tmp_path / "run"), where_it_ended(tmp_path / "twin"))
+    said, expected = ((tmp_path / name / "predictions.csv").read_bytes() for name in ("run", "twin"))
+    assert said == expected
+    assert plans.epochs_of(tmp_path / "run") == plans.epochs_of(tmp_path / "twin")
+    assert end.summary["saved_epoch"] == twin_end.summary["saved_epoch"] == 3
+    assert end.summary["verdict"] == json.loads((tmp_path / "run/ledger.json").read_text())["verdict"]
 
 
 def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path, cards, prepared, straight):
