@@ -104,6 +104,14 @@ def infer(
         yield Outcome(batch["index"], log_probabilities.cpu(), losses.cpu())
 
 
+def unanswered(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> str:
+    """The cards whose loss is no finite number, named as `'a' and 2 more`; empty where there are none."""
+    lost = torch.cat([outcome.index[~outcome.losses.isfinite()] for outcome in outcomes]).tolist()
+    if not lost:
+        return ""
+    return repr(cards[min(lost)].pair.card_id) + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
+
+
 def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:
     """Metrics as `engine.metrics.quick_measures` names them, mean loss, (N, 10) probabilities in card order."""
     index = torch.cat([outcome.index for outcome in outcomes])
@@ -124,7 +132,10 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 def evaluate(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
-    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics.
+
+    Raises NoCards, and BadModel where the model's answers are no numbers.
+    """
     for event in predictions_of(model, pairs, cache_folder):
         if isinstance(event, Predictions):
             said = said_of(event.probabilities, model.calibration)
@@ -136,8 +147,9 @@ def evaluate(
 def predictions_of(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | Predictions]:
-    """What the network itself, uncalibrated, says of labelled pairs: what happens on the way and, last, the
-    predictions. Raises NoCards.
+    """What the network itself, uncalibrated, says of labelled pairs; yields what happens on the way and, last, that.
+
+    Raises NoCards, and BadModel where the model's answers are no numbers.
     """
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
@@ -155,4 +167,6 @@ def predictions_of(
     for outcome in infer(model.network, objective, cards, model.config, model.phase):
         outcomes.append(outcome)
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
+    if lost := unanswered(kept, outcomes):
+        raise BadModel(f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate")
     yield Predictions.of(kept, figures(kept, outcomes)[2])

@@ -51,9 +51,13 @@ def told(folder: Path) -> tuple[Config, list[CardPair]]:
 
 def folds_in(folder: Path) -> list[Path]:
     """The folders of a cross-validation's folds, in order; none where `folder` holds no cross-validation told whole."""
-    if not holds_run(folder / f"{FOLD}1"):
-        return []
-    return sorted(folder.glob(f"{FOLD}*"), key=lambda fold: int(fold.name.removeprefix(FOLD)))
+    return told_folds(folder) if holds_run(folder / f"{FOLD}1") else []
+
+
+def told_folds(folder: Path) -> list[Path]:
+    """The folders of folds, in order, also where telling them was ended before the first, which is told last."""
+    numbers = (path.name.removeprefix(FOLD) for path in folder.glob(f"{FOLD}*"))
+    return [folder / f"{FOLD}{number}" for number in sorted(int(number) for number in numbers if number.isdecimal())]
 
 
 def controls_in(folder: Path) -> dict[str, Path]:

@@ -26,7 +26,7 @@ from engine.data import (
     model_input,
 )
 from engine.device import launch, out_of_memory
-from engine.evaluate import Outcome, figures, infer
+from engine.evaluate import Outcome, figures, infer, unanswered
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.ledger import parse_all
 from engine.model.dual import DualBranch
@@ -35,7 +35,7 @@ from engine.pairs import CardPair
 from engine.preparing import Prepared, Stop, prepare
 from engine.ranks import Ranks, leaving
 from engine.run_folder import CHECKPOINT, MODEL
-from engine.steps import Learner, Stepped, TrainingFailed
+from engine.steps import FailedByRule, Learner, Stepped, TrainingFailed
 from engine.tally import State
 
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
@@ -145,7 +145,7 @@ class _Run:
             # A run that failed has no summary in the history either: both judge it by its epochs.
             summary |= plans.settle(self.folder, None if self.state.failure else summary)
         if self.state.failure:
-            raise TrainingFailed(self.state.failure)
+            raise FailedByRule(self.state.failure)
         yield Finished(self.folder / MODEL, summary)
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
@@ -157,6 +157,10 @@ class _Run:
         if outcomes is None:
             yield from self._stopped()
             return
+        if lost := unanswered(self.validation.cards, outcomes):
+            raise TrainingFailed(
+                f"the validation loss of card {lost} became no number in epoch {epoch}; lower the learning rate"
+            )
         metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done, probabilities)

@@ -348,6 +348,8 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
         (["train", "--resume", "{tmp}/empty"], "empty"),
         (["train", "--resume", "{tmp}/absent"], "absent"),
         (["train", "--resume", "{tmp}/empty", "--set", "dropout=0"], "--set"),
+        (["train", "--resume", "{tmp}/empty", "--recipe", "loupe"], "--recipe"),
+        (["train", "--resume", "{tmp}/empty", "--expect", "qwk>0"], "--parent"),
         (["train", "--resume", "{tmp}/torn"], "torn"),
         (["train", "--resume", "{tmp}/old"], "old"),
         (["train", "--manifest", "{cards}/labels.csv", "--out", "{unmakeable}"], "file/folder"),

@@ -66,6 +66,14 @@ def test_probabilities_come_in_the_order_of_the_cards_whatever_the_order_of_the_
     np.testing.assert_allclose(figures(from_pairs, outcomes)[2], softmax(logits.double().numpy(), axis=1), atol=1e-7)
 
 
+def test_a_model_whose_answers_are_no_numbers_is_refused_naming_the_cards(cards, prepared, tmp_path):
+    model = load_model(saved_model(tmp_path / "model.pt"), "cpu")
+    with torch.no_grad():
+        next(model.network.grade.parameters()).fill_(torch.nan)
+    with pytest.raises(BadModel, match=r"^drawn: its loss on card 'train 0' and 13 more is no number; train it again"):
+        measured(model, cards, prepared)
+
+
 def test_what_cannot_be_measured_is_told_card_by_card(model, cards, prepared):
     unlabelled = CardPair("bare", cards[0].front, None)
     events = measured(model, [*cards, unlabelled], prepared)
