@@ -30,7 +30,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     Raises Trouble, BadModel, NoCards, TooFewCards.
     """
     path = some_model(model, data)
-    if out.absolute() == path:
+    if out.exists() and out.samefile(path):
         raise Trouble(f"--out {out} is the model that is to be calibrated; give another file")
     loaded, digest = open_grader(path)
     pairs = pairs_of(data, manifest, asked.split)

@@ -168,9 +168,9 @@ def test_without_a_calibration_the_network_s_own_word_stays_and_90_percent_of_it
 def test_what_is_measured_is_measured_on_cards_that_did_not_calibrate():
     """Of pure noise: intervals of the very cards that calibrated hold 80 % or more, those of others that on average."""
     random, own, others = np.random.default_rng(11), [], []
-    for _ in range(15):
-        truth, said = random.integers(1, 11, 40), random.dirichlet(np.ones(10), 40)
-        predictions = Predictions(tuple(alone(40)), tuple(alone(40)), truth, said)
+    for _ in range(8):
+        truth, said = random.integers(1, 11, 60), random.dirichlet(np.ones(10), 60)
+        predictions = Predictions(tuple(alone(60)), tuple(alone(60)), truth, said)
         calibration = fit(predictions, on="noise", coverage=0.8)
         told = said_of(said, calibration)
         own.append(((told.low <= truth) & (truth <= told.high)).mean())

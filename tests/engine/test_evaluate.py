@@ -148,5 +148,25 @@ def test_a_file_that_does_not_fit_is_refused_in_one_sentence(tmp_path, without):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_file_from_before_there_was_a_calibration_loads_and_says_what_its_network_says(tmp_path, cards):
+    path = saved_model(tmp_path / "old.pt")
+    assert "calibration" not in torch.load(path, weights_only=True)
+    model = load_model(path, "cpu")
+    assert model.calibration is None
+    inputs = inputs_of(model, look(cards[0].front), None)
+    with torch.inference_mode():
+        wanted = softmax(model.network(*inputs).grade.double().numpy(), axis=1)[0]
+    said = predict(model, inputs)
+    np.testing.assert_allclose(said.probabilities, wanted, atol=1e-6)
+    assert wanted[said.interval.low - 1 : said.interval.high].sum() >= 0.9 - 1e-9
+
+
+def test_a_calibration_that_is_none_is_refused_with_its_file(tmp_path):
+    path = saved_model(tmp_path / "model.pt")
+    save(path, {**torch.load(path, weights_only=True), "calibration": {"temperature": 2.0}})
+    with pytest.raises(BadModel, match="does not fit this version"):
+        load_model(path, "cpu")
+
+
 def test_the_settings_of_a_model_are_a_config(tmp_path):
     assert isinstance(load_model(saved_model(tmp_path / "model.pt"), "cpu").config, Config)
