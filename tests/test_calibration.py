@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from app import charts
+from app.answer import verdict_text
 from app.calibration import how_often
+from app.grading import grade_card
 from app.model_page import model_page
+from app.tabs.certainty import Certainty
 from engine import checkpoint
 from engine.calibrate import Calibration, fit
 from engine.evaluate import load_model, predictions_of
+from engine.interval import Interval
 from labeling.snapshot import pairs_from_manifest
 from tests.commands import call
 
@@ -129,6 +134,34 @@ def test_the_model_s_own_limit_holds_unless_another_is_asked_for_and_in_a_batch_
     widths = [1 + each["interval"]["high"] - each["interval"]["low"] for each in told[0].result]
     assert [each["abstained"] for each in told[0].result] == [width > 1 for width in widths]
     assert [each["abstained"] for each in told[1].result] == [False, False]
+
+
+def test_the_grade_tab_says_the_range_as_a_promise_only_where_it_is_one_and_why_it_gives_no_grade(
+    calibrated, model, manifest, tmp_path
+):
+    pictures = front_and_back(manifest)
+    own, told = (verdict_text(grade_card(*pictures, path)) for path in (model, calibrated))
+    assert "of the probability lies" in own
+    assert "not calibrated" in own
+    assert "4 times in 5 the true grade lies in" in told
+    assert "Calibrated on 30 cards: all cards of labels.csv" in told
+    unsure = grade_card(*pictures, model, widest=1)
+    text = verdict_text(unsure)
+    assert text.startswith("## Not graded: too unsure")
+    assert unsure.reasons[0] in text
+
+
+def test_the_bars_mark_the_grades_of_the_range_and_the_curves_are_the_published_figures(calibrated):
+    bars = charts.bars(np.full(10, 0.1), Interval(0.9, 7, 9))
+    assert bars["grade"][bars["grades"] == charts.INSIDE].tolist() == ["7", "8", "9"]
+    calibration = Calibration.from_plain(checkpoint.load(calibrated)["calibration"])
+    _, text, reliability, risk = Certainty.of(calibration)
+    assert "| graded up to" in text
+    curve = reliability["value"]
+    full = [row for row in calibration.measured["reliability"] if row["n"]]
+    assert curve[curve["model"] == "calibrated"]["came true"].tolist() == [row["accuracy"] for row in full]
+    assert risk["value"]["cards graded"].iloc[-1] == 1
+    assert Certainty.of(None)[0]["visible"] is False
 
 
 def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, model, tmp_path):

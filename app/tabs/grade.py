@@ -70,7 +70,7 @@ class GradeTab:
                     color_map=RANGE_COLOURS,
                     sort=[str(grade) for grade in GRADES],
                     title="Probability of each grade",
-                    height=220,
+                    height=250,
                     elem_id="probabilities",
                 )
                 gr.Markdown("Below, bright places lower the expected grade more than the rest of their side does.")
