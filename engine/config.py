@@ -22,7 +22,7 @@ Precision = Literal["auto", "32", "bf16", "16"]
 
 Seen = Literal["card", "background", "label"]
 # Settings that would show a control the card after all.
-SHOW_THE_CARD = frozenset({"worn_up_to", "regions"})
+SHOW_THE_CARD = frozenset({"worn_up_to", "regions", "measured_inputs"})
 
 
 class BadConfig(BadInput):
@@ -86,6 +86,8 @@ class Config(BaseModel):
     """Share of the back in the fused features; the front has the rest."""
     regions: bool = False
     """Whether corners and edges are also read at the picture's own resolution, by a small network of their own."""
+    measured_inputs: bool = False
+    """Whether the network is also told what was measured on each side: centering, corners, edges, lines, stains."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
     augment: bool = True

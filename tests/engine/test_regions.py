@@ -132,7 +132,7 @@ def test_a_pair_can_be_overfitted_by_its_regions_alone(cards, regions):
     both, nothing, grades = torch.ones(2, 2, dtype=torch.bool), torch.zeros(2, 1280), torch.tensor([2, 8])
     losses = []
     for _ in range(30):
-        scores = network.read_off(nothing, nothing, network.read_regions(given, both))
+        scores = network.read_off(nothing, nothing, network.read_beside(both, given, None))
         losses.append(F.cross_entropy(scores.grade, grades))
         optimizer.zero_grad()
         losses[-1].backward()
