@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import config as configuration
+from engine import predictions
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, load
@@ -116,9 +117,12 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 
 
 def evaluate(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
-    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards.
+
+    keep  a file for what the model says of each card, as `engine.predictions` writes it
+    """
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
     for done, total in cache.fill():
@@ -137,4 +141,6 @@ def evaluate(
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
     metrics, _, probabilities = figures(kept, outcomes)
     told = Predictions.of(kept, probabilities)
+    if keep is not None:
+        predictions.write(keep, told)
     yield {**metrics, **intervals(told.truth, told.probabilities, told.groups)}
