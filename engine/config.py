@@ -19,6 +19,8 @@ Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "one_cycle", "constant"]
 Precision = Literal["auto", "32", "bf16", "16"]
+Channels = Literal["six", "rgb"]
+Attention = Literal["cbam_rim", "cbam", "none"]
 
 Seen = Literal["card", "background", "label"]
 # Settings that would show a control the card after all.
@@ -42,6 +44,10 @@ class Config(BaseModel):
     """Starting weights: none, imagenet (downloaded once), a file for both encoders, or a folder of resnet18.pth etc."""
     image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
     """Side of the square the card is fitted into, in pixels; 224 is quick, 384 standard, 448 high resolution."""
+    channels: Channels = "six"
+    """What the encoders see: lightness, colours and gradients (six channels), or plain red, green and blue."""
+    attention: Attention = "cbam_rim"
+    """Attention on the back's last features: channels and places (CBAM), told where the rim lies or not; or none."""
     batch_size: int = Field(16, ge=2, le=512)
     """Cards that go through the network together."""
     phase1_epochs: int = Field(0, ge=0, le=1000)

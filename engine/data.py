@@ -48,8 +48,8 @@ class Batch(Pictures):
 class Inputs(NamedTuple):
     """What `DualBranch.forward` takes."""
 
-    front: Tensor  # (B, 6, S, S) float
-    back: Tensor  # (B, 6, S, S) float
+    front: Tensor  # (B, 6 or 3, S, S) float in [0, 1]
+    back: Tensor  # likewise
     present: Tensor  # (B, 2) bool
     regions: Tensor | None = None  # (B, 2, 8, 3, 9216) float in [0, 1], for a network that reads them
     measured: Tensor | None = None  # (B, 2, 2, F) float as `told_and_seen` gives them, likewise
@@ -209,7 +209,7 @@ def _collated(cards: Cards, items: list[Batch]) -> Batch:
     return cast(Batch, {name: value[:0] for name, value in default_collate([cards[0, 0, 0]]).items()})
 
 
-def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:
+def model_input(batch: Pictures, config: Config, phase: int, device: torch.device) -> Inputs:
     """The network's input in a phase: the only place that makes it, for training, validation and grading alike.
 
     In phase 1 no card has a front: the network is given the back alone, in training and in validation.
@@ -217,12 +217,14 @@ def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:
     present = batch["present"].clone()
     if phase == 1:
         present[:, 0] = False
-    front, back = (_channels(batch["canvases"][:, side], device) for side in (0, 1))
+    front, back = (_channels(batch["canvases"][:, side], config, device) for side in (0, 1))
     regions = batch["regions"].to(device).movedim(-1, -2).float() / 255 if "regions" in batch else None
     measured = told_and_seen(batch["measured"], present).to(device) if "measured" in batch else None
     return Inputs(front, back, present.to(device), regions, measured)
 
 
-def _channels(canvases: Tensor, device: torch.device) -> Tensor:
-    """(B, S, S, 3) uint8 -> (B, 6, S, S) float on the device, channels last in memory."""
-    return six_channels_batch(canvases.to(device)).to(memory_format=torch.channels_last)
+def _channels(canvases: Tensor, config: Config, device: torch.device) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 6 or 3, S, S) float in [0, 1] on the device, channels last in memory."""
+    canvases = canvases.to(device)
+    seen = six_channels_batch(canvases) if config.channels == "six" else canvases.movedim(-1, 1).float() / 255
+    return seen.to(memory_format=torch.channels_last)

@@ -91,7 +91,7 @@ def infer(
     network.eval()
     for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
         with torch.inference_mode():
-            inputs = model_input(batch, phase, device)
+            inputs = model_input(batch, config, phase, device)
             scores = network(*inputs)
             losses = objective(scores, *targets_of(batch, inputs.present, config))
             log_probabilities = objective.log_probabilities(scores.grade)

@@ -94,7 +94,7 @@ def inputs_of(
         known = measured or [None if view is None else view.measured() for view in views]
         told = [np.full(len(FEATURES), np.nan, np.float32) if side is None else features_of(side) for side in known]
         pictures["measured"] = torch.from_numpy(np.stack(told)[None])
-    return model_input(pictures, model.phase, model.device)
+    return model_input(pictures, model.config, model.phase, model.device)
 
 
 def predict(model: Model, inputs: Inputs) -> Prediction:

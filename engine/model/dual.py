@@ -38,7 +38,7 @@ class Side(nn.Module):
         self.missing = nn.Parameter(torch.zeros(features))
 
     def forward(self, channels: Tensor, present: Tensor) -> Tensor:
-        """channels (B, 6, S, S) in [0, 1], present (B,) bool -> (B, features)."""
+        """channels (B, C, S, S) in [0, 1], present (B,) bool -> (B, features)."""
         rows = present.nonzero().squeeze(1)
         features = self.missing.expand(len(channels), -1)
         # In training all processes pass the encoder or none does: its layers share their statistics between them.
@@ -54,8 +54,9 @@ class DualBranch(nn.Module):
     def __init__(self, config: Config, *, pretrained: str = "none") -> None:
         super().__init__()
         front, back = FEATURES[config.front_encoder], FEATURES[config.back_encoder]
-        self.front = Side(build_encoder(config.front_encoder, pretrained), nn.Identity(), front)
-        self.back = Side(build_encoder(config.back_encoder, pretrained), CBAM(back), back)
+        attention = nn.Identity() if config.attention == "none" else CBAM(back, rim=config.attention == "cbam_rim")
+        self.front = Side(build_encoder(config.front_encoder, pretrained, config.channels), nn.Identity(), front)
+        self.back = Side(build_encoder(config.back_encoder, pretrained, config.channels), attention, back)
         self.regions = RegionBranch() if config.regions else None
         self.measured = MeasuredBranch() if config.measured_inputs else None
         beside = REGION_FEATURES * config.regions + MEASURED_FEATURES * config.measured_inputs
@@ -82,7 +83,7 @@ class DualBranch(nn.Module):
     ) -> Scores:
         """Grade B cards.
 
-        front, back  (B, 6, S, S) float, channels in [0, 1]; where a side is missing its values are not looked at
+        front, back  (B, 6 or 3, S, S) float in [0, 1]; where a side is missing its values are not looked at
         present      (B, 2) bool: has the card a front, has it a back
         regions      (B, 2, 8, 3, 9216) float in [0, 1], for a network with a region branch
         measured     (B, 2, 2, F) float, as `told_and_seen` gives them, for a network with a measured branch
