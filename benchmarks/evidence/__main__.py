@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-STEPS = ("changes",)
+STEPS = ("changes", "simulated")
 
 
 def main() -> None:
