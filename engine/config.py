@@ -22,8 +22,8 @@ Precision = Literal["auto", "32", "bf16", "16"]
 Channels = Literal["six", "rgb"]
 Attention = Literal["cbam_rim", "cbam", "none"]
 
-Seen = Literal["card", "background", "label"]
-# Settings that would show a control the card after all.
+Seen = Literal["card", "background", "label", "picture"]
+# Settings that show the network the card by itself: none of them goes with a control.
 SHOW_THE_CARD = frozenset({"worn_up_to", "regions", "measured_inputs"})
 
 
@@ -107,8 +107,8 @@ class Config(BaseModel):
     max_pairs: int = Field(0, ge=0)
     """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
     seen: Seen = "card"
-    """What the network is shown. All but the card are controls, which never grade: the picture without its card, or the
-    slab's label alone."""
+    """What the network is shown. All but the card are controls, which never grade: the picture without its card, the
+    slab's label alone, or the whole picture, label and all."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Every random choice of the run follows from this number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -156,7 +156,9 @@ def build(changes: dict[str, Any]) -> Config:
         )
     showing = [key for key, value in config.model_dump().items() if key in SHOW_THE_CARD and value]
     if config.seen != "card" and showing:
-        raise BadConfig(f"{showing[0]} shows the network cards, and seen = {config.seen} shows it none; switch it off")
+        raise BadConfig(
+            f"{showing[0]} goes with seen = card alone, and seen = {config.seen} is a control; switch it off"
+        )
     return config
 
 

@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-STEPS = ("changes", "simulated")
+STEPS = ("changes", "simulated", "fronts")
 
 
 def main() -> None:
