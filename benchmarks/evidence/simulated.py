@@ -32,7 +32,7 @@ def run(folder: Path) -> dict[str, Any]:
     said = {way.name: [on_test(data, trained(data, way, seed, SHARED)) for seed in SEEDS] for way in WAYS}
     pairs = [pair for pair in pairs_from_manifest(folder / "cards.csv").pairs if pair.split == "test"]
     said["rubric"] = [by_rubric(pairs, folder / "rubric.csv")]
-    found = {mix: _table(said, mix) for mix in MIXES}
+    found: dict[str, Any] = {mix: _table(said, mix) for mix in MIXES}
     (folder / "simulated.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
 
