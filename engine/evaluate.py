@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import config as configuration
+from engine import predictions
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.calibrate import Calibration, said_of
@@ -96,7 +97,7 @@ def infer(
     network.eval()
     for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
         with torch.inference_mode():
-            inputs = model_input(batch, phase, device)
+            inputs = model_input(batch, config, phase, device)
             scores = network(*inputs)
             losses = objective(scores, *targets_of(batch, inputs.present, config))
             log_probabilities = objective.log_probabilities(scores.grade)
@@ -130,15 +131,18 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 
 
 def evaluate(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics.
 
-    Raises NoCards, and BadModel where the model's answers are no numbers.
+    keep    a file for what the model says of each card, as `engine.predictions` writes it, calibrated if the model is
+    raises  NoCards, and BadModel where the model's answers are no numbers
     """
     for event in predictions_of(model, pairs, cache_folder):
         if isinstance(event, Predictions):
             said = said_of(event.probabilities, model.calibration)
+            if keep is not None:
+                predictions.write(keep, replace(event, probabilities=said.probabilities))
             yield published(event, said, calibrated=model.calibration is not None)
         else:
             yield event

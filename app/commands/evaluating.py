@@ -21,11 +21,14 @@ from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 Result = TypeVar("Result")
 
 
-def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
+def run(
+    data: DataFolder, model: str | None, manifest: Path | None, split: str | None, keep: Path | None = None
+) -> dict[str, Any]:
     """The metrics, with `split`, `model`, `sees`, `test_openings` and `calibration`, None for a model without.
 
     Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
-    those measured, be it by `test` or by `all`, that is counted beside the model and said.
+    those measured, be it by `test` or by `all`, that is counted beside the model and said. `keep` is a file for what
+    the model says of each card.
     """
     path = some_model(model, data)
     loaded, digest = open_model(path)
@@ -39,7 +42,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
         "model": {"name": loaded.name, "sha256": digest},
         "calibration": in_short(loaded.calibration) if loaded.calibration else None,
     }
-    return {**about, **told(evaluate(loaded, pairs, data.cache))}
+    return {**about, **told(evaluate(loaded, pairs, data.cache, keep))}
 
 
 def some_model(name: str | None, data: DataFolder) -> Path:
