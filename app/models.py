@@ -11,7 +11,7 @@ from db.session import Database
 from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
 
-NO_GRADER = "is a control that is shown the {} and never the card; it cannot grade, choose another model"
+NO_GRADER = "is a control that is shown the {} and not the card alone; it cannot grade, choose another model"
 
 
 def model_path(name: str | None, data: DataFolder) -> Path | None:

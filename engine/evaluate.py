@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import config as configuration
+from engine import predictions
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, load
@@ -90,7 +91,7 @@ def infer(
     network.eval()
     for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
         with torch.inference_mode():
-            inputs = model_input(batch, phase, device)
+            inputs = model_input(batch, config, phase, device)
             scores = network(*inputs)
             losses = objective(scores, *targets_of(batch, inputs.present, config))
             log_probabilities = objective.log_probabilities(scores.grade)
@@ -124,10 +125,11 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 
 
 def evaluate(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics.
 
+    keep  a file for what the model says of each card, as `engine.predictions` writes it
     Raises NoCards, and BadModel where the model's answers are no numbers.
     """
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
@@ -150,4 +152,6 @@ def evaluate(
         raise BadModel(f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate")
     metrics, _, probabilities = figures(kept, outcomes)
     told = Predictions.of(kept, probabilities)
+    if keep is not None:
+        predictions.write(keep, told)
     yield {**metrics, **intervals(told.truth, told.probabilities, told.groups)}

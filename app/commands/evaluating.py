@@ -18,11 +18,14 @@ from engine.pairs import CardPair
 from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
 
-def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
+def run(
+    data: DataFolder, model: str | None, manifest: Path | None, split: str | None, keep: Path | None = None
+) -> dict[str, Any]:
     """The metrics, with `split`, `model`, `sees` and `test_openings`.
 
     Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
-    those measured, be it by `test` or by `all`, that is counted beside the model and said.
+    those measured, be it by `test` or by `all`, that is counted beside the model and said. `keep` is a file for what
+    the model says of each card.
     """
     path = model_path(model, data)
     if path is None:
@@ -38,7 +41,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
         "model": {"name": loaded.name, "sha256": digest},
     }
     meter = Meter()
-    for event in evaluate(loaded, pairs, data.cache):
+    for event in evaluate(loaded, pairs, data.cache, keep):
         if isinstance(event, Progress):
             meter(event.step, event.done, event.total)
         elif isinstance(event, Notice):
