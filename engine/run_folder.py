@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.aside import aside
 from engine.config import BadConfig, Config
 from engine.pairs import CardPair, read_snapshot, write_snapshot
 
@@ -28,10 +29,9 @@ def record(folder: Path, config: Config, pairs: Sequence[CardPair]) -> None:
     if not holds_run(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_snapshot(folder / PAIRS, pairs)
-        # The config last, aside, then renamed: where it stands, all stands.
-        aside = folder / f"{CONFIG}.part"
-        aside.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        aside.replace(folder / CONFIG)
+        # The config last: where it stands, all stands.
+        with aside(folder / CONFIG) as part:
+            part.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if told(folder) != (config, list(pairs)):
         raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
 

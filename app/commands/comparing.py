@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.terminal import say
 from db import runs
 from db.session import Database
 from engine import lineage, predictions, run_folder
+from engine.best import best_of
 from engine.comparison import difference, holm
 from engine.config import Config
 from engine.plans import epochs_of
@@ -117,8 +119,7 @@ def _judged(data: DataFolder, name: str) -> Judged:
     config, pairs = run_folder.told(first)
     cards = frozenset((pair.card_id, pair.split, pair.grade) for pair in pairs if pair.split != "test")
     said = predictions.read(folder / predictions.FILE)
-    epochs = [figures for figures in epochs_of(folder).values() if figures["qwk"] is not None]
-    best = max(epochs, key=lambda figures: (figures["qwk"], -figures["epoch"]), default=None)
+    best = best_of(epochs_of(folder).values(), itemgetter("qwk"))
     return Judged(name, config, cards, said, best["val_loss"] if best else None)
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import Beside, Cards
-from engine.measured import MeasuredTargets
+from engine.measured import FEATURES, TARGETS, MeasuredSides
 from engine.regions import RegionCache
 from engine.trainable import usable
 
@@ -24,10 +24,11 @@ def pictures(cards):
 
 @pytest.fixture(scope="module")
 def maps(pictures, prepared):
-    """Each of the three that a run may fill, filled."""
+    """Each of those that a run may fill, filled."""
     pixels = PixelCache(prepared, pictures, 64)
     list(pixels.fill())
-    beside = RegionCache(prepared, pictures, pixels), MeasuredTargets(prepared, pictures, pixels)
+    measured = [MeasuredSides(what, prepared, pictures, pixels) for what in (TARGETS, FEATURES)]
+    beside = [RegionCache(prepared, pictures, pixels), *measured]
     for each in beside:
         list(each.fill())
     return pixels, *beside
@@ -47,7 +48,7 @@ def test_a_filled_map_is_read_in_a_process_of_its_own_as_here(maps, pictures):
 
 
 def test_the_pixels_stay_in_their_file_when_a_map_is_handed_over(maps, pictures):
-    pixels, regions, _ = maps
+    pixels, regions, *_ = maps
     for each in (pixels, regions):
         handed = pickle.dumps(each)
         assert len(handed) < each[pictures[0]].nbytes * len(pictures) / 10
@@ -61,9 +62,9 @@ def test_a_map_that_was_handed_over_can_be_filled_again(maps, pictures):
 
 @pytest.mark.slow
 def test_cards_are_loaded_by_processes_started_anew_as_by_this_one(cards, maps):
-    pixels, regions, targets = maps
-    config = Config(image_size=64, device="cpu", regions=True)
-    shown = Cards(usable(cards, pixels)[0], pixels, config, training=True, beside=Beside(regions, targets))
+    pixels, *beside = maps
+    config = Config(image_size=64, device="cpu", regions=True, measured_inputs=True)
+    shown = Cards(usable(cards, pixels)[0], pixels, config, training=True, beside=Beside(*beside))
     chunks = [[(1, place, place) for place in range(start, start + 4)] for start in (0, 4)]
     ours, theirs = (
         [*DataLoader(shown, batch_sampler=chunks, num_workers=number, multiprocessing_context=context)]

@@ -58,8 +58,8 @@ def third_unreadable(monkeypatch):
     """The fronts of the third card that is measured, and of those after it, are NaN."""
     plain = evaluation.model_input
 
-    def model_input(batch, phase, device):
-        inputs = plain(batch, phase, device)
+    def model_input(batch, *others):
+        inputs = plain(batch, *others)
         return inputs._replace(front=inputs.front.where((batch["index"] < 2)[:, None, None, None], torch.nan))
 
     monkeypatch.setattr(evaluation, "model_input", model_input)
