@@ -36,8 +36,9 @@ class NoCards(BadInput):
 class Model:
     """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone.
 
-    sides  whether it learned from fronts, and from backs. The encoder of a side that it never learned from still says
-           what it said before training: that side is not looked at.
+    sides   whether it learned from fronts, and from backs. The encoder of a side that it never learned from still says
+            what it said before training: that side is not looked at.
+    reader  what computes the scores where that is faster than the network itself
     """
 
     network: DualBranch
@@ -47,6 +48,12 @@ class Model:
     name: str
     trained_on: str
     device: torch.device
+    reader: nn.Module | None = None
+
+    @property
+    def reads(self) -> nn.Module:
+        """What computes the scores: without gradients and in eval mode as good as the network."""
+        return self.reader or self.network
 
 
 def load_model(path: Path, device: str = "auto") -> Model:
@@ -119,6 +126,18 @@ def evaluate(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    for event in predictions_on(model, pairs, cache_folder):
+        if isinstance(event, Predictions):
+            metrics = quick_measures(event.truth, event.probabilities)
+            yield {**metrics, **intervals(event.truth, event.probabilities, event.groups)}
+        else:
+            yield event
+
+
+def predictions_on(
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+) -> Iterator[Notice | Progress | Predictions]:
+    """What a model says of labelled pairs; yields what happens on the way and, last, that. Raises NoCards."""
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
     for done, total in cache.fill():
@@ -132,9 +151,8 @@ def evaluate(
     cards = Cards(kept, cache, model.config, training=False, beside=beside or Beside())
     objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
     outcomes = []
-    for outcome in infer(model.network, objective, cards, model.config, model.phase):
+    for outcome in infer(model.reads, objective, cards, model.config, model.phase):
         outcomes.append(outcome)
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
-    metrics, _, probabilities = figures(kept, outcomes)
-    told = Predictions.of(kept, probabilities)
-    yield {**metrics, **intervals(told.truth, told.probabilities, told.groups)}
+    _, _, probabilities = figures(kept, outcomes)
+    yield Predictions.of(kept, probabilities)

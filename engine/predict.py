@@ -82,7 +82,7 @@ def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
 def predict(model: Model, inputs: Inputs) -> Prediction:
     """Grade one card."""
     with torch.inference_mode():
-        scores = model.network(*inputs)
+        scores = model.reads(*inputs)
         probabilities = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1)[0].cpu().numpy()
     return Prediction(
         grade=int(probabilities.argmax()) + 1,

@@ -34,6 +34,8 @@ LIVES_IN = {
     "lightning": "engine",
     "lightning_fabric": "engine",
     "pytorch_grad_cam": "engine",
+    "onnx": "engine",
+    "onnxruntime": "engine",
     "sqlalchemy": "db",
     "alembic": "db",
     "gradio": "app",

@@ -65,7 +65,7 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> the same, gated by place."""
-        rim = rim_mask(*x.shape[2:]).to(x).expand(len(x), -1, -1, -1)
+        rim = rim_mask(*x.shape[2:]).to(x).expand(x.shape[0], -1, -1, -1)
         seen = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True), rim], dim=1)
         return x * torch.sigmoid(self.gate(seen))
 
