@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from PIL import Image, ImageDraw
 from app.corrections import Corrections
 from app.drawn import drawn
 from app.measured import Measured, measure
-from app.models import open_grader
+from app.models import identity, open_grader
 from db.schema import Side
 from engine import run_folder
+from engine.card import card_of
+from engine.evaluate import Model
 from engine.explain import Evidence, explain, overlay
 from engine.image.rectify import canvas_window
 from engine.predict import Prediction, View, inputs_of, look, predict
@@ -54,11 +56,19 @@ class Graded:
 
 
 def grade_card(
-    front: Path | None, back: Path | None, model: Path | None, corrections: Corrections | None = None
+    front: Path | None,
+    back: Path | None,
+    model: Path | None,
+    corrections: Corrections | None = None,
+    *,
+    explained: bool = True,
+    opened: Callable[[Path], tuple[Model, str]] = open_grader,
 ) -> Graded:
     """Look at a card's pictures, measure it and ask the model. Raises BadPicture, BadModel.
 
     corrections  lines that a person laid over these pictures hold in place of the measured ones
+    explained    whether the overlays are wanted: they cost several times what the grade does
+    opened       gives the model of a file and the file's SHA-256
     """
     paths: dict[Side, Path | None] = {"front": front, "back": back}
     sides = {side: look_at(side, path, corrections or {}) if path else None for side, path in paths.items()}
@@ -66,19 +76,21 @@ def grade_card(
     reasons = [f"{side}: {reason}" for side, view in views.items() if view is not None for reason in _concerns(view)]
     if model is None:
         return Graded(sides, [NO_MODEL, *reasons])
-    loaded, digest = open_grader(model)
-    said_by = {"name": loaded.name, "sha256": digest, "trained_on": loaded.trained_on}
+    loaded, digest = opened(model)
+    said, card = identity(model, loaded, digest), card_of(model, digest)
+    if card is not None:
+        reasons = [card.reason, *reasons]
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
-        return Graded(sides, reasons, said_by)
+        return Graded(sides, reasons, said)
     unseen = [side for side, seen in zip(views, loaded.sides, strict=True) if views[side] is not None and not seen]
     reasons = [*(f"{side}: not looked at, the model has learned from no {side}" for side in unseen), *reasons]
     inputs = inputs_of(loaded, views["front"], views["back"])
     if not inputs.present.any():
-        return Graded(sides, reasons, said_by)
-    evidence = explain(loaded, inputs)
-    if evidence.is_blank:
+        return Graded(sides, reasons, said)
+    evidence = explain(loaded, inputs) if explained else NO_EVIDENCE
+    if explained and evidence.is_blank:
         reasons = [*reasons, NO_PLACE]
-    return Graded(sides, reasons, said_by, predict(loaded, inputs), evidence)
+    return Graded(sides, reasons, said, predict(loaded, inputs), evidence)
 
 
 def look_at(side: Side, path: Path, corrections: Corrections) -> Looked:

@@ -8,6 +8,7 @@ from pathlib import Path
 from app.settings import STARTER, DataFolder, Trouble
 from db import models
 from db.session import Database
+from engine.card import card_of
 from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
 
@@ -60,6 +61,13 @@ def open_grader(path: Path) -> tuple[Model, str]:
     if model.config.seen != "card":
         raise Trouble(f"{path}: {NO_GRADER.format(model.config.seen)}")
     return model, digest
+
+
+def identity(path: Path, model: Model, digest: str) -> dict[str, str]:
+    """What a report says of the model of a file: its name, its SHA-256, what it was trained on. Raises BadCard."""
+    card = card_of(path, digest)
+    trained_on = f"{card.learned_from}: {model.trained_on}" if card else model.trained_on
+    return {"name": model.name, "sha256": digest, "trained_on": trained_on}
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ NAMES = (
     "fronts",
     "intervals",
     "measure",
+    "onnx",
     "prepare",
     "repaint",
     "simulate",

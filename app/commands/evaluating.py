@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
@@ -15,7 +15,10 @@ from engine.events import Notice, Progress
 from engine.grades import LeftOut
 from engine.openings import open_test, openings
 from engine.pairs import CardPair
+from engine.quicker import quicker
 from labeling.snapshot import pairs_from_manifest, pairs_from_rows
+
+Result = TypeVar("Result")
 
 
 def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
         raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
     loaded, digest = open_model(path)
     chosen = split or ("all" if manifest else "val")
-    pairs = [pair for pair in _pairs(data, manifest) if chosen in ("all", pair.split)]
+    pairs = [pair for pair in pairs_of(data, manifest) if chosen in ("all", pair.split)]
     _open_test(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
     about = {
         "split": chosen,
@@ -37,15 +40,22 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
         "sees": loaded.config.seen,
         "model": {"name": loaded.name, "sha256": digest},
     }
+    whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
+    quick = quicker(loaded, sha256=digest, cards=whole, folder=data.graphs, say=say)
+    return {**about, **last_of(evaluate(quick, pairs, data.cache))}
+
+
+def last_of(events: Iterator[Notice | Progress | Result]) -> Result:
+    """Tell what happens on the way; returns what stands at the end."""
     meter = Meter()
-    for event in evaluate(loaded, pairs, data.cache):
+    for event in events:
         if isinstance(event, Progress):
             meter(event.step, event.done, event.total)
         elif isinstance(event, Notice):
             say(event.text)
         else:
-            return {**about, **event}
-    raise AssertionError("evaluate ends with its metrics")
+            return event
+    raise AssertionError("the figures stand at the end")
 
 
 def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
@@ -56,7 +66,8 @@ def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) 
         say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")
 
 
-def _pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
+def pairs_of(data: DataFolder, manifest: Path | None) -> list[CardPair]:
+    """The cards of a manifest, else those of the data folder; of refused ones it is said why."""
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
             return pairs_from_rows(database)[0]

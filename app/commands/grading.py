@@ -4,43 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from app.corrections import Corrections, kept_in
 from app.grading import grade_card, write_pictures
-from app.models import model_path
+from app.models import model_path, open_grader
 from app.report import report
 from app.settings import DataFolder
-from app.terminal import Meter
+from app.terminal import Meter, say
+from engine.evaluate import Model
 from engine.image.read import BadPicture
 from engine.pairs import CardPair, Refused, manifest_rows
+from engine.quicker import quicker
+
+Opened = Callable[[Path], tuple[Model, str]]
 
 
 def one(data: DataFolder, front: Path, back: Path | None, model: str | None, out: Path | None) -> dict[str, Any]:
     """The report of one card; its pictures below `out`. Raises BadPicture, BadModel, Trouble."""
-    return _graded(front, back, model_path(model, data), kept_in(data), out)
+    return _graded(front, back, model_path(model, data), kept_in(data), out, open_grader)
 
 
 def many(data: DataFolder, manifest: Path, model: str | None, out: Path | None) -> list[dict[str, Any]]:
     """A report a card in the manifest's order, each with its card_id, or card_id and error."""
     path, corrections = model_path(model, data), kept_in(data)
     rows = manifest_rows(manifest)
+    opened = lru_cache(maxsize=1)(partial(_open_for_many, data, rows))
     meter = Meter()
     results = []
     for row in rows:
         if isinstance(row, Refused):
             results.append({"card_id": row.card_id, "error": str(row)})
         else:
-            results.append(_one_of_many(row, path, corrections, out))
+            results.append(_one_of_many(row, path, corrections, out, opened))
         meter("cards", len(results), len(rows))
     return results
 
 
-def _one_of_many(pair: CardPair, model: Path | None, corrections: Corrections, out: Path | None) -> dict[str, Any]:
+def _open_for_many(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[Model, str]:
+    loaded, digest = open_grader(model)
+    whole = sum(isinstance(row, CardPair) and row.front is not None and row.back is not None for row in rows)
+    return quicker(loaded, sha256=digest, cards=whole, folder=data.graphs, say=say), digest
+
+
+def _one_of_many(
+    pair: CardPair, model: Path | None, corrections: Corrections, out: Path | None, opened: Opened
+) -> dict[str, Any]:
     folder = out / folder_name(pair.card_id) if out else None
     try:
-        return {"card_id": pair.card_id, **_graded(pair.front, pair.back, model, corrections, folder)}
+        return {"card_id": pair.card_id, **_graded(pair.front, pair.back, model, corrections, folder, opened)}
     except BadPicture as error:
         return {"card_id": pair.card_id, "error": str(error)}
 
@@ -52,7 +67,13 @@ def folder_name(card_id: str) -> str:
 
 
 def _graded(
-    front: Path | None, back: Path | None, model: Path | None, corrections: Corrections, out: Path | None
+    front: Path | None,
+    back: Path | None,
+    model: Path | None,
+    corrections: Corrections,
+    out: Path | None,
+    opened: Opened,
 ) -> dict[str, Any]:
-    graded = grade_card(front, back, model, corrections)
+    # Without a folder for its pictures nobody sees where the card loses its grade.
+    graded = grade_card(front, back, model, corrections, explained=out is not None, opened=opened)
     return report(graded, write_pictures(graded, out) if out else None)
