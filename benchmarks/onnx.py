@@ -16,7 +16,7 @@ from engine.data import Inputs
 from engine.evaluate import Model
 from engine.model.dual import DualBranch
 from engine.onnx_graph import PRESENT, TOLERANCE, Session, export, random_inputs
-from engine.quicker import CARDS_THAT_PAY
+from engine.quicker import WRITING_PAYS
 from engine.recipes import recipe_config
 
 SIZES, THREADS, BATCHES = (224, 384), (1, 2), (1, 8)
@@ -64,5 +64,5 @@ def measure() -> list[Row]:
                     what = f"onnxruntime, {size} px, threads {threads}, batch {cards}"
                     ratio = seconds["torch"] / seconds["onnxruntime"]
                     rows.append(Row(what, "torch, eager", ratio, ROUNDS[cards], at_least=1.0))
-    print(f"the program writes the graph from {CARDS_THAT_PAY} cards on")
+    print(f"the program writes the graph from {WRITING_PAYS} cards on")
     return rows

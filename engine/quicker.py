@@ -1,4 +1,4 @@
-"""Many cards on a CPU: read by onnxruntime, where writing the graph pays, and by torch as before where it cannot be.
+"""Many cards on a CPU: read by onnxruntime where that is faster, and by torch as before where it is not or cannot be.
 
 Measured by `python -m benchmarks onnx`; decision 20 has the numbers. The graph is kept, so that it is written once a
 model, and checked against torch whenever it is opened: what it says differs by less than `onnx_graph.TOLERANCE`.
@@ -6,19 +6,24 @@ model, and checked against torch whenever it is opened: what it says differs by 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from engine.data import Inputs
 from engine.evaluate import Model
 from engine.model.dual import DualBranch, Scores
-from engine.onnx_graph import BadGraph, Session, checked, export
+from engine.onnx_graph import PRESENT, BadGraph, Session, checked, export, random_inputs
 
-# Writing the graph takes about as long as is then won on 300 cards.
-CARDS_THAT_PAY = 500
+# Writing the graph takes as long as is then won on 250 to 800 cards, opening and timing it as on 150.
+WRITING_PAYS, OPENING_PAYS = 500, 200
+# With two threads and eight cards at 224 px torch was the faster, elsewhere onnxruntime: both are timed before one is
+# taken, so many cards at most in so many turns.
+MOST_TIMED, TURNS = 4, 3
 VERSION = 1  # of the graphs; raise it where what the network computes changes
 
 
@@ -40,17 +45,19 @@ class OnnxNetwork(nn.Module):
         return self.session.scores(given) if bool(given.present.all()) else self.network(*given)
 
 
-def quicker(model: Model, *, sha256: str, cards: int, folder: Path, say: Callable[[str], None]) -> Model:
-    """The model, read the faster way where there is one for so many cards.
+def quicker(model: Model, *, sha256: str, cards: int, batch: int, folder: Path, say: Callable[[str], None]) -> Model:
+    """The model, read by onnxruntime where there are enough cards for that and it is the faster here and now.
 
     sha256  the model file's
+    cards   how many with both sides are to be read
+    batch   how many at once
     folder  where graphs are kept; may be deleted at any time
-    say     told once, in a sentence, where onnxruntime was to read it and cannot
+    say     told once, in a sentence, where onnxruntime was to read and cannot
     """
     path = folder / f"{sha256}-{VERSION}.onnx"
     if model.device.type != "cpu" or not all(model.sides) or model.phase == 1:
         return model
-    if cards < CARDS_THAT_PAY and not path.is_file():
+    if cards < (OPENING_PAYS if path.is_file() else WRITING_PAYS):
         return model
     try:
         if not path.is_file():
@@ -61,4 +68,18 @@ def quicker(model: Model, *, sha256: str, cards: int, folder: Path, say: Callabl
     except (BadGraph, OSError) as error:
         say(f"torch computes, and not onnxruntime, which may be slower: {error}")
         return model
-    return replace(model, reader=OnnxNetwork(model.network, session))
+    reader = OnnxNetwork(model.network, session)
+    return replace(model, reader=reader) if wins(reader, model, min(batch, MOST_TIMED)) else model
+
+
+def wins(reader: nn.Module, model: Model, cards: int) -> bool:
+    """Whether the reader takes less time than the model's network, the best of a few turns of each."""
+    inputs = random_inputs(model, PRESENT[:1] * cards)
+    seconds: dict[nn.Module, list[float]] = {reader: [], model.network: []}
+    with torch.inference_mode():
+        for _ in range(TURNS):
+            for way, taken in seconds.items():
+                began = time.perf_counter()
+                way(*inputs)
+                taken.append(time.perf_counter() - began)
+    return min(seconds[reader]) < min(seconds[model.network])

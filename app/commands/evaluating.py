@@ -41,7 +41,8 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
         "model": {"name": loaded.name, "sha256": digest},
     }
     whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
-    quick = quicker(loaded, sha256=digest, cards=whole, folder=data.graphs, say=say)
+    batch = loaded.config.batch_size
+    quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
     return {**about, **last_of(evaluate(quick, pairs, data.cache))}
 
 

@@ -47,7 +47,7 @@ def many(data: DataFolder, manifest: Path, model: str | None, out: Path | None) 
 def _open_for_many(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[Model, str]:
     loaded, digest = open_grader(model)
     whole = sum(isinstance(row, CardPair) and row.front is not None and row.back is not None for row in rows)
-    return quicker(loaded, sha256=digest, cards=whole, folder=data.graphs, say=say), digest
+    return quicker(loaded, sha256=digest, cards=whole, batch=1, folder=data.graphs, say=say), digest
 
 
 def _one_of_many(
