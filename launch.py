@@ -180,13 +180,17 @@ def evaluate(
     model: ModelName = None,
     manifest: Annotated[Path | None, typer.Option(help="Measure on these cards.")] = None,
     split: Annotated[Literal["train", "val", "test", "all"] | None, typer.Option(help="Which cards.")] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--predictions", callback=_writable_file("--predictions"), help="Write each card's ten there."),
+    ] = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Measure a model."""
     from app.commands import evaluating
 
-    give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split)), json)
+    give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split, keep)), json)
 
 
 @program.command()

@@ -84,7 +84,8 @@ def grade_card(
         return Graded(sides, reasons, said)
     unseen = [side for side, seen in zip(views, loaded.sides, strict=True) if views[side] is not None and not seen]
     reasons = [*(f"{side}: not looked at, the model has learned from no {side}" for side in unseen), *reasons]
-    inputs = inputs_of(loaded, views["front"], views["back"])
+    measured = [looked.measured if looked else None for looked in sides.values()]
+    inputs = inputs_of(loaded, views["front"], views["back"], measured)
     if not inputs.present.any():
         return Graded(sides, reasons, said)
     evidence = explain(loaded, inputs) if explained else NO_EVIDENCE

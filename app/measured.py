@@ -44,6 +44,11 @@ class Measured:
     correction: Correction | None = None
 
     @property
+    def px_per_mm(self) -> float:
+        """Of the card laid flat."""
+        return self.flat.px_per_mm
+
+    @property
     def centering(self) -> Centering | NoCentering:
         """The centering that holds: a person's word before the program's."""
         if self.correction is None:

@@ -16,6 +16,7 @@ from engine.run_folder import MODEL, controls_in, sha256
 SEES = {
     "card": "the card alone",
     "background": "the picture without its card: it is a control, and never grades",
+    "picture": "the whole picture, the slab's label too: it is a control, and never grades",
     "label": "the slab's label alone: it is a control, and never grades",
 }
 

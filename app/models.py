@@ -13,7 +13,7 @@ from engine.card import card_of
 from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
 
-NO_GRADER = "is a control that is shown the {} and never the card; it cannot grade, choose another model"
+NO_GRADER = "is a control that is shown the {} and not the card alone; it cannot grade, choose another model"
 
 
 def model_path(name: str | None, data: DataFolder) -> Path | None:

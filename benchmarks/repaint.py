@@ -65,7 +65,7 @@ def grade_of(model: Model, canvas: np.ndarray) -> tuple[int, np.ndarray]:
     """What the model says of a front by itself: the grade and the ten probabilities."""
     canvases = np.stack([canvas, np.zeros_like(canvas)])[None]
     pictures = {"canvases": torch.from_numpy(canvases), "present": torch.tensor([[True, False]])}
-    said = predict(model, model_input(pictures, model.phase, model.device))
+    said = predict(model, model_input(pictures, model.config, model.phase, model.device))
     return said.grade, said.probabilities
 
 

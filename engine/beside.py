@@ -1,4 +1,4 @@
-"""What a run wants beside the canvases of its cards: their regions and their measured targets, prepared once."""
+"""What a run wants beside the canvases of its cards: their regions and what is measured on them, prepared once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import Beside
 from engine.events import Notice, Progress
-from engine.measured import MeasuredTargets
+from engine.measured import FEATURES, TARGETS, MeasuredSides
 from engine.regions import RegionCache
 from engine.trainable import Trainable
 
@@ -29,7 +29,7 @@ def beside_pixels(
 ) -> Preparing:
     """Prepare what the config asks for, in the folder of the pixel cache, which is filled.
 
-    learning  without it nothing is measured: targets are for losses alone
+    learning  without it no targets are measured: they are for losses alone
     stop      asked after every chunk; when it says yes, None is returned
     """
     pictures = [side for card in cards for side in (card.pair.front, card.pair.back) if side and side in pixels]
@@ -41,22 +41,22 @@ def beside_pixels(
         and config.measured_targets
         and (config.beta_edge > 0 or config.beta_center > 0)
     )
-    targets = MeasuredTargets(folder, pictures, pixels) if wanted else None
-    for step, filled in (("regions", regions), ("measuring", targets)):
+    targets = MeasuredSides(TARGETS, folder, pictures, pixels) if wanted else None
+    features = MeasuredSides(FEATURES, folder, pictures, pixels) if config.measured_inputs else None
+    for step, filled in (("regions", regions), ("measuring", targets), ("measuring", features)):
         for done, total in filled.fill() if filled is not None else ():
             yield Progress(step, 0, done, total)
             if stop():
                 return None
     if targets is not None:
         yield Notice(_measured(cards, pixels, targets))
-    return Beside(regions, targets)
+    return Beside(regions, targets, features)
 
 
-def _measured(cards: Sequence[Trainable], pixels: PixelCache, targets: MeasuredTargets) -> str:
+def _measured(cards: Sequence[Trainable], pixels: PixelCache, targets: MeasuredSides) -> str:
     """On how many cards each target was measured, on one side at least."""
     measured = [
         [targets[side] for side in (card.pair.front, card.pair.back) if side and side in pixels] for card in cards
     ]
-    edge = sum(any(not np.isnan(side.edge_damage) for side in sides) for sides in measured)
-    centering = sum(any(not np.isnan(side.left_share) for side in sides) for sides in measured)
+    edge, centering, _ = (sum(any(not np.isnan(side[n]) for side in sides) for sides in measured) for n in range(3))
     return f"of {len(cards)} cards edge damage was measured on {edge}, centering on {centering}; only those teach it"

@@ -19,10 +19,12 @@ Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "one_cycle", "constant"]
 Precision = Literal["auto", "32", "bf16", "16"]
+Channels = Literal["six", "rgb"]
+Attention = Literal["cbam_rim", "cbam", "none"]
 
-Seen = Literal["card", "background", "label"]
-# Settings that would show a control the card after all.
-SHOW_THE_CARD = frozenset({"worn_up_to", "regions"})
+Seen = Literal["card", "background", "label", "picture"]
+# Settings that show the network the card by itself: none of them goes with a control.
+SHOW_THE_CARD = frozenset({"worn_up_to", "regions", "measured_inputs"})
 
 
 class BadConfig(BadInput):
@@ -42,6 +44,10 @@ class Config(BaseModel):
     """Starting weights: none, imagenet (downloaded once), a file for both encoders, or a folder of resnet18.pth etc."""
     image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
     """Side of the square the card is fitted into, in pixels; 224 is quick, 384 standard, 448 high resolution."""
+    channels: Channels = "six"
+    """What the encoders see: lightness, colours and gradients (six channels), or plain red, green and blue."""
+    attention: Attention = "cbam_rim"
+    """Attention on the back's last features: channels and places (CBAM), told where the rim lies or not; or none."""
     batch_size: int = Field(16, ge=2, le=512)
     """Cards that go through the network together."""
     phase1_epochs: int = Field(0, ge=0, le=1000)
@@ -86,6 +92,8 @@ class Config(BaseModel):
     """Share of the back in the fused features; the front has the rest."""
     regions: bool = False
     """Whether corners and edges are also read at the picture's own resolution, by a small network of their own."""
+    measured_inputs: bool = False
+    """Whether the network is also told what was measured on each side: centering, corners, edges, lines, stains."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
     augment: bool = True
@@ -99,8 +107,8 @@ class Config(BaseModel):
     max_pairs: int = Field(0, ge=0)
     """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
     seen: Seen = "card"
-    """What the network is shown. All but the card are controls, which never grade: the picture without its card, or the
-    slab's label alone."""
+    """What the network is shown. All but the card are controls, which never grade: the picture without its card, the
+    slab's label alone, or the whole picture, label and all."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Every random choice of the run follows from this number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -148,7 +156,9 @@ def build(changes: dict[str, Any]) -> Config:
         )
     showing = [key for key, value in config.model_dump().items() if key in SHOW_THE_CARD and value]
     if config.seen != "card" and showing:
-        raise BadConfig(f"{showing[0]} shows the network cards, and seen = {config.seen} shows it none; switch it off")
+        raise BadConfig(
+            f"{showing[0]} goes with seen = card alone, and seen = {config.seen} is a control; switch it off"
+        )
     return config
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict, cast
 
@@ -19,7 +20,9 @@ from engine.config import Config
 from engine.image.augment import Change, changed, draw_change, relit
 from engine.image.channels_torch import six_channels_batch
 from engine.image.crops import PIECE_PIXELS, PIECES, mirrored_pieces
-from engine.measured import MeasuredTargets
+from engine.measure.features import FEATURES
+from engine.measured import MeasuredSides
+from engine.model.measured import told_and_seen
 from engine.regions import RegionCache
 from engine.trainable import Trainable, counts_by_grade
 
@@ -30,6 +33,7 @@ class Pictures(TypedDict):
     canvases: Tensor  # (B, 2, S, S, 3) uint8, zeros where a side is missing
     present: Tensor  # (B, 2) bool
     regions: NotRequired[Tensor]  # (B, 2, 8, 9216, 3) uint8 as `side_pieces` cuts them, zeros where a side is missing
+    measured: NotRequired[Tensor]  # (B, 2, F) float in the order of FEATURES, NaN where not measured
 
 
 class Batch(Pictures):
@@ -44,10 +48,16 @@ class Batch(Pictures):
 class Inputs(NamedTuple):
     """What `DualBranch.forward` takes."""
 
-    front: Tensor  # (B, 6, S, S) float
-    back: Tensor  # (B, 6, S, S) float
+    front: Tensor  # (B, 6 or 3, S, S) float in [0, 1]
+    back: Tensor  # likewise
     present: Tensor  # (B, 2) bool
     regions: Tensor | None = None  # (B, 2, 8, 3, 9216) float in [0, 1], for a network that reads them
+    measured: Tensor | None = None  # (B, 2, 2, F) float as `told_and_seen` gives them, likewise
+
+    def split(self, parts: int) -> list[Inputs]:
+        """The cards in so many parts, one after another."""
+        each = (repeat(None, parts) if value is None else value.tensor_split(parts) for value in self)
+        return [Inputs(*part) for part in zip(*each, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ class Beside:
     """What stands beside the canvases of a run's cards, where it is asked for."""
 
     regions: RegionCache | None = None
-    targets: MeasuredTargets | None = None
+    targets: MeasuredSides | None = None
+    features: MeasuredSides | None = None
 
 
 class Shown(NamedTuple):
@@ -65,6 +76,7 @@ class Shown(NamedTuple):
     pieces: np.ndarray
     edge: np.ndarray
     centering: np.ndarray
+    measured: np.ndarray
 
 
 class Cards(Dataset):
@@ -104,6 +116,7 @@ class Cards(Dataset):
             pieces=np.zeros((2, PIECES, PIECE_PIXELS, 3), np.uint8),
             edge=np.full(2, np.nan, np.float32),
             centering=np.full((2, 2), np.nan, np.float32),
+            measured=np.full((2, len(FEATURES)), np.nan, np.float32),
         )
         for row, side in enumerate(sides):
             if side is not None:
@@ -116,7 +129,11 @@ class Cards(Dataset):
             "centering": torch.from_numpy(shown.centering),
             "index": torch.tensor(index),
         }
-        return {**item, "regions": torch.from_numpy(shown.pieces)} if self._beside.regions else item
+        if self._beside.regions:
+            item["regions"] = torch.from_numpy(shown.pieces)
+        if self._beside.features:
+            item["measured"] = torch.from_numpy(shown.measured)
+        return item
 
     def _see(self, side: Path, change: Change | None, shown: Shown, row: int) -> None:
         """Fill in one side, all that is known of it changed alike."""
@@ -128,6 +145,8 @@ class Cards(Dataset):
         if targets is not None:
             edge, left, top = targets[side]
             shown.edge[row], shown.centering[row] = edge, (1 - left if change and change.mirrored else left, top)
+        if self._beside.features is not None:
+            shown.measured[row] = self._beside.features[side]
 
 
 def _drop_side(sides: list, share: float, random: np.random.Generator) -> list:
@@ -190,7 +209,7 @@ def _collated(cards: Cards, items: list[Batch]) -> Batch:
     return cast(Batch, {name: value[:0] for name, value in default_collate([cards[0, 0, 0]]).items()})
 
 
-def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:
+def model_input(batch: Pictures, config: Config, phase: int, device: torch.device) -> Inputs:
     """The network's input in a phase: the only place that makes it, for training, validation and grading alike.
 
     In phase 1 no card has a front: the network is given the back alone, in training and in validation.
@@ -198,11 +217,14 @@ def model_input(batch: Pictures, phase: int, device: torch.device) -> Inputs:
     present = batch["present"].clone()
     if phase == 1:
         present[:, 0] = False
-    front, back = (_channels(batch["canvases"][:, side], device) for side in (0, 1))
+    front, back = (_channels(batch["canvases"][:, side], config, device) for side in (0, 1))
     regions = batch["regions"].to(device).movedim(-1, -2).float() / 255 if "regions" in batch else None
-    return Inputs(front, back, present.to(device), regions)
+    measured = told_and_seen(batch["measured"], present).to(device) if "measured" in batch else None
+    return Inputs(front, back, present.to(device), regions, measured)
 
 
-def _channels(canvases: Tensor, device: torch.device) -> Tensor:
-    """(B, S, S, 3) uint8 -> (B, 6, S, S) float on the device, channels last in memory."""
-    return six_channels_batch(canvases.to(device)).to(memory_format=torch.channels_last)
+def _channels(canvases: Tensor, config: Config, device: torch.device) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 6 or 3, S, S) float in [0, 1] on the device, channels last in memory."""
+    canvases = canvases.to(device)
+    seen = six_channels_batch(canvases) if config.channels == "six" else canvases.movedim(-1, 1).float() / 255
+    return seen.to(memory_format=torch.channels_last)

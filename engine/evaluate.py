@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import config as configuration
+from engine import predictions
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.checkpoint import BadModel, load
@@ -97,7 +98,7 @@ def infer(
     network.eval()
     for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
         with torch.inference_mode():
-            inputs = model_input(batch, phase, device)
+            inputs = model_input(batch, config, phase, device)
             scores = network(*inputs)
             losses = objective(scores, *targets_of(batch, inputs.present, config))
             log_probabilities = objective.log_probabilities(scores.grade)
@@ -123,15 +124,20 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 
 
 def evaluate(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
-    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards."""
+    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards.
+
+    keep  a file for what the model says of each card, as `engine.predictions` writes it
+    """
     for event in predictions_on(model, pairs, cache_folder):
-        if isinstance(event, Predictions):
-            metrics = quick_measures(event.truth, event.probabilities)
-            yield {**metrics, **intervals(event.truth, event.probabilities, event.groups)}
-        else:
+        if not isinstance(event, Predictions):
             yield event
+            continue
+        if keep is not None:
+            predictions.write(keep, event)
+        metrics = quick_measures(event.truth, event.probabilities)
+        yield {**metrics, **intervals(event.truth, event.probabilities, event.groups)}
 
 
 def predictions_on(

@@ -9,6 +9,7 @@ how much more it lowers the grade than its side does on average, and both sides 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -45,15 +46,15 @@ class Evidence:
 class _LowersGrade(nn.Module):
     """One side's channels (1, 6, S, S) -> minus the expected grade, (1, 1)."""
 
-    def __init__(self, network: DualBranch, side: Side, other: Tensor, regions: Tensor | None) -> None:
+    def __init__(self, network: DualBranch, side: Side, other: Tensor, beside: Sequence[Tensor]) -> None:
         super().__init__()
-        self.network, self.side, self.other, self.regions = network, side, other, regions
+        self.network, self.side, self.other, self.beside = network, side, other, beside
         self.is_front = side is network.front
 
     def forward(self, channels: Tensor) -> Tensor:
         own = self.side(channels, torch.ones(len(channels), dtype=torch.bool, device=channels.device))
         front, back = (own, self.other) if self.is_front else (self.other, own)
-        scores = self.network.read_off(front, back, self.regions)
+        scores = self.network.read_off(front, back, self.beside)
         probabilities = self.network.grade.log_probabilities(scores.grade).exp()
         return -(probabilities * torch.arange(1, 11, device=own.device)).sum(dim=1, keepdim=True)
 
@@ -63,9 +64,9 @@ def explain(model: Model, inputs: Inputs) -> Evidence:
     network = model.network
     with torch.no_grad():
         features = (network.front(inputs.front, inputs.present[:, 0]), network.back(inputs.back, inputs.present[:, 1]))
-        regions = network.read_regions(inputs.regions, inputs.present)
-    by_front = _LowersGrade(network, network.front, features[1], regions)
-    by_back = _LowersGrade(network, network.back, features[0], regions)
+        beside = network.read_beside(inputs.present, inputs.regions, inputs.measured)
+    by_front = _LowersGrade(network, network.front, features[1], beside)
+    by_back = _LowersGrade(network, network.back, features[0], beside)
     front = _raw_map(by_front, inputs.front) if inputs.present[0, 0] else None
     back = _raw_map(by_back, inputs.back) if inputs.present[0, 1] else None
     strongest = max((float(raw.max()) for raw in (front, back) if raw is not None), default=0.0)

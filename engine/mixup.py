@@ -13,8 +13,8 @@ from engine.losses import Targets
 def mix(inputs: Inputs, targets: Targets, alpha: float, random: np.random.Generator) -> tuple[Inputs, Targets]:
     """Blend every card with another of the batch by one share drawn from Beta(alpha, alpha); alpha 0 changes nothing.
 
-    Pictures, regions and every target are blended alike; an auxiliary target is left unknown where one of the two is.
-    A card is blended only with one that has the same sides, so that no picture is mixed with nothing.
+    Pictures, regions, measurements and every target are blended alike; an auxiliary target is left unknown where one
+    of the two is. A card is blended only with one that has the same sides, so that no picture is mixed with nothing.
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018.
     Worked: a 9 blended with a 7 at share .8 is learned as .8 of a 9 and .2 of a 7, its pictures likewise.
     """
@@ -30,6 +30,6 @@ def mix(inputs: Inputs, targets: Targets, alpha: float, random: np.random.Genera
         # Not 0 x NaN: where a card keeps itself, what its partner lacks is no matter.
         return torch.where(weight == 1, values, weight * values + (1 - weight) * values[other])
 
-    regions = None if inputs.regions is None else blended(inputs.regions)
-    mixed = Inputs(blended(inputs.front), blended(inputs.back), inputs.present, regions)
+    beside = (None if values is None else blended(values) for values in (inputs.regions, inputs.measured))
+    mixed = Inputs(blended(inputs.front), blended(inputs.back), inputs.present, *beside)
     return mixed, Targets(*(blended(target) for target in targets))

@@ -1,9 +1,9 @@
 """A model as an ONNX file, for other programs and for onnxruntime: written, then checked against torch.
 
-Inputs, by name, with any number of cards: `front` and `back` (cards, 6, S, S) float32 as `engine.image.channels` makes
-them, `present` (cards, 2) bool, and what else the network reads, as `engine.data.Inputs` describes it. Where a card has
-no front or no back its channels may hold anything. Outputs: `log_probabilities` (cards, 10) of grades 1 to 10, `edge`
-(cards,) the logit of edge damage, `centering` (cards, 2), and `scores`, the grade head's own numbers.
+Inputs, by name, with any number of cards: `front` and `back` (cards, channels, S, S) float32 as `engine.image.channels`
+makes them, `present` (cards, 2) bool, and what else the network reads, as `engine.data.Inputs` describes it. Of a side
+that a card does not have, everything may hold anything. Outputs: `log_probabilities` (cards, 10) of grades 1 to 10,
+`edge` (cards,) the logit of edge damage, `centering` (cards, 2), and `scores`, the grade head's own numbers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from engine.data import Inputs, Pictures, model_input
 from engine.errors import BadInput
 from engine.evaluate import Model
 from engine.image.crops import PIECE_PIXELS, PIECES
+from engine.measure.features import FEATURES
 from engine.model.dual import Scores
 from engine.model.whole import whole
 
@@ -56,7 +57,11 @@ class Graph(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The inputs of the file -> its outputs, in the order of OUTPUTS."""
         given = dict(zip(self.names, inputs, strict=True))
-        scores = self.network(**{**given, "present": given["present"] & self.looked_at})
+        given["present"] = given["present"] & self.looked_at
+        if "measured" in given:
+            seen = given["present"][:, :, None, None]
+            given["measured"] = torch.where(seen, given["measured"], torch.zeros_like(given["measured"]))
+        scores = self.network(**given)
         return self.network.grade.log_probabilities(scores.grade), scores.edge, scores.centering, scores.grade
 
 
@@ -153,11 +158,12 @@ def checked(model: Model, session: Session, path: Path) -> float:
 
 
 def _difference(model: Model, session: Session, present: Sequence[tuple[bool, bool]]) -> float:
-    inputs, network = random_inputs(model, present), model.network
+    network = model.network
+    seen = (torch.tensor(present) & looked_at(model)).tolist()
     with torch.inference_mode():
-        scores = network(*inputs._replace(present=inputs.present & looked_at(model)))
+        scores = network(*random_inputs(model, seen))
         probabilities = network.grade.log_probabilities(scores.grade).exp()
-    said = session(inputs)
+    said = session(random_inputs(model, present))
     ours = (probabilities, scores.edge.sigmoid(), scores.centering)
     theirs = (np.exp(said["log_probabilities"]), 1 / (1 + np.exp(-said["edge"])), said["centering"])
     return max(float(np.abs(own.numpy() - other).max()) for own, other in zip(ours, theirs, strict=True))
@@ -170,7 +176,10 @@ def looked_at(model: Model) -> Tensor:
 
 
 def random_inputs(model: Model, present: Sequence[tuple[bool, bool]]) -> Inputs:
-    """Pictures of noise, as the program itself makes the network's input of pictures; (len(present), ...) each."""
+    """Pictures of noise, as the program itself makes the network's input of pictures; (len(present), ...) each.
+
+    The noise is the same whichever sides are there.
+    """
     random, size = np.random.default_rng(0), model.config.image_size
     pictures: Pictures = {
         "canvases": _noise(random, (len(present), 2, size, size, 3)),
@@ -178,7 +187,12 @@ def random_inputs(model: Model, present: Sequence[tuple[bool, bool]]) -> Inputs:
     }
     if model.config.regions:
         pictures["regions"] = _noise(random, (len(present), 2, PIECES, PIECE_PIXELS, 3))
-    return model_input(pictures, 2, torch.device("cpu"))
+    if model.config.measured_inputs:
+        measured = random.normal(size=(len(present), 2, len(FEATURES))).astype(np.float32)
+        # Some of it could not be measured.
+        measured[random.random(measured.shape) < 0.3] = np.nan
+        pictures["measured"] = torch.from_numpy(measured)
+    return model_input(pictures, model.config, 2, torch.device("cpu"))
 
 
 def _noise(random: np.random.Generator, shape: tuple[int, ...]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from engine.image.found import Found
 from engine.image.prepare import read_and_find
 from engine.image.quality import Quality, assess
 from engine.image.rectify import card_canvas, card_size, px_per_mm
+from engine.measure.card import SideMeasured, measure_side
+from engine.measure.features import FEATURES, MeasuredSide, features_of
 
 COVERAGE = 0.9
 GRADES = np.arange(1, 11)
@@ -36,6 +39,11 @@ class View:
     def pieces(self) -> np.ndarray:
         """Its corners and edges, (8, 9216, 3) uint8."""
         return side_pieces(self.rgb, self.found.quad)
+
+    def measured(self) -> SideMeasured:
+        """All that is measured on it."""
+        quad = self.found.quad
+        return measure_side(self.rgb, quad, card_size(quad, picture_size=self.rgb.shape[:2]), self.found.kind)
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,14 @@ def look(path: Path) -> View:
     return View(rgb, found, assess(rgb, found), px_per_mm(found.quad, card_size(found.quad)))
 
 
-def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
-    """The network's input for one card, (1, ...) each; None is a missing side, and so is one never learned from."""
+def inputs_of(
+    model: Model, front: View | None, back: View | None, measured: Sequence[MeasuredSide | None] | None = None
+) -> Inputs:
+    """The network's input for one card, (1, ...) each; None is a missing side, and so is one never learned from.
+
+    measured  front and back, where they are measured already, perhaps along lines that a person laid; else a network
+              that reads measurements has them made here
+    """
     size = model.config.image_size
     views = [view if seen else None for view, seen in zip((front, back), model.sides, strict=True)]
     canvases = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in views]
@@ -76,7 +90,11 @@ def inputs_of(model: Model, front: View | None, back: View | None) -> Inputs:
         nothing = np.zeros((PIECES, PIECE_PIXELS, 3), np.uint8)
         pieces = [nothing if view is None else view.pieces() for view in views]
         pictures["regions"] = torch.from_numpy(np.stack(pieces)[None])
-    return model_input(pictures, model.phase, model.device)
+    if model.config.measured_inputs:
+        known = measured or [None if view is None else view.measured() for view in views]
+        told = [np.full(len(FEATURES), np.nan, np.float32) if side is None else features_of(side) for side in known]
+        pictures["measured"] = torch.from_numpy(np.stack(told)[None])
+    return model_input(pictures, model.config, model.phase, model.device)
 
 
 def predict(model: Model, inputs: Inputs) -> Prediction:

@@ -16,7 +16,7 @@ from engine.average import Average
 from engine.config import Config
 from engine.data import Batch, Inputs
 from engine.errors import BadInput
-from engine.losses import Objective, targets_of
+from engine.losses import Objective, Targets, targets_of
 from engine.metrics import confusion
 from engine.mixup import mix
 from engine.model.batch_norm import share_batch_statistics
@@ -85,11 +85,9 @@ class Learner:
         inputs, targets = mix(inputs, targets, config.mixup_alpha, random)
         whole = min(config.batch_size, len(self._cards) - state.batch * config.batch_size)
         parts = ceil(whole / self._ranks.count / (state.cards_at_once or config.batch_size))
-        rows = [*targets, *(each for each in inputs if each is not None)]
+        taught = (Targets(*part) for part in zip(*(each.tensor_split(parts) for each in targets), strict=True))
         self._optimizer.zero_grad()
-        learned = [
-            self._learn(state, whole, *part) for part in zip(*(each.tensor_split(parts) for each in rows), strict=True)
-        ]
+        learned = [self._learn(state, whole, *part) for part in zip(inputs.split(parts), taught, strict=True)]
         norm = self._fabric.clip_gradients(
             self.network, self._optimizer, max_norm=LARGEST_GRADIENT, error_if_nonfinite=False
         )
@@ -100,12 +98,10 @@ class Learner:
         losses, predicted = (torch.cat(each) for each in zip(*learned, strict=True))
         return self._over_all_processes(losses, batch["grade"], predicted.cpu())
 
-    def _learn(
-        self, state: State, whole: int, grade: Tensor, edge: Tensor, centering: Tensor, *inputs: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _learn(self, state: State, whole: int, inputs: Inputs, targets: Targets) -> tuple[Tensor, Tensor]:
         """Add a part's share of the batch's gradient; returns its (b,) losses and predicted classes 0 to 9."""
         scores = self.network(*inputs)
-        losses = self.objective(scores, grade, edge, centering)
+        losses = self.objective(scores, *targets)
         # Processes' gradients are averaged; times their number, that is the mean over the whole batch's cards.
         loss = losses.sum() * (self._ranks.count / whole)
         self._must_be_finite("loss", loss, state)

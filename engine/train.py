@@ -218,7 +218,7 @@ class _Run:
         self.learner.network.train()
         began = saved_at = time.monotonic()
         for batch in loader:
-            inputs = model_input(batch, self.phase, self.fabric.device)
+            inputs = model_input(batch, self.config, self.phase, self.fabric.device)
             state.wait_seconds += time.monotonic() - began
             stepped = yield from self._step(batch, inputs)
             state.count(stepped.loss_sum, stepped.confusion)

@@ -206,6 +206,17 @@ def test_evaluate_gives_the_figures_that_training_printed_for_its_validation_spl
     assert said["ece"] == pytest.approx(trained.result["ece"], abs=1e-4)
 
 
+def test_evaluate_writes_the_ten_probabilities_of_each_card_where_asked(model, manifest, tmp_path):
+    kept = tmp_path / "said.csv"
+    said = call("evaluate", "--model", model, "--manifest", manifest, "--split", "all", "--predictions", kept).result
+    rows = rows_of(kept)
+    probabilities = np.array([[float(row[f"p{grade}"]) for grade in range(1, 11)] for row in rows])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    truth = {row["card_id"]: int(row["grade"]) for row in rows_of(manifest)}
+    told = {row["card_id"]: grade for row, grade in zip(rows, probabilities.argmax(axis=1) + 1, strict=True)}
+    assert said["exact"] == pytest.approx(np.mean([told[card] == truth[card] for card in truth]))
+
+
 def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, manifest, tmp_path):
     call("import", manifest, "--data", tmp_path / "data")
     said = call("evaluate", "--model", model, "--data", tmp_path / "data", "--split", "all")

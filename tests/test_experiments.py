@@ -130,7 +130,7 @@ def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
     control = controls["background"]["model"]
     front = manifest.parent / "card-000_front.png"
     assert (
-        "is a control that is shown the background and never the card"
+        "is a control that is shown the background and not the card alone"
         in call("grade", front, "--model", control).complaint
     )
     measured = call("evaluate", "--model", control, "--manifest", manifest, "--split", "val").result

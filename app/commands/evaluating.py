@@ -21,11 +21,14 @@ from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 Result = TypeVar("Result")
 
 
-def run(data: DataFolder, model: str | None, manifest: Path | None, split: str | None) -> dict[str, Any]:
+def run(
+    data: DataFolder, model: str | None, manifest: Path | None, split: str | None, keep: Path | None = None
+) -> dict[str, Any]:
     """The metrics, with `split`, `model`, `sees` and `test_openings`.
 
     Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
-    those measured, be it by `test` or by `all`, that is counted beside the model and said.
+    those measured, be it by `test` or by `all`, that is counted beside the model and said. `keep` is a file for what
+    the model says of each card.
     """
     path = model_path(model, data)
     if path is None:
@@ -43,7 +46,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, split: str |
     whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
-    return {**about, **last_of(evaluate(quick, pairs, data.cache))}
+    return {**about, **last_of(evaluate(quick, pairs, data.cache, keep))}
 
 
 def last_of(events: Iterator[Notice | Progress | Result]) -> Result:

@@ -1,4 +1,4 @@
-"""What a control is shown in place of the card: how much of a score does not come from the card is measured so."""
+"""What a control is shown in place of the card alone: how much of a score comes from elsewhere is measured so."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def label_alone(path: Path, *, size: int) -> np.ndarray:
     return card_canvas(rgb, label, size=size)
 
 
+def whole_picture(path: Path, *, size: int) -> np.ndarray:
+    """All of a picture in which a card is found, its label too, (size, size, 3) uint8. Raises BadPicture.
+
+    A model that learns from it may read the grade instead of the card.
+    """
+    rgb, _ = read_and_find(path)
+    return card_canvas(rgb, bounds(rgb.shape[:2]), size=size)
+
+
 def _extent(quad: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most that a picture's corners reach, in widths and heights of the card from its top left."""
     card = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
@@ -61,4 +70,4 @@ def _on_the_card(quad: np.ndarray, across: tuple[float, float], down: tuple[floa
     return cv2.perspectiveTransform(asked, onto)[0]
 
 
-CANVASES = {"background": without_card, "label": label_alone}
+CANVASES = {"background": without_card, "label": label_alone, "picture": whole_picture}

@@ -57,21 +57,23 @@ class ChannelAttention(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Weigh each place by a gate computed from the channels' mean and maximum there and from the rim mask."""
+    """Weigh each place by a gate computed from the channels' mean and maximum there and, if so told, the rim mask."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rim: bool) -> None:
         super().__init__()
-        self.gate = nn.Conv2d(3, 1, kernel_size=7, padding=3, bias=False)
+        self.rim = rim
+        self.gate = nn.Conv2d(2 + rim, 1, kernel_size=7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> the same, gated by place."""
-        rim = rim_mask(*x.shape[2:]).to(x).expand(x.shape[0], -1, -1, -1)
-        seen = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True), rim], dim=1)
-        return x * torch.sigmoid(self.gate(seen))
+        seen = [x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)]
+        if self.rim:
+            seen.append(rim_mask(*x.shape[2:]).to(x).expand(x.shape[0], -1, -1, -1))
+        return x * torch.sigmoid(self.gate(torch.cat(seen, dim=1)))
 
 
 class CBAM(nn.Sequential):
     """Channel attention, then spatial attention: (B, C, h, w) -> the same shape."""
 
-    def __init__(self, features: int) -> None:
-        super().__init__(ChannelAttention(features), SpatialAttention())
+    def __init__(self, features: int, *, rim: bool = True) -> None:
+        super().__init__(ChannelAttention(features), SpatialAttention(rim=rim))

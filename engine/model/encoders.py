@@ -1,4 +1,4 @@
-"""Encoders by name: torchvision's networks without classifier, their first convolution widened to six channels."""
+"""Encoders by name: torchvision's networks without classifier, their first convolution over our own channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from engine.checkpoint import UNREADABLE
-from engine.config import BadConfig
+from engine.config import BadConfig, Channels
 
 CHANNELS = 6
 FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v2": 1280}
@@ -24,13 +24,15 @@ COLOURS = F.normalize(
     torch.tensor([(1, 1, 1), (1, -1, 0), (1, 1, -2), (1, 1, 1), (1, 1, 1), (1, 1, 1)], dtype=torch.float64)
 )
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 class WeightsNotDownloaded(RuntimeError):
     """ImageNet weights could not be fetched; the caller says so and trains from random weights."""
 
 
-def build_encoder(name: str, pretrained: str = "none") -> nn.Sequential:
-    """An encoder (B, 6, S, S) -> (B, FEATURES[name], S / 32, S / 32).
+def build_encoder(name: str, pretrained: str = "none", channels: Channels = "six") -> nn.Sequential:
+    """An encoder (B, 6 or 3, S, S) -> (B, FEATURES[name], S / 32, S / 32).
 
     pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once), the path of a torchvision state
                 dict for this very network, or of a folder that holds it as `name`.pth
@@ -42,9 +44,28 @@ def build_encoder(name: str, pretrained: str = "none") -> nn.Sequential:
     elif pretrained != "none":
         _load_from(Path(pretrained), network, name)
     trunk = _trunk(name, network)
+    if channels == "rgb":
+        return nn.Sequential(Standardised(), *trunk)
     owner = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
     owner[0] = _six_channels(cast(nn.Conv2d, owner[0]), learned=pretrained != "none")
     return trunk
+
+
+class Standardised(nn.Module):
+    """Red, green and blue, each less its mean over ImageNet's pictures and over its deviation, as weights from there
+    expect."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION)[:, None, None], persistent=False)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """(B, 3, S, S) in [0, 1] -> the same shape, about -2 to 2.6."""
+        return (rgb - self.mean) / self.deviation
 
 
 def _download(name: str) -> dict[str, Tensor]:

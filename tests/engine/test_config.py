@@ -90,6 +90,6 @@ def test_the_difference_names_what_changed_and_from_what():
 
 
 def test_a_control_is_shown_no_card_by_another_way():
-    with pytest.raises(BadConfig, match="worn_up_to shows the network cards, and seen = label shows it none"):
+    with pytest.raises(BadConfig, match="worn_up_to goes with seen = card alone, and seen = label is a control"):
         build({"seen": "label", "worn_up_to": 5})
     assert build({"seen": "label"}).seen == "label"

@@ -165,7 +165,7 @@ def test_loading_draws_no_number_from_the_global_generator(kept):
 @pytest.mark.parametrize("training", [True, False])
 def test_phase_one_hides_the_front_in_training_and_validation_alike(kept, training):
     (batch,) = batches(Cards(*kept, Config(image_size=64), training=training), range(14), Config(device="cpu"), 1)
-    first, second = model_input(batch, 1, CPU), model_input(batch, 2, CPU)
+    first, second = model_input(batch, Config(), 1, CPU), model_input(batch, Config(), 2, CPU)
     assert not first.present[:, 0].any()
     assert torch.equal(first.present[:, 1], batch["present"][:, 1])
     assert torch.equal(second.present, batch["present"])
@@ -174,7 +174,15 @@ def test_phase_one_hides_the_front_in_training_and_validation_alike(kept, traini
 
 def test_the_model_s_input_is_the_six_channels_of_each_canvas(kept):
     (batch,) = batches(Cards(*kept, Config(image_size=64), training=False), [0, 3], Config(device="cpu"), 1)
-    inputs = model_input(batch, 2, CPU)
+    inputs = model_input(batch, Config(), 2, CPU)
     for place in (0, 1):
         for side, channels in enumerate((inputs.front, inputs.back)):
             np.testing.assert_array_equal(channels[place], six_channels(batch["canvases"][place, side].numpy()))
+
+
+def test_a_network_for_plain_colours_is_given_the_canvas_itself(kept):
+    (batch,) = batches(Cards(*kept, Config(image_size=64), training=False), [0, 3], Config(device="cpu"), 1)
+    inputs = model_input(batch, Config(channels="rgb"), 2, CPU)
+    assert inputs.front.shape == (2, 3, 64, 64)
+    canvas = batch["canvases"][0, 0].numpy().astype(np.float64)
+    np.testing.assert_allclose(inputs.front[0].permute(1, 2, 0), canvas / 255, atol=1e-7)

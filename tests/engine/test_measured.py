@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,8 @@ from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import Cards
 from engine.events import Notice, Progress
-from engine.measured import MeasuredTargets, MeasuringFailed
+from engine.measure.targets import AuxiliaryTargets
+from engine.measured import TARGETS, MeasuredSides, MeasuringFailed
 from engine.pairs import CardPair
 from engine.processes import processes
 from engine.trainable import usable
@@ -58,9 +60,9 @@ def pictures_of(cards):
     return [side for card in cards for side in (card.front, card.back)]
 
 
-def filled(drawn, folder=None):
+def filled(drawn, folder=None, what=TARGETS):
     cards, pixels, cache = drawn
-    targets = MeasuredTargets(folder or cache, pictures_of(cards), pixels)
+    targets = MeasuredSides(what, folder or cache, pictures_of(cards), pixels)
     return targets, list(targets.fill())
 
 
@@ -79,7 +81,7 @@ def test_each_side_s_targets_are_the_borders_it_was_drawn_with(drawn):
     targets, _ = filled(drawn)
     for card, *sides in zip(drawn[0], FRONTS, BACKS, strict=True):
         for path, borders in zip((card.front, card.back), sides, strict=True):
-            told = targets[path]
+            told = AuxiliaryTargets(*targets[path])
             if borders is None:
                 assert np.isnan([told.left_share, told.top_share]).all()
             else:
@@ -107,16 +109,15 @@ def test_training_is_given_the_targets_and_a_mirrored_card_s_left_is_its_right(d
     assert seen == {True, False}
 
 
-def test_a_second_fill_measures_nothing_and_a_torn_line_costs_one_picture(drawn, tmp_path, monkeypatch):
+def test_a_second_fill_measures_nothing_and_a_torn_line_costs_one_picture(drawn, tmp_path):
     once, told = filled(drawn, tmp_path)
     assert told == [(6, 6)]
     assert filled(drawn, tmp_path)[1] == []
     (journal,) = tmp_path.glob("measured_*.jsonl")
     journal.write_bytes(journal.read_bytes()[:-9])
     measured = []
-    plain = measured_module.measured_targets
-    monkeypatch.setattr(measured_module, "measured_targets", lambda *job: (measured.append(job), plain(*job))[1])
-    again, _ = filled(drawn, tmp_path)
+    counted = replace(TARGETS, measure=lambda *job: (measured.append(job), TARGETS.measure(*job))[1])
+    again, _ = filled(drawn, tmp_path, counted)
     assert len(measured) == 1
     for path in pictures_of(drawn[0]):
         np.testing.assert_array_equal(again[path], once[path])
@@ -125,7 +126,7 @@ def test_a_second_fill_measures_nothing_and_a_torn_line_costs_one_picture(drawn,
 def test_a_fill_that_is_killed_goes_on_where_it_was(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(measured_module, "CHUNK", 2)
     cards, pixels, _ = drawn
-    killed = MeasuredTargets(tmp_path, pictures_of(cards), pixels).fill()
+    killed = MeasuredSides(TARGETS, tmp_path, pictures_of(cards), pixels).fill()
     assert next(killed) == (2, 6)
     killed.close()
     assert filled(drawn, tmp_path)[1] == [(4, 6), (6, 6)]

@@ -11,6 +11,7 @@ import torch
 
 from engine import onnx_graph
 from engine.evaluate import load_model
+from engine.measure.features import FEATURES
 from engine.onnx_graph import PRESENT, TOLERANCE, BadGraph, Session, export, named, random_inputs
 from tests.engine.conftest import saved_model
 
@@ -20,7 +21,7 @@ def model(tmp_path_factory):
     """With everything that a network may read, and the head whose log-probabilities are not a softmax."""
     path = tmp_path_factory.mktemp("onnx") / "model.pt"
     small = {"front_encoder": "resnet18", "back_encoder": "resnet18"}
-    return load_model(saved_model(path, loss="ordinal", regions=True, **small), "cpu")
+    return load_model(saved_model(path, loss="ordinal", regions=True, measured_inputs=True, **small), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,7 @@ def test_the_file_is_a_valid_graph_that_any_number_of_cards_may_enter(graph, mod
         "back": ["cards", 6, 64, 64],
         "present": ["cards", 2],
         "regions": ["cards", 2, 8, 3, 9216],
+        "measured": ["cards", 2, 2, len(FEATURES)],
     }
     assert {each.name: each.shape for each in session.get_outputs()} == {
         "log_probabilities": ["cards", 10],
@@ -67,12 +69,12 @@ def test_the_difference_that_is_told_is_that_of_the_probabilities(graph):
 
 
 def test_a_side_never_learned_from_and_the_front_of_phase_1_are_not_looked_at(model):
-    for sides, phase, expected in (((True, False), 2, [True, False]), ((True, True), 1, [False, True])):
+    for sides, phase, expected in (((True, False), 2, (True, False)), ((True, True), 1, (False, True))):
         other = replace(model, sides=sides, phase=phase)
-        inputs = random_inputs(other, PRESENT[:1])
+        inputs = named(random_inputs(other, PRESENT[:1]))
         with torch.inference_mode():
-            said = onnx_graph.Graph(other, list(named(inputs))).eval()(*named(inputs).values())
-            looked = model.network(*inputs._replace(present=torch.tensor([expected])))
+            said = onnx_graph.Graph(other, list(inputs)).eval()(*inputs.values())
+            looked = model.network(*random_inputs(other, [expected]))
         torch.testing.assert_close(said[3], looked.grade, atol=1e-5, rtol=1e-5)
 
 

@@ -66,7 +66,7 @@ def with_regions(cards, pixels, prepared, *, training, **settings):
 def test_the_network_s_input_holds_the_pieces_of_the_sides_that_are_there(cards, pixels, regions, prepared):
     data, config = with_regions(cards, pixels, prepared, training=False)
     (batch,) = batches(data, [0, 8, 9], config, 1)
-    inputs = model_input(batch, 2, CPU)
+    inputs = model_input(batch, config, 2, CPU)
     assert inputs.regions.shape == (3, 2, 8, 3, 9216)
     expected = regions[cards[0].back][5].astype(np.float32).T / 255
     np.testing.assert_allclose(inputs.regions[0, 1, 5], expected, atol=1e-7)
@@ -100,7 +100,7 @@ def test_a_model_with_regions_grades_one_card_as_among_many_and_evaluates_and_ex
     data, _ = with_regions(cards, pixels, prepared, training=False)
     (batch,) = batches(data, [0, 8, 9], Config(device="cpu"), 1)
     with torch.inference_mode():
-        together = model.network(*model_input(batch, 2, CPU)).grade.softmax(1).numpy()
+        together = model.network(*model_input(batch, model.config, 2, CPU)).grade.softmax(1).numpy()
     for row, number in enumerate((0, 8, 9)):
         views = [side and look(side) for side in (cards[number].front, cards[number].back)]
         inputs = inputs_of(model, *views)
@@ -132,7 +132,7 @@ def test_a_pair_can_be_overfitted_by_its_regions_alone(cards, regions):
     both, nothing, grades = torch.ones(2, 2, dtype=torch.bool), torch.zeros(2, 1280), torch.tensor([2, 8])
     losses = []
     for _ in range(30):
-        scores = network.read_off(nothing, nothing, network.read_regions(given, both))
+        scores = network.read_off(nothing, nothing, network.read_beside(both, given, None))
         losses.append(F.cross_entropy(scores.grade, grades))
         optimizer.zero_grad()
         losses[-1].backward()

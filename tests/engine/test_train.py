@@ -671,8 +671,8 @@ def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepa
         module = {"training": loop, "validation": __import__("engine.evaluate", fromlist=["evaluate"])}[name]
         plain = module.model_input
 
-        def model_input(batch, phase, device):
-            inputs = plain(batch, phase, device)
+        def model_input(batch, config, phase, device):
+            inputs = plain(batch, config, phase, device)
             seen.append((name, phase, bool(inputs.present[:, 0].any())))
             return inputs
 

@@ -7,7 +7,7 @@ import pytest
 from engine.image import seen
 from engine.image.found import Found
 from engine.image.read import BadPicture, read_picture
-from engine.image.seen import label_alone, without_card
+from engine.image.seen import label_alone, whole_picture, without_card
 from tests.engine.conftest import drawn_card
 
 QUAD = np.array([(35, 35), (185, 35), (185, 245), (35, 245)], np.float64) - 0.5
@@ -52,3 +52,12 @@ def test_the_card_s_own_pixels_change_nothing_in_the_background(tmp_path, monkey
 def test_a_picture_without_a_slab_has_no_label(tmp_path):
     with pytest.raises(BadPicture, match=r"card.png: shows no slab"):
         label_alone(drawn_card(tmp_path / "card.png", 1), size=64)
+
+
+def test_the_whole_picture_holds_card_label_and_ground(slab):
+    canvas = whole_picture(slab, size=128).astype(int)
+    reds, greens = (canvas[..., 0] - canvas[..., 1] > 100), (canvas[..., 1] - canvas[..., 0] > 100)
+    # 260 x 340 pixels on a square of 128: 98 x 128 of them.
+    shown = 128 * 128 * 260 / 340
+    assert reds.sum() / shown == pytest.approx(180 * 50 / (260 * 340), rel=0.05)
+    assert greens.sum() / shown == pytest.approx(150 * 210 / (260 * 340), rel=0.05)

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from torchvision.models import ResNet18_Weights
 
 from engine.config import Config
+from engine.model.attention import SpatialAttention
 from engine.model.dual import DualBranch
+from engine.model.encoders import build_encoder
 
 SMALL = {"front_encoder": "resnet18", "back_encoder": "resnet18", "image_size": 64}
 
@@ -99,3 +102,19 @@ def test_the_fusion_is_the_weighted_concatenation_through_two_layers():
         fused = (hidden @ second.weight.T + second.bias).relu()
         expected = fused @ model.grade.linear.weight.T + model.grade.linear.bias
         torch.testing.assert_close(model.read_off(front, back).grade, expected)
+
+
+@pytest.mark.parametrize(("attention", "gate"), [("cbam_rim", 3), ("cbam", 2), ("none", None)])
+def test_the_rim_and_the_attention_can_be_left_out(attention, gate):
+    network = DualBranch(Config(back_encoder="resnet18", attention=attention)).eval()
+    gates = [module.gate.in_channels for module in network.modules() if isinstance(module, SpatialAttention)]
+    assert gates == ([] if gate is None else [gate])
+    scores = network(torch.rand(1, 6, 64, 64), torch.rand(1, 6, 64, 64), torch.ones(1, 2, dtype=torch.bool))
+    assert torch.isfinite(scores.grade).all()
+
+
+def test_plain_colours_reach_the_weights_standardised_as_torchvision_standardises_them():
+    encoder = build_encoder("resnet18", channels="rgb").eval()
+    picture = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    expected = ResNet18_Weights.DEFAULT.transforms(crop_size=64, resize_size=64)(picture)
+    torch.testing.assert_close(encoder[0](picture.float() / 255), expected)

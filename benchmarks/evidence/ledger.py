@@ -1,0 +1,77 @@
+"""Runs of a data folder by what they are told: found where they are done, gone on with where stopped, else made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.commands import evaluating, training
+from app.experiments import Said
+from app.jobs import Jobs, requeue
+from app.settings import DataFolder
+from app.terminal import say
+from app.worker import work
+from db import runs
+from db.schema import Run
+from db.session import Database
+from engine import predictions
+from engine.predictions import Predictions
+from engine.recipes import recipe_config
+from engine.run_folder import MODEL
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of training: a recipe and its settings, and what is said of it in the ledger."""
+
+    name: str
+    recipe: str
+    settings: Settings = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
+
+
+def trained(data: DataFolder, way: Way, seed: int, shared: Settings) -> Run:
+    """The finished run of a way and seed; `shared` settings hold for all ways."""
+    settings = {**shared, **way.settings, "seed": seed}
+    with Database.open(data.database, backup_dir=data.backups) as database:
+        Jobs(database, data).settle()
+        run = _known(database, way, settings)
+        if run is not None and run.state in ("stopped", "failed", "lost"):
+            requeue(database, data, run.id)
+    if run is None:
+        say(f"{way.name}, seed {seed}")
+        training.from_labels(data, way.recipe, [f"{key}={value}" for key, value in settings.items()], way.said)
+    elif run.state != "finished":
+        say(f"{way.name}, seed {seed}: run {run.id} goes on")
+        work(data, run.id)
+    else:
+        return run
+    return trained(data, way, seed, shared)
+
+
+def _known(database: Database, way: Way, settings: Settings) -> Run | None:
+    told = recipe_config(way.recipe, dict(settings)).model_dump()
+    with database.reading() as session:
+        return next((run for run in runs.runs(session, limit=10_000) if run.config == told), None)
+
+
+def model_of(data: DataFolder, run: Run) -> Path:
+    """The run's best model."""
+    return data.run_folder(run.id) / MODEL
+
+
+def on_test(data: DataFolder, run: Run) -> Predictions:
+    """What a run's model says of the sealed test split; opened once, then read from beside the model."""
+    kept = data.run_folder(run.id) / "test.csv"
+    if not kept.exists():
+        evaluating.run(data, str(model_of(data, run)), None, "test", kept)
+    return predictions.read(kept)
+
+
+def on_validation(data: DataFolder, run: Run) -> Predictions:
+    """What a run said of its validation cards at its saved epoch."""
+    return predictions.read(data.run_folder(run.id) / predictions.FILE)
