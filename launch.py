@@ -42,6 +42,10 @@ Json = Annotated[
 ]
 ModelName = Annotated[str | None, typer.Option("--model", help="A path, 'starter' or 'current'.")]
 Out = Annotated[Path | None, typer.Option("--out", callback=_writable_folder, help="Where files go.")]
+Widest = Annotated[
+    int | None,
+    typer.Option(min=1, max=10, help="Grades that the interval may span before a card is not graded."),
+]
 OutFile = Annotated[Path | None, typer.Option("--out", callback=_writable_file("--out"), help="The file to write.")]
 
 
@@ -125,13 +129,15 @@ def simulate(
 @program.command()
 def train(
     context: typer.Context,
-    recipe: Annotated[str, typer.Option(help="Where the settings start from.")] = "loupe",
+    recipe: Annotated[str | None, typer.Option(help="Where the settings start from; without it, loupe.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; repeats.")] = None,
     manifest: Annotated[Path | None, typer.Option(help="Train on these cards, with --out.")] = None,
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
-    folds: Annotated[int, typer.Option(min=0, max=20, help="Train K runs, each card validated once; 0: one.")] = 0,
+    folds: Annotated[
+        int, typer.Option(min=0, max=20, help="Train K runs, each card validated once, stop_if ending none; 0: one.")
+    ] = 0,
     controls: Annotated[
         bool, typer.Option("--controls", help="Train background- and label-only controls too.")
     ] = False,
@@ -144,34 +150,42 @@ def train(
     json: Json = None,
 ) -> None:
     """Train a model."""
-    if (manifest is None) != (out is None):
-        _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
-    if process()[1] > 1 and manifest is None and resume is None:
-        _refuse("the data folder's runs are one process each; under torchrun give --manifest and --out, or --resume")
-    if resume is not None and (settings or manifest):
-        _refuse("--resume goes on with what the run was told; leave --set, --manifest and --out away")
-    if (folds or controls) and (manifest is None or (folds and controls)):
-        _refuse("--folds and --controls go with --manifest and --out, one of the two at a time")
-    if folds == 1:
-        _refuse("--folds 1 leaves no card to train on; give 2 or more")
-    from app.commands import training
     from app.experiments import Said
-    from app.worker import work
 
     said = Said(parent, bundle, hypothesis, expect, fail)
-    if resume is not None and said != Said():
-        _refuse("--resume goes on with what was said of the run before; leave --parent, --bundle and the like away")
+    if resume is not None and (recipe or settings or manifest or out or run or folds or controls or said != Said()):
+        _refuse(
+            "--resume goes on with what the run was told and what was said of it; leave --recipe, --set, --manifest, "
+            "--out, --folds, --controls, --parent, --bundle and the like away"
+        )
+    _refuse_words_that_do_not_go_together(manifest, out, resume, folds, controls=controls)
+    from app.commands import training
+    from app.worker import work
 
     def trained() -> dict[str, Any]:
         if resume is not None:
             return training.go_on(_folder(context, data), resume)
         if run is not None:
             return work(_folder(context, data), run)
+        start = recipe or training.DEFAULT
         if manifest is not None and out is not None:
-            return training.from_manifest(manifest, out, recipe, settings or [], said, folds=folds, controls=controls)
-        return training.from_labels(_folder(context, data), recipe, settings or [], said)
+            return training.from_manifest(manifest, out, start, settings or [], said, folds=folds, controls=controls)
+        return training.from_labels(_folder(context, data), start, settings or [], said)
 
     give(_plainly(trained), json)
+
+
+def _refuse_words_that_do_not_go_together(
+    manifest: Path | None, out: Path | None, resume: Path | None, folds: int, *, controls: bool
+) -> None:
+    if (manifest is None) != (out is None):
+        _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
+    if process()[1] > 1 and manifest is None and resume is None:
+        _refuse("the data folder's runs are one process each; under torchrun give --manifest and --out, or --resume")
+    if (folds or controls) and (manifest is None or (folds and controls)):
+        _refuse("--folds and --controls go with --manifest and --out, one of the two at a time")
+    if folds == 1:
+        _refuse("--folds 1 leaves no card to train on; give 2 or more")
 
 
 @program.command()
@@ -191,6 +205,29 @@ def evaluate(
     from app.commands import evaluating
 
     give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split, keep)), json)
+
+
+@program.command()
+def calibrate(
+    context: typer.Context,
+    out: OutFile = None,
+    model: ModelName = None,
+    manifest: Annotated[Path | None, typer.Option(help="Calibrate on these cards.")] = None,
+    split: Annotated[
+        Literal["val", "test", "all"], typer.Option(help="Which cards; of cards of their own, all.")
+    ] = "val",
+    coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="How often an interval holds the grade.")] = 0.9,
+    widest: Widest = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Set a model's probabilities and doubt right on cards that it has not learned from; writes a new model file."""
+    if out is None:
+        _refuse("--out names the file to write the calibrated model to; give it")
+    from app.commands import calibrating
+
+    asked = calibrating.Asked(split, coverage, widest)
+    give(_plainly(lambda: calibrating.run(_folder(context, data), model, manifest, out, asked)), json)
 
 
 @program.command()
@@ -219,6 +256,7 @@ def grade(
     batch: Annotated[Path | None, typer.Option(help="A manifest: grade all its cards.")] = None,
     model: ModelName = None,
     out: Out = None,
+    widest: Widest = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
@@ -229,10 +267,10 @@ def grade(
 
     folder = _folder(context, data)
     if batch is not None:
-        give(_plainly(lambda: grading.many(folder, batch, model, out)), json)
+        give(_plainly(lambda: grading.many(folder, batch, model, out, widest)), json)
         return
     assert front is not None
-    result = _plainly(lambda: grading.one(folder, front, back, model, out))
+    result = _plainly(lambda: grading.one(folder, front, back, model, out, widest))
     give(result, json)
     raise typer.Exit(ABSTAINED if result["abstained"] else 0)
 

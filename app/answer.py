@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from app.calibration import range_text, sentence
 from app.ceilings import card_ceiling, in_words
 from app.corrections import corrections
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
@@ -20,6 +21,7 @@ from app.settings import DataFolder, Trouble
 from db.schema import Side
 from db.session import Database
 from engine import run_folder
+from engine.calibrate import Calibration
 from engine.card import card_of
 from engine.grades import grade_name
 
@@ -38,7 +40,13 @@ def model_text(data: DataFolder) -> str:
     model, digest = open_grader(path)
     card = card_of(path, digest)
     known = [card.in_short(), *card.limits] if card else []
-    return " ".join([_said_by(identity(path, model, digest)), *known])
+    return " ".join([_said_by(identity(path, model, digest)), *known, sentence(model.calibration)])
+
+
+def calibration_of(data: DataFolder) -> Calibration | None:
+    """The calibration of the model that would speak, where there is one."""
+    path = model_path(None, data)
+    return None if path is None else open_grader(path)[0].calibration
 
 
 def _said_by(model: dict[str, str]) -> str:
@@ -58,7 +66,9 @@ def verdict_text(graded: Graded) -> str:
     if said is None:
         reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
         return "\n\n".join([f"## No grade\n{reasons}", *_seen(graded)])
-    lines = [f"## {said.grade} {grade_name(said.grade)}", _range_text(graded)]
+    told = f"{said.grade} {grade_name(said.grade)}"
+    lines = [f"## Not graded: too unsure\nThe likeliest is {told}." if graded.too_wide else f"## {told}"]
+    lines.append(f"Expected grade {said.expected:.1f}; {range_text(said.interval, graded.calibration)}")
     missing = [side for side in SIDES if graded.sides[side] is None]
     if missing:
         lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")
@@ -74,14 +84,6 @@ def _seen(graded: Graded) -> list[str]:
         for side, looked in graded.sides.items()
         if looked is not None
     ]
-
-
-def _range_text(graded: Graded) -> str:
-    said = graded.prediction
-    assert said is not None
-    low, high = said.interval.low, said.interval.high
-    span = f"on {low}" if low == high else f"between {low} and {high}"
-    return f"Expected grade {said.expected:.1f}; {said.interval.coverage:.0%} of the probability lies {span}."
 
 
 def sides_to_measure_on(

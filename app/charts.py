@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from db.schema import Epoch
 from engine.grades import GRADES
+from engine.interval import Interval
 
 MOST_POINTS = 300
+INSIDE, OUTSIDE = "in the range", "outside"
 
 
 def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
@@ -62,6 +65,21 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def bars(probabilities: np.ndarray) -> pd.DataFrame:
-    """grade (as text, so that each bar has its own place), probability."""
-    return pd.DataFrame({"grade": [str(grade) for grade in GRADES], "probability": probabilities})
+def bars(probabilities: np.ndarray, interval: Interval) -> pd.DataFrame:
+    """grade (as text, so that each bar has its own place), probability, grades (in the range that is told, or not)."""
+    within = [INSIDE if interval.low <= grade <= interval.high else OUTSIDE for grade in GRADES]
+    return pd.DataFrame({"grade": [str(grade) for grade in GRADES], "probability": probabilities, "grades": within})
+
+
+def reliability(measured: dict[str, Any]) -> pd.DataFrame:
+    """said, came true, model (as it is, before calibration, and one that is always right about itself)."""
+    rows = [(0.0, 0.0, "as said"), (1.0, 1.0, "as said")]
+    for name, bins in (("calibrated", measured["reliability"]), ("before", measured["uncalibrated"]["reliability"])):
+        rows += [(row["confidence"], row["accuracy"], name) for row in bins if row["n"]]
+    return pd.DataFrame(rows, columns=["said", "came true", "model"])
+
+
+def risk_coverage(measured: dict[str, Any]) -> pd.DataFrame:
+    """cards graded (a share), mean error (in grades)."""
+    rows = [(row["graded"], row["mae"]) for row in measured["risk_coverage"] if row["n"]]
+    return pd.DataFrame(rows, columns=["cards graded", "mean error"])

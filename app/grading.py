@@ -15,10 +15,13 @@ from app.measured import Measured, measure
 from app.models import identity, open_grader
 from db.schema import Side
 from engine import run_folder
+from engine.calibrate import Calibration
 from engine.card import card_of
 from engine.evaluate import Model
 from engine.explain import Evidence, explain, overlay
+from engine.grades import GRADES
 from engine.image.rectify import canvas_window
+from engine.interval import Interval
 from engine.predict import Prediction, View, inputs_of, look, predict
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
@@ -39,13 +42,28 @@ class Looked:
 
 @dataclass(frozen=True)
 class Graded:
-    """A card as looked at, measured and, where there is a model and the pictures allow it, graded."""
+    """A card as looked at, measured and, where there is a model and the pictures allow it, graded.
+
+    widest  how many grades the interval may span before the program abstains from the grade that stands in it
+    """
 
     sides: Mapping[Side, Looked | None]
     reasons: list[str] = field(default_factory=list)
     model: dict[str, str] | None = None
     prediction: Prediction | None = None
     evidence: Evidence = NO_EVIDENCE
+    calibration: Calibration | None = None
+    widest: int = len(GRADES)
+
+    @property
+    def too_wide(self) -> bool:
+        """Whether the model has graded the card but is not sure enough for that to count."""
+        return self.prediction is not None and self.prediction.interval.width > self.widest
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no grade is given: none could be told, or it is too unsure."""
+        return self.prediction is None or self.too_wide
 
     def evidence_of(self, side: Side) -> np.ndarray | None:
         """The side's Grad-CAM map, where there is one; blank for a side that the model did not look at."""
@@ -60,6 +78,7 @@ def grade_card(
     back: Path | None,
     model: Path | None,
     corrections: Corrections | None = None,
+    widest: int | None = None,
     *,
     explained: bool = True,
     opened: Callable[[Path], tuple[Model, str]] = open_grader,
@@ -67,6 +86,7 @@ def grade_card(
     """Look at a card's pictures, measure it and ask the model. Raises BadPicture, BadModel.
 
     corrections  lines that a person laid over these pictures hold in place of the measured ones
+    widest       how many grades the interval may span, 1 to 10; None: as many as the model's calibration recommends
     explained    whether the overlays are wanted: they cost several times what the grade does
     opened       gives the model of a file and the file's SHA-256
     """
@@ -77,21 +97,35 @@ def grade_card(
     if model is None:
         return Graded(sides, [NO_MODEL, *reasons])
     loaded, digest = opened(model)
-    said, card = identity(model, loaded, digest), card_of(model, digest)
+    said_by, card = identity(model, loaded, digest), card_of(model, digest)
     if card is not None:
         reasons = [card.reason, *reasons]
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
-        return Graded(sides, reasons, said)
+        return Graded(sides, reasons, said_by)
     unseen = [side for side, seen in zip(views, loaded.sides, strict=True) if views[side] is not None and not seen]
     reasons = [*(f"{side}: not looked at, the model has learned from no {side}" for side in unseen), *reasons]
     measured = [looked.measured if looked else None for looked in sides.values()]
     inputs = inputs_of(loaded, views["front"], views["back"], measured)
     if not inputs.present.any():
-        return Graded(sides, reasons, said)
+        return Graded(sides, reasons, said_by)
     evidence = explain(loaded, inputs) if explained else NO_EVIDENCE
     if explained and evidence.is_blank:
         reasons = [*reasons, NO_PLACE]
-    return Graded(sides, reasons, said, predict(loaded, inputs), evidence)
+    said, most = predict(loaded, inputs), widest or widest_allowed(loaded.calibration)
+    if said.interval.width > most:
+        reasons = [_too_wide(said.interval, most), *reasons]
+    return Graded(sides, reasons, said_by, said, evidence, loaded.calibration, most)
+
+
+def widest_allowed(calibration: Calibration | None) -> int:
+    """How many grades an interval may span where nothing else is asked: without a calibration all of them."""
+    return len(GRADES) if calibration is None else calibration.widest
+
+
+def _too_wide(interval: Interval, most: int) -> str:
+    return (
+        f"the interval spans {interval.width} grades ({interval.low} to {interval.high}), more than the {most} allowed"
+    )
 
 
 def look_at(side: Side, path: Path, corrections: Corrections) -> Looked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from db import runs
@@ -12,7 +13,9 @@ from db.schema import Epoch, Run
 from db.session import Database
 from engine import config as configuration
 from engine import lineage, recipes
+from engine.best import best_of
 from engine.config import BadConfig
+from engine.events import figures_of
 from engine.plans import Check, Plan, Verdict, judge
 
 NOT_SAID = "not said"
@@ -39,16 +42,8 @@ class Told:
 def verdict_of(run: Run, epochs: Sequence[Epoch]) -> Verdict:
     """A run against its plan, as far as it has come."""
     plan = Plan.from_json(run.plan) if run.plan else Plan()
-    figures = {
-        epoch.epoch: {
-            **epoch.metrics,
-            "qwk": epoch.qwk,
-            "val_loss": epoch.val_loss,
-            "learning_rate": epoch.learning_rate,
-        }
-        for epoch in epochs
-    }
-    return judge(plan, figures, run.summary)
+    asked = {each.epoch: figures_of(each.metrics, each.val_loss, each.learning_rate) for each in epochs}
+    return judge(plan, asked, run.summary)
 
 
 def history_page(database: Database) -> tuple[str, int]:
@@ -166,15 +161,14 @@ def changes(run: Run) -> str:
 
 def _differing(run: Run) -> lineage.Changes | None:
     try:
-        return configuration.difference(configuration.build(run.config), recipes.recipe_config(run.recipe))
+        return lineage.changes(configuration.build(run.config), recipes.recipe_config(run.recipe))
     except BadConfig:
         return None
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> Epoch | None:
-    """The epoch whose model a run keeps: of the best validation QWK, the first; None where none has a QWK."""
-    defined = [epoch for epoch in epochs if epoch.qwk is not None]
-    return max(defined, key=lambda epoch: (epoch.qwk, -epoch.epoch), default=None)
+    """The epoch whose model a run keeps; None where none has a QWK."""
+    return best_of(epochs, attrgetter("qwk"))
 
 
 def _best(epochs: Sequence[Epoch]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.calibration import UNCALIBRATED, tables
 from app.card_page import card_lines
+from engine.calibrate import Calibration
 from engine.card import card_of
 from engine.checkpoint import load
 from engine.grades import GRADES
@@ -19,6 +21,9 @@ SEES = {
     "picture": "the whole picture, the slab's label too: it is a control, and never grades",
     "label": "the slab's label alone: it is a control, and never grades",
 }
+VALIDATION_FIGURES = (
+    "Validation split, at the saved epoch, uncalibrated; in brackets 95 % intervals over groups of cards:"
+)
 
 
 def model_page(path: Path) -> str:
@@ -35,7 +40,8 @@ def model_page(path: Path) -> str:
         *_gap(summary),
         *_controls(path.parent),
     ]
-    lines += ["", "Validation split, at the saved epoch; in brackets 95 % intervals over groups of cards:", ""]
+    lines += ["", "## Certainty", "", *_certainty(content.get("calibration")), "", "## Figures"]
+    lines += ["", VALIDATION_FIGURES, ""]
     lines += [f"- {name}: {_with_interval(summary, name)}" for name in NAMES if name in summary and name != "recall"]
     others = {k: v for k, v in summary.items() if not isinstance(v, list) and k.removesuffix("_low") not in NAMES}
     lines += [
@@ -48,6 +54,10 @@ def model_page(path: Path) -> str:
     lines += [" ".join(f"{count:5d}" for count in row) for row in summary["confusion"]]
     card = card_of(path, digest)
     return "\n".join([*lines, "```", "", *(card_lines(card) if card else [])])
+
+
+def _certainty(plain: dict[str, Any] | None) -> list[str]:
+    return [UNCALIBRATED if plain is None else tables(Calibration.from_plain(plain))]
 
 
 def _times(count: int) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from app.calibration import in_short
 from app.ceilings import axes_of, card_ceiling
 from app.findings import findings_of
 from app.grading import Graded, Looked
@@ -32,11 +33,12 @@ def report(graded: Graded, written: Mapping[Side, Mapping[str, Path]] | None = N
         "expected": said.expected if said else None,
         "probabilities": said.probabilities.tolist() if said else None,
         "interval": asdict(said.interval) if said else None,
-        "abstained": said is None,
+        "abstained": graded.abstained,
         "reasons": graded.reasons,
         "centering_ceiling": ceiling,
         "ceiling_reason": reason,
         "model": graded.model,
+        "calibration": in_short(graded.calibration) if graded.calibration else None,
         **{
             side: None if looked is None else _side(side, looked, files.get(side, NO_PICTURES), today)
             for side, looked in graded.sides.items()

@@ -52,9 +52,12 @@ def work(data: DataFolder, run_id: int) -> dict[str, Any]:
 
     Raises Trouble where the run is not there to be trained, and the engine's own failures.
     """
+    # First of all: whoever is interrupted from here on leaves a row that says so.
+    asked = StopSignal()
+    asked.listen()
     with Database.open(data.database, backup_dir=data.backups) as database, _sole_owner(data, run_id):
         run = _row(database, run_id)
-        stop = _StopWish(database, run_id)
+        stop = _StopWish(database, run_id, asked)
         with _turn(data, run_id, stop) as mine:
             if not mine:
                 _move(database, run_id, "queued", "stopped", message="stopped before its turn came")
@@ -83,10 +86,8 @@ def _sole_owner(data: DataFolder, run_id: int) -> Iterator[None]:
 class _StopWish:
     """Whether the run shall stop, asked of the row at most twice a second."""
 
-    def __init__(self, database: Database, run_id: int) -> None:
-        self._database, self._run_id = database, run_id
-        self._signal = StopSignal()
-        self._signal.listen()
+    def __init__(self, database: Database, run_id: int, asked: StopSignal) -> None:
+        self._database, self._run_id, self._signal = database, run_id, asked
         self._asked_at, self._answer = 0.0, False
 
     def __call__(self) -> bool:

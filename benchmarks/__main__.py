@@ -11,6 +11,7 @@ from pathlib import Path
 NAMES = (
     "cache",
     "channels",
+    "conformal",
     "cuda",
     "find",
     "fronts",

@@ -123,6 +123,15 @@ class PictureMap:
         """The array of a picture, uint8, read-only by intent: copy before changing it."""
         return self._pixels[self._row_of[self._hash_of[path]]]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the pixels, for a process that loads cards: it is started anew where processes are not forked."""
+        return {**self.__dict__, "_pixels": self._pixels.shape}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A filled map again, its file opened to be read."""
+        self.__dict__.update(state)
+        self._pixels = np.memmap(self._file, np.uint8, "r", shape=state["_pixels"])
+
     def content(self, path: Path) -> str:
         """SHA-256 of the picture's bytes, 64 hex digits."""
         return self._hash_of[path]

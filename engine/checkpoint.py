@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from engine.aside import aside
 from engine.eight_bits import packed, unpacked
 from engine.errors import BadInput
 
@@ -35,12 +36,10 @@ class BadModel(BadInput):
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values so that `path` is at every moment the old file or the whole new one."""
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
+    with aside(path) as part, part.open("wb") as file:
         torch.save({"format": FORMAT, **content}, file)
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def save_rounded(path: Path, content: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from engine import config as configuration
 from engine import predictions
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
+from engine.calibrate import Calibration, said_of
+from engine.certainty import published
 from engine.checkpoint import BadModel, load
 from engine.config import Config
 from engine.data import Beside, Cards, batches, model_input
@@ -22,7 +24,7 @@ from engine.device import resolve
 from engine.errors import BadInput
 from engine.events import Notice, Progress
 from engine.losses import Objective, targets_of
-from engine.metrics import intervals, quick_measures
+from engine.metrics import quick_measures
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 from engine.predictions import Predictions
@@ -37,9 +39,10 @@ class NoCards(BadInput):
 class Model:
     """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone.
 
-    sides   whether it learned from fronts, and from backs. The encoder of a side that it never learned from still says
-            what it said before training: that side is not looked at.
-    reader  what computes the scores where that is faster than the network itself
+    sides        whether it learned from fronts, and from backs. The encoder of a side that it never learned from still
+                 says what it said before training: that side is not looked at.
+    reader       what computes the scores where that is faster than the network itself
+    calibration  None for a file from before there was one, or one whose held-out cards were too few
     """
 
     network: DualBranch
@@ -49,6 +52,7 @@ class Model:
     name: str
     trained_on: str
     device: torch.device
+    calibration: Calibration | None = None
     reader: nn.Module | None = None
 
     @property
@@ -67,10 +71,12 @@ def load_model(path: Path, device: str = "auto") -> Model:
         network.load_state_dict(content["model"])
         front, back = content["sides"]
         about = content["phase"], (front, back), content["name"], content["trained_on"]
+        plain = content.get("calibration")
+        calibration = None if plain is None else Calibration.from_plain(plain)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
     network.eval().to(chosen).to(memory_format=torch.channels_last)
-    return Model(network, config, *about, chosen)
+    return Model(network, config, *about, chosen, calibration)
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,14 @@ def infer(
         yield Outcome(batch["index"], log_probabilities.cpu(), losses.cpu())
 
 
+def unanswered(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> str:
+    """The cards whose loss is no finite number, named as `'a' and 2 more`; empty where there are none."""
+    lost = torch.cat([outcome.index[~outcome.losses.isfinite()] for outcome in outcomes]).tolist()
+    if not lost:
+        return ""
+    return repr(cards[min(lost)].pair.card_id) + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
+
+
 def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:
     """Metrics as `engine.metrics.quick_measures` names them, mean loss, (N, 10) probabilities in card order."""
     index = torch.cat([outcome.index for outcome in outcomes])
@@ -126,24 +140,28 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 def evaluate(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
-    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics. Raises NoCards.
+    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics.
 
-    keep  a file for what the model says of each card, as `engine.predictions` writes it
+    keep    a file for what the model says of each card, as `engine.predictions` writes it, calibrated if the model is
+    raises  NoCards, and BadModel where the model's answers are no numbers
     """
-    for event in predictions_on(model, pairs, cache_folder):
-        if not isinstance(event, Predictions):
+    for event in predictions_of(model, pairs, cache_folder):
+        if isinstance(event, Predictions):
+            said = said_of(event.probabilities, model.calibration)
+            if keep is not None:
+                predictions.write(keep, replace(event, probabilities=said.probabilities))
+            yield published(event, said, calibrated=model.calibration is not None)
+        else:
             yield event
-            continue
-        if keep is not None:
-            predictions.write(keep, event)
-        metrics = quick_measures(event.truth, event.probabilities)
-        yield {**metrics, **intervals(event.truth, event.probabilities, event.groups)}
 
 
-def predictions_on(
+def predictions_of(
     model: Model, pairs: Sequence[CardPair], cache_folder: Path
 ) -> Iterator[Notice | Progress | Predictions]:
-    """What a model says of labelled pairs; yields what happens on the way and, last, that. Raises NoCards."""
+    """What the network itself, uncalibrated, says of labelled pairs; yields what happens on the way and, last, that.
+
+    Raises NoCards, and BadModel where the model's answers are no numbers.
+    """
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
     for done, total in cache.fill():
@@ -160,5 +178,6 @@ def predictions_on(
     for outcome in infer(model.reads, objective, cards, model.config, model.phase):
         outcomes.append(outcome)
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
-    _, _, probabilities = figures(kept, outcomes)
-    yield Predictions.of(kept, probabilities)
+    if lost := unanswered(kept, outcomes):
+        raise BadModel(f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate")
+    yield Predictions.of(kept, figures(kept, outcomes)[2])

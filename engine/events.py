@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+
+def figures_of(metrics: Mapping[str, Any], val_loss: float, learning_rate: float) -> dict[str, Any]:
+    """What a threshold may ask of an epoch (engine.ledger.ASKED), and more, from what events and rows keep of it."""
+    return {"val_loss": val_loss, "learning_rate": learning_rate, **metrics}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class EpochDone:
     @property
     def figures(self) -> dict[str, Any]:
         """What a threshold may ask of the epoch (engine.ledger.ASKED), and more."""
-        return {"val_loss": self.val_loss, "learning_rate": self.learning_rate, **self.metrics}
+        return figures_of(self.metrics, self.val_loss, self.learning_rate)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from engine.errors import BadInput
 from engine.grades import GRADES, LeftOut
+from engine.lots import lot
 from engine.pairs import CardPair
 
 
@@ -35,7 +35,7 @@ def fold_of_each(pairs: Sequence[CardPair], folds: int, seed: int) -> list[int |
     of_grade = np.maximum(sum(counts.values()), 1)
     held = np.zeros((folds, len(GRADES)))
     fold_of: dict[str, int] = {}
-    for group in sorted(counts, key=lambda name: (-counts[name].sum(), _lot(name, seed))):
+    for group in sorted(counts, key=lambda name: (-counts[name].sum(), lot(name, seed))):
         # What taking the group in adds to the sum of squared shares; of equals, the fold with the fewest cards.
         added = ((2 * held + counts[group]) * counts[group] / of_grade**2).sum(axis=1)
         fold_of[group] = int(np.lexsort((held.sum(axis=1), added.round(12)))[0])
@@ -49,7 +49,3 @@ def with_fold(pairs: Sequence[CardPair], fold_of: Sequence[int | None], fold: in
         pair if mine is None else replace(pair, split="val" if mine == fold else "train")
         for pair, mine in zip(pairs, fold_of, strict=True)
     ]
-
-
-def _lot(group: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {group}".encode()).hexdigest()

@@ -19,6 +19,10 @@ class Journal:
         self._path = path
         self._lock = FileLock(path.with_suffix(".lock"))
 
+    def __reduce__(self) -> tuple[type[Journal], tuple[Path]]:
+        """In another process: the same file, and a lock of that process's own, since no lock can be handed over."""
+        return Journal, (self._path,)
+
     def locked(self) -> bool:
         """Become the one writer; False where another still is after a second of waiting."""
         try:

@@ -21,6 +21,8 @@ OBJECTIVE = frozenset(
         "seen",  # a control learns no edges and no centering
     }
 )
+# Balanced class weights are made from the training cards' grades: what adds or leaves out cards then changes the loss.
+WEIGHS = frozenset({"worn_up_to", "max_pairs"})
 
 Changes = dict[str, tuple[Any, Any]]
 
@@ -51,5 +53,6 @@ def bundle_warning(changed: Mapping[str, Any], parent: str, bundle: str) -> str 
 
 
 def same_objective(one: Config, other: Config) -> bool:
-    """Whether the losses of two runs are in the same units and may be compared."""
-    return not OBJECTIVE & difference(one, other).keys()
+    """Whether the losses of two runs on the same cards are in the same units and may be compared."""
+    made_of = OBJECTIVE | WEIGHS if one.class_weights == "balanced" else OBJECTIVE
+    return not made_of & difference(one, other).keys()

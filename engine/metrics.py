@@ -44,7 +44,7 @@ def qwk(counts: NDArray[np.number]) -> float | None:
     None where it is undefined: no card, or truth and prediction both constant and equal. Source: Cohen, "Weighted
     kappa", 1968. Worked: truth (1, 1, 10, 10), predicted (1, 10, 10, 10): 0.5.
     """
-    return _number(qwk_of(counts.astype(np.float64)))
+    return number_or_none(qwk_of(counts.astype(np.float64)))
 
 
 def qwk_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ def qwk_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     cost = DISTANCE.astype(np.float64) ** 2
     rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
     expected = np.einsum("...i,...j,ij->...", rows, columns, cost)
-    return 1 - _share((tables * cost).sum(axis=(-1, -2)) * rows.sum(axis=-1), expected)
+    return 1 - ratio((tables * cost).sum(axis=(-1, -2)) * rows.sum(axis=-1), expected)
 
 
 def _calibration_gaps(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -64,8 +64,13 @@ def _calibration_gaps(truth: NDArray[np.integer], probabilities: NDArray[np.floa
     confidence = probabilities.max(axis=1)
     hit = predicted_grades(probabilities) == truth
     gaps = np.zeros((len(truth), BINS))
-    gaps[np.arange(len(truth)), np.minimum((confidence * BINS).astype(int), BINS - 1)] = confidence - hit
+    gaps[np.arange(len(truth)), bins_of(confidence)] = confidence - hit
     return gaps
+
+
+def bins_of(confidence: NDArray[np.floating]) -> NDArray[np.int64]:
+    """(N,) confidences in [0, 1] -> which of 15 equally wide bins each falls into, 0 to 14."""
+    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
 def brier_scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -91,7 +96,7 @@ def auc_9_10(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
 
     The share of (nine, ten) pairs in which the ten has the higher value, a tie counting half (Mann and Whitney, 1947).
     """
-    return _number(_auc_of_draws(truth, probabilities, np.ones((1, len(truth))))[0])
+    return number_or_none(_auc_of_draws(truth, probabilities, np.ones((1, len(truth))))[0])
 
 
 def _auc_of_draws(
@@ -107,7 +112,7 @@ def _auc_of_draws(
     first, last = (np.searchsorted(share, share[is_ten], side) for side in ("left", "right"))
     beaten = (nines_up_to[:, first] + nines_up_to[:, last]) / 2
     tens = weight[:, is_ten]
-    return _share((tens * beaten).sum(axis=1), tens.sum(axis=1) * nines_up_to[:, -1])
+    return ratio((tens * beaten).sum(axis=1), tens.sum(axis=1) * nines_up_to[:, -1])
 
 
 def card_sums(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -123,17 +128,17 @@ def figures_of(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     tables = sums[..., CONFUSION].reshape(*sums.shape[:-1], CLASSES, CLASSES)
     cards, of_grade = tables.sum(axis=(-1, -2)), tables.sum(axis=-1)
     with_grade = np.where(of_grade > 0, 1.0, 0.0)
-    error_of_grade = np.nan_to_num(_share((tables * DISTANCE).sum(axis=-1), of_grade))
+    error_of_grade = np.nan_to_num(ratio((tables * DISTANCE).sum(axis=-1), of_grade))
     return {
         "qwk": qwk_of(tables),
-        "exact": _share(np.einsum("...ii->...", tables), cards),
-        "within_one": _share((tables * (DISTANCE <= 1)).sum(axis=(-1, -2)), cards),
-        "mae": _share((tables * DISTANCE).sum(axis=(-1, -2)), cards),
-        "macro_mae": _share(error_of_grade.sum(axis=-1), with_grade.sum(axis=-1)),
-        "ece": _share(np.abs(sums[..., GAPS]).sum(axis=-1), cards),
-        "brier": _share(sums[..., BRIER], cards),
-        "rps": _share(sums[..., RPS], cards),
-        "recall": _share(np.einsum("...ii->...i", tables), of_grade),
+        "exact": ratio(np.einsum("...ii->...", tables), cards),
+        "within_one": ratio((tables * (DISTANCE <= 1)).sum(axis=(-1, -2)), cards),
+        "mae": ratio((tables * DISTANCE).sum(axis=(-1, -2)), cards),
+        "macro_mae": ratio(error_of_grade.sum(axis=-1), with_grade.sum(axis=-1)),
+        "ece": ratio(np.abs(sums[..., GAPS]).sum(axis=-1), cards),
+        "brier": ratio(sums[..., BRIER], cards),
+        "rps": ratio(sums[..., RPS], cards),
+        "recall": ratio(np.einsum("...ii->...i", tables), of_grade),
     }
 
 
@@ -142,9 +147,9 @@ def quick_measures(truth: NDArray[np.integer], probabilities: NDArray[np.floatin
     figures = figures_of(card_sums(truth, probabilities).sum(axis=0))
     recall = figures.pop("recall")
     return {
-        **{name: _number(value) for name, value in figures.items()},
+        **{name: number_or_none(value) for name, value in figures.items()},
         "auc_9_10": auc_9_10(truth, probabilities),
-        "recall": [_number(value) for value in recall],
+        "recall": [number_or_none(value) for value in recall],
         "confusion": confusion(truth, predicted_grades(probabilities)).tolist(),
         "n": len(truth),
     }
@@ -192,10 +197,11 @@ def measure(truth: NDArray[np.integer], probabilities: NDArray[np.floating], gro
     return {**quick_measures(truth, probabilities), **intervals(truth, probabilities, groups)}
 
 
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+def ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> NDArray[np.float64]:
     """part / whole, NaN where the whole is nought."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) != 0)
 
 
-def _number(value: Any) -> float | None:
+def number_or_none(value: Any) -> float | None:
+    """A figure as it is published: None where it is undefined (NaN)."""
     return None if np.isnan(value) else float(value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.aside import aside
 from engine.events import EpochDone
 from engine.journal import Journal
 from engine.ledger import Threshold
@@ -157,6 +158,5 @@ def settle(folder: Path, summary: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    with aside(path) as part:
+        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.calibrate import said_of
 from engine.data import Inputs, Pictures, model_input
 from engine.evaluate import Model
 from engine.image.crops import PIECE_PIXELS, PIECES, side_pieces
@@ -16,10 +17,10 @@ from engine.image.found import Found
 from engine.image.prepare import read_and_find
 from engine.image.quality import Quality, assess
 from engine.image.rectify import card_canvas, card_size, px_per_mm
+from engine.interval import Interval
 from engine.measure.card import SideMeasured, measure_side
 from engine.measure.features import FEATURES, MeasuredSide, features_of
 
-COVERAGE = 0.9
 GRADES = np.arange(1, 11)
 
 
@@ -47,17 +48,8 @@ class View:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """The grades `low` to `high` hold at least `coverage` of the probability."""
-
-    coverage: float
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
 class Prediction:
-    """What a model says of one card."""
+    """What a model says of one card, calibrated where the model is."""
 
     grade: int
     expected: float
@@ -101,22 +93,12 @@ def predict(model: Model, inputs: Inputs) -> Prediction:
     """Grade one card."""
     with torch.inference_mode():
         scores = model.reads(*inputs)
-        probabilities = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1)[0].cpu().numpy()
+        own = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
+    said = said_of(own, model.calibration)
+    probabilities = said.probabilities[0]
     return Prediction(
         grade=int(probabilities.argmax()) + 1,
         expected=float(probabilities @ GRADES),
         probabilities=probabilities,
-        interval=narrowest_interval(probabilities, COVERAGE),
+        interval=Interval(said.coverage, int(said.low[0]), int(said.high[0])),
     )
-
-
-def narrowest_interval(probabilities: np.ndarray, coverage: float) -> Interval:
-    """The shortest run of grades that holds `coverage` of the probability; among equals the most probable.
-
-    Worked: (.., .2 on 8, .5 on 9, .3 on 10) at .75 gives 9 to 10.
-    """
-    edges = np.concatenate([[0.0], probabilities.cumsum()])
-    runs = [(high - low, edges[low] - edges[high], low + 1, high) for low in range(10) for high in range(low + 1, 11)]
-    enough = [run for run in runs if -run[1] >= coverage - 1e-9]
-    _, _, low, high = min(enough)
-    return Interval(coverage, low, high)

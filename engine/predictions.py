@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.aside import aside
 from engine.errors import BadInput
 from engine.metrics import CLASSES, intervals
 from engine.pairs import CardPair
@@ -75,20 +76,21 @@ class Predictions:
     def of_cards(self, cards: Sequence[str]) -> Predictions:
         """Those of some cards, in their order; raises KeyError for a card without one."""
         place = {card: number for number, card in enumerate(self.cards)}
-        chosen = [place[card] for card in cards]
-        groups = tuple(self.groups[number] for number in chosen)
-        return Predictions(tuple(cards), groups, self.truth[chosen], self.probabilities[chosen])
+        return self.chosen([place[card] for card in cards])
+
+    def chosen(self, places: Sequence[int] | NDArray[np.integer]) -> Predictions:
+        """Those at some places, counted from 0, in that order."""
+        cards, groups = (tuple(names[place] for place in places) for names in (self.cards, self.groups))
+        return Predictions(cards, groups, self.truth[places], self.probabilities[places])
 
 
 def write(path: Path, predictions: Predictions) -> None:
-    """Write aside, then rename: the file is at every moment the old one or the whole new one."""
-    aside = path.with_name(f"{path.name}.part")
+    """Write them: the file is at every moment the old one or the whole new one."""
     rows = zip(predictions.cards, predictions.groups, predictions.truth, predictions.probabilities, strict=True)
-    with aside.open("w", newline="", encoding="utf-8") as file:
+    with aside(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows([card, group, grade, *(f"{value:.9g}" for value in row)] for card, group, grade, row in rows)
-    aside.replace(path)
 
 
 def read(path: Path) -> Predictions:

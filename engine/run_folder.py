@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.aside import aside
 from engine.config import BadConfig, Config
 from engine.pairs import CardPair, read_snapshot, write_snapshot
 
@@ -28,10 +29,9 @@ def record(folder: Path, config: Config, pairs: Sequence[CardPair]) -> None:
     if not holds_run(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_snapshot(folder / PAIRS, pairs)
-        # The config last, aside, then renamed: where it stands, all stands.
-        aside = folder / f"{CONFIG}.part"
-        aside.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        aside.replace(folder / CONFIG)
+        # The config last: where it stands, all stands.
+        with aside(folder / CONFIG) as part:
+            part.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if told(folder) != (config, list(pairs)):
         raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
 
@@ -51,9 +51,13 @@ def told(folder: Path) -> tuple[Config, list[CardPair]]:
 
 def folds_in(folder: Path) -> list[Path]:
     """The folders of a cross-validation's folds, in order; none where `folder` holds no cross-validation told whole."""
-    if not holds_run(folder / f"{FOLD}1"):
-        return []
-    return sorted(folder.glob(f"{FOLD}*"), key=lambda fold: int(fold.name.removeprefix(FOLD)))
+    return told_folds(folder) if holds_run(folder / f"{FOLD}1") else []
+
+
+def told_folds(folder: Path) -> list[Path]:
+    """The folders of folds, in order, also where telling them was ended before the first, which is told last."""
+    numbers = (path.name.removeprefix(FOLD) for path in folder.glob(f"{FOLD}*"))
+    return [folder / f"{FOLD}{number}" for number in sorted(int(number) for number in numbers if number.isdecimal())]
 
 
 def controls_in(folder: Path) -> dict[str, Path]:

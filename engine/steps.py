@@ -35,6 +35,10 @@ class TrainingFailed(BadInput):
     """The run cannot go on; the message says where it stood and what to do."""
 
 
+class FailedByRule(TrainingFailed):
+    """The run has ended as its own rule said that it should; the message names the rule and what was found."""
+
+
 class Stepped(NamedTuple):
     """What one step says of its batch, over all processes."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.best import is_better
 from engine.events import EpochDone
 from engine.metrics import CLASSES, qwk
 
@@ -81,8 +82,7 @@ class State:
     def is_best(self, done: EpochDone) -> bool:
         """Whether an epoch's validation QWK is the best yet, and if so keep it; an undefined QWK is the worst."""
         score = done.metrics["qwk"]
-        better = score is not None and (self.best_qwk is None or score > self.best_qwk)
-        if self.best and not better:
+        if self.best and not is_better(score, self.best_qwk):
             return False
         self.best_qwk = score
         self.best = {"epoch": done.epoch, **done.figures}

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 
-from engine import checkpoint, leaks, plans, predictions, run_folder
+from engine import calibrate, checkpoint, leaks, plans, predictions, run_folder
 from engine.config import Config
 from engine.data import (
     Batch,
@@ -26,7 +26,7 @@ from engine.data import (
     model_input,
 )
 from engine.device import launch, out_of_memory
-from engine.evaluate import Outcome, figures, infer
+from engine.evaluate import Outcome, figures, infer, unanswered
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.ledger import parse_all
 from engine.model.dual import DualBranch
@@ -35,7 +35,7 @@ from engine.pairs import CardPair
 from engine.preparing import Prepared, Stop, prepare
 from engine.ranks import Ranks, leaving
 from engine.run_folder import CHECKPOINT, MODEL
-from engine.steps import Learner, Stepped, TrainingFailed
+from engine.steps import FailedByRule, Learner, Stepped, TrainingFailed
 from engine.tally import State
 
 # Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
@@ -117,6 +117,9 @@ class _Run:
         self.learner = Learner(self.fabric, self.ranks, self.config, module, self.training.cards)
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
             yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
+        too_few = calibrate.shortage([card.pair.group_key for card in self.validation.cards])
+        if too_few and not saved:
+            yield Notice(f"{too_few}; this run's model will not be calibrated")
         self.state = State(**saved["state"]) if saved else self.state
         self.learner.enter_phase(self.phase)
         if saved:
@@ -142,7 +145,7 @@ class _Run:
             # A run that failed has no summary in the history either: both judge it by its epochs.
             summary |= plans.settle(self.folder, None if self.state.failure else summary)
         if self.state.failure:
-            raise TrainingFailed(self.state.failure)
+            raise FailedByRule(self.state.failure)
         yield Finished(self.folder / MODEL, summary)
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
@@ -154,6 +157,10 @@ class _Run:
         if outcomes is None:
             yield from self._stopped()
             return
+        if lost := unanswered(self.validation.cards, outcomes):
+            raise TrainingFailed(
+                f"the validation loss of card {lost} became no number in epoch {epoch}; lower the learning rate"
+            )
         metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
         yield from self._keep_if_best(done, probabilities)
@@ -272,6 +279,7 @@ class _Run:
             "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
             "trained_on": self._trained_on(),
             "summary": self.state.best,
+            "calibration": calibrate.of_validation(self.validation.cards, probabilities),
             "model": self.learner.average.module.state_dict(),
         }
         yield self._save(MODEL, content, done.epoch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from engine.cache import PixelCache
 from engine.grades import GRADES, LeftOut
+from engine.lots import lot
 from engine.pairs import CardPair, Refused
 
 
@@ -30,7 +30,8 @@ def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
     Of a split and grade, those are taken whose hash of seed and card is lowest: a larger limit takes them too, and
     added cards move hardly any. Pairs without a training class stay, uncounted, so that the reason can be told.
     """
-    ordered = sorted((pair for pair in pairs if _has_class(pair)), key=lambda pair: (_stratum(pair), _lot(pair, seed)))
+    having = (pair for pair in pairs if _has_class(pair))
+    ordered = sorted(having, key=lambda pair: (_stratum(pair), lot(pair.card_id, seed)))
     if most == 0 or len(ordered) <= most:
         return list(pairs)
     share = Counter(_stratum(ordered[index * len(ordered) // most]) for index in range(most))
@@ -44,10 +45,6 @@ def _has_class(pair: CardPair) -> bool:
 
 def _stratum(pair: CardPair) -> tuple[str, float]:
     return pair.split or "", pair.grade or 0.0
-
-
-def _lot(pair: CardPair, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {pair.card_id}".encode()).hexdigest()
 
 
 def pictures_of(pairs: Sequence[CardPair]) -> list[Path]:

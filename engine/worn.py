@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engine.aside import aside
 from engine.config import Config
 from engine.events import Notice, Progress
 from engine.grades import LeftOut
@@ -111,6 +112,5 @@ def _rectified(path: Path) -> np.ndarray:
 def _write(file: Path, rgb: np.ndarray) -> None:
     """Whole or not at all: a killed run leaves no half a picture under the name that the next one trusts."""
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    unfinished = file.with_suffix(".part")
-    unfinished.write_bytes(jpeg.tobytes())
-    unfinished.replace(file)
+    with aside(file) as part:
+        part.write_bytes(jpeg.tobytes())

@@ -26,7 +26,8 @@ NEAR_BITS = 4
 # fronts are beyond doubt one photo, and a split that is fixed otherwise is refused.
 SAME_PHOTO = 0.995
 CELLS = 32
-ROWS_AT_ONCE = 512
+# The 64 bits in one part more than may differ: in one of them at least, two near hashes are equal.
+PARTS = tuple(np.uint64(sum(1 << bit for bit in range(part, 64, NEAR_BITS + 1))) for part in range(NEAR_BITS + 1))
 
 
 class FrontIndex:
@@ -67,27 +68,52 @@ def hamming(one: np.uint64, many: np.ndarray) -> np.ndarray:
 
 
 def near(phashes: Sequence[str | None]) -> Iterator[tuple[int, int]]:
-    """The pairs of places, the lower first, whose hashes (16 hex, or None) lie within the distance."""
+    """The pairs of places, the lower first, whose hashes (16 hex, or None) lie within the distance, in their order.
+
+    Of five parts of two such hashes one is equal, since four bits cannot lie in all five: only hashes that share a part
+    are compared, not all with all.
+    """
     places = np.array([place for place, phash in enumerate(phashes) if phash is not None], dtype=np.int64)
     hashes = np.array([int(phashes[place] or "", 16) for place in places], dtype=np.uint64)
-    for start in range(0, len(hashes), ROWS_AT_ONCE):
-        rows = hashes[start : start + ROWS_AT_ONCE]
-        close = np.bitwise_count(rows[:, None] ^ hashes[None, start:]) <= NEAR_BITS
-        for one, other in zip(*np.nonzero(np.triu(close, 1)), strict=True):
-            yield int(places[start + one]), int(places[start + other])
+    pairs = np.concatenate([_sharing(hashes, part) for part in range(len(PARTS))])
+    for one, other in pairs[np.lexsort(pairs.T[::-1])]:
+        yield int(places[one]), int(places[other])
 
 
-def same_photo(one: Path | None, other: Path | None) -> bool:
-    """Whether two pictures are beyond doubt one photo, saved anew; what cannot be read is not."""
+def _sharing(hashes: np.ndarray, part: int) -> np.ndarray:
+    """The near ones among hashes that share a part and none before it: (n, 2), the lower place first."""
+    keys = hashes & PARTS[part]
+    order = np.argsort(keys, kind="stable")
+    keys, found = keys[order], [np.empty((0, 2), np.int64)]
+    # Of the sorted keys, those that equal the one `apart` places on also equal all between.
+    first = np.arange(len(keys))
+    for apart in range(1, len(keys)):
+        first = first[: np.searchsorted(first, len(keys) - apart)]
+        first = first[keys[first] == keys[first + apart]]
+        if not len(first):
+            break
+        one, other = order[first], order[first + apart]
+        differing = hashes[one] ^ hashes[other]
+        close = np.bitwise_count(differing) <= NEAR_BITS
+        for earlier in PARTS[:part]:
+            close &= (differing & earlier) != 0
+        found.append(np.stack([one[close], other[close]], axis=1))
+    return np.concatenate(found)
+
+
+def same_photo(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether two pictures' cells tell beyond doubt of one photo, saved anew; what cannot be read is not."""
+    return one is not None and other is not None and float(one @ other) >= SAME_PHOTO
+
+
+def cells(path: Path | None) -> np.ndarray | None:
+    """A picture's mean brightness in 32 x 32 cells, (1024,), its mean nought and its length one; None if unreadable."""
+    if path is None:
+        return None
     try:
-        return one is not None and other is not None and float(_cells(one) @ _cells(other)) >= SAME_PHOTO
+        grey = cv2.cvtColor(read_picture(path), cv2.COLOR_RGB2GRAY)
     except BadPicture:  # whoever uses the picture says so
-        return False
-
-
-def _cells(path: Path) -> np.ndarray:
-    """The picture's mean brightness in 32 x 32 cells, (1024,), its mean nought and its length one."""
-    grey = cv2.cvtColor(read_picture(path), cv2.COLOR_RGB2GRAY)
-    cells = cv2.resize(grey, (CELLS, CELLS), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
-    cells -= cells.mean()
-    return cells / max(float(np.linalg.norm(cells)), 1e-9)
+        return None
+    means = cv2.resize(grey, (CELLS, CELLS), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
+    means -= means.mean()
+    return means / max(float(np.linalg.norm(means)), 1e-9)

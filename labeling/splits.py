@@ -10,12 +10,13 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from engine.leaks import same_pictures
 from engine.pairs import CardPair, Split
-from labeling.duplicates import near, same_photo
+from labeling.duplicates import cells, near, same_photo
 
 TRAIN_SHARE = 0.70
 VAL_SHARE = 0.15
@@ -58,8 +59,10 @@ def assign_splits(pairs: Iterable[CardPair], phashes: Sequence[str | None] = ())
     joined = _Joined(pairs)
     for link in (*_of_groups(pairs), *_of_pictures(pairs), *_of_certificates(pairs)):
         joined.join(link)
+    # However many it looks like, a front is decoded once.
+    cells_of = cache(cells)
     for one, other in near(phashes):
-        if joined.agree(one, other) or same_photo(pairs[one].front, pairs[other].front):
+        if joined.agree(one, other) or same_photo(cells_of(pairs[one].front), cells_of(pairs[other].front)):
             joined.join(Link(one, other, "have fronts that are the same photo, saved anew"))
     return [joined.placed(place) for place in range(len(pairs))]
 

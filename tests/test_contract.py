@@ -16,10 +16,14 @@ from tests.cards import card_picture, corners_of_the_card, write_cards
 from tests.commands import call, run, settings
 
 METRICS = {"qwk", "qwk_low", "qwk_high", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "confusion", "ece", "n"}
+CERTAINTY = {
+    *(f"{name}{end}" for name in ("coverage", "mean_width", "aurc", "nll") for end in ("", "_low", "_high")),
+    *("coverage_by_grade", "reliability", "risk_coverage", "uncalibrated", "calibration"),
+}
 TRAINED = {"model", "split", "epochs", "seconds", "pairs_per_second", "data_wait_share"}
 GRADED = {
     *("grade", "expected", "probabilities", "interval", "abstained", "reasons", "centering_ceiling", "model"),
-    *("ceiling_reason", "front", "back"),
+    *("ceiling_reason", "calibration", "front", "back"),
 }
 SIDE = {
     *("kind", "quad", "px_per_mm", "quality", "centering", "centering_reason", "corners", "edges", "surface"),
@@ -188,7 +192,7 @@ def test_evaluate_measures_the_split_that_is_asked_for(model, manifest):
     assert [each.code for each in said.values()] == [0, 0, 0, 0]
     assert {split: each.result["n"] for split, each in said.items()} == {"train": 18, "val": 6, "test": 6, "all": 30}
     for each in said.values():
-        assert set(each.result) >= METRICS
+        assert set(each.result) >= METRICS | CERTAINTY
         confusion = np.array(each.result["confusion"])
         assert confusion.shape == (10, 10)
         assert confusion.sum() == each.result["n"]
@@ -355,6 +359,8 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
         (["train", "--resume", "{tmp}/empty"], "empty"),
         (["train", "--resume", "{tmp}/absent"], "absent"),
         (["train", "--resume", "{tmp}/empty", "--set", "dropout=0"], "--set"),
+        (["train", "--resume", "{tmp}/empty", "--recipe", "loupe"], "--recipe"),
+        (["train", "--resume", "{tmp}/empty", "--expect", "qwk>0"], "--parent"),
         (["train", "--resume", "{tmp}/torn"], "torn"),
         (["train", "--resume", "{tmp}/old"], "old"),
         (["train", "--manifest", "{cards}/labels.csv", "--out", "{unmakeable}"], "file/folder"),

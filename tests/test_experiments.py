@@ -14,6 +14,7 @@ from engine import run_folder
 from engine.config import build
 from engine.pairs import CardPair
 from engine.plans import Plan
+from labeling.snapshot import pairs_from_manifest
 from tests.commands import call, settings
 
 
@@ -109,13 +110,42 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
     assert (compared["cards"], compared["delta_qwk"], compared["p_holm"]) == (24, 0, 1)
 
 
-def test_folds_and_controls_are_told_no_rule_that_ends_a_run(tmp_path):
-    cards = [CardPair(f"{n}", tmp_path / f"{n}.png", None, 9, split="val" if n % 2 else "train") for n in range(4)]
-    config = build({"stop_if": "qwk<0.4@13"})
-    several.tell_folds(tmp_path / "folds", config, cards, Plan(), 2)
-    several.tell_controls(tmp_path / "run", config, cards)
-    folders = [*(tmp_path / "folds").glob("fold-*"), *(tmp_path / "run").glob("control-*")]
-    assert [run_folder.told(folder)[0].stop_if for folder in folders] == [""] * 4
+def test_folds_are_told_no_rule_that_ends_a_run_and_their_plan_lists_what_was_said_alone(
+    manifest, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(several, "train_folds", lambda out: {})
+    rules = ("--set", "stop_if=mae>=0@1", "--fail", "mae>5@1")
+    said = call("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2")
+    assert said.code == 0, said.err
+    assert "no fold is ended by stop_if=mae>=0@1: every card is to be judged" in said.err
+    for fold in (tmp_path / "cv/fold-1", tmp_path / "cv/fold-2"):
+        assert run_folder.told(fold)[0].stop_if == ""
+        assert json.loads((fold / "ledger.json").read_text(encoding="utf-8"))["fail"] == ["mae>5.0@1"]
+
+
+def test_fewer_folds_do_not_begin_among_those_whose_telling_was_killed(manifest, tmp_path, monkeypatch):
+    """Folds are told from the last to the first, so that the first's presence means that all are told."""
+
+    def killed(folder, *told, record=run_folder.record):
+        if folder.name == "fold-3":
+            raise KeyboardInterrupt
+        record(folder, *told)
+
+    monkeypatch.setattr(several, "train_folds", lambda out: {})
+    words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings())
+    with monkeypatch.context() as dying:
+        dying.setattr(run_folder, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            several.tell_folds(tmp_path / "cv", build({}), pairs_from_manifest(manifest).pairs, Plan(), 4)
+    complaint = call(*words, "--folds", "2").complaint
+    assert f"{tmp_path / 'cv'} holds fold-3, fold-4 of a cross-validation of more than 2 folds that never" in complaint
+    assert run_folder.folds_in(tmp_path / "cv") == []
+    assert not (tmp_path / "cv/fold-2").exists()
+
+
+def test_controls_are_told_no_rule_that_ends_a_run(tmp_path):
+    several.tell_controls(tmp_path, build({"stop_if": "qwk<0.4@13"}), [CardPair("a", tmp_path / "a.png", None, 9)])
+    assert [run_folder.told(folder)[0].stop_if for folder in tmp_path.glob("control-*")] == [""] * 2
 
 
 def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
@@ -138,6 +168,28 @@ def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
     assert measured["qwk"] == pytest.approx(controls["background"]["qwk"])
     page = call("export", "report", "--model", said.result["model"]).result["path"]
     assert "background" in Path(page).read_text(encoding="utf-8")
+
+
+def test_the_controls_of_a_run_that_its_own_rule_ends_are_trained_before_the_failure_is_told(manifest, tmp_path):
+    out = tmp_path / "run"
+    words = ("train", "--manifest", manifest, "--out", out, *settings(phase2_epochs=2, stop_if="qwk<1.1@1"))
+    said = call(*words, "--controls")
+    *_, last = said.err.splitlines()
+    assert (said.code, said.out) == (2, "")
+    assert last.startswith("loupe: epoch 1 fails the run by its rule qwk<1.1@1: qwk is ")
+    assert (out / "control-background/model.pt").is_file()
+    assert call("train", "--resume", out).err.splitlines()[-1] == last
+
+
+def test_folds_and_controls_are_not_resumed_by_several_processes(tmp_path, monkeypatch):
+    cards = [CardPair(f"{n}", tmp_path / f"{n}.png", None, 9, split="val" if n else "train") for n in range(2)]
+    several.tell_folds(tmp_path / "folds", build({}), cards, Plan(), 2)
+    run_folder.record(tmp_path / "controlled", build({}), cards)
+    several.tell_controls(tmp_path / "controlled", build({}), cards)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("folds", "controlled"):
+        complaint = call("train", "--resume", tmp_path / name).complaint
+        assert f"{name} holds folds or controls, runs of one process, one after another; resume it without" in complaint
 
 
 def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tmp_path):

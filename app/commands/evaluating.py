@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from app.calibration import in_short
 from app.models import model_path, open_model
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
@@ -24,33 +25,40 @@ Result = TypeVar("Result")
 def run(
     data: DataFolder, model: str | None, manifest: Path | None, split: str | None, keep: Path | None = None
 ) -> dict[str, Any]:
-    """The metrics, with `split`, `model`, `sees` and `test_openings`.
+    """The metrics, with `split`, `model`, `sees`, `test_openings` and `calibration`, None for a model without.
 
     Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
     those measured, be it by `test` or by `all`, that is counted beside the model and said. `keep` is a file for what
     the model says of each card.
     """
-    path = model_path(model, data)
-    if path is None:
-        raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
+    path = some_model(model, data)
     loaded, digest = open_model(path)
     chosen = split or ("all" if manifest else "val")
-    pairs = [pair for pair in pairs_of(data, manifest) if chosen in ("all", pair.split)]
-    _open_test(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
+    pairs = pairs_of(data, manifest, chosen)
+    open_test_cards(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
     about = {
         "split": chosen,
         "test_openings": openings(path),
         "sees": loaded.config.seen,
         "model": {"name": loaded.name, "sha256": digest},
+        "calibration": in_short(loaded.calibration) if loaded.calibration else None,
     }
     whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
-    return {**about, **last_of(evaluate(quick, pairs, data.cache, keep))}
+    return {**about, **told(evaluate(quick, pairs, data.cache, keep))}
 
 
-def last_of(events: Iterator[Notice | Progress | Result]) -> Result:
-    """Tell what happens on the way; returns what stands at the end."""
+def some_model(name: str | None, data: DataFolder) -> Path:
+    """The model file that is meant; raises Trouble where there is none."""
+    path = model_path(name, data)
+    if path is None:
+        raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
+    return path
+
+
+def told(events: Iterator[Notice | Progress | Result]) -> Result:
+    """What comes last, all that happens on the way told on the terminal."""
     meter = Meter()
     for event in events:
         if isinstance(event, Progress):
@@ -59,10 +67,10 @@ def last_of(events: Iterator[Notice | Progress | Result]) -> Result:
             say(event.text)
         else:
             return event
-    raise AssertionError("the figures stand at the end")
+    raise AssertionError("what is measured ends with its result")
 
 
-def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
+def open_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
     """Count the opening of the test split, and say so, where any of the cards stands in it."""
     cards = sum(pair.split == "test" and not isinstance(pair.target(), LeftOut) for pair in pairs)
     if cards:
@@ -70,8 +78,12 @@ def _open_test(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) 
         say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")
 
 
-def pairs_of(data: DataFolder, manifest: Path | None) -> list[CardPair]:
-    """The cards of a manifest, else those of the data folder; of refused ones it is said why."""
+def pairs_of(data: DataFolder, manifest: Path | None, split: str) -> list[CardPair]:
+    """The cards of a split, or of `all`, of a manifest or else of the data folder's labels."""
+    return [pair for pair in _all_pairs(data, manifest) if split in ("all", pair.split)]
+
+
+def _all_pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
             return pairs_from_rows(database)[0]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.commands.evaluating import last_of, pairs_of
+from app.commands.evaluating import pairs_of, told
 from app.settings import DataFolder
 from engine import checkpoint, onnx_graph
 from engine.agreement import agreement
-from engine.evaluate import Model, load_model, predictions_on
+from engine.evaluate import Model, load_model, predictions_of
 from engine.predictions import Predictions
 from engine.quicker import OnnxNetwork
 from engine.run_folder import sha256
@@ -61,8 +61,8 @@ def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, A
 def _agreement(data: DataFolder, path: Path, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
     full = load_model(path, "cpu")
     other = load_model(written, "cpu") if form != "onnx" else read_by(full, written)
-    pairs = [pair for pair in pairs_of(data, manifest) if pair.split != "test"]
-    both: list[Predictions] = [last_of(predictions_on(model, pairs, data.cache)) for model in (full, other)]
+    pairs = [pair for pair in pairs_of(data, manifest, "all") if pair.split != "test"]
+    both: list[Predictions] = [told(predictions_of(model, pairs, data.cache)) for model in (full, other)]
     return agreement(*both)
 
 

@@ -5,11 +5,12 @@ All are told at the beginning, each in a folder of its own that resumes like any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.commands.following import follow, listening
+from app.settings import Trouble
 from app.terminal import say
 from engine import config as configuration
 from engine import predictions, run_folder
@@ -20,24 +21,41 @@ from engine.metrics import measure
 from engine.pairs import CardPair
 from engine.plans import Plan, record
 from engine.predictions import Predictions
-from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in
+from engine.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in, told_folds
+from engine.steps import FailedByRule
 from engine.train import resume
 
 REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
 
 
+def of_folds(config: Config) -> Config:
+    """The settings of each fold, without the rules of `stop_if`, which is said where there are any.
+
+    Every card is to be judged, also by a fold that does badly. A plan's failures judge each fold and end none.
+    """
+    if config.stop_if:
+        say(f"no fold is ended by stop_if={config.stop_if}: every card is to be judged; --fail judges each fold")
+    return config.model_copy(update={"stop_if": ""})
+
+
 def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
     """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups.
 
-    Without the rules of `stop_if`: every card is to be judged, also by a fold that does badly.
+    Raises Trouble where folds beyond these were told there before, and their telling never came to its end: left there,
+    they would be trained among them.
     """
-    config = config.model_copy(update={"stop_if": ""})
+    told_now = [out / f"{FOLD}{fold + 1}" for fold in range(folds)]
+    if others := [folder.name for folder in told_folds(out) if folder not in told_now]:
+        raise Trouble(
+            f"{out} holds {', '.join(others)} of a cross-validation of more than {folds} folds that never began; "
+            f"remove {out}, or give another folder with --out"
+        )
     pairs = [pair.absolute() for pair in pairs]
     fold_of = fold_of_each(pairs, folds, config.seed)
     # The first one last: where it stands, all stand (run_folder.folds_in).
-    for fold in reversed(range(folds)):
-        record(out / f"{FOLD}{fold + 1}", plan)
-        run_folder.record(out / f"{FOLD}{fold + 1}", config, with_fold(pairs, fold_of, fold))
+    for fold, folder in reversed([*enumerate(told_now)]):
+        record(folder, plan)
+        run_folder.record(folder, config, with_fold(pairs, fold_of, fold))
 
 
 def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
@@ -70,13 +88,28 @@ def train_folds(out: Path) -> dict[str, Any]:
 
 
 def train_with_controls(out: Path) -> dict[str, Any]:
-    """Train the run in a folder, or go on with it, then its controls; their figures stand beside its own."""
+    """Train the run in a folder, or go on with it, then its controls; their figures stand beside its own.
+
+    Raises FailedByRule only after the controls: what the card adds to a score is asked of a low score too.
+    """
     stop = listening()
-    said = follow(resume(out, stop))
+    try:
+        said = follow(resume(out, stop))
+    except FailedByRule:
+        _train_controls(out, stop)
+        raise
+    if said.get("stopped"):
+        return said
+    controls = _train_controls(out, stop)
+    if controls.get("stopped"):
+        return controls
+    return {**said, "controls": controls} if controls else said
+
+
+def _train_controls(out: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    """What each control of a run came to, or why it could not be trained; or where one of them stopped."""
     controls: dict[str, Any] = {}
     for seen, folder in controls_in(out).items():
-        if said.get("stopped"):
-            break
         say(f"the control that is shown the {seen} alone")
         try:
             own = follow(resume(folder, stop, out / "cache"))
@@ -86,4 +119,4 @@ def train_with_controls(out: Path) -> dict[str, Any]:
         if own.get("stopped"):
             return own
         controls[seen] = {name: own[name] for name in ("model", *REPORTED)}
-    return {**said, "controls": controls} if controls else said
+    return controls

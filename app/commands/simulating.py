@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from engine.metrics import confusion, qwk
 from engine.simulate.cards import KINDS, Recipe
 from engine.simulate.folder import LABELS, TRUTH, write_cards
 from engine.simulate.mix import Mix, best_agreement
-from engine.simulate.truth import CaptureKind
+from engine.simulate.truth import CaptureKind, CardTruth
 
 MOST_ART = 60  # pictures of a user's own: all are held in memory
 
@@ -56,8 +57,6 @@ def run(
     workers = workers or os.cpu_count() or 1
     written = write_cards(out, recipe, pairs, workers=workers, progress=lambda done, total: meter("cards", done, total))
     seconds = time.perf_counter() - began
-    grades = np.array([card.grade for card in written.cards])
-    labels = np.array([card.label for card in written.cards])
     return {
         "out": str(out.absolute()),
         "manifest": str((out / LABELS).absolute()),
@@ -68,18 +67,27 @@ def run(
         "pairs_per_second": written.made / seconds if written.made else None,
         "workers": workers,
         "mix": mix,
-        "grades": {grade: int((grades == grade).sum()) for grade in GRADES},
-        "labels": {grade: int((labels == grade).sum()) for grade in GRADES},
-        "kinds": dict(Counter(card.kind for card in written.cards)),
-        "noise": {
-            "standard_deviation": noise,
-            "best": best_agreement(mix, noise),
-            "here": {
-                "qwk": qwk(confusion(grades, labels)),
-                "exact": float((grades == labels).mean()),
-                "within_one": float((np.abs(grades - labels) <= 1).mean()),
-            },
-        },
+        **_what_came_out(written.cards),
+        "noise": {"standard_deviation": noise, "best": best_agreement(mix, noise), "here": _agreement(written.cards)},
+    }
+
+
+def _what_came_out(cards: Sequence[CardTruth]) -> dict[str, Any]:
+    """How many cards there are of each grade, under each label and of each kind."""
+    return {
+        "grades": {grade: sum(card.grade == grade for card in cards) for grade in GRADES},
+        "labels": {grade: sum(card.label == grade for card in cards) for grade in GRADES},
+        "kinds": dict(Counter(card.kind for card in cards)),
+    }
+
+
+def _agreement(cards: Sequence[CardTruth]) -> dict[str, Any]:
+    """How well the labels of these cards agree with their grades."""
+    grades, labels = (np.array(each) for each in zip(*((card.grade, card.label) for card in cards), strict=True))
+    return {
+        "qwk": qwk(confusion(grades, labels)),
+        "exact": float((grades == labels).mean()),
+        "within_one": float((np.abs(grades - labels) <= 1).mean()),
     }
 
 

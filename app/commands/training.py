@@ -14,12 +14,16 @@ from app.settings import DataFolder, Trouble
 from app.terminal import process, say
 from app.worker import work
 from db import runs
+from db.schema import Run
 from db.session import Database
 from engine import leaks, plans, recipes, run_folder
 from engine.config import Config, parse_settings
 from engine.run_folder import holds_run
 from engine.train import resume, train
 from labeling.snapshot import pairs_from_manifest
+
+DEFAULT = recipes.DEFAULT
+ONE_AFTER_ANOTHER = "runs of one process, one after another"
 
 
 def from_manifest(
@@ -42,6 +46,8 @@ def from_manifest(
     if holds_run(out) or run_folder.folds_in(out):
         raise Trouble(f"{out} already holds a run; go on with it by --resume {out}, or give another folder")
     config = _config(recipe, settings)
+    if folds:
+        config = several.of_folds(config)
     plan = plan_of(said, config, recipe)
     if warned := warning(plan):
         say(f"warning: {warned}")
@@ -49,7 +55,7 @@ def from_manifest(
     for refused in read.refused:
         say(str(refused))
     if process()[1] > 1 and (folds or controls):
-        raise Trouble("folds and controls are runs of one process, one after another; train them without torchrun")
+        raise Trouble(f"folds and controls are {ONE_AFTER_ANOTHER}; train them without torchrun")
     # Before anything is written: a folder that holds a run can only be gone on with.
     leaks.refuse_leaks(read.pairs)
     if folds:
@@ -80,25 +86,38 @@ def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Sa
 
 def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
     """Resume the run in a folder, its controls too, or its folds: through its row where the data folder has one."""
+    folder = folder.resolve()
+    own = folder.is_relative_to(data.runs.resolve())
     if process()[1] > 1:
-        return follow(resume(_without_a_row(data, folder), listening()))
-    if run_folder.folds_in(folder):
-        return several.train_folds(folder)
+        return follow(resume(_of_several_processes(folder, own=own), listening()))
+    if not own:
+        return several.train_folds(folder) if run_folder.folds_in(folder) else several.train_with_controls(folder)
     with Database.open(data.database, backup_dir=data.backups) as database:
-        with database.reading() as session:
-            known = [run for run in runs.runs(session, limit=10_000) if Path(run.folder) == folder.absolute()]
-        if not known:
-            return several.train_with_controls(folder)
-        if not requeue(database, data, known[0].id):
-            raise Trouble(f"run {known[0].id} is {known[0].state}; only a stopped, failed or lost run is resumed")
-    return work(data, known[0].id)
+        run = _row_of(database, folder)
+        if not requeue(database, data, run.id):
+            raise Trouble(f"run {run.id} is {run.state}; only a stopped, failed or lost run is resumed")
+    return work(data, run.id)
 
 
-def _without_a_row(data: DataFolder, folder: Path) -> Path:
-    """The folder, where it is none of the data folder's own runs: those are one process each, which owns the row."""
-    if folder.absolute().is_relative_to(data.runs.absolute()):
+def _of_several_processes(folder: Path, *, own: bool) -> Path:
+    """The folder, where what it holds is one run, and none of the data folder's own: that is one process with a row."""
+    if own:
         raise Trouble(f"{folder} is a run of the data folder, which is one process; resume it without torchrun")
+    if run_folder.folds_in(folder) or run_folder.controls_in(folder):
+        raise Trouble(f"{folder} holds folds or controls, {ONE_AFTER_ANOTHER}; resume it without torchrun")
     return folder
+
+
+def _row_of(database: Database, folder: Path) -> Run:
+    """The row of a folder below the data folder's runs, by whichever path it was made."""
+    with database.reading() as session:
+        known = [run for run in runs.runs(session, limit=10_000) if Path(run.folder).resolve() == folder]
+    if not known:
+        run_folder.told(folder)  # which says so where no run is at all
+        raise Trouble(
+            f"{folder} lies among the data folder's runs, and no row tells of it; move it elsewhere to resume it there"
+        )
+    return known[0]
 
 
 def _config(recipe: str, settings: Sequence[str]) -> Config:

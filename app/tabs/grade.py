@@ -7,22 +7,26 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 
 from app import charts
 from app.intake import keep_card
 from app.settings import DataFolder
+from app.tabs.certainty import Certainty
 from app.tabs.line_editor import line_editor
 from app.tabs.plainly import plainly
 from db.session import Database
 from engine.grades import GRADES
 
+if TYPE_CHECKING:
+    from engine.predict import Prediction
+
 SIDES = ("front", "back")
 PICTURES = {"card": "the card", "overlay": "where it loses", "quad": "what was found"}
 NOT_KNOWN = "not known"
+RANGE_COLOURS = {charts.INSIDE: "#6366f1", charts.OUTSIDE: "#c7c9d9"}
 
 
 class GradeTab:
@@ -40,6 +44,7 @@ class GradeTab:
                     self._verdict = gr.Markdown(elem_id="verdict")
             with gr.Column(visible=False) as self._answer:
                 self._lay_out_answer()
+            self._certainty = Certainty()
         self._wire()
 
     @staticmethod
@@ -61,9 +66,11 @@ class GradeTab:
                 self._probabilities = gr.BarPlot(
                     x="grade",
                     y="probability",
+                    color="grades",
+                    color_map=RANGE_COLOURS,
                     sort=[str(grade) for grade in GRADES],
                     title="Probability of each grade",
-                    height=220,
+                    height=250,
                     elem_id="probabilities",
                 )
                 gr.Markdown("Below, bright places lower the expected grade more than the rest of their side does.")
@@ -103,18 +110,19 @@ class GradeTab:
             editor.submit(partial(self.save_lines, place), given, saved, show_progress="hidden")
             editor.clear(partial(self.reset_lines, place), given, saved, show_progress="hidden")
         self._keep.click(self.keep, [*self._sides, self._own], self._kept)
-        self._tab.select(self.fill, None, self._model, show_progress="hidden")
+        self._filled = [self._model, *self._certainty.shown]
+        self._tab.select(self.fill, None, self._filled, show_progress="hidden")
 
     def on_load(self, page: gr.Blocks) -> None:
         """Say which model would speak whenever the page is loaded."""
-        page.load(self.fill, None, self._model, show_progress="hidden")
+        page.load(self.fill, None, self._filled, show_progress="hidden")
 
     @plainly
-    def fill(self) -> str:
-        """Which model would speak."""
-        from app.answer import model_text
+    def fill(self) -> list[Any]:
+        """Which model would speak, and what its certainty is worth."""
+        from app.answer import calibration_of, model_text
 
-        return model_text(self._data)
+        return [model_text(self._data), *Certainty.of(calibration_of(self._data))]
 
     @plainly
     def grade(self, front: str | None, back: str | None, *shown: Any) -> list[Any]:
@@ -127,7 +135,7 @@ class GradeTab:
         graded = grade_pictures(self._database, self._data, _path(front), _path(back))
         said = graded.prediction
         pictures = [gr.update(visible=p is not None, value=p) for p in pictures_in_order(graded, PICTURES)]
-        bars = gr.update() if said is None else _bars(said.probabilities)
+        bars = gr.update() if said is None else _bars(said)
         sides = sides_to_measure_on(graded, self._data, shown)
         opinion = [gr.update(visible=said is not None), bars]
         return [verdict_text(graded), gr.update(visible=True), *opinion, *pictures, *sides, ceiling_text(*sides), ""]
@@ -161,9 +169,10 @@ class GradeTab:
         return f"Kept as {name}" + (", not labelled yet." if grade is None else f", graded {own}.")
 
 
-def _bars(probabilities: np.ndarray) -> dict[str, Any]:
+def _bars(said: Prediction) -> dict[str, Any]:
     """The ten bars from nought up: a scale that began elsewhere would make much of little."""
-    return gr.update(value=charts.bars(probabilities), y_lim=[0, max(0.5, float(probabilities.max()))])
+    most = max(0.5, float(said.probabilities.max()))
+    return gr.update(value=charts.bars(said.probabilities, said.interval), y_lim=[0, most])
 
 
 def _path(written: str | None) -> Path | None:

@@ -25,6 +25,7 @@ from typing import Any
 
 import cv2
 
+from engine.aside import aside
 from engine.errors import BadInput
 from engine.pairs import COLUMNS
 from engine.simulate.cards import COPIES, FOLDER, Recipe, Studio
@@ -128,10 +129,9 @@ def _standing(folder: Path) -> list[CardTruth]:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write aside, then rename: a file is there as a whole or not at all."""
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_bytes(content)
-    aside.replace(path)
+    """A file is there as a whole or not at all."""
+    with aside(path) as part:
+        part.write_bytes(content)
 
 
 def _write_manifest(folder: Path, cards: Sequence[CardTruth]) -> None:

@@ -1,6 +1,7 @@
 """Runs as processes: they wait their turn, stop when asked, outlive the server, and go on exactly after a kill."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import psutil
 import pytest
 import torch
 
+from app import worker
 from app.jobs import Jobs, kill, queue_run
 from app.settings import PROGRAM, Trouble
 from app.watching import watch
@@ -262,3 +264,16 @@ def test_a_run_that_another_process_trains_or_that_is_not_there_is_refused(own_h
 
 def test_only_a_stopped_failed_or_lost_run_is_resumed(home):
     assert not Jobs(home.database, home.data).resume(12345)
+
+
+def test_ctrl_c_before_a_run_has_begun_leaves_it_stopped(home, monkeypatch, signals_as_they_were):
+    run_id = queue(home)
+    open_database = worker.Database.open
+
+    def interrupted(*words, **named):
+        signal.raise_signal(signal.SIGINT)
+        return open_database(*words, **named)
+
+    monkeypatch.setattr(worker.Database, "open", interrupted)
+    assert worker.work(home.data, run_id) == {"stopped": True, "epoch": 0}
+    assert (row(home, run_id).state, row(home, run_id).message) == ("stopped", "stopped before its turn came")

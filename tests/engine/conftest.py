@@ -1,5 +1,6 @@
-"""Small drawn cards for the engine's tests."""
+"""Small drawn cards for the engine's tests, and a run on them."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from engine.config import build
 from engine.measure.features import FEATURES
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
+from tests.engine.runs import EVERYTHING_ON, config, run
 
 
 def drawn_card(path: Path, seed: int) -> Path:
@@ -81,3 +83,16 @@ def saved_model(
     about = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
     checkpoint.save(path, {**about, "config": config.model_dump(), "model": network.state_dict()})
     return path
+
+
+@pytest.fixture
+def quick_disk(monkeypatch):
+    """For tests that pull no plug: what is written need not reach the disk."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="session")
+def straight(tmp_path_factory, cards, prepared):
+    """The uninterrupted run, twelve steps over a change of phase: its folder and events."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    return folder, run(config(**EVERYTHING_ON), cards, folder, prepared)

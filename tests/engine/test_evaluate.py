@@ -14,7 +14,7 @@ from engine.evaluate import NoCards, Outcome, evaluate, figures, infer, load_mod
 from engine.events import Notice, Progress
 from engine.losses import Objective
 from engine.pairs import CardPair
-from engine.predict import Interval, inputs_of, look, narrowest_interval, predict
+from engine.predict import inputs_of, look, predict
 from engine.trainable import usable
 from tests.engine.conftest import saved_model
 
@@ -64,6 +64,14 @@ def test_probabilities_come_in_the_order_of_the_cards_whatever_the_order_of_the_
     kept = [card for card in cards if card.split == "val"]
     from_pairs = [type("Kept", (), {"grade": int(card.grade), "pair": card}) for card in kept]
     np.testing.assert_allclose(figures(from_pairs, outcomes)[2], softmax(logits.double().numpy(), axis=1), atol=1e-7)
+
+
+def test_a_model_whose_answers_are_no_numbers_is_refused_naming_the_cards(cards, prepared, tmp_path):
+    model = load_model(saved_model(tmp_path / "model.pt"), "cpu")
+    with torch.no_grad():
+        next(model.network.grade.parameters()).fill_(torch.nan)
+    with pytest.raises(BadModel, match=r"^drawn: its loss on card 'train 0' and 13 more is no number; train it again"):
+        measured(model, cards, prepared)
 
 
 def test_what_cannot_be_measured_is_told_card_by_card(model, cards, prepared):
@@ -140,42 +148,24 @@ def test_a_file_that_does_not_fit_is_refused_in_one_sentence(tmp_path, without):
     assert "\n" not in str(refusal.value)
 
 
-# --- the interval
+def test_a_file_from_before_there_was_a_calibration_loads_and_says_what_its_network_says(tmp_path, cards):
+    path = saved_model(tmp_path / "old.pt")
+    assert "calibration" not in torch.load(path, weights_only=True)
+    model = load_model(path, "cpu")
+    assert model.calibration is None
+    inputs = inputs_of(model, look(cards[0].front), None)
+    with torch.inference_mode():
+        wanted = softmax(model.network(*inputs).grade.double().numpy(), axis=1)[0]
+    said = predict(model, inputs)
+    np.testing.assert_allclose(said.probabilities, wanted, atol=1e-6)
+    assert wanted[said.interval.low - 1 : said.interval.high].sum() >= 0.9 - 1e-9
 
 
-def by_brute_force(probabilities, coverage):
-    """The most mass that the shortest sufficient run of grades holds, and its length."""
-    for length in range(1, 11):
-        most = max(sum(probabilities[low : low + length]) for low in range(11 - length))
-        if most >= coverage - 1e-9:
-            return most, length
-    raise AssertionError("the whole scale holds everything")
-
-
-def test_the_narrowest_interval_is_that_of_brute_force():
-    random = np.random.default_rng(0)
-    for _ in range(300):
-        probabilities = random.dirichlet(np.full(10, random.choice([0.1, 0.5, 2.0])))
-        coverage = random.uniform(0.05, 0.999)
-        interval = narrowest_interval(probabilities, coverage)
-        mass, length = by_brute_force(probabilities, coverage)
-        assert interval.high - interval.low + 1 == length
-        assert probabilities[interval.low - 1 : interval.high].sum() == pytest.approx(mass)
-        assert interval.coverage == coverage
-
-
-@pytest.mark.parametrize(
-    ("coverage", "low", "high"), [(0.75, 9, 10), (0.5, 9, 9), (0.7, 8, 9), (0.9, 8, 10), (1.0, 8, 10)]
-)
-def test_the_interval_s_worked_numbers(coverage, low, high):
-    probabilities = np.array([0, 0, 0, 0, 0, 0, 0, 0.2, 0.5, 0.3])
-    if coverage == 0.7:
-        probabilities[7:] = 0.3, 0.5, 0.2
-    assert narrowest_interval(probabilities, coverage) == Interval(coverage, low, high)
-
-
-def test_certainty_is_an_interval_of_one_grade():
-    assert narrowest_interval(np.eye(10)[3], 0.9) == Interval(0.9, 4, 4)
+def test_a_calibration_that_is_none_is_refused_with_its_file(tmp_path):
+    path = saved_model(tmp_path / "model.pt")
+    save(path, {**torch.load(path, weights_only=True), "calibration": {"temperature": 2.0}})
+    with pytest.raises(BadModel, match="does not fit this version"):
+        load_model(path, "cpu")
 
 
 def test_the_settings_of_a_model_are_a_config(tmp_path):

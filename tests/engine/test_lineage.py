@@ -1,9 +1,11 @@
 """What differs from the parent, and whether it is one change, held against the history's own table of runs."""
 
 import pytest
+import torch
 
 from engine.config import build
 from engine.lineage import bundle_warning, changes, count, in_words, same_objective
+from engine.losses import class_weights
 from engine.recipes import RECIPES, recipe_config
 
 
@@ -46,3 +48,14 @@ def test_losses_are_comparable_where_they_are_made_alike():
     assert not same_objective(baseline, recipe_config("baseline", {"seen": "background"}))
     for recipe in set(RECIPES) - {"baseline", "original", "over_regularised"}:
         assert not same_objective(baseline, recipe_config(recipe)), recipe
+
+
+def test_losses_are_incomparable_where_more_or_fewer_cards_make_other_class_weights():
+    """Worked: 2 cards of each of eight grades and 40 of the others weigh the rare 96 / (10 * 2) times; worn up to 30
+    they weigh 320 / (10 * 30)."""
+    for cards, weight in ((2, 4.8), (30, 320 / 300)):
+        assert class_weights(torch.tensor([cards] * 8 + [40, 40]))[0].item() == pytest.approx(weight)
+    for changed in ({"worn_up_to": 30}, {"max_pairs": 50}):
+        for weighing, alike in (("balanced", False), ("none", True)):
+            plain, other = (build({"class_weights": weighing, **more}) for more in ({}, changed))
+            assert same_objective(plain, other) == same_objective(other, plain) == alike

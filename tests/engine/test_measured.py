@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,19 @@ if __name__ == "__main__":
 """
 
 
+# A run that notes ctrl-C and goes on to the end of its chunk.
+DEAF = """
+import signal
+from engine.processes import processes
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda *_: None)
+    print("starting", flush=True)
+    with processes() as pool:
+        print(list(pool.map(abs, [-1, -2, -3, -4])), flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+"""
+
+
 @pytest.mark.slow
 def test_what_a_measuring_process_loads_is_free_of_torch():
     script = "import sys, engine.processes, engine.measure.targets; sys.exit('torch' in sys.modules)"
@@ -195,6 +209,26 @@ def test_a_measuring_process_leaves_ctrl_c_to_its_run():
     with processes() as pool:
         pool.submit(os.getpid).result()
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_measuring_processes_load_ends_none_of_them(tmp_path):
+    """A terminal sends it to the run and all its processes; these take a second to load, and hear it at any moment."""
+    script = tmp_path / "run.py"
+    script.write_text(DEAF)
+    run = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+        start_new_session=True,
+    )
+    assert run.stdout.readline() == "starting\n"
+    while run.poll() is None:
+        os.killpg(run.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert run.communicate() == ("[1, 2, 3, 4]\n", "")
 
 
 @pytest.mark.slow

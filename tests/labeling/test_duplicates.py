@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import imagehash
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from db.cards import all_cards
-from labeling.duplicates import NEAR_BITS, FrontIndex, hamming
+from labeling.duplicates import NEAR_BITS, FrontIndex, hamming, near
 from labeling.ingest import import_cards
 
 sixty_four_bits = st.integers(0, 2**64 - 1)
@@ -38,6 +39,24 @@ def test_the_nearest_front_within_reach_gives_the_group(hashes, asked, flipped):
     distance, place = min((bin(asked ^ value).count("1"), place) for place, value in enumerate(hashes))
     expected = f"g{place}" if distance <= NEAR_BITS else None
     assert index.group_of(f"{asked:016x}", fixed_split=None) == expected
+
+
+@given(
+    bases=st.lists(sixty_four_bits | st.none(), max_size=6),
+    copies=st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 63), max_size=6)), max_size=20),
+)
+def test_the_near_ones_are_those_that_comparing_all_with_all_finds_in_the_same_order(bases, copies):
+    """The oracle is the plain double loop; copies differ from others by up to six bits, the distance being four."""
+    values = list(bases)
+    for base, flipped in copies:
+        if base < len(bases) and bases[base] is not None:
+            values.append(bases[base] ^ sum(1 << bit for bit in flipped))
+    expected = [
+        (one, other)
+        for one, other in combinations(range(len(values)), 2)
+        if None not in (values[one], values[other]) and bin(values[one] ^ values[other]).count("1") <= NEAR_BITS
+    ]
+    assert list(near([None if value is None else f"{value:016x}" for value in values])) == expected
 
 
 def test_the_index_keeps_every_front_as_it_grows():

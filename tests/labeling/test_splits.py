@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
 from engine.pairs import CardPair
+from labeling import duplicates
 from labeling.snapshot import pairs_from_manifest
 from labeling.splits import LeakingSplit, assign_splits, split_of
 
@@ -186,3 +187,12 @@ def test_one_photo_saved_anew_and_fixed_to_two_sides_is_refused(picture, tmp_pat
         pairs_from_manifest(tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text("card_id,front,grade\na,a.png,9\nb,b.jpg,9\n")
     assert len({pair.group_key for pair in pairs_from_manifest(tmp_path / "m.csv").pairs}) == 1
+
+
+def test_a_front_is_decoded_once_however_many_others_it_looks_like(picture, monkeypatch):
+    pairs = [CardPair(f"{n}", picture(f"{n}.png", seed=n), None, split="train" if n % 2 else "val") for n in range(8)]
+    decoded = []
+    read = duplicates.read_picture
+    monkeypatch.setattr(duplicates, "read_picture", lambda path: (decoded.append(path), read(path))[1])
+    assert [pair.split for pair in assign_splits(pairs, ["0" * 16] * 8)] == ["val", "train"] * 4
+    assert sorted(decoded) == sorted(pair.front for pair in pairs)

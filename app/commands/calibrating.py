@@ -1,0 +1,59 @@
+"""`calibrate`: a model's probabilities and doubt set right on held-out cards, written as a new model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.calibration import in_short
+from app.commands.evaluating import open_test_cards, pairs_of, some_model, told
+from app.models import open_grader
+from app.settings import DataFolder, Trouble
+from app.terminal import say
+from engine import calibrate, checkpoint
+from engine.evaluate import predictions_of
+from engine.run_folder import sha256
+
+
+class Asked(NamedTuple):
+    """On which cards, how sure the intervals shall be, and how wide they may be for a card to be graded."""
+
+    split: str
+    coverage: float
+    widest: int | None
+
+
+def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, asked: Asked) -> dict[str, Any]:
+    """Where the calibrated model lies, and its calibration with the figures that it reaches on cards left aside.
+
+    Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does.
+    Raises Trouble, BadModel, NoCards, TooFewCards.
+    """
+    path = some_model(model, data)
+    if out.exists() and out.samefile(path):
+        raise Trouble(f"--out {out} is the model that is to be calibrated; give another file")
+    loaded, digest = open_grader(path)
+    pairs = pairs_of(data, manifest, asked.split)
+    learned = sum(pair.split == "train" for pair in pairs)
+    if learned:
+        say(f"{learned} cards stand in the training split: a model that learned from them is too sure of them")
+    where = str(manifest.absolute()) if manifest else str(data.root)
+    open_test_cards(path, digest, pairs, of=where)
+    predictions = told(predictions_of(loaded, pairs, data.cache))
+    cards = "all cards" if asked.split == "all" else f"the {asked.split} split"
+    calibration = calibrate.fit(
+        predictions,
+        on=f"{cards} of {manifest.name if manifest else 'the data folder'}",
+        coverage=asked.coverage,
+        widest=asked.widest,
+    )
+    target = out.absolute()
+    checkpoint.save(target, {**checkpoint.load(path), "calibration": calibration.as_plain()})
+    return {
+        "path": str(target),
+        "sha256": sha256(target),
+        "split": asked.split,
+        "of": {"name": loaded.name, "sha256": digest},
+        "calibration": in_short(calibration),
+        "measured": calibration.measured,
+    }
