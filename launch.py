@@ -281,13 +281,22 @@ def export(
     what: Annotated[Literal["labels", "model", "report", "history"], typer.Argument(help="What to write.")],
     model: ModelName = None,
     out: OutFile = None,
+    bits: Annotated[Literal["8", "32"], typer.Option(help="Of a model's weights in the file.")] = "32",
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write the model as an ONNX graph.")] = False,
+    manifest: Annotated[Path | None, typer.Option(help="Cards to compare the written model on with the model.")] = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Write labels, a model, its report or the history of runs to a file."""
+    if what != "model" and (bits != "32" or onnx or manifest):
+        _refuse(f"--bits, --onnx and --manifest are for export model, not for export {what}; leave them away")
+    if onnx and bits != "32":
+        _refuse("--onnx writes all of the weights' 32 bits; leave --bits away")
     from app.commands import exporting
+    from app.commands.exporting_model import Asked
 
-    give(_plainly(lambda: exporting.run(_folder(context, data), what, model, out)), json)
+    asked = Asked("onnx" if onnx else "8 bits" if bits == "8" else "model", manifest)
+    give(_plainly(lambda: exporting.run(_folder(context, data), what, model, out, asked)), json)
 
 
 def _folder(context: typer.Context, data: Path | None) -> DataFolder:

@@ -16,12 +16,13 @@ from app.ceilings import card_ceiling, in_words
 from app.corrections import corrections
 from app.grading import Graded, Looked, grade_card, look_at, pictures_of
 from app.line_editor import NOT_SAVED, Value, is_unsaved, key_of, laid_out, save, value_of
-from app.models import model_path, open_grader
+from app.models import identity, model_path, open_grader
 from app.settings import DataFolder, Trouble
 from db.schema import Side
 from db.session import Database
 from engine import run_folder
 from engine.calibrate import Calibration
+from engine.card import card_of
 from engine.grades import grade_name
 
 JPEG_QUALITY = 92
@@ -37,8 +38,9 @@ def model_text(data: DataFolder) -> str:
     if path is None:
         return FIRST_STEPS
     model, digest = open_grader(path)
-    said_by = _said_by({"name": model.name, "sha256": digest, "trained_on": model.trained_on})
-    return f"{said_by} {sentence(model.calibration)}"
+    card = card_of(path, digest)
+    known = [card.in_short(), *card.limits] if card else []
+    return " ".join([_said_by(identity(path, model, digest)), *known, sentence(model.calibration)])
 
 
 def calibration_of(data: DataFolder) -> Calibration | None:

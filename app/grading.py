@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from PIL import Image, ImageDraw
 from app.corrections import Corrections
 from app.drawn import drawn
 from app.measured import Measured, measure
-from app.models import open_grader
+from app.models import identity, open_grader
 from db.schema import Side
 from engine import run_folder
 from engine.calibrate import Calibration
+from engine.card import card_of
+from engine.evaluate import Model
 from engine.explain import Evidence, explain, overlay
 from engine.grades import GRADES
 from engine.image.rectify import canvas_window
@@ -77,11 +79,16 @@ def grade_card(
     model: Path | None,
     corrections: Corrections | None = None,
     widest: int | None = None,
+    *,
+    explained: bool = True,
+    opened: Callable[[Path], tuple[Model, str]] = open_grader,
 ) -> Graded:
     """Look at a card's pictures, measure it and ask the model. Raises BadPicture, BadModel.
 
     corrections  lines that a person laid over these pictures hold in place of the measured ones
     widest       how many grades the interval may span, 1 to 10; None: as many as the model's calibration recommends
+    explained    whether the overlays are wanted: they cost several times what the grade does
+    opened       gives the model of a file and the file's SHA-256
     """
     paths: dict[Side, Path | None] = {"front": front, "back": back}
     sides = {side: look_at(side, path, corrections or {}) if path else None for side, path in paths.items()}
@@ -89,8 +96,10 @@ def grade_card(
     reasons = [f"{side}: {reason}" for side, view in views.items() if view is not None for reason in _concerns(view)]
     if model is None:
         return Graded(sides, [NO_MODEL, *reasons])
-    loaded, digest = open_grader(model)
-    said_by = {"name": loaded.name, "sha256": digest, "trained_on": loaded.trained_on}
+    loaded, digest = opened(model)
+    said_by, card = identity(model, loaded, digest), card_of(model, digest)
+    if card is not None:
+        reasons = [card.reason, *reasons]
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
         return Graded(sides, reasons, said_by)
     unseen = [side for side, seen in zip(views, loaded.sides, strict=True) if views[side] is not None and not seen]
@@ -99,8 +108,8 @@ def grade_card(
     inputs = inputs_of(loaded, views["front"], views["back"], measured)
     if not inputs.present.any():
         return Graded(sides, reasons, said_by)
-    evidence = explain(loaded, inputs)
-    if evidence.is_blank:
+    evidence = explain(loaded, inputs) if explained else NO_EVIDENCE
+    if explained and evidence.is_blank:
         reasons = [*reasons, NO_PLACE]
     said, most = predict(loaded, inputs), widest or widest_allowed(loaded.calibration)
     if said.interval.width > most:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.calibration import UNCALIBRATED, tables
+from app.card_page import card_lines
 from engine.calibrate import Calibration
+from engine.card import card_of
 from engine.checkpoint import load
 from engine.grades import GRADES
 from engine.metrics import NAMES
@@ -28,11 +30,13 @@ def model_page(path: Path) -> str:
     """A model file's own figures in Markdown."""
     content = load(path)
     summary: dict[str, Any] = content["summary"]
-    lines = [f"# Model {content['name']}", "", f"- File: {path.name}, SHA-256 {sha256(path)}"]
+    digest = sha256(path)
+    lines = [f"# Model {content['name']}", "", f"- File: {path.name}, SHA-256 {digest}"]
     lines += [
         f"- Trained on: {content['trained_on']}",
         f"- Is shown: {SEES[content['config'].get('seen', 'card')]}",
         f"- For this model the test split was opened {_times(openings(path))}",
+        *_rounding(content),
         *_gap(summary),
         *_controls(path.parent),
     ]
@@ -48,7 +52,8 @@ def model_page(path: Path) -> str:
         lines += ["| found again | " + " | ".join(map(_number, summary["recall"])) + " |"]
     lines += ["", "Confusion, a row a true grade 1 to 10, a column a predicted grade:", "", "```"]
     lines += [" ".join(f"{count:5d}" for count in row) for row in summary["confusion"]]
-    return "\n".join([*lines, "```", ""])
+    card = card_of(path, digest)
+    return "\n".join([*lines, "```", "", *(card_lines(card) if card else [])])
 
 
 def _certainty(plain: dict[str, Any] | None) -> list[str]:
@@ -57,6 +62,11 @@ def _certainty(plain: dict[str, Any] | None) -> list[str]:
 
 def _times(count: int) -> str:
     return "1 time" if count == 1 else f"{count} times"
+
+
+def _rounding(content: dict[str, Any]) -> list[str]:
+    bits = content.get("rounded_to_bits")
+    return [] if bits is None else [f"- Its large weights are stored in {bits} bits; the figures are those of before"]
 
 
 def _gap(summary: dict[str, Any]) -> list[str]:

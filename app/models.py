@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from app.settings import STARTER, DataFolder, Trouble
+from app import settings
+from app.settings import DataFolder, Trouble
 from db import models
 from db.session import Database
+from engine.card import card_of
 from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
 
@@ -20,7 +22,7 @@ def model_path(name: str | None, data: DataFolder) -> Path | None:
     Raises Trouble where a named model is not there.
     """
     if name == "starter":
-        return _existing(STARTER, "this copy of Loupe ships no starter model; train one, or give a path")
+        return _existing(settings.STARTER, "this copy of Loupe ships no starter model; train one, or give a path")
     if name not in (None, "current"):
         return _existing(Path(str(name)), f"there is no model at {name}; give the path of a model.pt")
     promoted = _promoted(data)
@@ -28,7 +30,7 @@ def model_path(name: str | None, data: DataFolder) -> Path | None:
         return _existing(promoted, f"the current model {promoted} is gone; choose another in the Train tab")
     if name == "current":
         raise Trouble("no model has been made the grading model yet; train one and choose it in the Train tab")
-    return STARTER if STARTER.is_file() else None
+    return settings.STARTER if settings.STARTER.is_file() else None
 
 
 def _promoted(data: DataFolder) -> Path | None:
@@ -60,6 +62,13 @@ def open_grader(path: Path) -> tuple[Model, str]:
     if model.config.seen != "card":
         raise Trouble(f"{path}: {NO_GRADER.format(model.config.seen)}")
     return model, digest
+
+
+def identity(path: Path, model: Model, digest: str) -> dict[str, str]:
+    """What a report says of the model of a file: its name, its SHA-256, what it was trained on. Raises BadCard."""
+    card = card_of(path, digest)
+    trained_on = f"{card.learned_from}: {model.trained_on}" if card else model.trained_on
+    return {"name": model.name, "sha256": digest, "trained_on": trained_on}
 
 
 @lru_cache(maxsize=1)

@@ -44,6 +44,11 @@ class DataFolder:
         return self.root / "cache"
 
     @property
+    def graphs(self) -> Path:
+        """Models as onnxruntime reads them; may be deleted at any time."""
+        return self.root / "cache" / "graphs"
+
+    @property
     def pictures(self) -> Path:
         """Pictures that came in through the browser."""
         return self.root / "pictures"

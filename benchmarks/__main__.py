@@ -17,6 +17,7 @@ NAMES = (
     "fronts",
     "intervals",
     "measure",
+    "onnx",
     "prepare",
     "repaint",
     "simulate",

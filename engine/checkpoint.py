@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from engine.aside import aside
+from engine.eight_bits import packed, unpacked
 from engine.errors import BadInput
 
 FORMAT = 1
@@ -41,8 +42,17 @@ def save(path: Path, content: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+def save_rounded(path: Path, content: dict[str, Any]) -> None:
+    """As `save`, the model's large weights in 8 bits: `load` gives them back in float, off by half a step at most."""
+    kept, eight_bits = packed(content["model"])
+    save(path, {**content, "model": kept, "eight_bits": eight_bits})
+
+
 def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, on the CPU, with weights_only: no code in the file is ever run. Raises BadModel."""
+    """Read what `save` wrote, on the CPU, with weights_only: no code in the file is ever run. Raises BadModel.
+
+    Weights that are stored in 8 bits come back as float32.
+    """
     if not path.is_file():
         raise BadModel(f"{path}: there is no such file; give the path of a model.pt that a run has written")
     try:
@@ -51,4 +61,9 @@ def load(path: Path) -> dict[str, Any]:
         raise BadModel(f"{path}: is no readable model; it may be cut short, or not written by Loupe") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadModel(f"{path}: was not written by this version of Loupe; train or export the model again")
+    if "eight_bits" in content:
+        try:
+            content["model"] = unpacked(content["model"], content.pop("eight_bits"))
+        except UNREADABLE as error:
+            raise BadModel(f"{path}: its weights in 8 bits do not fit together; export the model again") from error
     return content

@@ -39,8 +39,9 @@ class NoCards(BadInput):
 class Model:
     """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone.
 
-    sides  whether it learned from fronts, and from backs. The encoder of a side that it never learned from still says
-           what it said before training: that side is not looked at.
+    sides        whether it learned from fronts, and from backs. The encoder of a side that it never learned from still
+                 says what it said before training: that side is not looked at.
+    reader       what computes the scores where that is faster than the network itself
     calibration  None for a file from before there was one, or one whose held-out cards were too few
     """
 
@@ -52,6 +53,12 @@ class Model:
     trained_on: str
     device: torch.device
     calibration: Calibration | None = None
+    reader: nn.Module | None = None
+
+    @property
+    def reads(self) -> nn.Module:
+        """What computes the scores: without gradients and in eval mode as good as the network."""
+        return self.reader or self.network
 
 
 def load_model(path: Path, device: str = "auto") -> Model:
@@ -168,7 +175,7 @@ def predictions_of(
     cards = Cards(kept, cache, model.config, training=False, beside=beside or Beside())
     objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
     outcomes = []
-    for outcome in infer(model.network, objective, cards, model.config, model.phase):
+    for outcome in infer(model.reads, objective, cards, model.config, model.phase):
         outcomes.append(outcome)
         yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
     if lost := unanswered(kept, outcomes):

@@ -92,7 +92,7 @@ def inputs_of(
 def predict(model: Model, inputs: Inputs) -> Prediction:
     """Grade one card."""
     with torch.inference_mode():
-        scores = model.network(*inputs)
+        scores = model.reads(*inputs)
         own = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
     said = said_of(own, model.calibration)
     probabilities = said.probabilities[0]

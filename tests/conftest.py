@@ -38,6 +38,12 @@ def one_thread_a_process() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def without_the_starter(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whether this copy ships a starter changes no test; one that wants a starter puts its own there."""
+    monkeypatch.setattr("app.settings.STARTER", tmp_path_factory.getbasetemp() / "no starter" / "model.pt")
+
+
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty synthetic cards with both sides and grades from 1 to 10, their splits fixed: 18 train, 6 val, 6 test."""

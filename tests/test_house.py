@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,8 @@ LIVES_IN = {
     "lightning": "engine",
     "lightning_fabric": "engine",
     "pytorch_grad_cam": "engine",
+    "onnx": "engine",
+    "onnxruntime": "engine",
     "sqlalchemy": "db",
     "alembic": "db",
     "gradio": "app",
@@ -175,6 +178,21 @@ def _small_house(house: Path) -> Path:
         (house / name).parent.mkdir(parents=True, exist_ok=True)
         (house / name).write_text('"""A room."""\n', encoding="utf-8")
     return house
+
+
+def test_every_file_that_a_room_needs_goes_into_the_package():
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
+    packed = project["tool"]["setuptools"]["package-data"]
+    # Whether this copy ships a starter or not, where it lies it is packed.
+    files = {HOUSE / "engine/starter/model.pt", HOUSE / "engine/starter/card.json"}
+    files |= {path for room in ROOMS for path in (HOUSE / room).rglob("*") if path.is_file()}
+    left_out = [
+        path
+        for path in files
+        if path.suffix not in (".py", ".pyc")
+        and not any(path.match(pattern) for pattern in packed.get(module_name(path.parent, HOUSE), ()))
+    ]
+    assert left_out == []
 
 
 def test_every_file_says_its_subject_first():

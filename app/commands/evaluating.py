@@ -16,6 +16,7 @@ from engine.events import Notice, Progress
 from engine.grades import LeftOut
 from engine.openings import open_test, openings
 from engine.pairs import CardPair
+from engine.quicker import quicker
 from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
 Result = TypeVar("Result")
@@ -42,7 +43,10 @@ def run(
         "model": {"name": loaded.name, "sha256": digest},
         "calibration": in_short(loaded.calibration) if loaded.calibration else None,
     }
-    return {**about, **told(evaluate(loaded, pairs, data.cache, keep))}
+    whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
+    batch = loaded.config.batch_size
+    quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
+    return {**about, **told(evaluate(quick, pairs, data.cache, keep))}
 
 
 def some_model(name: str | None, data: DataFolder) -> Path:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.corrections import Corrections, kept_in
 from app.grading import grade_card, write_pictures
-from app.models import model_path
+from app.models import model_path, open_grader
 from app.report import report
 from app.settings import DataFolder
-from app.terminal import Meter
+from app.terminal import Meter, say
+from engine.evaluate import Model
 from engine.image.read import BadPicture
 from engine.pairs import CardPair, Refused, manifest_rows
+from engine.quicker import quicker
+
+Opened = Callable[[Path], tuple[Model, str]]
 
 
 class Way(NamedTuple):
@@ -23,6 +29,7 @@ class Way(NamedTuple):
     model: Path | None
     corrections: Corrections
     widest: int | None
+    opened: Opened = open_grader
 
 
 def one(
@@ -39,8 +46,9 @@ def many(
     data: DataFolder, manifest: Path, model: str | None, out: Path | None, widest: int | None = None
 ) -> list[dict[str, Any]]:
     """A report a card in the manifest's order, each with its card_id, or card_id and error; otherwise as `one`."""
-    way = Way(model_path(model, data), kept_in(data), widest)
     rows = manifest_rows(manifest)
+    opened = lru_cache(maxsize=1)(partial(_open_for_many, data, rows))
+    way = Way(model_path(model, data), kept_in(data), widest, opened)
     meter = Meter()
     results = []
     for row in rows:
@@ -50,6 +58,12 @@ def many(
             results.append(_one_of_many(row, way, out))
         meter("cards", len(results), len(rows))
     return results
+
+
+def _open_for_many(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[Model, str]:
+    loaded, digest = open_grader(model)
+    whole = sum(isinstance(row, CardPair) and row.front is not None and row.back is not None for row in rows)
+    return quicker(loaded, sha256=digest, cards=whole, batch=1, folder=data.graphs, say=say), digest
 
 
 def _one_of_many(pair: CardPair, way: Way, out: Path | None) -> dict[str, Any]:
@@ -67,5 +81,8 @@ def folder_name(card_id: str) -> str:
 
 
 def _graded(front: Path | None, back: Path | None, way: Way, out: Path | None) -> dict[str, Any]:
-    graded = grade_card(front, back, way.model, way.corrections, way.widest)
+    # Without a folder for its pictures nobody sees where the card loses its grade.
+    graded = grade_card(
+        front, back, way.model, way.corrections, way.widest, explained=out is not None, opened=way.opened
+    )
     return report(graded, write_pictures(graded, out) if out else None)

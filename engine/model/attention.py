@@ -68,7 +68,7 @@ class SpatialAttention(nn.Module):
         """(B, C, h, w) -> the same, gated by place."""
         seen = [x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)]
         if self.rim:
-            seen.append(rim_mask(*x.shape[2:]).to(x).expand(len(x), -1, -1, -1))
+            seen.append(rim_mask(*x.shape[2:]).to(x).expand(x.shape[0], -1, -1, -1))
         return x * torch.sigmoid(self.gate(torch.cat(seen, dim=1)))
 
 

@@ -44,8 +44,12 @@ class Side(nn.Module):
         # In training all processes pass the encoder or none does: its layers share their statistics between them.
         if (total(len(rows), rows.device) if self.training else len(rows)) == 0:
             return features
-        seen = self.attention(self.encoder(channels[rows])).mean(dim=(2, 3))
+        seen = self.read(channels[rows])
         return features.to(seen.dtype).index_put((rows,), seen)
+
+    def read(self, channels: Tensor) -> Tensor:
+        """(B, 6, S, S) -> (B, features): the encoder's map, weighed by attention, its mean."""
+        return self.attention(self.encoder(channels)).mean(dim=(2, 3))
 
 
 class DualBranch(nn.Module):

@@ -28,7 +28,8 @@ class Stage(nn.Module):
         """(n, C, h, h) and (n, C, h / 2, 2 h) -> the same at half their size."""
         corners, edges = self.convolution(corners), self.convolution(edges)
         both = self.norm(torch.cat([corners, edges.reshape(corners.shape)])).relu()
-        return both[: len(corners)], both[len(corners) :].reshape(edges.shape)
+        pieces = corners.shape[0]
+        return both[:pieces], both[pieces:].reshape(edges.shape)
 
 
 class RegionBranch(nn.Module):
@@ -65,15 +66,18 @@ class RegionBranch(nn.Module):
         # In training all processes pass the stages or none does: their layers share their statistics between them.
         if (total(len(cards), cards.device) if self.training else len(cards)) == 0:
             return empty
-        seen = pieces[cards, sides]
-        corners = seen[:, :4].reshape(4 * len(cards), 3, *CORNER_PIECE)
-        edges = seen[:, 4:].reshape(4 * len(cards), 3, *EDGE_PIECE)
+        read = self.read(pieces[cards, sides])
+        return empty.to(read.dtype).index_put((cards, sides), read + self.place[sides])
+
+    def read(self, seen: Tensor) -> Tensor:
+        """(n, 8, 3, 9216), the pieces of n sides -> (n, 8, 64)."""
+        corners = seen[:, :4].reshape(-1, 3, *CORNER_PIECE)
+        edges = seen[:, 4:].reshape(-1, 3, *EDGE_PIECE)
         for stage in self.stages:
             corners, edges = stage(corners, edges)
         # The strongest place and not the mean: a nick covers a place or two of 36.
-        strongest = [part.amax(dim=(2, 3)).reshape(len(cards), 4, REGION_FEATURES) for part in (corners, edges)]
-        read = torch.cat(strongest, dim=1)
-        return empty.to(read.dtype).index_put((cards, sides), read + self.place[sides])
+        strongest = [part.amax(dim=(2, 3)).reshape(-1, 4, REGION_FEATURES) for part in (corners, edges)]
+        return torch.cat(strongest, dim=1)
 
     def attention(self, features: Tensor, present: Tensor) -> Tensor:
         """(B, 2, 8) weights: over the pieces of a card's present sides they sum to one; 0 elsewhere.

@@ -10,6 +10,7 @@ import torch
 
 from engine import checkpoint
 from engine.config import build
+from engine.measure.features import FEATURES
 from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 from tests.engine.runs import EVERYTHING_ON, config, run
@@ -75,9 +76,10 @@ def saved_model(
     network = DualBranch(config).train()
     noise = torch.rand(2, 16, 6, config.image_size, config.image_size)
     regions = torch.rand(16, 2, 8, 3, 9216) if config.regions else None
+    measured = torch.rand(16, 2, 2, len(FEATURES)) if config.measured_inputs else None
     with torch.no_grad():
         for _ in range(5):
-            network(*noise, torch.ones(16, 2, dtype=torch.bool), regions)
+            network(*noise, torch.ones(16, 2, dtype=torch.bool), regions, measured)
     about = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
     checkpoint.save(path, {**about, "config": config.model_dump(), "model": network.state_dict()})
     return path

@@ -1,0 +1,71 @@
+"""`export model`: the file as it is, its weights in 8 bits, or an ONNX graph; and how far each agrees with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from app.commands.evaluating import pairs_of, told
+from app.settings import DataFolder
+from engine import checkpoint, onnx_graph
+from engine.agreement import agreement
+from engine.evaluate import Model, load_model, predictions_of
+from engine.predictions import Predictions
+from engine.quicker import OnnxNetwork
+from engine.run_folder import sha256
+
+Form = Literal["model", "8 bits", "onnx"]
+SUFFIX: dict[Form, str] = {"model": "model.pt", "8 bits": "model-8-bits.pt", "onnx": "model.onnx"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a model is to be written.
+
+    manifest  labelled cards on which the written form is compared with the model; those of a test split are left out,
+              since that split is opened by `evaluate` alone
+    """
+
+    form: Form = "model"
+    manifest: Path | None = None
+
+
+AS_IT_IS = Asked()
+
+
+def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, Any]:
+    """Write the model file at `path` to `target`, aside, then renamed. Raises BadModel, BadGraph, Trouble.
+
+    Returns `path`, `sha256` and `bytes`; of an ONNX graph `largest_difference` from torch, of any probability on noise,
+    and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
+    """
+    said: dict[str, Any] = {"path": str(target)}
+    if asked.form == "onnx":
+        said["largest_difference"] = onnx_graph.export(load_model(path, "cpu"), target)
+        said["tolerance"] = onnx_graph.TOLERANCE
+    elif asked.form == "8 bits":
+        checkpoint.save_rounded(target, {**checkpoint.load(path), "rounded_to_bits": 8})
+    else:
+        aside = target.with_name(f"{target.name}.{os.getpid()}.part")
+        shutil.copyfile(path, aside)
+        aside.replace(target)
+    said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
+    if asked.manifest is not None:
+        said["agreement"] = _agreement(data, path, target, asked.form, asked.manifest)
+    return said
+
+
+def _agreement(data: DataFolder, path: Path, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
+    full = load_model(path, "cpu")
+    other = load_model(written, "cpu") if form != "onnx" else read_by(full, written)
+    pairs = [pair for pair in pairs_of(data, manifest, "all") if pair.split != "test"]
+    both: list[Predictions] = [told(predictions_of(model, pairs, data.cache)) for model in (full, other)]
+    return agreement(*both)
+
+
+def read_by(model: Model, graph: Path) -> Model:
+    """The model, its scores computed from its graph."""
+    return replace(model, reader=OnnxNetwork(model.network, onnx_graph.Session(graph)))

@@ -1,0 +1,203 @@
+"""How the starter model is made: `python -m benchmarks.starter --work DIR`, from nothing but simulated cards.
+
+A sequence of the program's own commands, each in a process of its own. What a step has printed is kept in the work
+folder; called again after a stop, what is done is not done again, and a run is gone on with where it was saved.
+Last, the model and its card are put where the program looks for them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine.card import Card, Measured
+from engine.card import write as write_card
+from engine.pairs import read_manifest, write_manifest
+from engine.run_folder import holds_run
+from labeling.snapshot import pairs_from_manifest
+
+PROGRAM = Path(__file__).resolve().parent.parent
+STARTER = PROGRAM / "engine" / "starter"
+MOST_BYTES = 34_000_000
+
+
+@dataclass(frozen=True)
+class Cards:
+    """A set of simulated cards."""
+
+    pairs: int
+    seed: int
+    mix: str = "uniform"
+    noise: float = 0.0
+    height: int = 1050
+
+    def words(self) -> list[str]:
+        """As `simulate` is told."""
+        return [word for key, value in asdict(self).items() for word in (f"--{key}", str(value))]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the starter is made from. Nobody trains on the seed of `fresh`: on its cards the model is measured."""
+
+    training: Cards = Cards(pairs=6000, seed=701)
+    fresh: Cards = Cards(pairs=300, seed=790)
+    recipe: str = "loupe"
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {"image_size": 384, "batch_size": 16, "phase2_epochs": 40, "side_dropout": 0.2}
+    )
+
+
+LEARNED_FROM = "simulated cards"
+LICENCE = (
+    "MIT: every picture was drawn by engine/simulate of this repository, in the fonts that come with matplotlib; the "
+    "weights started from random numbers"
+)
+LIMITS = [
+    "No real card was shown to it: how well it grades real ones has not been measured.",
+    "It knows the wear, the designs and the cameras that engine/simulate draws, and no others.",
+    "Its probabilities are those of a deck in which every grade is as frequent.",
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, and the file in the work folder that its JSON goes to."""
+
+    name: str
+    words: Sequence[str | Path]
+
+
+class CannotMake(RuntimeError):
+    """The starter cannot be made this way; the message says why."""
+
+
+def steps(plan: Plan, work: Path) -> list[Step]:
+    """The commands after the cards are drawn, in order; each may use what those before have written."""
+    run, model, fresh = work / "starter", work / "model.pt", work / "fresh" / "labels.csv"
+    settings = [word for key, value in plan.settings.items() for word in ("--set", f"{key}={value}")]
+    eight_bits = ["export", "model", "--bits", "8", "--model", run / "model.pt", "--out", model]
+    told = ["--recipe", plan.recipe, "--manifest", work / "training.csv", "--out", run, *settings]
+    return [
+        Step("train", ["train", "--resume", run] if holds_run(run) else ["train", *told]),
+        Step("export", [*eight_bits, "--manifest", fresh]),
+        Step("evaluate", ["evaluate", "--model", model, "--manifest", fresh, "--split", "all"]),
+        Step("fronts", ["evaluate", "--model", model, "--manifest", work / "fronts.csv", "--split", "all"]),
+    ]
+
+
+def make(plan: Plan, work: Path, out: Path) -> Card:
+    """Make the starter, or go on making it; writes model.pt and its card into `out`. Raises CannotMake."""
+    if str(plan.settings.get("pretrained", "none")) != "none":
+        raise CannotMake("the starter learns from simulated cards alone; leave pretrained away")
+    work.mkdir(parents=True, exist_ok=True)
+    _same_plan(plan, work / "plan.json")
+    for name, cards in (("training", plan.training), ("fresh", plan.fresh)):
+        _done(work, Step(name, ["simulate", *cards.words(), "--out", work / name]))
+    _once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
+    _once(work / "fronts.csv", lambda path: _fronts(work / "fresh" / "labels.csv", path))
+    said = {step.name: _done(work, step) for step in steps(plan, work)}
+    size = said["export"]["bytes"]
+    if size > MOST_BYTES:
+        raise CannotMake(f"the model takes {size:,} bytes, more than {MOST_BYTES:,}; choose smaller encoders")
+    card = _card(plan, work, said)
+    out.mkdir(parents=True, exist_ok=True)
+    aside = out / "model.pt.part"
+    aside.write_bytes((work / "model.pt").read_bytes())
+    aside.replace(out / "model.pt")
+    write_card(out, card)
+    return card
+
+
+def _same_plan(plan: Plan, path: Path) -> None:
+    told = json.loads(json.dumps(asdict(plan)))
+    if not path.is_file():
+        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    if json.loads(path.read_text(encoding="utf-8")) != told:
+        raise CannotMake(f"{path.parent} holds a starter that is made by another plan; give another folder")
+
+
+def _done(work: Path, step: Step) -> dict[str, Any]:
+    """What the step's command printed, now or before."""
+    kept = work / f"{step.name}.json"
+    if not kept.is_file():
+        # `simulate` draws into its folder and knows no data folder.
+        data = [] if step.words[0] == "simulate" else ["--data", work / "data"]
+        words = [str(word) for word in (*step.words, *data, "--json", kept.with_suffix(".part"))]
+        print(shlex.join(["launch.py", *words]), flush=True)
+        subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *words], check=True)
+        said = json.loads(kept.with_suffix(".part").read_text(encoding="utf-8"))
+        if "stopped" in said:
+            raise CannotMake(f"{step.name} was stopped; the same command goes on with it")
+        kept.with_suffix(".part").replace(kept)
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def _once(path: Path, write: Callable[[Path], None]) -> None:
+    if not path.is_file():
+        aside = path.with_suffix(".part")
+        write(aside)
+        aside.replace(path)
+
+
+def _without_test(labels: Path, path: Path) -> None:
+    """The program's own split, its test cards given to training: the fresh cards are the test."""
+    pairs = pairs_from_manifest(labels).pairs
+    write_manifest(path, [replace(pair, split="train") if pair.split == "test" else pair for pair in pairs])
+
+
+def _fronts(labels: Path, path: Path) -> None:
+    write_manifest(path, [replace(pair, back=None) for pair in read_manifest(labels).pairs])
+
+
+def _card(plan: Plan, work: Path, said: dict[str, dict[str, Any]]) -> Card:
+    trained, fresh = said["train"], plan.fresh
+    words = "pairs drawn by simulate --mix {0.mix} --noise {0.noise:g} --seed {0.seed}"
+    return Card(
+        sha256=said["export"]["sha256"],
+        learned_from=LEARNED_FROM,
+        data=[
+            f"To learn from, and to choose the epoch by: {plan.training.pairs} {words.format(plan.training)}; "
+            f"{trained['n']} of them chose the epoch.",
+            f"To be measured on: {fresh.pairs} {words.format(fresh)}, a seed that nothing was trained on.",
+        ],
+        recipe=plan.recipe,
+        changes=plan.settings,
+        commands=["python -m benchmarks.starter --work DIR"],
+        measured=[
+            Measured(on=f"{said['evaluate']['n']} fresh simulated cards, front and back", figures=said["evaluate"]),
+            Measured(on="the fronts of the same cards alone", figures=said["fronts"]),
+            Measured(on="the simulated cards that chose the epoch, which flatters", figures=_figures(trained)),
+        ],
+        agreement=said["export"]["agreement"],
+        licence=LICENCE,
+        limits=LIMITS,
+    )
+
+
+def _figures(said: dict[str, Any]) -> dict[str, Any]:
+    """Without the paths of the machine that made it."""
+    return {key: value for key, value in said.items() if not isinstance(value, str)}
+
+
+def main() -> None:
+    """Make the starter by the plan above."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.starter", description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="pictures, the run and what each step said")
+    parser.add_argument("--out", type=Path, default=STARTER, help="where model.pt and card.json go")
+    chosen = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    card = make(Plan(), chosen.work.absolute(), chosen.out.absolute())
+    print(card.in_short())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""A model's card: a plain file beside it that says what it learned from, how well it does, and what it does not know.
+
+Free of torch. The card names its model by SHA-256: beside another file it says nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.errors import BadInput
+
+FILE = "card.json"
+
+
+class BadCard(BadInput):
+    """A card that cannot be read; the message names the file and the remedy."""
+
+
+class Measured(BaseModel):
+    """Figures of the model on cards that it has not learned from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    on: str
+    """Which cards these were."""
+    figures: dict[str, Any]
+    """As `evaluate` prints them, with their intervals."""
+
+
+class Card(BaseModel):
+    """What is known of a model, for whoever is graded by it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    sha256: str
+    """Of the model's file."""
+    learned_from: str
+    """In two or three words, as in "simulated cards"."""
+    data: list[str]
+    """A sentence for each set of cards: what, how many, by which seed, for what."""
+    recipe: str
+    """The named recipe."""
+    changes: dict[str, Any]
+    """The settings that differ from it."""
+    commands: list[str]
+    """What made it, in order."""
+    measured: list[Measured]
+    """How well it does; the first is the one told in short."""
+    agreement: dict[str, Any]
+    """Of the stored weights with those at full precision, as `export model --bits 8 --manifest` prints it."""
+    licence: str
+    """Of all that it learned from."""
+    limits: list[str]
+    """A sentence each."""
+
+    @property
+    def reason(self) -> str:
+        """What every grade of it is to be read with."""
+        return f"the model has learned from {self.learned_from} alone"
+
+    def in_short(self) -> str:
+        """A sentence or two."""
+        said = self.measured[0]
+        return f"It has learned from {self.learned_from} alone. On {said.on}: {figure(said.figures, 'qwk')}."
+
+
+def figure(figures: dict[str, Any], name: str) -> str:
+    """One figure with its interval, as in "QWK 0.81 (0.78 to 0.84)"."""
+    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+    value = "undefined" if figures[name] is None else f"{figures[name]:.2f}"
+    label = "QWK" if name == "qwk" else name.replace("_", " ")
+    return f"{label} {value}" + ("" if low is None or high is None else f" ({low:.2f} to {high:.2f})")
+
+
+def card_of(model: Path, sha256: str) -> Card | None:
+    """The card beside a model file, None where there is none for this very file. Raises BadCard."""
+    path = model.with_name(FILE)
+    if not path.is_file():
+        return None
+    try:
+        card = Card.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise BadCard(f"{path}: is no card that this version of Loupe knows; delete it, or export it again") from error
+    return card if card.sha256 == sha256 else None
+
+
+def write(folder: Path, card: Card) -> Path:
+    """Write the card into its model's folder, aside, then renamed; returns its path."""
+    path = folder / FILE
+    aside = path.with_name(f"{FILE}.part")
+    aside.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return aside.replace(path)

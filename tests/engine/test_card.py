@@ -1,0 +1,50 @@
+"""A model's card: written, read back, and silent beside another model."""
+
+import pytest
+
+from engine import card as cards
+from engine.card import BadCard, Card, Measured, card_of, figure
+
+FIGURES = {"qwk": 0.8123, "qwk_low": 0.78, "qwk_high": 0.84, "exact": 0.5, "mae": None, "n": 300}
+
+
+def a_card(**changes):
+    about = {
+        "sha256": "a" * 64,
+        "learned_from": "simulated cards",
+        "data": ["6000 simulated pairs."],
+        "recipe": "loupe",
+        "changes": {"image_size": 384},
+        "commands": ["python -m benchmarks.starter --work DIR"],
+        "measured": [Measured(on="300 fresh simulated cards", figures=FIGURES)],
+        "agreement": {
+            **{"cards": 255, "equal_grades": 0.995, "largest_difference": 0.008, "mean_difference": 0.0005},
+            **{"qwk_full": 0.81, "qwk": 0.81},
+        },
+        "licence": "MIT",
+        "limits": ["No real card was shown to it."],
+    }
+    return Card(**{**about, **changes})
+
+
+def test_what_is_written_beside_a_model_is_read_back_for_that_model_alone(tmp_path):
+    card = a_card()
+    assert card_of(tmp_path / "model.pt", card.sha256) is None
+    assert cards.write(tmp_path, card) == tmp_path / "card.json"
+    assert card_of(tmp_path / "model.pt", card.sha256) == card
+    assert card_of(tmp_path / "model.pt", "b" * 64) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"sha256": "a"}', "\udcff"])
+def test_a_card_that_cannot_be_read_is_named(tmp_path, text):
+    (tmp_path / "card.json").write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(BadCard, match=r"card\.json: is no card that this version of Loupe knows"):
+        card_of(tmp_path / "model.pt", "a" * 64)
+
+
+def test_figures_are_told_with_their_intervals_and_what_is_undefined_is_said_to_be():
+    assert figure(FIGURES, "qwk") == "QWK 0.81 (0.78 to 0.84)"
+    assert figure(FIGURES, "exact") == "exact 0.50"
+    assert figure(FIGURES, "mae") == "mae undefined"
+    assert a_card().in_short().endswith("On 300 fresh simulated cards: QWK 0.81 (0.78 to 0.84).")

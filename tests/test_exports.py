@@ -1,0 +1,129 @@
+"""A model written for elsewhere, and the model that ships: what the commands print, and where the card speaks."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from app.answer import grade_pictures, model_text, verdict_text
+from app.settings import STARTER, data_folder
+from db.session import Database
+from engine import card as cards
+from engine.card import card_of
+from engine.run_folder import sha256
+from tests.commands import call
+from tests.engine.test_card import a_card
+
+AGREEMENT = {"cards", "equal_grades", "largest_difference", "mean_difference", "qwk_full", "qwk"}
+REASON = "the model has learned from simulated cards alone"
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path, monkeypatch):
+    """No test may touch the data folder of whoever runs it."""
+    monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def starter(model, tmp_path, monkeypatch):
+    """A stand-in for the model that ships: its weights in 8 bits, its card beside it, in a place of its own."""
+    path = tmp_path / "starter" / "model.pt"
+    assert call("export", "model", "--bits", "8", "--model", model, "--out", path).code == 0
+    cards.write(path.parent, a_card(sha256=sha256(path)))
+    monkeypatch.setattr("app.settings.STARTER", path)
+    return path
+
+
+def pictures_of(manifest: Path) -> tuple[Path, Path]:
+    return manifest.parent / "card-002_front.png", manifest.parent / "card-002_back.png"
+
+
+def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree(model, manifest, tmp_path):
+    out = tmp_path / "eight.pt"
+    said = call("export", "model", "--bits", "8", "--model", model, "--out", out, "--manifest", manifest)
+    assert said.code == 0, said.err
+    assert said.result["bytes"] == out.stat().st_size < model.stat().st_size * 0.27
+    assert said.result["sha256"] == sha256(out)
+    assert set(said.result["agreement"]) == AGREEMENT
+    # Six of the thirty stand in the test split, which only `evaluate` opens.
+    assert said.result["agreement"]["cards"] == 24
+    assert said.result["agreement"]["largest_difference"] < 0.05
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["eight.pt"]
+    both = [call("evaluate", "--model", path, "--manifest", manifest, "--split", "val") for path in (model, out)]
+    assert both[0].result["ece"] == pytest.approx(both[1].result["ece"], abs=0.05)
+    report = call("export", "report", "--model", out, "--out", tmp_path / "report.md").result["path"]
+    assert "stored in 8 bits" in Path(report).read_text(encoding="utf-8")
+
+
+def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manifest, tmp_path):
+    said = call("export", "model", "--onnx", "--model", model, "--manifest", manifest)
+    assert said.code == 0, said.err
+    assert said.result["path"] == str(tmp_path / "data" / "exports" / "model.onnx")
+    assert said.result["largest_difference"] <= said.result["tolerance"] == 1e-4
+    assert said.result["agreement"]["equal_grades"] == 1
+    assert said.result["agreement"]["largest_difference"] < 1e-4
+    session = onnxruntime.InferenceSession(said.result["path"], providers=["CPUExecutionProvider"])
+    noise = np.random.default_rng(0).random((2, 5, 6, 64, 64), dtype=np.float32)
+    (said_of,) = session.run(["log_probabilities"], {"front": noise[0], "back": noise[1], "present": np.eye(5, 2) > 0})
+    np.testing.assert_allclose(np.exp(said_of).sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["labels", "--bits", "8"], "--bits"),
+        (["report", "--onnx"], "--onnx"),
+        (["history", "--manifest", "cards.csv"], "--manifest"),
+        (["model", "--bits", "8", "--onnx"], "--bits"),
+    ],
+)
+def test_forms_that_mean_nothing_are_refused_in_one_line(words, named):
+    assert named in call("export", *words).complaint
+
+
+def test_a_new_installation_grades_with_the_starter_and_every_grade_says_what_it_learned_from(starter, manifest):
+    said = call("grade", *pictures_of(manifest))
+    assert said.code == 0, said.err
+    assert said.result["grade"] in range(1, 11)
+    assert said.result["model"]["sha256"] == sha256(starter)
+    assert said.result["model"]["trained_on"].startswith("simulated cards: 18 cards")
+    assert said.result["reasons"][0] == REASON
+
+
+def test_the_grade_tab_says_so_before_anything_is_graded_and_beside_the_grade(starter, manifest, tmp_path):
+    data = data_folder(tmp_path / "data")
+    told = model_text(data)
+    for words in ("simulated cards: 18 cards", "QWK 0.81 (0.78 to 0.84)", "No real card was shown to it."):
+        assert words in told
+    with Database.open(data.database) as database:
+        verdict = verdict_text(grade_pictures(database, data, *pictures_of(manifest)))
+    assert REASON in verdict
+    assert "trained on simulated cards: 18 cards" in verdict
+
+
+def test_its_report_holds_the_whole_card(starter, tmp_path):
+    said = call("export", "report", "--model", "starter", "--out", tmp_path / "report.md")
+    page = Path(said.result["path"]).read_text(encoding="utf-8")
+    for words in (
+        *("## Card", "Learned from simulated cards alone.", "6000 simulated pairs.", "image_size = 384", "MIT"),
+        *("No real card was shown to it.", "QWK 0.81 (0.78 to 0.84)", "n = 300", "99.5%", "benchmarks.starter"),
+    ):
+        assert words in page
+
+
+def test_a_card_of_another_model_says_nothing(starter, manifest):
+    cards.write(starter.parent, a_card(sha256="b" * 64))
+    said = call("grade", *pictures_of(manifest)).result
+    assert REASON not in said["reasons"]
+    assert said["model"]["trained_on"].startswith("18 cards")
+
+
+def test_the_model_that_ships_has_its_card_and_takes_no_more_than_34_megabytes():
+    if not STARTER.is_file():
+        pytest.skip("this copy of Loupe ships no starter model")
+    assert STARTER.stat().st_size <= 34e6
+    card = card_of(STARTER, sha256(STARTER))
+    assert card is not None, "the card beside the starter is that of another file"
+    assert card.limits
+    assert card.licence
