@@ -30,7 +30,7 @@ from engine.simulate.cards import Recipe
 from engine.simulate.folder import LABELS, write_cards
 
 PAGE = Path(__file__).parent.parent / "docs" / "stories.md"
-PAIRS, HEIGHT, EPOCHS, SEEDS = 120, 420, 12, (0, 1)
+PAIRS, HEIGHT, EPOCHS, SEEDS = 120, 420, 16, (0, 1)
 RATE = 3e-4
 SCALE = {
     "front_encoder": "resnet18",

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from db.session import Database
@@ -19,23 +20,19 @@ from tests.cards import write_cards
 
 GRADES_OF_CARDS = [1 + (7 * number // 3) % 10 for number in range(30)]
 
-# As launch.py does, before any test loads torch: the tests often share their machine with others.
+# Before any test loads torch, and for the processes that tests start. Small nets gain nothing from more threads, and
+# where tests share a machine, threads that wait for each other were measured to train twenty times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# For the same reason no example has a deadline: a slow moment of the machine is no fault of what is tested.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 
 class PictureFactory(Protocol):
     """Writes a picture and returns its path."""
 
     def __call__(self, name: str, seed: int = 0, *, size: tuple[int, int] = (60, 84)) -> Path: ...
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread_a_process() -> Iterator[None]:
-    """Processes started by tests compute on one thread: small nets gain nothing from more, and where tests share a
-    machine, threads that wait for each other were measured to train twenty times slower."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
 
 
 @pytest.fixture(autouse=True)
