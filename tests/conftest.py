@@ -29,13 +29,6 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share what their fixtures trained, so they stay in one process; browsers take turns in one too."""
-    for item in items:
-        group = "browser" if item.get_closest_marker("browser") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 class PictureFactory(Protocol):
     """Writes a picture and returns its path."""
 
