@@ -145,9 +145,7 @@ def ceiling_text(front: Value | None, back: Value | None) -> str:
     if grade is None:
         return f"### Centering\n{why[0].upper()}{why[1:]}."
     head = "Centering allows a 10" if grade == 10 else f"Centering caps this card at {grade}"
-    return (
-        f"### {head}\n{in_words(why)}. This is measured; the network's probabilities stand beside it, unchanged by it."
-    )
+    return f"### {head}\n{in_words(why)}. This is measured, and stands beside the network's word as it was given."
 
 
 def pictures_in_order(graded: Graded, names: Iterable[str]) -> list[np.ndarray | None]:

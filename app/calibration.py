@@ -51,7 +51,8 @@ def range_text(interval: Interval, calibration: Calibration | None) -> str:
         span = f"on {interval.low}" if interval.width == 1 else f"between {interval.low} and {interval.high}"
         return f"{interval.coverage:.0%} of the probability lies {span}. {UNCALIBRATED}"
     within = grades(interval.low, interval.high)
-    return f"{how_often(interval.coverage)} the true grade lies in {within}. {sentence(calibration)}"
+    often = how_often(interval.coverage)
+    return f"Of cards like those it was calibrated on, {often} the true grade lies in {within}. {sentence(calibration)}"
 
 
 def tables(calibration: Calibration) -> str:

@@ -15,6 +15,9 @@ ceil((n + 1) coverage)-th smallest score of n (Vovk, Gammerman and Shafer, 2005)
 The allowed score is told grade by grade (label-conditional; Vovk, 2012): the promise then holds of the cards of each
 grade and not only of the mix at hand, whose common grades would pay for the rare ones, and it goes on holding for a
 collection with another mix. A grade with too few groups shares a score with its neighbours, and the promise is theirs.
+
+The promise is of scores fixed beforehand. `engine.calibrate` fits its one temperature on the very cards that set the
+allowed scores, and a run's own validation cards also chose its epoch: both flatter, the first hardly.
 """
 
 from __future__ import annotations

@@ -60,16 +60,24 @@ def quicker(model: Model, *, sha256: str, cards: int, batch: int, folder: Path, 
     if cards < (OPENING_PAYS if path.is_file() else WRITING_PAYS):
         return model
     try:
-        if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            export(model, path)
-        session = Session(path)
-        checked(model, session, path)
+        session = _opened(model, path)
     except (BadGraph, OSError) as error:
+        if path.is_file():
+            path.unlink()  # the next time it is written anew
         say(f"torch computes, and not onnxruntime, which may be slower: {error}")
         return model
     reader = OnnxNetwork(model.network, session)
     return replace(model, reader=reader) if wins(reader, model, min(batch, MOST_TIMED)) else model
+
+
+def _opened(model: Model, path: Path) -> Session:
+    """The graph in a file, written where there is none, and checked. Raises BadGraph, OSError."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        export(model, path)
+    session = Session(path)
+    checked(model, session, path)
+    return session
 
 
 def wins(reader: nn.Module, model: Model, cards: int) -> bool:

@@ -279,7 +279,8 @@ class _Run:
             "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
             "trained_on": self._trained_on(),
             "summary": self.state.best,
-            "calibration": calibrate.of_validation(self.validation.cards, probabilities),
+            # Fitted by the process that writes.
+            "calibration": calibrate.of_validation(self.validation.cards, probabilities) if self.ranks.first else None,
             "model": self.learner.average.module.state_dict(),
         }
         yield self._save(MODEL, content, done.epoch)

@@ -56,6 +56,7 @@ def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree
     assert "stored in 8 bits" in Path(report).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manifest, tmp_path):
     said = call("export", "model", "--onnx", "--model", model, "--manifest", manifest)
     assert said.code == 0, said.err

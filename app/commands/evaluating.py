@@ -43,6 +43,8 @@ def run(
         "model": {"name": loaded.name, "sha256": digest},
         "calibration": in_short(loaded.calibration) if loaded.calibration else None,
     }
+    if loaded.calibration is not None:
+        say(f"calibrated on {loaded.calibration.on}: coverage and calibration error are flattered by any of them here")
     whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)

@@ -42,10 +42,10 @@ PARTS = (
 def collected(folder: Path) -> DataFolder:
     """A data folder that holds the whole collection, each card with its split."""
     data = DataFolder(folder / "data")
-    if not data.database.exists():
-        manifest = folder / "cards.csv"
-        write_manifest(manifest, [pair for part in PARTS for pair in _cards(part, folder / part.name)])
-        importing.run(data, manifest, None)
+    manifest = folder / "cards.csv"
+    write_manifest(manifest, [pair for part in PARTS for pair in _cards(part, folder / part.name)])
+    # Every time: what is known is passed over, and an import that was killed is made whole.
+    importing.run(data, manifest, None)
     return data
 
 

@@ -44,12 +44,14 @@ def trained(data: DataFolder, way: Way, seed: int, shared: Settings) -> Run:
             requeue(database, data, run.id)
     if run is None:
         say(f"{way.name}, seed {seed}")
-        training.from_labels(data, way.recipe, [f"{key}={value}" for key, value in settings.items()], way.said)
+        ended = training.from_labels(data, way.recipe, [f"{key}={value}" for key, value in settings.items()], way.said)
     elif run.state != "finished":
         say(f"{way.name}, seed {seed}: run {run.id} goes on")
-        work(data, run.id)
+        ended = work(data, run.id)
     else:
         return run
+    if "stopped" in ended:
+        raise SystemExit(f"{way.name}, seed {seed} was stopped; the same command goes on with it")
     return trained(data, way, seed, shared)
 
 
@@ -65,7 +67,8 @@ def model_of(data: DataFolder, run: Run) -> Path:
 
 
 def on_test(data: DataFolder, run: Run) -> Predictions:
-    """What a run's model says of the sealed test split; opened once, then read from beside the model."""
+    """What a run's model says of the sealed test split, calibrated on its own validation cards; opened once, then read
+    from beside the model."""
     kept = data.run_folder(run.id) / "test.csv"
     if not kept.exists():
         evaluating.run(data, str(model_of(data, run)), None, "test", kept)

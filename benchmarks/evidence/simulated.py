@@ -13,7 +13,7 @@ from benchmarks.evidence.collection import NOISE, collected, mix_of
 from benchmarks.evidence.figures import over_seeds
 from benchmarks.evidence.ledger import Way, on_test, trained
 from benchmarks.evidence.rubric import by_rubric
-from engine.comparison import difference, holm
+from engine.comparison import common_cards, difference, holm
 from engine.predictions import Predictions
 from engine.simulate.mix import Mix, best_agreement
 from labeling.snapshot import pairs_from_manifest
@@ -56,5 +56,5 @@ def _table(said: dict[str, list[Predictions]], mix: Mix) -> dict[str, Any]:
 
 def _of_mix(said: Sequence[Predictions], mix: Mix) -> list[Predictions]:
     """The cards of a mix that every one of the runs has judged."""
-    cards = [card for card in said[0].cards if mix_of(card) == mix]
+    cards = [card for card in common_cards(said) if mix_of(card) == mix]
     return [each.of_cards(cards) for each in said]

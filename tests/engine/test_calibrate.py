@@ -142,6 +142,21 @@ def test_the_standard_error_that_decides_is_that_of_drawing_groups():
         assert widest_that_pays(widths, errors + out * (times * spread - gap), groups) == limit
 
 
+def test_several_limits_share_the_chance_to_err():
+    """At a gap between 1.96 and 2.24 standard errors one limit is taken, and neither of two is."""
+    random = np.random.default_rng(6)
+    errors = random.gamma(2.0, 0.5, 1000)
+    for values, limit in (((2, 5), 2), ((2, 5, 9), 10)):
+        widths = np.repeat(values, [950, 50] if len(values) == 2 else [950, 25, 25])
+        out = widths > 2
+        shifted = errors
+        for _ in range(50):
+            off = shifted - shifted.mean()
+            spread = np.sqrt(np.where(out, (off / out.sum()) ** 2, (off / (~out).sum()) ** 2).sum())
+            shifted = shifted + out * (2.1 * spread - (shifted[out].mean() - shifted[~out].mean()))
+        assert widest_that_pays(widths, shifted, alone(1000)) == limit
+
+
 # --- the whole
 
 

@@ -68,6 +68,7 @@ def float16_on_a_cpu(monkeypatch):
     monkeypatch.setattr(loop, "launch", launch)
 
 
+@pytest.mark.slow
 def test_float16_lowers_its_scale_instead_of_failing_and_goes_on_from_it_exactly(
     tmp_path, cards, prepared, float16_on_a_cpu
 ):
