@@ -186,7 +186,7 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
     ("words", "named"),
     [
         (["--manifest", "{manifest}"], "--out"),
-        (["--manifest", "{manifest}", "--out", "{model}"], "give another file"),
+        (["--manifest", "{manifest}", "--out", "{model}"], "give another file with --out"),
         (["--manifest", "{manifest}", "--out", "{tmp}/new.pt"], "6 groups of held-out cards are too few"),
         (
             ["--manifest", "{manifest}", "--out", "{tmp}/new.pt", "--coverage", "0.95", "--split", "test"],

@@ -56,6 +56,16 @@ def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree
     assert "stored in 8 bits" in Path(report).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("form", [(), ("--bits", "8"), ("--onnx",)])
+def test_a_model_is_never_exported_over_itself_by_whatever_name(model, tmp_path, form):
+    own, other_name = tmp_path / "model.pt", tmp_path / "same.pt"
+    own.write_bytes(model.read_bytes())
+    other_name.symlink_to(own)
+    for out in (own, other_name):
+        assert "give another file with --out" in call("export", "model", *form, "--model", own, "--out", out).complaint
+    assert sha256(own) == sha256(model)
+
+
 def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manifest, tmp_path):
     said = call("export", "model", "--onnx", "--model", model, "--manifest", manifest)
     assert said.code == 0, said.err

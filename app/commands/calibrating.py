@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from app.calibration import in_short
 from app.commands.evaluating import open_test_cards, pairs_of, some_model, told
+from app.commands.exporting_model import refuse_itself
 from app.models import open_grader
-from app.settings import DataFolder, Trouble
+from app.settings import DataFolder
 from app.terminal import say
 from engine import calibrate, checkpoint
 from engine.evaluate import predictions_of
@@ -30,8 +31,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     Raises Trouble, BadModel, NoCards, TooFewCards.
     """
     path = some_model(model, data)
-    if out.exists() and out.samefile(path):
-        raise Trouble(f"--out {out} is the model that is to be calibrated; give another file")
+    refuse_itself(out, path)
     loaded, digest = open_grader(path)
     pairs = pairs_of(data, manifest, asked.split)
     learned = sum(pair.split == "train" for pair in pairs)

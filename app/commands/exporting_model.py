@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.commands.evaluating import pairs_of, told
-from app.settings import DataFolder
+from app.settings import DataFolder, Trouble
 from engine import checkpoint, onnx_graph
 from engine.agreement import agreement
 from engine.evaluate import Model, load_model, predictions_of
@@ -39,9 +39,13 @@ AS_IT_IS = Asked()
 def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, Any]:
     """Write the model file at `path` to `target`, aside, then renamed. Raises BadModel, BadGraph, Trouble.
 
+    A `target` that is the model itself is refused: what is exported may say less than the model does.
+
     Returns `path`, `sha256` and `bytes`; of an ONNX graph `largest_difference` from torch, of any probability on noise,
     and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
     """
+    refuse_itself(target, path)
+    full = None if asked.manifest is None else load_model(path, "cpu")
     said: dict[str, Any] = {"path": str(target)}
     if asked.form == "onnx":
         said["largest_difference"] = onnx_graph.export(load_model(path, "cpu"), target)
@@ -53,13 +57,18 @@ def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, A
         shutil.copyfile(path, aside)
         aside.replace(target)
     said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
-    if asked.manifest is not None:
-        said["agreement"] = _agreement(data, path, target, asked.form, asked.manifest)
+    if full is not None and asked.manifest is not None:
+        said["agreement"] = _agreement(data, full, target, asked.form, asked.manifest)
     return said
 
 
-def _agreement(data: DataFolder, path: Path, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
-    full = load_model(path, "cpu")
+def refuse_itself(target: Path, path: Path) -> None:
+    """Raises Trouble where `target` is the file of the model at `path`, by whatever name."""
+    if target.exists() and target.samefile(path):
+        raise Trouble(f"{target} is the model itself, which is kept as it is; give another file with --out")
+
+
+def _agreement(data: DataFolder, full: Model, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
     other = load_model(written, "cpu") if form != "onnx" else read_by(full, written)
     pairs = [pair for pair in pairs_of(data, manifest, "all") if pair.split != "test"]
     both: list[Predictions] = [told(predictions_of(model, pairs, data.cache)) for model in (full, other)]
