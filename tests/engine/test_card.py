@@ -1,5 +1,7 @@
 """A model's card: written, read back, and silent beside another model."""
 
+import json
+
 import pytest
 
 from engine import card as cards
@@ -36,9 +38,29 @@ def test_what_is_written_beside_a_model_is_read_back_for_that_model_alone(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"sha256": "a"}', "\udcff"])
-def test_a_card_that_cannot_be_read_is_named(tmp_path, text):
+FOREIGN = [
+    "",
+    "{",
+    "[]",
+    '"card"',
+    "7",
+    '{"suit": "hearts"}',
+    '{"sha256": 7}',
+    '{"sha256": "b"}',
+    "\udcff",
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", FOREIGN, ids=range(len(FOREIGN)))
+def test_a_file_of_that_name_that_belongs_to_something_else_says_nothing(tmp_path, text):
     (tmp_path / "card.json").write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert card_of(tmp_path / "model.pt", "a" * 64) is None
+
+
+@pytest.mark.parametrize("more", [{}, {"learned_from": 7}, {"stars": 5}])
+def test_a_card_of_this_very_model_that_cannot_be_read_is_named(tmp_path, more):
+    (tmp_path / "card.json").write_text(json.dumps({"sha256": "a" * 64, **more}), encoding="utf-8")
     with pytest.raises(BadCard, match=r"card\.json: is no card that this version of Loupe knows"):
         card_of(tmp_path / "model.pt", "a" * 64)
 
