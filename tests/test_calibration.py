@@ -17,6 +17,7 @@ from engine import checkpoint
 from engine.calibrate import Calibration, fit
 from engine.evaluate import load_model, predictions_of
 from engine.interval import Interval
+from engine.openings import openings
 from labeling.snapshot import pairs_from_manifest
 from tests.commands import call
 
@@ -68,6 +69,7 @@ def test_calibrate_writes_a_new_model_beside_and_says_on_how_many_cards(said, mo
         assert torch.equal(tensor, new["model"][key])
     assert [line for line in said.err.splitlines() if "the test split is opened" in line]
     assert "18 cards stand in the training split" in said.err
+    assert openings(Path(result["path"])) >= 1, "what the old model opened counts for the new one"
 
 
 def test_the_calibration_is_that_of_what_the_network_itself_says_of_the_cards(
@@ -197,7 +199,9 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
 )
 def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, named, model, manifest, tmp_path):
     places = {"model": model, "manifest": manifest, "tmp": tmp_path}
+    opened = openings(model)
     said = call("calibrate", "--model", model, *(word.format(**places) for word in words))
+    assert openings(model) == opened
     assert (said.code, said.out) == (2, "")
     assert named in said.err.splitlines()[-1]
     assert not list(tmp_path.glob("new.pt*"))

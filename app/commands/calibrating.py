@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from app.settings import DataFolder
 from app.terminal import say
 from engine import calibrate, checkpoint
 from engine.evaluate import predictions_of
+from engine.grades import LeftOut
+from engine.openings import carry
+from engine.pairs import CardPair
 from engine.run_folder import sha256
 
 
@@ -27,7 +31,8 @@ class Asked(NamedTuple):
 def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, asked: Asked) -> dict[str, Any]:
     """Where the calibrated model lies, and its calibration with the figures that it reaches on cards left aside.
 
-    Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does.
+    Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does, and
+    every opening counts for the new file too. Too few cards are refused before they are opened.
     Raises Trouble, BadModel, NoCards, TooFewCards.
     """
     path = some_model(model, data)
@@ -37,6 +42,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     learned = sum(pair.split == "train" for pair in pairs)
     if learned:
         say(f"{learned} cards stand in the training split: a model that learned from them is too sure of them")
+    refuse_too_few(pairs, asked.coverage)
     where = str(manifest.absolute()) if manifest else str(data.root)
     open_test_cards(path, digest, pairs, of=where)
     predictions = told(predictions_of(loaded, pairs, data.cache))
@@ -48,6 +54,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
         widest=asked.widest,
     )
     target = out.absolute()
+    carry(path, target)
     checkpoint.save(target, {**checkpoint.load(path), "calibration": calibration.as_plain()})
     return {
         "path": str(target),
@@ -57,3 +64,13 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
         "calibration": in_short(calibration),
         "measured": calibration.measured,
     }
+
+
+def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:
+    """Raises TooFewCards where labelled cards are of too few groups, whatever a model may say of them.
+
+    Where there are none at all, that is said by what looks at them.
+    """
+    groups = [pair.group_key for pair in pairs if not isinstance(pair.target(), LeftOut)]
+    if groups and (too_few := calibrate.shortage(groups, coverage)):
+        raise calibrate.TooFewCards(f"{too_few}; label more")

@@ -13,6 +13,7 @@ from app.settings import DataFolder, Trouble
 from engine import checkpoint, onnx_graph
 from engine.agreement import agreement
 from engine.evaluate import Model, load_model, predictions_of
+from engine.openings import carry
 from engine.predictions import Predictions
 from engine.quicker import OnnxNetwork
 from engine.run_folder import sha256
@@ -39,13 +40,16 @@ AS_IT_IS = Asked()
 def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, Any]:
     """Write the model file at `path` to `target`, aside, then renamed. Raises BadModel, BadGraph, Trouble.
 
-    A `target` that is the model itself is refused: what is exported may say less than the model does.
+    The openings of the model's test split count for the new file too. A `target` that is the model itself is refused:
+    what is exported may say less than the model does.
 
     Returns `path`, `sha256` and `bytes`; of an ONNX graph `largest_difference` from torch, of any probability on noise,
     and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
     """
     refuse_itself(target, path)
     full = None if asked.manifest is None else load_model(path, "cpu")
+    if asked.form != "onnx":  # a graph is no model that Loupe reports on
+        carry(path, target)
     said: dict[str, Any] = {"path": str(target)}
     if asked.form == "onnx":
         said["largest_difference"] = onnx_graph.export(load_model(path, "cpu"), target)
