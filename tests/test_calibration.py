@@ -207,6 +207,21 @@ def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, nam
     assert not list(tmp_path.glob("new.pt*"))
 
 
+def test_a_model_that_changes_while_it_is_calibrated_is_not_saved(model, manifest, tmp_path, monkeypatch):
+    own, out = tmp_path / "model.pt", tmp_path / "new.pt"
+    own.write_bytes(model.read_bytes())
+
+    def and_meanwhile(*words, **named):
+        checkpoint.save(own, {**checkpoint.load(own), "name": "another"})
+        return fit(*words, **named)
+
+    monkeypatch.setattr("engine.calibrate.fit", and_meanwhile)
+    said = call("calibrate", "--model", own, "--manifest", manifest, "--split", "all", "--out", out)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1].endswith("model.pt changed while it was being calibrated; calibrate it again")
+    assert not out.exists()
+
+
 def test_the_json_of_calibrate_is_plain(said):
     assert json.loads(json.dumps(said.result, allow_nan=False)) == said.result
 

@@ -10,7 +10,7 @@ from app.calibration import in_short
 from app.commands.evaluating import open_test_cards, pairs_of, some_model, told
 from app.commands.exporting_model import refuse_itself
 from app.models import open_grader
-from app.settings import DataFolder
+from app.settings import DataFolder, Trouble
 from app.terminal import say
 from engine import calibrate, checkpoint
 from engine.evaluate import predictions_of
@@ -54,8 +54,11 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
         widest=asked.widest,
     )
     target = out.absolute()
+    content = checkpoint.load(path)
+    if sha256(path) != digest:
+        raise Trouble(f"{path} changed while it was being calibrated; calibrate it again")
     carry(path, target)
-    checkpoint.save(target, {**checkpoint.load(path), "calibration": calibration.as_plain()})
+    checkpoint.save(target, {**content, "calibration": calibration.as_plain()})
     return {
         "path": str(target),
         "sha256": sha256(target),
