@@ -207,6 +207,18 @@ def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, nam
     assert not list(tmp_path.glob("new.pt*"))
 
 
+def test_a_model_in_8_bits_stays_in_8_bits_and_keeps_its_very_weights(model, manifest, tmp_path):
+    eight, out = tmp_path / "eight.pt", tmp_path / "calibrated" / "model.pt"
+    assert call("export", "model", "--bits", "8", "--model", model, "--out", eight).code == 0
+    said = call("calibrate", "--model", eight, "--manifest", manifest, "--split", "all", "--out", out)
+    assert said.code == 0, said.err
+    assert out.stat().st_size < model.stat().st_size * 0.27
+    old, new = (checkpoint.load(path) for path in (eight, out))
+    assert old["rounded_to_bits"] == new["rounded_to_bits"] == 8
+    assert all(torch.equal(tensor, new["model"][key]) for key, tensor in old["model"].items())
+    assert new["calibration"]["cards"] == 30
+
+
 def test_a_model_that_changes_while_it_is_calibrated_is_not_saved(model, manifest, tmp_path, monkeypatch):
     own, out = tmp_path / "model.pt", tmp_path / "new.pt"
     own.write_bytes(model.read_bytes())

@@ -54,7 +54,7 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
         widest=asked.widest,
     )
     target = out.absolute()
-    content = checkpoint.load(path)
+    content = checkpoint.load_as_stored(path)
     if sha256(path) != digest:
         raise Trouble(f"{path} changed while it was being calibrated; calibrate it again")
     carry(path, target)
