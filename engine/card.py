@@ -102,6 +102,20 @@ def _named(path: Path) -> str | None:
     return named if isinstance(named, str) else None
 
 
+def carry(card: Card, made: Path, sha256: str, *, replaced: str | None) -> bool:
+    """Write the card of a model beside another that is made from it, now of that SHA-256; its figures stay the first's.
+
+    replaced  the SHA-256 of the file whose place the new one took: its card gives way
+    returns   whether it is written: a file of that name that belongs to something else is left as it is
+    """
+    path = made.with_name(FILE)
+    if path.exists() and _named(path) not in {sha256, replaced} - {None}:
+        return False
+    of = [] if sha256 == card.sha256 else [f"Its figures are those of the model it was made from, {card.sha256}."]
+    write(made.parent, card.model_copy(update={"sha256": sha256, "limits": [*card.limits, *of]}))
+    return True
+
+
 def write(folder: Path, card: Card) -> Path:
     """Write the card into its model's folder, aside, then renamed; returns its path."""
     path = folder / FILE

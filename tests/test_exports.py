@@ -136,6 +136,25 @@ def test_its_report_holds_the_whole_card(starter, tmp_path):
         assert words in page
 
 
+@pytest.mark.parametrize(
+    "words", [("export", "model"), ("export", "model", "--bits", "8"), ("calibrate", "--split", "all", "--manifest")]
+)
+def test_what_is_made_of_the_starter_says_what_it_learned_from_too(starter, manifest, tmp_path, words):
+    more = [manifest] if words[0] == "calibrate" else []
+    out = tmp_path / "new" / "model.pt"
+    for _ in range(2):  # the second takes the place of the first
+        said = call(*words, *more, "--model", starter, "--out", out)
+        assert said.code == 0, said.err
+        assert "belongs to something else" not in said.err
+        assert card_of(out, sha256(out)).learned_from == "simulated cards"
+    starter.with_name("other.pt").write_bytes(starter.read_bytes())
+    beside = call(*words, *more, "--model", starter, "--out", starter.with_name("other.pt"))
+    assert beside.code == 0, beside.err
+    alike = sha256(starter.with_name("other.pt")) == sha256(starter)
+    assert (f"so that {starter.with_name('other.pt')} has no card to say that {REASON}" in beside.err) != alike
+    assert card_of(starter, sha256(starter)) == a_card(sha256=sha256(starter))
+
+
 def test_a_card_of_another_model_says_nothing(starter, manifest):
     cards.write(starter.parent, a_card(sha256="b" * 64))
     said = call("grade", *pictures_of(manifest)).result

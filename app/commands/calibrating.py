@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 from app.calibration import in_short
 from app.commands.evaluating import open_test_cards, pairs_of, some_model, told
-from app.commands.exporting_model import refuse_itself
+from app.commands.exporting_model import made_from, refuse_itself
 from app.models import open_grader
 from app.settings import DataFolder, Trouble
 from app.terminal import say
 from engine import calibrate, checkpoint
 from engine.evaluate import predictions_of
 from engine.grades import LeftOut
-from engine.openings import carry
 from engine.pairs import CardPair
 from engine.run_folder import sha256
 
@@ -32,7 +31,8 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     """Where the calibrated model lies, and its calibration with the figures that it reaches on cards left aside.
 
     Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does, and
-    every opening counts for the new file too. Too few cards are refused before they are opened.
+    every opening counts for the new file too, which also has the model's card. Too few cards are refused before they
+    are opened.
     Raises Trouble, BadModel, NoCards, TooFewCards.
     """
     path = some_model(model, data)
@@ -57,8 +57,8 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     content = checkpoint.load_as_stored(path)
     if sha256(path) != digest:
         raise Trouble(f"{path} changed while it was being calibrated; calibrate it again")
-    carry(path, target)
-    checkpoint.save(target, {**content, "calibration": calibration.as_plain()})
+    with made_from(path, digest, target):
+        checkpoint.save(target, {**content, "calibration": calibration.as_plain()})
     return {
         "path": str(target),
         "sha256": sha256(target),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from app.commands.evaluating import pairs_of, told
 from app.settings import DataFolder, Trouble
-from engine import checkpoint, onnx_graph
+from app.terminal import say
+from engine import card as cards
+from engine import checkpoint, onnx_graph, openings
 from engine.agreement import agreement
+from engine.card import card_of
 from engine.evaluate import Model, load_model, predictions_of
-from engine.openings import carry
 from engine.predictions import Predictions
 from engine.quicker import OnnxNetwork
 from engine.run_folder import sha256
@@ -40,30 +44,54 @@ AS_IT_IS = Asked()
 def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, Any]:
     """Write the model file at `path` to `target`, aside, then renamed. Raises BadModel, BadGraph, Trouble.
 
-    The openings of the model's test split count for the new file too. A `target` that is the model itself is refused:
-    what is exported may say less than the model does.
+    The new file has the model's card and the openings of its test split; a graph, of which Loupe makes no report, has
+    not. A `target` that is the model itself is refused: what is exported may say less than the model does.
 
     Returns `path`, `sha256` and `bytes`; of an ONNX graph `largest_difference` from torch, of any probability on noise,
     and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
     """
     refuse_itself(target, path)
     full = None if asked.manifest is None else load_model(path, "cpu")
-    if asked.form != "onnx":  # a graph is no model that Loupe reports on
-        carry(path, target)
     said: dict[str, Any] = {"path": str(target)}
     if asked.form == "onnx":
         said["largest_difference"] = onnx_graph.export(load_model(path, "cpu"), target)
         said["tolerance"] = onnx_graph.TOLERANCE
-    elif asked.form == "8 bits":
+    else:
+        with made_from(path, sha256(path), target):
+            _write(path, target, asked.form)
+    said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
+    if full is not None and asked.manifest is not None:
+        said["agreement"] = _agreement(data, full, target, asked.form, asked.manifest)
+    return said
+
+
+def _write(path: Path, target: Path, form: Form) -> None:
+    if form == "8 bits":
         checkpoint.save_rounded(target, {**checkpoint.load(path), "rounded_to_bits": 8})
     else:
         aside = target.with_name(f"{target.name}.{os.getpid()}.part")
         shutil.copyfile(path, aside)
         aside.replace(target)
-    said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
-    if full is not None and asked.manifest is not None:
-        said["agreement"] = _agreement(data, full, target, asked.form, asked.manifest)
-    return said
+
+
+@contextmanager
+def made_from(path: Path, digest: str, target: Path) -> Iterator[None]:
+    """Around the writing of a model file made from the one at `path`: its test openings and its card go along.
+
+    digest  the SHA-256 of the file at `path`
+    raises  CannotCount, BadCard, before anything is written
+    """
+    card = card_of(path, digest)
+    # In the model's own folder the card is the model's, also where the file replaced is a copy of it.
+    apart = not target.parent.samefile(path.parent)
+    replaced = sha256(target) if apart and target.is_file() else None
+    openings.carry(path, target)
+    yield
+    if card is not None and not cards.carry(card, target, sha256(target), replaced=replaced):
+        say(
+            f"{target.with_name(cards.FILE)} belongs to something else and is left as it is, so that {target} has no "
+            f"card to say that {card.reason}; write it to a folder of its own"
+        )
 
 
 def refuse_itself(target: Path, path: Path) -> None:

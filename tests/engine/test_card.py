@@ -65,6 +65,27 @@ def test_a_card_of_this_very_model_that_cannot_be_read_is_named(tmp_path, more):
         card_of(tmp_path / "model.pt", "a" * 64)
 
 
+def test_a_card_goes_along_to_what_is_made_of_its_model_and_says_whose_figures_it_holds(tmp_path):
+    made, card = tmp_path / "model.pt", a_card()
+    for sha256, replaced in (("b" * 64, None), ("c" * 64, "b" * 64)):
+        assert cards.carry(card, made, sha256, replaced=replaced)
+        read = card_of(made, sha256)
+        assert read.reason == card.reason
+        assert read.limits == [*card.limits, f"Its figures are those of the model it was made from, {'a' * 64}."]
+    assert cards.carry(card, made, "a" * 64, replaced="c" * 64), "a copy of the model"
+    assert card_of(made, "a" * 64) == card
+
+
+@pytest.mark.parametrize("text", FOREIGN, ids=range(len(FOREIGN)))
+def test_a_card_never_takes_the_place_of_a_file_that_belongs_to_something_else(tmp_path, text):
+    path = tmp_path / "card.json"
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    before = path.read_bytes()
+    for replaced in (None, "c" * 64):
+        assert not cards.carry(a_card(), tmp_path / "model.pt", "d" * 64, replaced=replaced)
+    assert path.read_bytes() == before
+
+
 def test_figures_are_told_with_their_intervals_and_what_is_undefined_is_said_to_be():
     assert figure(FIGURES, "qwk") == "QWK 0.81 (0.78 to 0.84)"
     assert figure(FIGURES, "exact") == "exact 0.50"
