@@ -234,6 +234,20 @@ def test_a_model_that_changes_while_it_is_calibrated_is_not_saved(model, manifes
     assert not out.exists()
 
 
+@pytest.mark.parametrize("changes", [{"pools": []}, {"temperature": None}, {"coverage": 90}])
+def test_a_broken_calibration_is_one_sentence_wherever_the_model_is_read(calibrated, manifest, tmp_path, changes):
+    broken = as_calibrated(calibrated, tmp_path / "broken.pt", **changes)
+    for words in (("grade", *front_and_back(manifest)), ("export", "report", "--out", tmp_path / "page.md")):
+        said = call(*words, "--model", broken)
+        assert f"{broken}: does not fit this version of Loupe" in said.complaint
+    assert not (tmp_path / "page.md").exists()
+
+
+def test_figures_that_cannot_be_read_are_one_sentence_in_the_report(calibrated, tmp_path):
+    broken = as_calibrated(calibrated, tmp_path / "broken.pt", measured={"uncalibrated": None})
+    assert f"{broken}: does not fit" in call("export", "report", "--model", broken).complaint
+
+
 def test_the_json_of_calibrate_is_plain(said):
     assert json.loads(json.dumps(said.result, allow_nan=False)) == said.result
 
