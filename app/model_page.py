@@ -9,7 +9,7 @@ from app.calibration import UNCALIBRATED, tables
 from app.card_page import card_lines
 from engine.calibrate import Calibration
 from engine.card import card_of
-from engine.checkpoint import load
+from engine.checkpoint import BadModel, load
 from engine.grades import GRADES
 from engine.metrics import NAMES
 from engine.openings import openings
@@ -27,7 +27,7 @@ VALIDATION_FIGURES = (
 
 
 def model_page(path: Path) -> str:
-    """A model file's own figures in Markdown."""
+    """A model file's own figures in Markdown. Raises BadModel, BadCard."""
     content = load(path)
     summary: dict[str, Any] = content["summary"]
     digest = sha256(path)
@@ -40,7 +40,7 @@ def model_page(path: Path) -> str:
         *_gap(summary),
         *_controls(path.parent),
     ]
-    lines += ["", "## Certainty", "", *_certainty(content.get("calibration")), "", "## Figures"]
+    lines += ["", "## Certainty", "", *_certainty(path, content.get("calibration")), "", "## Figures"]
     lines += ["", VALIDATION_FIGURES, ""]
     lines += [f"- {name}: {_with_interval(summary, name)}" for name in NAMES if name in summary and name != "recall"]
     others = {k: v for k, v in summary.items() if not isinstance(v, list) and k.removesuffix("_low") not in NAMES}
@@ -56,8 +56,13 @@ def model_page(path: Path) -> str:
     return "\n".join([*lines, "```", "", *(card_lines(card) if card else [])])
 
 
-def _certainty(plain: dict[str, Any] | None) -> list[str]:
-    return [UNCALIBRATED if plain is None else tables(Calibration.from_plain(plain))]
+def _certainty(path: Path, plain: dict[str, Any] | None) -> list[str]:
+    if plain is None:
+        return [UNCALIBRATED]
+    try:
+        return [tables(Calibration.from_plain(plain))]
+    except (LookupError, TypeError, ValueError) as error:
+        raise BadModel(f"{path}: does not fit this version of Loupe; calibrate the model again") from error
 
 
 def _times(count: int) -> str:

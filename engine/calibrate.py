@@ -66,8 +66,21 @@ class Calibration:
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> Calibration:
-        """What `as_plain` gave. Raises KeyError, TypeError for other values."""
-        return cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"])})
+        """What `as_plain` gave. Raises KeyError, TypeError, ValueError for other values.
+
+        Its figures, which only a report reads, are not looked into.
+        """
+        read = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"])})
+        if not (0 < read.temperature < np.inf and 0 < read.coverage < 1 and read.widest in range(1, GRADES + 1)):
+            raise ValueError("a temperature, a coverage or a widest interval that no calibration has")
+        lows, highs = [pool.low for pool in read.pools], [pool.high for pool in read.pools]
+        if [*lows, GRADES + 1] != [1, *(high + 1 for high in highs)] or not all(map(_may_be, read.pools)):
+            raise ValueError("pools that are not the grades 1 to 10 without gaps, or allow them no score")
+        return read
+
+
+def _may_be(pool: Pool) -> bool:
+    return isinstance(pool.low, int) and isinstance(pool.high, int) and pool.low <= pool.high and pool.threshold >= 0
 
 
 def said_of(probabilities: NDArray[np.floating], calibration: Calibration | None) -> Said:

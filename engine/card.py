@@ -5,6 +5,7 @@ Free of torch. The card names its model by SHA-256: beside another file it says 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,43 @@ def figure(figures: dict[str, Any], name: str) -> str:
 
 
 def card_of(model: Path, sha256: str) -> Card | None:
-    """The card beside a model file, None where there is none for this very file. Raises BadCard."""
+    """The card beside a model file, None where there is none for this very file. Raises BadCard.
+
+    A file of that name that belongs to something else, whatever it holds, is as good as none.
+    """
     path = model.with_name(FILE)
+    if _named(path) != sha256:
+        return None
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise BadCard(f"{path}: is no card that this version of Loupe knows; delete it, or export it again") from error
+
+
+def _named(path: Path) -> str | None:
+    """The SHA-256 that a card names, None where nothing there names one: other programs write a card.json too."""
     if not path.is_file():
         return None
     try:
-        card = Card.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise BadCard(f"{path}: is no card that this version of Loupe knows; delete it, or export it again") from error
-    return card if card.sha256 == sha256 else None
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    named = content.get("sha256") if isinstance(content, dict) else None
+    return named if isinstance(named, str) else None
+
+
+def carry(card: Card, made: Path, sha256: str, *, replaced: str | None) -> bool:
+    """Write the card of a model beside another that is made from it, now of that SHA-256; its figures stay the first's.
+
+    replaced  the SHA-256 of the file whose place the new one took: its card gives way
+    returns   whether it is written: a file of that name that belongs to something else is left as it is
+    """
+    path = made.with_name(FILE)
+    if path.exists() and _named(path) not in {sha256, replaced} - {None}:
+        return False
+    of = [] if sha256 == card.sha256 else [f"Its figures are those of the model it was made from, {card.sha256}."]
+    write(made.parent, card.model_copy(update={"sha256": sha256, "limits": [*card.limits, *of]}))
+    return True
 
 
 def write(folder: Path, card: Card) -> Path:

@@ -53,6 +53,17 @@ def load(path: Path) -> dict[str, Any]:
 
     Weights that are stored in 8 bits come back as float32.
     """
+    content = load_as_stored(path)
+    if "eight_bits" in content:
+        try:
+            content["model"] = unpacked(content["model"], content.pop("eight_bits"))
+        except UNREADABLE as error:
+            raise BadModel(f"{path}: its weights in 8 bits do not fit together; export the model again") from error
+    return content
+
+
+def load_as_stored(path: Path) -> dict[str, Any]:
+    """As `load`, but what is stored in 8 bits stays so: saved again, the weights are the very same. Raises BadModel."""
     if not path.is_file():
         raise BadModel(f"{path}: there is no such file; give the path of a model.pt that a run has written")
     try:
@@ -61,9 +72,4 @@ def load(path: Path) -> dict[str, Any]:
         raise BadModel(f"{path}: is no readable model; it may be cut short, or not written by Loupe") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadModel(f"{path}: was not written by this version of Loupe; train or export the model again")
-    if "eight_bits" in content:
-        try:
-            content["model"] = unpacked(content["model"], content.pop("eight_bits"))
-        except UNREADABLE as error:
-            raise BadModel(f"{path}: its weights in 8 bits do not fit together; export the model again") from error
     return content

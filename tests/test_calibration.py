@@ -17,6 +17,7 @@ from engine import checkpoint
 from engine.calibrate import Calibration, fit
 from engine.evaluate import load_model, predictions_of
 from engine.interval import Interval
+from engine.openings import openings
 from labeling.snapshot import pairs_from_manifest
 from tests.commands import call
 
@@ -68,6 +69,7 @@ def test_calibrate_writes_a_new_model_beside_and_says_on_how_many_cards(said, mo
         assert torch.equal(tensor, new["model"][key])
     assert [line for line in said.err.splitlines() if "the test split is opened" in line]
     assert "18 cards stand in the training split" in said.err
+    assert openings(Path(result["path"])) >= 1, "what the old model opened counts for the new one"
 
 
 def test_the_calibration_is_that_of_what_the_network_itself_says_of_the_cards(
@@ -186,7 +188,7 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
     ("words", "named"),
     [
         (["--manifest", "{manifest}"], "--out"),
-        (["--manifest", "{manifest}", "--out", "{model}"], "give another file"),
+        (["--manifest", "{manifest}", "--out", "{model}"], "give another file with --out"),
         (["--manifest", "{manifest}", "--out", "{tmp}/new.pt"], "6 groups of held-out cards are too few"),
         (
             ["--manifest", "{manifest}", "--out", "{tmp}/new.pt", "--coverage", "0.95", "--split", "test"],
@@ -197,10 +199,53 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
 )
 def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, named, model, manifest, tmp_path):
     places = {"model": model, "manifest": manifest, "tmp": tmp_path}
+    opened = openings(model)
     said = call("calibrate", "--model", model, *(word.format(**places) for word in words))
+    assert openings(model) == opened
     assert (said.code, said.out) == (2, "")
     assert named in said.err.splitlines()[-1]
     assert not list(tmp_path.glob("new.pt*"))
+
+
+def test_a_model_in_8_bits_stays_in_8_bits_and_keeps_its_very_weights(model, manifest, tmp_path):
+    eight, out = tmp_path / "eight.pt", tmp_path / "calibrated" / "model.pt"
+    assert call("export", "model", "--bits", "8", "--model", model, "--out", eight).code == 0
+    said = call("calibrate", "--model", eight, "--manifest", manifest, "--split", "all", "--out", out)
+    assert said.code == 0, said.err
+    assert out.stat().st_size < model.stat().st_size * 0.27
+    old, new = (checkpoint.load(path) for path in (eight, out))
+    assert old["rounded_to_bits"] == new["rounded_to_bits"] == 8
+    assert all(torch.equal(tensor, new["model"][key]) for key, tensor in old["model"].items())
+    assert new["calibration"]["cards"] == 30
+
+
+def test_a_model_that_changes_while_it_is_calibrated_is_not_saved(model, manifest, tmp_path, monkeypatch):
+    own, out = tmp_path / "model.pt", tmp_path / "new.pt"
+    own.write_bytes(model.read_bytes())
+
+    def and_meanwhile(*words, **named):
+        checkpoint.save(own, {**checkpoint.load(own), "name": "another"})
+        return fit(*words, **named)
+
+    monkeypatch.setattr("engine.calibrate.fit", and_meanwhile)
+    said = call("calibrate", "--model", own, "--manifest", manifest, "--split", "all", "--out", out)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1].endswith("model.pt changed while it was being calibrated; calibrate it again")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("changes", [{"pools": []}, {"temperature": None}, {"coverage": 90}])
+def test_a_broken_calibration_is_one_sentence_wherever_the_model_is_read(calibrated, manifest, tmp_path, changes):
+    broken = as_calibrated(calibrated, tmp_path / "broken.pt", **changes)
+    for words in (("grade", *front_and_back(manifest)), ("export", "report", "--out", tmp_path / "page.md")):
+        said = call(*words, "--model", broken)
+        assert f"{broken}: does not fit this version of Loupe" in said.complaint
+    assert not (tmp_path / "page.md").exists()
+
+
+def test_figures_that_cannot_be_read_are_one_sentence_in_the_report(calibrated, tmp_path):
+    broken = as_calibrated(calibrated, tmp_path / "broken.pt", measured={"uncalibrated": None})
+    assert f"{broken}: does not fit" in call("export", "report", "--model", broken).complaint
 
 
 def test_the_json_of_calibrate_is_plain(said):

@@ -7,10 +7,12 @@ import onnxruntime
 import pytest
 
 from app.answer import grade_pictures, model_text, verdict_text
+from app.model_page import model_page
 from app.settings import STARTER, data_folder
 from db.session import Database
 from engine import card as cards
 from engine.card import card_of
+from engine.openings import open_test
 from engine.run_folder import sha256
 from tests.commands import call
 from tests.engine.test_card import a_card
@@ -49,11 +51,33 @@ def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree
     # Six of the thirty stand in the test split, which only `evaluate` opens.
     assert said.result["agreement"]["cards"] == 24
     assert said.result["agreement"]["largest_difference"] < 0.05
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["eight.pt"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} <= {"eight.pt", "test_openings.jsonl"}
     both = [call("evaluate", "--model", path, "--manifest", manifest, "--split", "val") for path in (model, out)]
     assert both[0].result["ece"] == pytest.approx(both[1].result["ece"], abs=0.05)
     report = call("export", "report", "--model", out, "--out", tmp_path / "report.md").result["path"]
     assert "stored in 8 bits" in Path(report).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", [(), ("--bits", "8")])
+def test_the_report_on_an_exported_model_tells_the_openings_of_the_one_it_was_made_from(model, tmp_path, form):
+    own = tmp_path / "own" / "model.pt"
+    own.parent.mkdir()
+    own.write_bytes(model.read_bytes())
+    for _ in range(2):
+        open_test(own, sha256=sha256(own), cards=6, of="labels.csv")
+    out = tmp_path / "new" / "model.pt"
+    assert call("export", "model", *form, "--model", own, "--out", out).code == 0
+    assert "the test split was opened 2 times" in model_page(out)
+
+
+@pytest.mark.parametrize("form", [(), ("--bits", "8"), ("--onnx",)])
+def test_a_model_is_never_exported_over_itself_by_whatever_name(model, tmp_path, form):
+    own, other_name = tmp_path / "model.pt", tmp_path / "same.pt"
+    own.write_bytes(model.read_bytes())
+    other_name.symlink_to(own)
+    for out in (own, other_name):
+        assert "give another file with --out" in call("export", "model", *form, "--model", own, "--out", out).complaint
+    assert sha256(own) == sha256(model)
 
 
 @pytest.mark.slow
@@ -111,6 +135,25 @@ def test_its_report_holds_the_whole_card(starter, tmp_path):
         *("No real card was shown to it.", "QWK 0.81 (0.78 to 0.84)", "n = 300", "99.5%", "benchmarks.starter"),
     ):
         assert words in page
+
+
+@pytest.mark.parametrize(
+    "words", [("export", "model"), ("export", "model", "--bits", "8"), ("calibrate", "--split", "all", "--manifest")]
+)
+def test_what_is_made_of_the_starter_says_what_it_learned_from_too(starter, manifest, tmp_path, words):
+    more = [manifest] if words[0] == "calibrate" else []
+    out = tmp_path / "new" / "model.pt"
+    for _ in range(2):  # the second takes the place of the first
+        said = call(*words, *more, "--model", starter, "--out", out)
+        assert said.code == 0, said.err
+        assert "belongs to something else" not in said.err
+        assert card_of(out, sha256(out)).learned_from == "simulated cards"
+    starter.with_name("other.pt").write_bytes(starter.read_bytes())
+    beside = call(*words, *more, "--model", starter, "--out", starter.with_name("other.pt"))
+    assert beside.code == 0, beside.err
+    alike = sha256(starter.with_name("other.pt")) == sha256(starter)
+    assert (f"so that {starter.with_name('other.pt')} has no card to say that {REASON}" in beside.err) != alike
+    assert card_of(starter, sha256(starter)) == a_card(sha256=sha256(starter))
 
 
 def test_a_card_of_another_model_says_nothing(starter, manifest):

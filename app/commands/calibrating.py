@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.calibration import in_short
 from app.commands.evaluating import open_test_cards, pairs_of, some_model, told
+from app.commands.exporting_model import made_from, refuse_itself
 from app.models import open_grader
 from app.settings import DataFolder, Trouble
 from app.terminal import say
 from engine import calibrate, checkpoint
 from engine.evaluate import predictions_of
+from engine.grades import LeftOut
+from engine.pairs import CardPair
 from engine.run_folder import sha256
 
 
@@ -26,17 +30,19 @@ class Asked(NamedTuple):
 def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, asked: Asked) -> dict[str, Any]:
     """Where the calibrated model lies, and its calibration with the figures that it reaches on cards left aside.
 
-    Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does.
+    Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does, and
+    every opening counts for the new file too, which also has the model's card. Too few cards are refused before they
+    are opened.
     Raises Trouble, BadModel, NoCards, TooFewCards.
     """
     path = some_model(model, data)
-    if out.exists() and out.samefile(path):
-        raise Trouble(f"--out {out} is the model that is to be calibrated; give another file")
+    refuse_itself(out, path)
     loaded, digest = open_grader(path)
     pairs = pairs_of(data, manifest, asked.split)
     learned = sum(pair.split == "train" for pair in pairs)
     if learned:
         say(f"{learned} cards stand in the training split: a model that learned from them is too sure of them")
+    refuse_too_few(pairs, asked.coverage)
     where = str(manifest.absolute()) if manifest else str(data.root)
     open_test_cards(path, digest, pairs, of=where)
     predictions = told(predictions_of(loaded, pairs, data.cache))
@@ -48,7 +54,11 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
         widest=asked.widest,
     )
     target = out.absolute()
-    checkpoint.save(target, {**checkpoint.load(path), "calibration": calibration.as_plain()})
+    content = checkpoint.load_as_stored(path)
+    if sha256(path) != digest:
+        raise Trouble(f"{path} changed while it was being calibrated; calibrate it again")
+    with made_from(path, digest, target):
+        checkpoint.save(target, {**content, "calibration": calibration.as_plain()})
     return {
         "path": str(target),
         "sha256": sha256(target),
@@ -57,3 +67,13 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
         "calibration": in_short(calibration),
         "measured": calibration.measured,
     }
+
+
+def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:
+    """Raises TooFewCards where labelled cards are of too few groups, whatever a model may say of them.
+
+    Where there are none at all, that is said by what looks at them.
+    """
+    groups = [pair.group_key for pair in pairs if not isinstance(pair.target(), LeftOut)]
+    if groups and (too_few := calibrate.shortage(groups, coverage)):
+        raise calibrate.TooFewCards(f"{too_few}; label more")

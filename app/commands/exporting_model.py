@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from app.commands.evaluating import pairs_of, told
-from app.settings import DataFolder
-from engine import checkpoint, onnx_graph
+from app.settings import DataFolder, Trouble
+from app.terminal import say
+from engine import card as cards
+from engine import checkpoint, onnx_graph, openings
 from engine.agreement import agreement
+from engine.card import card_of
 from engine.evaluate import Model, load_model, predictions_of
 from engine.predictions import Predictions
 from engine.quicker import OnnxNetwork
@@ -39,27 +44,63 @@ AS_IT_IS = Asked()
 def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, Any]:
     """Write the model file at `path` to `target`, aside, then renamed. Raises BadModel, BadGraph, Trouble.
 
+    The new file has the model's card and the openings of its test split; a graph, of which Loupe makes no report, has
+    not. A `target` that is the model itself is refused: what is exported may say less than the model does.
+
     Returns `path`, `sha256` and `bytes`; of an ONNX graph `largest_difference` from torch, of any probability on noise,
     and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
     """
+    refuse_itself(target, path)
+    full = None if asked.manifest is None else load_model(path, "cpu")
     said: dict[str, Any] = {"path": str(target)}
     if asked.form == "onnx":
         said["largest_difference"] = onnx_graph.export(load_model(path, "cpu"), target)
         said["tolerance"] = onnx_graph.TOLERANCE
-    elif asked.form == "8 bits":
+    else:
+        with made_from(path, sha256(path), target):
+            _write(path, target, asked.form)
+    said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
+    if full is not None and asked.manifest is not None:
+        said["agreement"] = _agreement(data, full, target, asked.form, asked.manifest)
+    return said
+
+
+def _write(path: Path, target: Path, form: Form) -> None:
+    if form == "8 bits":
         checkpoint.save_rounded(target, {**checkpoint.load(path), "rounded_to_bits": 8})
     else:
         aside = target.with_name(f"{target.name}.{os.getpid()}.part")
         shutil.copyfile(path, aside)
         aside.replace(target)
-    said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
-    if asked.manifest is not None:
-        said["agreement"] = _agreement(data, path, target, asked.form, asked.manifest)
-    return said
 
 
-def _agreement(data: DataFolder, path: Path, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
-    full = load_model(path, "cpu")
+@contextmanager
+def made_from(path: Path, digest: str, target: Path) -> Iterator[None]:
+    """Around the writing of a model file made from the one at `path`: its test openings and its card go along.
+
+    digest  the SHA-256 of the file at `path`
+    raises  CannotCount, BadCard, before anything is written
+    """
+    card = card_of(path, digest)
+    # In the model's own folder the card is the model's, also where the file replaced is a copy of it.
+    apart = not target.parent.samefile(path.parent)
+    replaced = sha256(target) if apart and target.is_file() else None
+    openings.carry(path, target)
+    yield
+    if card is not None and not cards.carry(card, target, sha256(target), replaced=replaced):
+        say(
+            f"{target.with_name(cards.FILE)} belongs to something else and is left as it is, so that {target} has no "
+            f"card to say that {card.reason}; write it to a folder of its own"
+        )
+
+
+def refuse_itself(target: Path, path: Path) -> None:
+    """Raises Trouble where `target` is the file of the model at `path`, by whatever name."""
+    if target.exists() and target.samefile(path):
+        raise Trouble(f"{target} is the model itself, which is kept as it is; give another file with --out")
+
+
+def _agreement(data: DataFolder, full: Model, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
     other = load_model(written, "cpu") if form != "onnx" else read_by(full, written)
     pairs = [pair for pair in pairs_of(data, manifest, "all") if pair.split != "test"]
     both: list[Predictions] = [told(predictions_of(model, pairs, data.cache)) for model in (full, other)]

@@ -212,6 +212,39 @@ def test_a_calibration_goes_through_plain_values_and_json_unchanged():
     assert Calibration.from_plain(json.loads(json.dumps(calibration.as_plain(), allow_nan=False))) == calibration
 
 
+ALL = {"low": 1, "high": 10, "cards": 9, "groups": 9, "threshold": 0.5}
+BROKEN = {
+    "no pools": {"pools": []},
+    "grade 1 missing": {"pools": [{**ALL, "low": 2}]},
+    "grade 10 missing": {"pools": [{**ALL, "high": 9}]},
+    "a gap": {"pools": [{**ALL, "high": 4}, {**ALL, "low": 6}]},
+    "an overlap": {"pools": [{**ALL, "high": 5}, {**ALL, "low": 5}]},
+    "backwards": {"pools": [{**ALL, "high": 12}, {**ALL, "low": 13}]},
+    "half grades": {"pools": [{**ALL, "high": 4.5}, {**ALL, "low": 5.5}]},
+    "no score": {"pools": [{**ALL, "threshold": float("nan")}]},
+    "a foreign pool": {"pools": [{"low": 1}]},
+    "no list": {"pools": 7},
+    "no temperature": {"temperature": None},
+    "absolute zero": {"temperature": 0.0},
+    "endless heat": {"temperature": float("inf")},
+    "a coverage in percent": {"coverage": 90},
+    "no width": {"widest": 0},
+    "another word": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize("changes", BROKEN.values(), ids=BROKEN)
+def test_what_no_calibration_says_is_refused(changes):
+    plain = fit(held_out(cards=100), on="drawn cards").as_plain()
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Calibration.from_plain({**plain, **changes})
+
+
+def test_a_single_pool_with_an_endless_score_is_a_calibration():
+    plain = fit(held_out(cards=100), on="drawn cards").as_plain()
+    assert Calibration.from_plain({**plain, "pools": [{**ALL, "threshold": float("inf")}]}).pools[0].high == 10
+
+
 def test_too_few_groups_are_no_calibration_and_the_sentence_says_how_many_are_wanted():
     with pytest.raises(TooFewCards, match=r"^8 groups of held-out cards are too few .* 9 are wanted"):
         fit(held_out(cards=8), on="drawn cards")
