@@ -40,7 +40,7 @@ def model_text(data: DataFolder) -> str:
     model, digest = open_grader(path)
     card = card_of(path, digest)
     known = [card.in_short(), *card.limits] if card else []
-    return " ".join([_said_by(identity(path, model, digest)), *known, sentence(model.calibration)])
+    return " ".join([_said_by(identity(model, digest, card)), *known, sentence(model.calibration)])
 
 
 def calibration_of(data: DataFolder) -> Calibration | None:

@@ -97,7 +97,8 @@ def grade_card(
     if model is None:
         return Graded(sides, [NO_MODEL, *reasons])
     loaded, digest = opened(model)
-    said_by, card = identity(model, loaded, digest), card_of(model, digest)
+    card = card_of(model, digest)
+    said_by = identity(loaded, digest, card)
     if card is not None:
         reasons = [card.reason, *reasons]
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):

@@ -9,7 +9,7 @@ from app import settings
 from app.settings import DataFolder, Trouble
 from db import models
 from db.session import Database
-from engine.card import card_of
+from engine.card import Card
 from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
 
@@ -64,9 +64,8 @@ def open_grader(path: Path) -> tuple[Model, str]:
     return model, digest
 
 
-def identity(path: Path, model: Model, digest: str) -> dict[str, str]:
-    """What a report says of the model of a file: its name, its SHA-256, what it was trained on. Raises BadCard."""
-    card = card_of(path, digest)
+def identity(model: Model, digest: str, card: Card | None) -> dict[str, str]:
+    """What a report says of the model of a file: its name, its SHA-256, what it was trained on."""
     trained_on = f"{card.learned_from}: {model.trained_on}" if card else model.trained_on
     return {"name": model.name, "sha256": digest, "trained_on": trained_on}
 

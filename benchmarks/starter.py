@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engine.aside import aside
 from engine.card import Card, Measured
 from engine.card import write as write_card
 from engine.pairs import read_manifest, write_manifest
@@ -110,9 +112,8 @@ def make(plan: Plan, work: Path, out: Path) -> Card:
         raise CannotMake(f"the model takes {size:,} bytes, more than {MOST_BYTES:,}; choose smaller encoders")
     card = _card(plan, work, said)
     out.mkdir(parents=True, exist_ok=True)
-    aside = out / "model.pt.part"
-    aside.write_bytes((work / "model.pt").read_bytes())
-    aside.replace(out / "model.pt")
+    with aside(out / "model.pt") as part:
+        shutil.copyfile(work / "model.pt", part)
     write_card(out, card)
     return card
 
@@ -143,9 +144,8 @@ def _done(work: Path, step: Step) -> dict[str, Any]:
 
 def _once(path: Path, write: Callable[[Path], None]) -> None:
     if not path.is_file():
-        aside = path.with_suffix(".part")
-        write(aside)
-        aside.replace(path)
+        with aside(path) as part:
+            write(part)
 
 
 def _without_test(labels: Path, path: Path) -> None:

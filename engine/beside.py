@@ -11,6 +11,7 @@ from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import Beside
 from engine.events import Notice, Progress
+from engine.measure.targets import AuxiliaryTargets
 from engine.measured import FEATURES, TARGETS, MeasuredSides
 from engine.regions import RegionCache
 from engine.trainable import Trainable
@@ -56,7 +57,9 @@ def beside_pixels(
 def _measured(cards: Sequence[Trainable], pixels: PixelCache, targets: MeasuredSides) -> str:
     """On how many cards each target was measured, on one side at least."""
     measured = [
-        [targets[side] for side in (card.pair.front, card.pair.back) if side and side in pixels] for card in cards
+        [AuxiliaryTargets(*targets[side]) for side in (card.pair.front, card.pair.back) if side and side in pixels]
+        for card in cards
     ]
-    edge, centering, _ = (sum(any(not np.isnan(side[n]) for side in sides) for sides in measured) for n in range(3))
+    edge = sum(any(not np.isnan(side.edge_damage) for side in sides) for sides in measured)
+    centering = sum(any(not np.isnan(side.left_share) for side in sides) for sides in measured)
     return f"of {len(cards)} cards edge damage was measured on {edge}, centering on {centering}; only those teach it"

@@ -40,6 +40,14 @@ def group_sums(values: NDArray[np.floating], number: NDArray[np.integer], groups
     return np.add.reduceat(values[order].astype(np.float64), starts, axis=0)
 
 
+def over_drawn_runs(drawn: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.float64]:
+    """(draws, runs) a figure of each run in each draw of groups -> (draws,) its mean over runs drawn as often as there
+    are runs, with replacement: so that what a run's seed does by chance is in the spread. A single run is itself.
+    """
+    chosen = np.random.default_rng((seed, 1)).integers(drawn.shape[1], size=drawn.shape)
+    return np.take_along_axis(drawn, chosen, axis=1).mean(axis=1)
+
+
 def interval(values: NDArray[np.floating]) -> tuple[float | None, float | None]:
     """The middle 95 % of the draws in which a figure is defined (not NaN); none where it never is."""
     defined = values[~np.isnan(values)]

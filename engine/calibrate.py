@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bootstrap import numbered
-from engine.certainty import Said, published
+from engine.certainty import SMALLEST, Said, published
 from engine.conformal import GRADES, Pool, fit_pools, least_groups, spans
 from engine.errors import BadInput
 from engine.interval import COVERAGE, narrowest_intervals
@@ -25,8 +25,6 @@ VALIDATION = "the validation cards by which its epoch was chosen"
 # A dozen cards that were all graded right would ask for no doubt at all: no temperature beyond these is believed.
 COLDEST, HOTTEST = 0.25, 8.0
 HALVINGS = 60
-# A probability below what a float holds is taken for the smallest one: its logarithm, -708, stays a number.
-SMALLEST = np.finfo(np.float64).tiny
 # At most one held-out card in ten is left ungraded for its width.
 LEAST_GRADED = 0.9
 BY_CHANCE = 0.025

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.aside import aside
 from engine.errors import BadInput
 
 FILE = "card.json"
@@ -117,8 +118,8 @@ def carry(card: Card, made: Path, sha256: str, *, replaced: str | None) -> bool:
 
 
 def write(folder: Path, card: Card) -> Path:
-    """Write the card into its model's folder, aside, then renamed; returns its path."""
+    """Write the card into its model's folder; returns its path."""
     path = folder / FILE
-    aside = path.with_name(f"{FILE}.part")
-    aside.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return aside.replace(path)
+    with aside(path) as part:
+        part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return path

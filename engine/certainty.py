@@ -23,7 +23,8 @@ WIDTHS = np.arange(1, CLASSES + 1)
 # Where in a card's row of sums each part lies: by true grade, then by the interval's width.
 COVERED, OF_GRADE, OF_WIDTH, ERROR, WRONG = (slice(start, start + CLASSES) for start in range(0, 50, CLASSES))
 NLL = 50
-SURE = np.finfo(np.float64).tiny
+# A probability below what a float holds is taken for the smallest one: its logarithm, -708, stays a number.
+SMALLEST = np.finfo(np.float64).tiny
 
 
 class Said(NamedTuple):
@@ -47,7 +48,7 @@ class Said(NamedTuple):
 
 def log_losses(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """(N,) minus the natural log of the true grade's probability. Worked: ten equal probabilities: log 10 = 2.303."""
-    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth - 1], SURE))
+    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth - 1], SMALLEST))
 
 
 def card_sums(truth: NDArray[np.integer], said: Said) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bootstrap import DRAWS, drawn_times, group_sums, interval, numbered
+from engine.bootstrap import DRAWS, drawn_times, group_sums, interval, numbered, over_drawn_runs
 from engine.errors import BadInput
 from engine.metrics import card_sums, confusion, figures_of, predicted_grades, qwk
 from engine.predictions import Predictions
@@ -74,8 +74,7 @@ def difference(
         )
     sums = [[group_sums(card_sums(each.truth, each.probabilities), number, groups) for each in pair] for pair in pairs]
     drawn = np.concatenate([_deltas(times, sums) for times in drawn_times(groups, draws=draws, seed=seed)])
-    chosen = np.random.default_rng((seed, 1)).integers(len(pairs), size=(draws, len(pairs)))
-    deltas = np.take_along_axis(drawn, chosen, axis=1).mean(axis=1)
+    deltas = over_drawn_runs(drawn, seed=seed)
     deltas = deltas[~np.isnan(deltas)]
     low, high = interval(deltas)
     mean = whole.mean(axis=0)

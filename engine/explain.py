@@ -44,7 +44,7 @@ class Evidence:
 
 
 class _LowersGrade(nn.Module):
-    """One side's channels (1, 6, S, S) -> minus the expected grade, (1, 1)."""
+    """One side's channels (1, 6 or 3, S, S) -> minus the expected grade, (1, 1)."""
 
     def __init__(self, network: DualBranch, side: Side, other: Tensor, beside: Sequence[Tensor]) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from engine.image.prepare import read_and_find
 from engine.image.quality import Quality, assess
 from engine.image.rectify import card_canvas, card_size, px_per_mm
 from engine.interval import Interval
-from engine.measure.card import SideMeasured, measure_side
+from engine.measure.card import SideMeasured, measure_found
 from engine.measure.features import FEATURES, MeasuredSide, features_of
 
 GRADES = np.arange(1, 11)
@@ -43,8 +43,7 @@ class View:
 
     def measured(self) -> SideMeasured:
         """All that is measured on it."""
-        quad = self.found.quad
-        return measure_side(self.rgb, quad, card_size(quad, picture_size=self.rgb.shape[:2]), self.found.kind)
+        return measure_found(self.rgb, self.found.quad, self.found.kind)
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def predict(model: Model, inputs: Inputs) -> Prediction:
     said = said_of(own, model.calibration)
     probabilities = said.probabilities[0]
     return Prediction(
-        grade=int(probabilities.argmax()) + 1,
+        grade=int(said.grades[0]),
         expected=float(probabilities @ GRADES),
         probabilities=probabilities,
         interval=Interval(said.coverage, int(said.low[0]), int(said.high[0])),

@@ -1,7 +1,8 @@
 """Many cards on a CPU: read by onnxruntime where that is faster, and by torch as before where it is not or cannot be.
 
 Measured by `python -m benchmarks onnx`; decision 20 has the numbers. The graph is kept, so that it is written once a
-model, and checked against torch whenever it is opened: what it says differs by less than `onnx_graph.TOLERANCE`.
+model, and checked against torch when it is written and whenever it is opened again: what it says differs by less than
+`onnx_graph.TOLERANCE`.
 """
 
 from __future__ import annotations
@@ -71,10 +72,11 @@ def quicker(model: Model, *, sha256: str, cards: int, batch: int, folder: Path, 
 
 
 def _opened(model: Model, path: Path) -> Session:
-    """The graph in a file, written where there is none, and checked. Raises BadGraph, OSError."""
+    """The graph in a file, checked; where there is none it is written, which checks it. Raises BadGraph, OSError."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         export(model, path)
+        return Session(path)
     session = Session(path)
     checked(model, session, path)
     return session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from app.terminal import say
 from engine import card as cards
 from engine import checkpoint, onnx_graph, openings
 from engine.agreement import agreement
+from engine.aside import aside
 from engine.card import card_of
 from engine.evaluate import Model, load_model, predictions_of
 from engine.predictions import Predictions
@@ -51,10 +51,10 @@ def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, A
     and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
     """
     refuse_itself(target, path)
-    full = None if asked.manifest is None else load_model(path, "cpu")
+    full = load_model(path, "cpu") if asked.manifest is not None or asked.form == "onnx" else None
     said: dict[str, Any] = {"path": str(target)}
-    if asked.form == "onnx":
-        said["largest_difference"] = onnx_graph.export(load_model(path, "cpu"), target)
+    if asked.form == "onnx" and full is not None:
+        said["largest_difference"] = onnx_graph.export(full, target)
         said["tolerance"] = onnx_graph.TOLERANCE
     else:
         with made_from(path, sha256(path), target):
@@ -69,9 +69,8 @@ def _write(path: Path, target: Path, form: Form) -> None:
     if form == "8 bits":
         checkpoint.save_rounded(target, {**checkpoint.load(path), "rounded_to_bits": 8})
     else:
-        aside = target.with_name(f"{target.name}.{os.getpid()}.part")
-        shutil.copyfile(path, aside)
-        aside.replace(target)
+        with aside(target) as part:
+            shutil.copyfile(path, part)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bootstrap import DRAWS, drawn_times, group_sums, interval, numbered
+from engine.bootstrap import drawn_times, group_sums, interval, numbered, over_drawn_runs
 from engine.metrics import card_sums, figures_of
 from engine.predictions import Predictions
 
@@ -36,11 +36,10 @@ def over_seeds(said: Sequence[Predictions], *, seed: int = 0) -> dict[str, Figur
         each_run = [figures_of(times @ one) for one in sums]
         for name in NAMES:
             drawn[name].append(np.stack([figures[name] for figures in each_run], axis=1))
-    chosen = np.random.default_rng((seed, 1)).integers(len(said), size=(DRAWS, len(said)))
     return {
         name: Figure(
             float(np.mean([figures[name] for figures in whole])),
-            *interval(np.take_along_axis(np.concatenate(drawn[name]), chosen, axis=1).mean(axis=1)),
+            *interval(over_drawn_runs(np.concatenate(drawn[name]), seed=seed)),
         )
         for name in NAMES
     }

@@ -73,8 +73,3 @@ def on_test(data: DataFolder, run: Run) -> Predictions:
     if not kept.exists():
         evaluating.run(data, str(model_of(data, run)), None, "test", kept)
     return predictions.read(kept)
-
-
-def on_validation(data: DataFolder, run: Run) -> Predictions:
-    """What a run said of its validation cards at its saved epoch."""
-    return predictions.read(data.run_folder(run.id) / predictions.FILE)

@@ -10,8 +10,7 @@ import numpy as np
 from app.terminal import Meter
 from benchmarks.measure import rubric_grade
 from engine.image.prepare import read_and_find
-from engine.image.rectify import card_size
-from engine.measure.card import SideMeasured, measure_side
+from engine.measure.card import SideMeasured, measure_found
 from engine.pairs import CardPair
 from engine.predictions import BadPredictions, Predictions, read, write
 from engine.processes import processes
@@ -45,4 +44,4 @@ def _grade(pair: CardPair) -> int:
 
 def _side(path: Path) -> SideMeasured:
     rgb, found = read_and_find(path)
-    return measure_side(rgb, found.quad, card_size(found.quad, picture_size=rgb.shape[:2]), found.kind)
+    return measure_found(rgb, found.quad, found.kind)

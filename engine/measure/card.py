@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.image.found import Kind
-from engine.image.rectify import CardSize
+from engine.image.rectify import CardSize, card_size
 from engine.measure.centering import Centering, NoCentering, border_widths, measure_centering
 from engine.measure.corners import Corner, corner_columns, measure_corners
 from engine.measure.edges import EdgeWear, measure_edges
@@ -61,6 +61,14 @@ def measure_side(
     """
     laid = lay_by_edges(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
     return measure_laid(*laid, corner_norm_mm=corner_norm_mm)
+
+
+def measure_found(
+    rgb: np.ndarray, quad: np.ndarray, kind: Kind, *, most_px_per_mm: float = MOST_PX_PER_MM
+) -> SideMeasured:
+    """Measure a side of a card of which nothing is known but where it was found; otherwise as `measure_side`."""
+    size = card_size(quad, picture_size=rgb.shape[:2])
+    return measure_side(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
 
 
 def measure_laid(flat: Flat, edges: list[Edge], *, corner_norm_mm: float | None = None) -> SideMeasured:

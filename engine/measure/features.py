@@ -11,15 +11,14 @@ import numpy as np
 from engine.errors import BadInput
 from engine.image.found import Kind
 from engine.image.read import read_picture
-from engine.image.rectify import card_size
-from engine.measure.card import measure_side
+from engine.measure.card import measure_found
 from engine.measure.centering import Centering, NoCentering
 from engine.measure.corners import Corner
 from engine.measure.edges import EdgeWear
 from engine.measure.stains import Stain
 from engine.measure.surface import NoSurface, Surface
+from engine.measure.targets import NOT_MEASURED
 
-NOT_MEASURED = float("nan")
 # Amounts are told as log(1 + amount / scale) / log(1 + most / scale): a tenth of a millimetre more matters on a sharp
 # corner and not on a ruined one. Scale: about what is first seen. Most: about what ruins a card.
 CORNER_AMOUNTS = {"whitening_mm2": (0.05, 20.0), "rounding_mm": (0.1, 5.0), "fray_mm": (0.3, 14.0)}
@@ -90,8 +89,7 @@ def measured_features(path: Path, quad: np.ndarray, kind: Kind) -> np.ndarray:
     returns  (F,) float32; all NaN where the picture cannot be read any more or its card not be measured
     """
     try:
-        rgb = read_picture(path)
-        return features_of(measure_side(rgb, quad, card_size(quad, picture_size=rgb.shape[:2]), kind))
+        return features_of(measure_found(read_picture(path), quad, kind))
     except BadInput:  # not readable any more, or nothing that can be measured: the card is graded by its pixels
         return np.full(len(FEATURES), NOT_MEASURED, np.float32)
 

@@ -12,7 +12,7 @@ from engine.image.quads import side_lengths
 from engine.image.read import BadPicture, read_reduced
 from engine.image.rectify import card_size
 from engine.measure import centering, surface
-from engine.measure.card import SideMeasured, measure_side
+from engine.measure.card import SideMeasured, measure_found
 from engine.measure.centering import Centering
 
 NOT_MEASURED = float("nan")
@@ -60,5 +60,4 @@ def measured_targets(path: Path, quad: np.ndarray, kind: Kind) -> AuxiliaryTarge
     except BadPicture:  # it was readable when its pixels were prepared; the card trains on without these targets
         return nothing
     quad = (quad + 0.5) / times - 0.5
-    size = card_size(quad, picture_size=rgb.shape[:2])
-    return auxiliary_targets(measure_side(rgb, quad, size, kind, most_px_per_mm=MOST_PX_PER_MM))
+    return auxiliary_targets(measure_found(rgb, quad, kind, most_px_per_mm=MOST_PX_PER_MM))

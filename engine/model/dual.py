@@ -38,7 +38,7 @@ class Side(nn.Module):
         self.missing = nn.Parameter(torch.zeros(features))
 
     def forward(self, channels: Tensor, present: Tensor) -> Tensor:
-        """channels (B, C, S, S) in [0, 1], present (B,) bool -> (B, features)."""
+        """channels (B, 6 or 3, S, S) in [0, 1], present (B,) bool -> (B, features)."""
         rows = present.nonzero().squeeze(1)
         features = self.missing.expand(len(channels), -1)
         # In training all processes pass the encoder or none does: its layers share their statistics between them.
@@ -48,7 +48,7 @@ class Side(nn.Module):
         return features.to(seen.dtype).index_put((rows,), seen)
 
     def read(self, channels: Tensor) -> Tensor:
-        """(B, 6, S, S) -> (B, features): the encoder's map, weighed by attention, its mean."""
+        """(B, 6 or 3, S, S) -> (B, features): the encoder's map, weighed by attention, its mean."""
         return self.attention(self.encoder(channels)).mean(dim=(2, 3))
 
 

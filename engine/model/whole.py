@@ -23,7 +23,7 @@ class WholeSide(Side):
         self.missing = own.missing
 
     def forward(self, channels: Tensor, present: Tensor) -> Tensor:
-        """channels (B, 6, S, S) in [0, 1], present (B,) bool -> (B, features)."""
+        """channels (B, 6 or 3, S, S) in [0, 1], present (B,) bool -> (B, features)."""
         return torch.where(present[:, None], self.read(channels), self.missing)
 
 
