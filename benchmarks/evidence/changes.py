@@ -35,18 +35,19 @@ CHANGES = (
     _change("larger pictures", "what a grade hangs on is a pixel wide at 96 px", image_size=160),
     _change("sides alike", "the front shows as much as the back", fusion_weight=0.5),
     _change("no rim mask", "attention finds the rim without being told where it lies", attention="cbam"),
-    _change("no attention", "the back is read as well without attention", attention="none"),
-    _change("measured targets", "to be taught edge damage and centering helps the grade", measured_targets=True),
-    _change("regions", "corners and edges at their own resolution show the wear", regions=True),
     _change("measured inputs", "millimetres say what pixels cannot show", measured_inputs=True),
-    _change("classes", "ten classes with EMD, unweighted, against cumulative logits", loss="ce_emd"),
+    _change("cosine", "few epochs are best spent on a rate that falls to nothing", schedule="cosine"),
+    _change("averaged weights", "the moving average is steadier than any epoch", ema_decay=0.98),
+    _change("regions", "corners and edges at their own resolution show the wear", regions=True),
+    _change("rare grades made by wear", "worn copies of high grades teach the rare low ones", worn_up_to=100),
     _change("rare grades drawn more often", "the rare grades are learned too seldom", sampler_eta=0.5),
+    _change("classes", "ten classes with EMD, unweighted, against cumulative logits", loss="ce_emd"),
     _change(
         "no augmentation", "so few epochs do not learn the pictures by heart, and need no moved ones", augment=False
     ),
-    _change("averaged weights", "the moving average is steadier than any epoch", ema_decay=0.98),
+    _change("no attention", "the back is read as well without attention", attention="none"),
+    _change("measured targets", "to be taught edge damage and centering helps the grade", measured_targets=True),
     _change("soft labels", "a grader who errs by one is better told so", loss="ce_emd", soft_label_width=0.5),
-    _change("cosine", "few epochs are best spent on a rate that falls to nothing", schedule="cosine"),
 )
 
 
