@@ -19,7 +19,7 @@ from engine.simulate.mix import Mix, best_agreement
 from labeling.snapshot import pairs_from_manifest
 
 SEEDS = (1, 2, 3)
-SHARED: dict[str, Any] = {"image_size": 112, "phase2_epochs": 12, "precision": "bf16", "device": "cpu"}
+SHARED: dict[str, Any] = {"image_size": 128, "phase2_epochs": 12, "precision": "bf16", "device": "cpu"}
 SIZE = Said(bundle="the recipe as it is, at a size that two cores train in minutes")
 WAYS = tuple(Way(name, name, {}, SIZE) for name in ("baseline", "four_at_once", "ordinal", "loupe"))
 OURS, OTHERS = "loupe", ("baseline", "four_at_once", "ordinal")
