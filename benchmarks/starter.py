@@ -48,14 +48,27 @@ class Cards:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the starter is made from. Nobody trains on the seed of `fresh`: on its cards the model is measured."""
+    """All that the starter is made from. Nothing is trained on the seeds of `calibration`, on whose cards it learns how
+    sure it may be, nor on that of `fresh`, on whose cards it is measured.
+    """
 
-    training: Cards = Cards(pairs=6000, seed=701)
+    training: Cards = Cards(pairs=2400, seed=301)
+    calibration: Cards = Cards(pairs=400, seed=302)
     fresh: Cards = Cards(pairs=300, seed=790)
     recipe: str = "loupe"
     settings: dict[str, Any] = field(
-        default_factory=lambda: {"image_size": 384, "batch_size": 16, "phase2_epochs": 40, "side_dropout": 0.2}
+        default_factory=lambda: {
+            "back_encoder": "resnet18",
+            "image_size": 160,
+            "phase2_epochs": 16,
+            "side_dropout": 0.2,
+            "precision": "bf16",
+        }
     )
+
+    def sets(self) -> dict[str, Cards]:
+        """The cards by the folder that they are drawn into."""
+        return {"training": self.training, "calibration": self.calibration, "fresh": self.fresh}
 
 
 LEARNED_FROM = "simulated cards"
@@ -84,13 +97,14 @@ class CannotMake(RuntimeError):
 
 def steps(plan: Plan, work: Path) -> list[Step]:
     """The commands after the cards are drawn, in order; each may use what those before have written."""
-    run, model, fresh = work / "starter", work / "model.pt", work / "fresh" / "labels.csv"
+    run, whole, model, fresh = work / "starter", work / "whole.pt", work / "model.pt", work / "fresh" / "labels.csv"
     settings = [word for key, value in plan.settings.items() for word in ("--set", f"{key}={value}")]
-    eight_bits = ["export", "model", "--bits", "8", "--model", run / "model.pt", "--out", model]
     told = ["--recipe", plan.recipe, "--manifest", work / "training.csv", "--out", run, *settings]
+    held_out = ["--manifest", work / "calibration" / "labels.csv", "--split", "all"]
     return [
         Step("train", ["train", "--resume", run] if holds_run(run) else ["train", *told]),
-        Step("export", [*eight_bits, "--manifest", fresh]),
+        Step("calibrate", ["calibrate", "--model", run / "model.pt", "--out", whole, *held_out]),
+        Step("export", ["export", "model", "--bits", "8", "--model", whole, "--out", model, "--manifest", fresh]),
         Step("evaluate", ["evaluate", "--model", model, "--manifest", fresh, "--split", "all"]),
         Step("fronts", ["evaluate", "--model", model, "--manifest", work / "fronts.csv", "--split", "all"]),
     ]
@@ -102,7 +116,7 @@ def make(plan: Plan, work: Path, out: Path) -> Card:
         raise CannotMake("the starter learns from simulated cards alone; leave pretrained away")
     work.mkdir(parents=True, exist_ok=True)
     _same_plan(plan, work / "plan.json")
-    for name, cards in (("training", plan.training), ("fresh", plan.fresh)):
+    for name, cards in plan.sets().items():
         _done(work, Step(name, ["simulate", *cards.words(), "--out", work / name]))
     _once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
     _once(work / "fronts.csv", lambda path: _fronts(work / "fresh" / "labels.csv", path))
@@ -167,6 +181,7 @@ def _card(plan: Plan, work: Path, said: dict[str, dict[str, Any]]) -> Card:
         data=[
             f"To learn from, and to choose the epoch by: {plan.training.pairs} {words.format(plan.training)}; "
             f"{trained['n']} of them chose the epoch.",
+            f"To learn how sure it may be: {plan.calibration.pairs} {words.format(plan.calibration)}.",
             f"To be measured on: {fresh.pairs} {words.format(fresh)}, a seed that nothing was trained on.",
         ],
         recipe=plan.recipe,

@@ -56,7 +56,7 @@ def pale_lines(grey: np.ndarray, allowed: np.ndarray, *, aside_px: int, px_per_m
     mask = step > np.maximum(LEAST_STEP, OVER_TEXTURE * usual)
     pieces: list[Piece] = []
     for index in range(DIRECTIONS):
-        near = (direction - index + 1) % DIRECTIONS <= 2
+        near = cv2.LUT(direction, _near(index)).view(bool)
         pieces += _straight_pieces(mask & near, step, direction, index, SHORTEST_MM * px_per_mm)
     return sorted(pieces, key=lambda piece: -piece.length * piece.step)[:MOST_PIECES]
 
@@ -64,7 +64,7 @@ def pale_lines(grey: np.ndarray, allowed: np.ndarray, *, aside_px: int, px_per_m
 def _ridges(grey: np.ndarray, aside_px: int) -> tuple[np.ndarray, np.ndarray]:
     """How far each pixel's best short line stands out from the lines beside it, and which way that line runs."""
     best = np.full(grey.shape, -255.0, np.float32)
-    direction = np.zeros(grey.shape, np.int16)
+    direction = np.zeros(grey.shape, np.uint8)
     for index in range(DIRECTIONS):
         angle = np.pi * index / DIRECTIONS
         along = cv2.filter2D(grey, cv2.CV_32F, _line_kernel(angle), borderType=cv2.BORDER_REPLICATE)
@@ -73,8 +73,15 @@ def _ridges(grey: np.ndarray, aside_px: int) -> tuple[np.ndarray, np.ndarray]:
         stands = along - sides
         better = stands > best
         np.copyto(best, stands, where=better)
-        direction[better] = index
+        np.copyto(direction, np.uint8(index), where=better)
     return np.maximum(best, 0), direction
+
+
+def _near(index: int) -> np.ndarray:
+    """(256,) uint8: 1 for a direction and both of its neighbours."""
+    table = np.zeros(256, np.uint8)
+    table[[(index + turn) % DIRECTIONS for turn in (-1, 0, 1)]] = 1
+    return table
 
 
 def _line_kernel(angle: float) -> np.ndarray:
@@ -98,31 +105,49 @@ def _moved(picture: np.ndarray, dx: int, dy: int) -> np.ndarray:
 def _straight_pieces(
     mask: np.ndarray, step: np.ndarray, direction: np.ndarray, index: int, shortest_px: float
 ) -> list[Piece]:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    pieces = []
-    for label in np.nonzero(extent >= shortest_px)[0]:
-        if label == 0:
-            continue
-        x, y, width, height = stats[label, :4]
-        rows, columns = np.nonzero(labels[y : y + height, x : x + width] == label)
-        rows, columns = rows + y, columns + x
-        # The same piece shows up for the neighbouring directions too: it belongs to the one that most of it has.
-        if np.bincount(direction[rows, columns], minlength=DIRECTIONS).argmax() != index:
-            continue
-        piece = _fitted(np.column_stack([columns, rows]).astype(np.float64), step[rows, columns])
-        if piece is not None and piece.length >= shortest_px:
-            pieces.append(piece)
-    return pieces
+    """The connected pieces of a mask that are long, and straight, and most of which run in the direction `index`."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    long = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= shortest_px
+    long[0] = False  # what is not of the mask
+    rows, columns = np.nonzero(mask)
+    # The same piece shows up for the neighbouring directions too: it belongs to the one that most of it has.
+    ways = np.bincount(labels[rows, columns] * DIRECTIONS + direction[rows, columns], minlength=len(long) * DIRECTIONS)
+    taken = long & (ways.reshape(-1, DIRECTIONS).argmax(axis=1) == index)
+    of_taken = taken[labels[rows, columns]]
+    rows, columns = rows[of_taken], columns[of_taken]
+    piece = (np.cumsum(taken) - 1)[labels[rows, columns]]
+    return [
+        each
+        for each in _fitted(np.column_stack([columns, rows]), step[rows, columns], piece)
+        if each.length >= shortest_px
+    ]
 
 
-def _fitted(points: np.ndarray, weights: np.ndarray) -> Piece | None:
-    """The straight piece through weighted pixels; None where they are no line."""
-    middle = np.average(points, axis=0, weights=weights)
-    spread = np.cov((points - middle).T, aweights=weights)
+def _fitted(points: np.ndarray, weights: np.ndarray, piece: np.ndarray) -> list[Piece]:
+    """The straight line through the weighted pixels of each piece; nothing for those that are no line.
+
+    points  (N, 2) pixels, weights (N,), piece (N,) 0 to K - 1: the piece that each pixel is of
+    """
+    if not len(points):
+        return []
+    order = np.argsort(piece, kind="stable")
+    points, weights, piece = points[order].astype(np.float64), weights[order].astype(np.float64), piece[order]
+    begins = np.searchsorted(piece, np.arange(piece[-1] + 1))
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, begins, axis=0)
+
+    whole = sums(weights)
+    middle = sums(points * weights[:, None]) / whole[:, None]
+    off = points - middle[piece]
+    spread = sums(weights[:, None, None] * off[:, :, None] * off[:, None, :])
+    # As for a sample that tells its own mean, weights being how reliable each pixel is.
+    spread /= np.maximum(whole - sums(weights**2) / whole, 1e-9)[:, None, None]
     values, vectors = np.linalg.eigh(spread)
-    if values[1] < THINNEST**2 * max(values[0], 0.1):
-        return None
-    along = (points - middle) @ vectors[:, 1]
-    low, high = along.min(), along.max()
-    return Piece(middle + low * vectors[:, 1], middle + high * vectors[:, 1], float(weights.mean()))
+    way = vectors[:, :, 1]
+    along = (off * way[piece]).sum(axis=1)
+    low, high = np.minimum.reduceat(along, begins), np.maximum.reduceat(along, begins)
+    starts, ends = middle + low[:, None] * way, middle + high[:, None] * way
+    line = values[:, 1] >= THINNEST**2 * np.maximum(values[:, 0], 0.1)
+    steps = whole / np.diff(begins, append=len(piece))
+    return [Piece(starts[at], ends[at], float(steps[at])) for at in np.flatnonzero(line)]

@@ -10,6 +10,7 @@ from tests.commands import call
 
 TINY = Plan(
     training=Cards(pairs=24, seed=1, height=300),
+    calibration=Cards(pairs=27, seed=3, height=300),
     fresh=Cards(pairs=8, seed=2, height=300),
     settings={
         "front_encoder": "resnet18",
@@ -30,6 +31,8 @@ def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp
     assert (out / "model.pt").stat().st_size < 34e6
     assert card.measured[0].figures["n"] == 8
     assert "24 pairs drawn by simulate --mix uniform --noise 0 --seed 1" in card.data[0]
+    assert "27 pairs drawn by simulate --mix uniform --noise 0 --seed 3" in card.data[1]
+    assert card.measured[0].figures["calibration"]["cards"] == 27
     assert card.changes == TINY.settings
     made = (work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()
     assert make(TINY, work, out) == card
