@@ -198,13 +198,16 @@ def evaluate(
         Path | None,
         typer.Option("--predictions", callback=_writable_file("--predictions"), help="Write each card's ten there."),
     ] = None,
+    views: Annotated[
+        int, typer.Option(min=1, max=64, help="Look at each card so often, each time moved and lit otherwise.")
+    ] = 1,
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Measure a model."""
     from app.commands import evaluating
 
-    give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split, keep)), json)
+    give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split, keep, views)), json)
 
 
 @program.command()

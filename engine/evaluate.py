@@ -95,14 +95,16 @@ def infer(
     config: Config,
     phase: int,
     chosen: Sequence[int] | None = None,
+    view: int = 0,
 ) -> Iterator[Outcome]:
     """Run the network over every card once, in order, without gradients, in eval mode; a batch at a time.
 
     chosen  the places of the cards to take, instead of all
+    view    which of the changed views is taken, of cards that are shown changed
     """
     device = objective.weights.device
     network.eval()
-    for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=0):
+    for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=view):
         with torch.inference_mode():
             inputs = model_input(batch, config, phase, device)
             scores = network(*inputs)
@@ -138,14 +140,15 @@ def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
 
 
 def evaluate(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None, views: int = 1
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
     """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics.
 
     keep    a file for what the model says of each card, as `engine.predictions` writes it, calibrated if the model is
+    views   how often each card is looked at, as `predictions_of` has it
     raises  NoCards, and BadModel where the model's answers are no numbers
     """
-    for event in predictions_of(model, pairs, cache_folder):
+    for event in predictions_of(model, pairs, cache_folder, views):
         if isinstance(event, Predictions):
             said = said_of(event.probabilities, model.calibration)
             if keep is not None:
@@ -156,11 +159,13 @@ def evaluate(
 
 
 def predictions_of(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path
+    model: Model, pairs: Sequence[CardPair], cache_folder: Path, views: int = 1
 ) -> Iterator[Notice | Progress | Predictions]:
     """What the network itself, uncalibrated, says of labelled pairs; yields what happens on the way and, last, that.
 
-    Raises NoCards, and BadModel where the model's answers are no numbers.
+    views   how often each card is looked at: once as it is, then moved, lit and mirrored as in training; the mean of
+            the probabilities counts (test-time augmentation)
+    raises  NoCards, and BadModel where the model's answers are no numbers
     """
     pairs = [_as_seen(pair, model.sides) for pair in pairs]
     cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
@@ -172,12 +177,20 @@ def predictions_of(
     if not kept:
         raise NoCards("there is no labelled card to evaluate on; label some, or choose another split")
     beside = yield from beside_pixels(kept, cache, model.config, cache_folder, lambda: False, learning=False)
-    cards = Cards(kept, cache, model.config, training=False, beside=beside or Beside())
     objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
-    outcomes = []
-    for outcome in infer(model.reads, objective, cards, model.config, model.phase):
-        outcomes.append(outcome)
-        yield Progress("evaluation", 0, sum(len(each.index) for each in outcomes), len(cards))
-    if lost := unanswered(kept, outcomes):
-        raise BadModel(f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate")
-    yield Predictions.of(kept, figures(kept, outcomes)[2])
+    changing = model.config.model_copy(update={"augment": True, "side_dropout": 0.0})
+    seen = []
+    for view in range(views):
+        config = changing if view else model.config
+        cards = Cards(kept, cache, config, training=view > 0, beside=beside or Beside())
+        outcomes: list[Outcome] = []
+        for outcome in infer(model.reads, objective, cards, config, model.phase, view=view):
+            outcomes.append(outcome)
+            done = len(cards) * view + sum(len(each.index) for each in outcomes)
+            yield Progress("evaluation", 0, done, len(cards) * views)
+        if lost := unanswered(kept, outcomes):
+            raise BadModel(
+                f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate"
+            )
+        seen.append(figures(kept, outcomes)[2])
+    yield Predictions.of(kept, np.mean(seen, axis=0))

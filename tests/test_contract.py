@@ -221,6 +221,14 @@ def test_evaluate_writes_the_ten_probabilities_of_each_card_where_asked(model, m
     assert said["exact"] == pytest.approx(np.mean([told[card] == truth[card] for card in truth]))
 
 
+def test_evaluate_looks_as_often_as_it_is_told_and_says_so(model, manifest):
+    once, often = (
+        call("evaluate", "--model", model, "--manifest", manifest, *views).result for views in ((), ("--views", 3))
+    )
+    assert (once["views"], often["views"]) == (1, 3)
+    assert once["nll"] != often["nll"]
+
+
 def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, manifest, tmp_path):
     call("import", manifest, "--data", tmp_path / "data")
     said = call("evaluate", "--model", model, "--data", tmp_path / "data", "--split", "all")

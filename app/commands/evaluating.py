@@ -23,13 +23,18 @@ Result = TypeVar("Result")
 
 
 def run(
-    data: DataFolder, model: str | None, manifest: Path | None, split: str | None, keep: Path | None = None
+    data: DataFolder,
+    model: str | None,
+    manifest: Path | None,
+    split: str | None,
+    keep: Path | None = None,
+    views: int = 1,
 ) -> dict[str, Any]:
-    """The metrics, with `split`, `model`, `sees`, `test_openings` and `calibration`, None for a model without.
+    """The metrics, with `split`, `model`, `sees`, `views`, `test_openings` and `calibration`, None for one without.
 
     Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
     those measured, be it by `test` or by `all`, that is counted beside the model and said. `keep` is a file for what
-    the model says of each card.
+    the model says of each card; `views` is how often it looks at each.
     """
     path = some_model(model, data)
     loaded, digest = open_model(path)
@@ -40,6 +45,7 @@ def run(
         "split": chosen,
         "test_openings": openings(path),
         "sees": loaded.config.seen,
+        "views": views,
         "model": {"name": loaded.name, "sha256": digest},
         "calibration": in_short(loaded.calibration) if loaded.calibration else None,
     }
@@ -48,7 +54,7 @@ def run(
     whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
-    return {**about, **told(evaluate(quick, pairs, data.cache, keep))}
+    return {**about, **told(evaluate(quick, pairs, data.cache, keep, views))}
 
 
 def some_model(name: str | None, data: DataFolder) -> Path:
