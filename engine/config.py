@@ -78,6 +78,11 @@ class Config(BaseModel):
     """Share of each label spread evenly over the ten grades."""
     soft_label_width: float = Field(0.0, ge=0, le=10)
     """Soft ordinal labels: a grade d away gets a share in proportion to exp(-d / width); 0 is off."""
+    teachers: str = ""
+    """Files of evaluate --predictions, separated by commas: what those models say on average of the training cards is
+    learned too (distillation); empty is off."""
+    teachers_share: float = Field(0.5, ge=0, le=1)
+    """How much of a card's target is its teachers' word, where they have one; the label has the rest."""
     focal_gamma: float = Field(0.0, ge=0, le=5)
     """Focal loss: how strongly cards that are already right are played down; 0 is plain cross-entropy."""
     mixup_alpha: float = Field(0.0, ge=0, le=10)

@@ -24,6 +24,7 @@ from engine.measure.features import FEATURES
 from engine.measured import MeasuredSides
 from engine.model.measured import told_and_seen
 from engine.regions import RegionCache
+from engine.teachers import Teachers
 from engine.trainable import Trainable, counts_by_grade
 
 
@@ -40,6 +41,7 @@ class Batch(Pictures):
     """B cards as the loader gives them."""
 
     grade: Tensor  # (B,) int64, 0 .. 9
+    teachers: NotRequired[Tensor]  # (B, 10) float, what other models say; NaN where they say nothing
     edge: Tensor  # (B, 2) float, share of damaged edge of each side, NaN where not measured
     centering: Tensor  # (B, 2, 2) float, left and top share of each side, NaN where not measured
     index: Tensor  # (B,) int64, place in the list of cards
@@ -67,6 +69,7 @@ class Beside:
     regions: RegionCache | None = None
     targets: MeasuredSides | None = None
     features: MeasuredSides | None = None
+    teachers: Teachers | None = None
 
 
 class Shown(NamedTuple):
@@ -133,6 +136,8 @@ class Cards(Dataset):
             item["regions"] = torch.from_numpy(shown.pieces)
         if self._beside.features:
             item["measured"] = torch.from_numpy(shown.measured)
+        if self._beside.teachers and self._training:
+            item["teachers"] = torch.from_numpy(self._beside.teachers[card.pair.card_id])
         return item
 
     def _see(self, side: Path, change: Change | None, shown: Shown, row: int) -> None:

@@ -18,6 +18,7 @@ OBJECTIVE = frozenset(
     {
         *("loss", "alpha_emd", "beta_edge", "beta_center", "label_smoothing", "soft_label_width", "focal_gamma"),
         *("class_weights", "class_weight_cap", "mixup_alpha", "measured_targets"),
+        *("teachers", "teachers_share"),
         "seen",  # a control learns no edges and no centering
     }
 )

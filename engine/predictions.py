@@ -105,7 +105,8 @@ def read(path: Path) -> Predictions:
         )
     except OSError as error:
         raise BadPredictions(
-            f"{path}: holds no predictions ({error.strerror}); give a run that has finished an epoch with this version"
+            f"{path}: holds no predictions ({error.strerror}); give what evaluate --predictions has written, or a run "
+            "that has finished an epoch with this version"
         ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise BadPredictions(f"{path}: is no file of predictions that this version has written") from error

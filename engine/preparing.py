@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.beside import beside_pixels
@@ -14,6 +14,7 @@ from engine.evaluate import NoCards
 from engine.events import Event, Notice, Progress
 from engine.pairs import CardPair, Refused
 from engine.ranks import Ranks
+from engine.teachers import Teachers
 from engine.trainable import Trainable, limited, pictures_of, usable
 from engine.worn import worn_cards
 
@@ -37,7 +38,9 @@ def prepare(
     """Prepare what a run trains on; None when asked to stop. Raises NoCards where either split has none.
 
     Of several processes one makes the worn copies and one, whichever comes first, fills each cache; the rest find them.
+    Raises BadPredictions before anything is prepared where its teachers cannot be read.
     """
+    teachers = Teachers.named(config.teachers)
     taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
     with ranks.first_goes_first():
         worn = yield from worn_cards(taken, config, folder / "worn", stop)
@@ -61,7 +64,10 @@ def prepare(
     # Not `beside is None` alone: the processes stop together.
     if ranks.any(beside is None) or beside is None:
         return None
-    return Prepared(training, validation, pixels, beside)
+    if teachers is not None:
+        known = sum(card.pair.card_id in teachers for card in training)
+        yield Notice(f"the teachers say something of {known} of {len(training)} training cards")
+    return Prepared(training, validation, pixels, replace(beside, teachers=teachers))
 
 
 def _of_split(cards: Sequence[Trainable], name: str, word: str) -> list[Trainable]:

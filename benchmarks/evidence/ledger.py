@@ -17,6 +17,7 @@ from db import runs
 from db.schema import Run
 from db.session import Database
 from engine import predictions
+from engine.config import BadConfig, Config, build
 from engine.predictions import Predictions
 from engine.recipes import recipe_config
 from engine.run_folder import MODEL
@@ -56,9 +57,17 @@ def trained(data: DataFolder, way: Way, seed: int, shared: Settings) -> Run:
 
 
 def _known(database: Database, way: Way, settings: Settings) -> Run | None:
-    told = recipe_config(way.recipe, dict(settings)).model_dump()
+    told = recipe_config(way.recipe, dict(settings))
     with database.reading() as session:
-        return next((run for run in runs.runs(session, limit=10_000) if run.config == told), None)
+        return next((run for run in runs.runs(session, limit=10_000) if _config(run) == told), None)
+
+
+def _config(run: Run) -> Config | None:
+    """What the run was told, whatever settings there were when it was; None where one of them is gone."""
+    try:
+        return build(run.config)
+    except BadConfig:
+        return None
 
 
 def model_of(data: DataFolder, run: Run) -> Path:

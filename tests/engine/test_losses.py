@@ -20,6 +20,7 @@ from engine.losses import (
     emd,
     soft_targets,
     targets_of,
+    taught,
 )
 from engine.model.dual import Scores
 
@@ -183,6 +184,16 @@ def test_the_config_s_smoothing_and_width_make_the_targets():
     config = Config(label_smoothing=0.1, soft_label_width=2.0)
     targets = targets_of(measured_batch(), torch.ones(4, 2, dtype=torch.bool), config)
     assert torch.equal(targets.grade, soft_targets(torch.tensor([0, 3, 8, 9]), 0.1, 2.0))
+
+
+def test_a_share_of_the_target_is_the_teachers_word_where_they_have_one():
+    word = torch.zeros(10)
+    word[7], word[8] = 0.6, 0.4
+    expected = [0, 0, 0, 0, 0, 0, 0, 0.3, 0.7, 0]
+    np.testing.assert_allclose(taught(hard(8), word[None], 0.5)[0], expected, atol=1e-7)
+    batch = {**measured_batch(), "teachers": torch.stack([word, torch.full((10,), NOT_MEASURED), word, word])}
+    targets = targets_of(batch, torch.ones(4, 2, dtype=torch.bool), Config(teachers_share=1.0)).grade
+    np.testing.assert_allclose(targets, torch.stack([word, hard(3)[0].float(), word, word]), atol=1e-7)
 
 
 def scores(grade, seed=0):
