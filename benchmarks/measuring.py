@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import torch
+
+Result = TypeVar("Result")
+MEBI = 2**20
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,29 @@ def one_thread() -> None:
     """Let OpenCV and torch use one thread, as the table's single-thread rows ask."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def now(device: torch.device) -> float:
+    """A time to subtract another from, in seconds: a GPU's clock when its work is done, else the processor's own."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def peak_memory_mib() -> float:
+    """The most that this process has held: of the GPU's memory where there is one, else of all."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / MEBI
+    # Linux's own high-water mark: getrusage's also counts what the parent process held.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    return int(peak) / 1024
+
+
+def alone(act: Callable[..., Result], *arguments: object) -> Result:
+    """What a function gives in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(act, *arguments).result()
 
 
 def medians_in_turn(ways: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -26,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.capture_art import card_face
-from benchmarks.measuring import Row, one_thread
+from benchmarks.measuring import Row, alone, now, one_thread, peak_memory_mib
 from engine.config import Config
 from engine.device import resolve
 from engine.events import EpochDone, Progress, Saved
@@ -40,7 +36,6 @@ PROGRAM = Path(__file__).parent.parent
 CPU_PX, GPU_PX = 128, 224
 BATCHES = 3
 ROUNDS = 5
-MEBI = 2**20
 # The least share of a resident loop's speed that ours may have, and what its memory layout must gain.
 FLOOR, GAIN = 0.95, 1.1
 # A second process on the same cores can gain nothing, and waits for the first in every layer that shares statistics:
@@ -59,7 +54,7 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         cards = _cards(Path(folder))
         seconds = _in_turn(cards, Path(folder), gpu)
-        memory = {name: _alone(_peak_memory, name, cards, Path(folder)) for name in ("ours", "resident")}
+        memory = {name: alone(_peak_memory, name, cards, Path(folder)) for name in ("ours", "resident")}
         rows = [_row("pairs/s of the loop", "resident random tensors", seconds["resident"], seconds["ours"], FLOOR)]
         rows.append(
             _row("channels_last, fused AdamW", "plain, pairs/s", seconds["plain"], seconds["resident"], at_least=GAIN)
@@ -124,9 +119,9 @@ def _ours(cards: list[CardPair], folder: Path, config: Config) -> float:
         for event in train(config, cards, Path(run), cache=folder / "cache"):
             match event:
                 case Saved(epoch=1, best=False):
-                    began = _now(device)
+                    began = now(device)
                 case Progress(step="training", epoch=2, done=done, total=total) if done == total:
-                    ended = _now(device)
+                    ended = now(device)
                 case EpochDone(epoch=2, data_wait_share=share):
                     print(f"  of which waiting for data: {share:.1%}")
     return (ended - began) / (BATCHES * config.batch_size)
@@ -147,7 +142,7 @@ def _resident(config: Config, *, channels_last: bool = True, fused: bool = True)
     began = 0.0
     for step in range(2 * BATCHES):
         if step == BATCHES:
-            began = _now(device)
+            began = now(device)
         optimizer.zero_grad()
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
             scores = network(*sides, present)
@@ -156,34 +151,16 @@ def _resident(config: Config, *, channels_last: bool = True, fused: bool = True)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         loss.item()
-    return (_now(device) - began) / (BATCHES * config.batch_size)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
-
-
-def _alone(act: Callable[..., float], *arguments: object) -> float:
-    """What a function gives in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(act, *arguments).result()
+    return (now(device) - began) / (BATCHES * config.batch_size)
 
 
 def _peak_memory(name: str, cards: list[CardPair], folder: Path) -> float:
-    """MiB: of the GPU where there is one, else of the whole process."""
     one_thread()
     if name == "ours":
         _ours(cards, folder, _config())
     else:
         _resident(_config())
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / MEBI
-    # Linux's own high-water mark: getrusage's also counts what the parent process held.
-    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
-    return int(peak) / 1024
+    return peak_memory_mib()
 
 
 def _by_command(folder: Path) -> dict[int, float]:

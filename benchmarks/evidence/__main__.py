@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-STEPS = ("changes", "simulated", "fronts")
+STEPS = ("changes", "simulated", "stronger", "fronts", "cost")
 
 
 def main() -> None:

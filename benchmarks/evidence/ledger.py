@@ -75,10 +75,10 @@ def model_of(data: DataFolder, run: Run) -> Path:
     return data.run_folder(run.id) / MODEL
 
 
-def on_test(data: DataFolder, run: Run) -> Predictions:
-    """What a run's model says of the sealed test split, calibrated on its own validation cards; opened once, then read
-    from beside the model."""
-    kept = data.run_folder(run.id) / "test.csv"
+def on_test(data: DataFolder, run: Run, views: int = 1) -> Predictions:
+    """What a run's model says of the sealed test split, calibrated on its own validation cards; opened once for each
+    number of views, then read from beside the model."""
+    kept = data.run_folder(run.id) / ("test.csv" if views == 1 else f"test_{views}_views.csv")
     if not kept.exists():
-        evaluating.run(data, str(model_of(data, run)), None, "test", kept)
+        evaluating.run(data, str(model_of(data, run)), None, "test", kept, views)
     return predictions.read(kept)
