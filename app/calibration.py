@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 from engine.calibrate import Calibration
-from engine.conformal import Pool
 from engine.interval import Interval
 
 UNCALIBRATED = "This model is not calibrated: its probabilities and its range are the network's own word."
@@ -67,6 +66,7 @@ def tables(calibration: Calibration) -> str:
     if measured is None:
         return "\n".join([*lines, "They are too few to say what this calibration does on others.", ""])
     before = measured["uncalibrated"]
+    own = ", ".join(grades(pool.low, pool.high) for pool in calibration.pools)
     lines += [
         "Measured on these same cards, each by what the others taught:",
         "",
@@ -77,9 +77,11 @@ def tables(calibration: Calibration) -> str:
         f"(before: {before['nll']:.4f}).",
         f"- Area under the risk-coverage curve, in grades: {measured['aurc']:.4f}{_bounds(measured, 'aurc', '.4f')}.",
         "",
-        *_coverage(measured["coverage_by_grade"], calibration.pools),
-        *_risk(measured["risk_coverage"]),
-        *_reliability(measured["reliability"]),
+        f"Grades with too few cards are calibrated together with their neighbours: {own}.",
+        "",
+        *coverage_table(measured["coverage_by_grade"]),
+        *risk_table(measured["risk_coverage"]),
+        *reliability_table(measured["reliability"]),
     ]
     return "\n".join(lines)
 
@@ -89,14 +91,9 @@ def _bounds(measured: dict[str, Any], name: str, form: str) -> str:
     return "" if low is None or high is None else f" (95 %: {low:{form}} to {high:{form}})"
 
 
-def _coverage(rows: list[dict[str, Any]], pools: tuple[Pool, ...]) -> list[str]:
-    own = ", ".join(grades(pool.low, pool.high) for pool in pools)
-    lines = [
-        f"Grades with too few cards are calibrated together with their neighbours: {own}.",
-        "",
-        "| true grade | cards | held | 95 % |",
-        "|---|---|---|---|",
-    ]
+def coverage_table(rows: list[dict[str, Any]]) -> list[str]:
+    """How often intervals held the true grade, grade by grade."""
+    lines = ["| true grade | cards | held | 95 % |", "|---|---|---|---|"]
     for row in rows:
         low, high = row["coverage_low"], row["coverage_high"]
         bounds = "" if low is None or high is None else f"{low:.1%} to {high:.1%}"
@@ -105,7 +102,8 @@ def _coverage(rows: list[dict[str, Any]], pools: tuple[Pool, ...]) -> list[str]:
     return [*lines, ""]
 
 
-def _risk(rows: list[dict[str, Any]]) -> list[str]:
+def risk_table(rows: list[dict[str, Any]]) -> list[str]:
+    """What is graded, and how wrong it is, by the widest interval that is still graded."""
     lines = ["| graded up to a width of | cards graded | mean error, grades | wrong |", "|---|---|---|---|"]
     for row in rows:
         if row["n"]:
@@ -115,7 +113,8 @@ def _risk(rows: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
-def _reliability(rows: list[dict[str, Any]]) -> list[str]:
+def reliability_table(rows: list[dict[str, Any]]) -> list[str]:
+    """How often what is said with a confidence comes true."""
     lines = ["| confidence | cards | said | came true |", "|---|---|---|---|"]
     lines += [
         f"| {row['from']:.2f} to {row['to']:.2f} | {row['n']} | {row['confidence']:.1%} | {row['accuracy']:.1%} |"

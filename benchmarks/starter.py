@@ -105,9 +105,13 @@ def steps(plan: Plan, work: Path) -> list[Step]:
         Step("train", ["train", "--resume", run] if holds_run(run) else ["train", *told]),
         Step("calibrate", ["calibrate", "--model", run / "model.pt", "--out", whole, *held_out]),
         Step("export", ["export", "model", "--bits", "8", "--model", whole, "--out", model, "--manifest", fresh]),
-        Step("evaluate", ["evaluate", "--model", model, "--manifest", fresh, "--split", "all"]),
-        Step("fronts", ["evaluate", "--model", model, "--manifest", work / "fronts.csv", "--split", "all"]),
+        Step("evaluate", [*_judged(model, fresh), "--predictions", work / "fresh.csv"]),
+        Step("fronts", _judged(model, work / "fronts.csv")),
     ]
+
+
+def _judged(model: Path, manifest: Path) -> list[str | Path]:
+    return ["evaluate", "--model", model, "--manifest", manifest, "--split", "all"]
 
 
 def make(plan: Plan, work: Path, out: Path) -> Card:

@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-STEPS = ("changes", "simulated", "stronger", "fronts", "cost")
+STEPS = ("changes", "simulated", "stronger", "fronts", "cost", "page")
 
 
 def main() -> None:

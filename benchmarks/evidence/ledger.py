@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from db import runs
 from db.schema import Run
 from db.session import Database
 from engine import predictions
+from engine.aside import aside
 from engine.config import BadConfig, Config, build
 from engine.predictions import Predictions
 from engine.recipes import recipe_config
@@ -78,7 +80,19 @@ def model_of(data: DataFolder, run: Run) -> Path:
 def on_test(data: DataFolder, run: Run, views: int = 1) -> Predictions:
     """What a run's model says of the sealed test split, calibrated on its own validation cards; opened once for each
     number of views, then read from beside the model."""
+    return predictions.read(_opened(data, run, views))
+
+
+def figures_on_test(data: DataFolder, run: Run) -> dict[str, Any]:
+    """All that `evaluate` prints of a run's model on the sealed test split."""
+    return dict(json.loads(_opened(data, run, 1).with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def _opened(data: DataFolder, run: Run, views: int) -> Path:
     kept = data.run_folder(run.id) / ("test.csv" if views == 1 else f"test_{views}_views.csv")
-    if not kept.exists():
-        evaluating.run(data, str(model_of(data, run)), None, "test", kept, views)
-    return predictions.read(kept)
+    figures = kept.with_suffix(".json")
+    if not figures.exists():
+        said = evaluating.run(data, str(model_of(data, run)), None, "test", kept, views)
+        with aside(figures) as part:
+            part.write_text(json.dumps(said), encoding="utf-8")
+    return kept
