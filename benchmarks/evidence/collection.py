@@ -16,6 +16,8 @@ from engine.simulate.mix import Mix
 
 # Standard deviation of the grader's judgement, in grades: `best_agreement` tells what a perfect judge then reaches.
 NOISE = 0.5
+# Of a card in its picture, pixels: 12 px/mm, at which wear can be measured.
+HEIGHT = 1050
 # Of the groups of the cards to learn from, every eighth is validated on.
 VALIDATED = 8
 
@@ -56,7 +58,7 @@ def mix_of(card: str) -> Mix:
 
 def _cards(part: Part, folder: Path) -> list[CardPair]:
     meter = Meter()
-    recipe = Recipe(seed=part.seed, mix=part.mix, noise=NOISE)
+    recipe = Recipe(seed=part.seed, mix=part.mix, noise=NOISE, height=HEIGHT)
     write_cards(
         folder,
         recipe,
