@@ -99,6 +99,8 @@ class Config(BaseModel):
     """Whether corners and edges are also read at the picture's own resolution, by a small network of their own."""
     measured_inputs: bool = False
     """Whether the network is also told what was measured on each side: centering, corners, edges, lines, stains."""
+    measured_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of sides whose measurements are hidden while training, so that the pixels by themselves are learned too."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
     augment: bool = True

@@ -135,6 +135,8 @@ class Cards(Dataset):
         if self._beside.regions:
             item["regions"] = torch.from_numpy(shown.pieces)
         if self._beside.features:
+            if self._training and self._config.measured_dropout > 0:
+                shown.measured[random.random(2) < self._config.measured_dropout] = np.nan
             item["measured"] = torch.from_numpy(shown.measured)
         if self._beside.teachers and self._training:
             item["teachers"] = torch.from_numpy(self._beside.teachers[card.pair.card_id])

@@ -111,8 +111,8 @@ RECIPES = _recipes(
     Recipe(
         "loupe",
         "ordinal",
-        "Ours: the ordinal recipe that also learns to grade a card with one side missing.",
-        {"side_dropout": 0.1},
+        "Ours: the ordinal recipe told what was measured, along a cosine; sides and measurements may be missing.",
+        {"measured_inputs": True, "measured_dropout": 0.2, "schedule": "cosine", "side_dropout": 0.1},
     ),
 )
 

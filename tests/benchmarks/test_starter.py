@@ -12,6 +12,7 @@ TINY = Plan(
     training=Cards(pairs=24, seed=1, height=300),
     calibration=Cards(pairs=27, seed=3, height=300),
     fresh=Cards(pairs=8, seed=2, height=300),
+    coarse=Cards(pairs=8, seed=2, height=200),
     settings={
         "front_encoder": "resnet18",
         "back_encoder": "resnet18",

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+import torch
+from scipy.stats import binomtest
 
 from engine import measured as measured_module
 from engine.beside import beside_pixels
@@ -90,6 +92,21 @@ def test_each_side_s_targets_are_the_borders_it_was_drawn_with(drawn):
                 assert told.left_share == pytest.approx(left / (left + right), abs=0.015)
                 assert told.top_share == pytest.approx(top / (top + bottom), abs=0.015)
             assert told.edge_damage == pytest.approx(0, abs=0.02) or np.isnan(told.edge_damage)
+
+
+def test_measurements_are_hidden_from_training_by_their_share_and_from_nobody_else(drawn):
+    extras, _, config = beside(drawn, measured_inputs=True, measured_targets=False, measured_dropout=0.3)
+    cards = usable(drawn[0], drawn[1])[0]
+    known = Cards(cards, drawn[1], config, training=False, beside=extras)[0, 0, 0]["measured"]
+    training = Cards(cards, drawn[1], config, training=True, beside=extras)
+    hidden = []
+    for epoch in range(200):
+        told = training[epoch, 0, 0]["measured"]
+        hidden += told.isnan().all(dim=1).tolist()
+        for side in (0, 1):
+            assert hidden[side - 2] or torch.equal(told[side].nan_to_num(-1), known[side].nan_to_num(-1))
+    assert not known.isnan().all(dim=1).any()
+    assert binomtest(sum(hidden), 400, 0.3).pvalue > 1e-3
 
 
 def test_training_is_given_the_targets_and_a_mirrored_card_s_left_is_its_right(drawn):
