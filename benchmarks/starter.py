@@ -48,9 +48,12 @@ class Cards:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the starter is made from. Nothing is trained on the seeds of `calibration`, on whose cards it learns how
-    sure it may be, nor on that of `fresh`, on whose cards it is measured; `coarse` are the same cards in pictures too small to measure
-    wear on.
+    """All that the starter is made from.
+
+    training     what it learns from, and what its epoch is chosen by
+    calibration  a seed that nothing is trained on: by its cards the model learns how sure it may be
+    fresh        another such seed: on its cards it is measured
+    coarse       the same cards in pictures too small to measure wear on
     """
 
     training: Cards = Cards(pairs=2400, seed=301)
