@@ -32,7 +32,10 @@ def run(folder: Path) -> dict[str, Any]:
     That is a table a mix, and what the certainty of our first seed was worth on both.
     """
     data = collected(folder)
-    said = {way.name: [on_test(data, trained(data, way, seed, SHARED)) for seed in SEEDS] for way in WAYS}
+    said: dict[str, list[Predictions]] = {}
+    for seed in SEEDS:  # a seed of every way before the next: whoever stops half-way has pairs to compare
+        for way in WAYS:
+            said.setdefault(way.name, []).append(on_test(data, trained(data, way, seed, SHARED)))
     pairs = [pair for pair in pairs_from_manifest(folder / "cards.csv").pairs if pair.split == "test"]
     said["rubric"] = [by_rubric(pairs, folder / "rubric.csv")]
     found: dict[str, Any] = {mix: _table(said, mix) for mix in MIXES}
