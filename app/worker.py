@@ -38,10 +38,15 @@ class StopSignal:
     def __init__(self) -> None:
         self.asked = False
 
-    def listen(self) -> None:
-        """Take SIGINT and SIGTERM as the wish to stop after the current batch."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to stop after the current batch; afterwards they do what they did."""
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
@@ -54,8 +59,11 @@ def work(data: DataFolder, run_id: int) -> dict[str, Any]:
     """
     # First of all: whoever is interrupted from here on leaves a row that says so.
     asked = StopSignal()
-    asked.listen()
-    with Database.open(data.database, backup_dir=data.backups) as database, _sole_owner(data, run_id):
+    with (
+        asked.listening(),
+        Database.open(data.database, backup_dir=data.backups) as database,
+        _sole_owner(data, run_id),
+    ):
         run = _row(database, run_id)
         stop = _StopWish(database, run_id, asked)
         with _turn(data, run_id, stop) as mine:

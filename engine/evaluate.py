@@ -178,7 +178,8 @@ def predictions_of(
         raise NoCards("there is no labelled card to evaluate on; label some, or choose another split")
     beside = yield from beside_pixels(kept, cache, model.config, cache_folder, lambda: False, learning=False)
     objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
-    changing = model.config.model_copy(update={"augment": True, "side_dropout": 0.0})
+    # Looked at otherwise, with nothing hidden that training may hide.
+    changing = model.config.model_copy(update={"augment": True, "side_dropout": 0.0, "measured_dropout": 0.0})
     seen = []
     for view in range(views):
         config = changing if view else model.config

@@ -112,7 +112,13 @@ RECIPES = _recipes(
         "loupe",
         "ordinal",
         "Ours: the ordinal recipe told what was measured, along a cosine; sides and measurements may be missing.",
-        {"measured_inputs": True, "measured_dropout": 0.2, "schedule": "cosine", "side_dropout": 0.1},
+        {
+            "measured_inputs": True,
+            "measured_dropout": 0.2,
+            "measured_targets": False,
+            "schedule": "cosine",
+            "side_dropout": 0.1,
+        },
     ),
 )
 

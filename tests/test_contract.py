@@ -100,7 +100,8 @@ def test_import_names_what_it_refuses_in_a_line_each_takes_the_rest_and_exits_wi
     reasons = " ".join(each["reason"] for each in said.result["refused"])
     for word in ("card-001_back.png", "card-002_front.png", "eleven"):
         assert word in reasons
-    told = said.err.splitlines()
+    # A slow machine says how far it is; that is no refusal.
+    told = [line for line in said.err.splitlines() if not line.startswith("cards: ")]
     assert len(told) == 3
     for line, each in zip(told, said.result["refused"], strict=True):
         name = Path(each["path"]).name

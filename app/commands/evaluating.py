@@ -51,6 +51,8 @@ def run(
     }
     if loaded.calibration is not None:
         say(f"calibrated on {loaded.calibration.on}: coverage and calibration error are flattered by any of them here")
+        if views > 1:
+            say("it was calibrated on one view of each card: of several, neither coverage nor confidence is promised")
     whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from app.terminal import Meter, say
@@ -10,11 +11,12 @@ from app.worker import StopSignal, epoch_line
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Stopped
 
 
-def listening() -> Callable[[], bool]:
-    """Whether ctrl-C or a shutdown asked the run to stop, from now on."""
+@contextmanager
+def listening() -> Iterator[Callable[[], bool]]:
+    """Whether ctrl-C or a shutdown asked what runs meanwhile to stop."""
     stop = StopSignal()
-    stop.listen()
-    return lambda: stop.asked
+    with stop.listening():
+        yield lambda: stop.asked
 
 
 def follow(events: Iterator[Event]) -> dict[str, Any]:

@@ -74,13 +74,14 @@ def train_folds(out: Path) -> dict[str, Any]:
 
     Each fold's epoch was chosen on the cards it is judged by, which flatters all of them a little.
     """
-    folders, stop, told = folds_in(out), listening(), []
-    for folder in folders:
-        say(f"{folder.name} of {len(folders)}")
-        said = follow(resume(folder, stop, out / "cache"))
-        if said.get("stopped"):
-            return {**said, "fold": folder.name}
-        told.append({"model": said["model"], "saved_epoch": said["saved_epoch"], **{k: said[k] for k in REPORTED}})
+    folders, told = folds_in(out), []
+    with listening() as stop:
+        for folder in folders:
+            say(f"{folder.name} of {len(folders)}")
+            said = follow(resume(folder, stop, out / "cache"))
+            if said.get("stopped"):
+                return {**said, "fold": folder.name}
+            told.append({"model": said["model"], "saved_epoch": said["saved_epoch"], **{k: said[k] for k in REPORTED}})
     together = Predictions.together(predictions.read(folder / predictions.FILE) for folder in folders)
     predictions.write(out / predictions.FILE, together)
     metrics = measure(together.truth, together.probabilities, together.groups)
@@ -92,15 +93,15 @@ def train_with_controls(out: Path) -> dict[str, Any]:
 
     Raises FailedByRule only after the controls: what the card adds to a score is asked of a low score too.
     """
-    stop = listening()
-    try:
-        said = follow(resume(out, stop))
-    except FailedByRule:
-        _train_controls(out, stop)
-        raise
-    if said.get("stopped"):
-        return said
-    controls = _train_controls(out, stop)
+    with listening() as stop:
+        try:
+            said = follow(resume(out, stop))
+        except FailedByRule:
+            _train_controls(out, stop)
+            raise
+        if said.get("stopped"):
+            return said
+        controls = _train_controls(out, stop)
     if controls.get("stopped"):
         return controls
     return {**said, "controls": controls} if controls else said

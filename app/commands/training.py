@@ -67,7 +67,8 @@ def from_manifest(
         several.tell_controls(out, config, read.pairs)
         run_folder.record(out, config, [pair.absolute() for pair in read.pairs])
         return several.train_with_controls(out)
-    return follow(train(config, read.pairs, out, listening()))
+    with listening() as stop:
+        return follow(train(config, read.pairs, out, stop))
 
 
 def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Said) -> dict[str, Any]:
@@ -89,7 +90,8 @@ def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
     folder = folder.resolve()
     own = folder.is_relative_to(data.runs.resolve())
     if process()[1] > 1:
-        return follow(resume(_of_several_processes(folder, own=own), listening()))
+        with listening() as stop:
+            return follow(resume(_of_several_processes(folder, own=own), stop))
     if not own:
         return several.train_folds(folder) if run_folder.folds_in(folder) else several.train_with_controls(folder)
     with Database.open(data.database, backup_dir=data.backups) as database:

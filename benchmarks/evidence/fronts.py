@@ -23,7 +23,7 @@ FOLDS = 5
 SHARED: dict[str, Any] = {
     "side_dropout": 0.0,
     "measured_inputs": False,
-    "measured_targets": False,
+    "measured_dropout": 0.0,
     "regions": False,
     "precision": "bf16",
     "device": "cpu",

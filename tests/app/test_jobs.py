@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import psutil
 import pytest
@@ -246,7 +247,8 @@ def test_a_glance_at_the_lock_does_not_keep_a_run_from_starting(own_home, tmp_pa
 
     worker = threading.Thread(target=train)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.worker.StopSignal.listen", lambda self: None)  # signals belong to the main thread
+        # Signals belong to the main thread.
+        patch.setattr("app.worker.StopSignal.listening", lambda self: nullcontext())
         worker.start()
         time.sleep(0.5)
         lock.release()

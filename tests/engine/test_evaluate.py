@@ -60,30 +60,36 @@ def test_evaluating_gives_the_figures_of_its_own_inference_last(model, cards, pr
 
 
 def test_several_views_count_by_their_mean_and_no_view_loses_a_side(tmp_path, cards, prepared):
-    model = load_model(saved_model(tmp_path / "model.pt", side_dropout=0.9, augment=False), "cpu")
+    model = load_model(
+        saved_model(tmp_path / "model.pt", side_dropout=0.9, measured_inputs=True, measured_dropout=0.9, augment=False),
+        "cpu",
+    )
     seen = []
     reader = model.network
 
     class Watched(torch.nn.Module):
-        def forward(self, front, back, present, *rest):
-            seen.append((front, back, present))
-            return reader(front, back, present, *rest)
+        def forward(self, front, back, present, regions, measured):
+            seen.append((front, back, present, measured))
+            return reader(front, back, present, regions, measured)
 
     *_, once = predictions_of(model, cards, prepared)
     *on_the_way, thrice = predictions_of(replace(model, reader=Watched()), cards, prepared, views=3)
     assert on_the_way[-1] == Progress("evaluation", 0, 3 * len(cards), 3 * len(cards))
     batches = len(seen) // 3
     views = [
-        [torch.cat(part) for part in zip(*seen[start : start + batches], strict=True)]
-        for start in range(0, len(seen), batches)
+        list(map(torch.cat, zip(*seen[first : first + batches], strict=True))) for first in (0, batches, 2 * batches)
     ]
-    with torch.inference_mode():
-        each = [reader.grade.log_probabilities(reader(*view).grade).double().softmax(dim=1).numpy() for view in views]
+    each = []
+    for front, back, present, measured in views:
+        with torch.inference_mode():
+            scores = reader(front, back, present, None, measured)
+        each.append(reader.grade.log_probabilities(scores.grade).double().softmax(dim=1).numpy())
     np.testing.assert_allclose(each[0], once.probabilities, atol=1e-5)
     np.testing.assert_allclose(np.mean(each, axis=0), thrice.probabilities, atol=1e-5)
     fronts = [view[0] for view in views]
     assert not torch.equal(fronts[0], fronts[1]) and not torch.equal(fronts[1], fronts[2])
     assert all(torch.equal(view[2], views[0][2]) for view in views)
+    assert all(torch.equal(view[3], views[0][3]) for view in views)
 
 
 def test_probabilities_come_in_the_order_of_the_cards_whatever_the_order_of_the_batches(cards):

@@ -48,7 +48,10 @@ PARENTS = {
     "smoothing_emd_05": ("label_smoothing", {"alpha_emd"}),
     "smoothing_15": ("label_smoothing", {"label_smoothing"}),
     "focal": ("baseline", {"focal_gamma"}),
-    "loupe": ("ordinal", {"measured_inputs", "measured_dropout", "schedule", "side_dropout"}),
+    "loupe": (
+        "ordinal",
+        {"measured_inputs", "measured_dropout", "measured_targets", "schedule", "side_dropout"},
+    ),
 }
 
 
