@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.settings import PROGRAM, STARTER
+from benchmarks.kept import same_plan
 from engine.aside import aside
 from engine.card import Card, Measured
 from engine.card import write as write_card
@@ -26,8 +28,6 @@ from engine.pairs import read_manifest, write_manifest
 from engine.run_folder import holds_run
 from labeling.snapshot import pairs_from_manifest
 
-PROGRAM = Path(__file__).resolve().parent.parent
-STARTER = PROGRAM / "engine" / "starter"
 MOST_BYTES = 34_000_000
 
 
@@ -96,8 +96,8 @@ class Step:
     words: Sequence[str | Path]
 
 
-class CannotMake(RuntimeError):
-    """The starter cannot be made this way; the message says why."""
+class CannotMake(SystemExit):
+    """The starter cannot be made this way; the message, which ends the program, says why."""
 
 
 def steps(plan: Plan, work: Path) -> list[Step]:
@@ -125,7 +125,7 @@ def make(plan: Plan, work: Path, out: Path) -> Card:
     if str(plan.settings.get("pretrained", "none")) != "none":
         raise CannotMake("the starter learns from simulated cards alone; leave pretrained away")
     work.mkdir(parents=True, exist_ok=True)
-    _same_plan(plan, work / "plan.json")
+    same_plan(asdict(plan), work / "plan.json")
     for name, cards in plan.sets().items():
         _done(work, Step(name, ["simulate", *cards.words(), "--out", work / name]))
     _once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
@@ -140,14 +140,6 @@ def make(plan: Plan, work: Path, out: Path) -> Card:
         shutil.copyfile(work / "model.pt", part)
     write_card(out, card)
     return card
-
-
-def _same_plan(plan: Plan, path: Path) -> None:
-    told = json.loads(json.dumps(asdict(plan)))
-    if not path.is_file():
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    if json.loads(path.read_text(encoding="utf-8")) != told:
-        raise CannotMake(f"{path.parent} holds a starter that is made by another plan; give another folder")
 
 
 def _done(work: Path, step: Step) -> dict[str, Any]:
@@ -220,7 +212,7 @@ def main() -> None:
     """Make the starter by the plan above."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starter", description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="pictures, the run and what each step said")
-    parser.add_argument("--out", type=Path, default=STARTER, help="where model.pt and card.json go")
+    parser.add_argument("--out", type=Path, default=STARTER.parent, help="where model.pt and card.json go")
     chosen = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     card = make(Plan(), chosen.work.absolute(), chosen.out.absolute())

@@ -8,7 +8,10 @@ import json
 import os
 from pathlib import Path
 
+from benchmarks.evidence import simulated
+
 STEPS = ("changes", "simulated", "stronger", "fronts", "cost", "page")
+SIZED = ("simulated", "stronger")
 
 
 def main() -> None:
@@ -17,9 +20,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, required=True, help="where cards, runs and figures go; gone on with")
+    parser.add_argument("--full", action="store_true", help=f"{', '.join(SIZED)}: all recipes at full size, for a GPU")
     chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(importlib.import_module(f"benchmarks.evidence.{chosen.step}").run(chosen.out), indent=2))
+    if chosen.full and chosen.step not in SIZED:
+        parser.error(f"--full goes with {' and '.join(SIZED)}")
+    out = chosen.out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    size = {"size": simulated.FULL} if chosen.full else {}
+    print(json.dumps(importlib.import_module(f"benchmarks.evidence.{chosen.step}").run(out, **size), indent=2))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from app.commands import importing
 from app.settings import DataFolder
 from app.terminal import Meter
+from benchmarks.kept import same_plan
 from engine.pairs import CardPair, Split, read_manifest, write_manifest
 from engine.simulate.cards import Recipe
 from engine.simulate.folder import LABELS, write_cards
@@ -33,19 +35,21 @@ class Part:
     test: bool
 
 
-PARTS = (
+SMALL = (
     Part("train_history", "history", 1150, 101, test=False),
     Part("train_uniform", "uniform", 1150, 102, test=False),
     Part("test_history", "history", 500, 201, test=True),
     Part("test_uniform", "uniform", 500, 202, test=True),
 )
+FULL = tuple(replace(part, pairs=1000 if part.test else 3500) for part in SMALL)
 
 
-def collected(folder: Path) -> DataFolder:
-    """A data folder that holds the whole collection, each card with its split."""
+def collected(folder: Path, parts: Sequence[Part] = SMALL) -> DataFolder:
+    """A data folder that holds the whole collection, each card with its split. A folder holds one collection."""
+    same_plan({"parts": [asdict(part) for part in parts], "noise": NOISE, "height": HEIGHT}, folder / "plan.json")
     data = DataFolder(folder / "data")
     manifest = folder / "cards.csv"
-    write_manifest(manifest, [pair for part in PARTS for pair in _cards(part, folder / part.name)])
+    write_manifest(manifest, [pair for part in parts for pair in _cards(part, folder / part.name)])
     # Every time: what is known is passed over, and an import that was killed is made whole.
     importing.run(data, manifest, None)
     return data
@@ -53,7 +57,7 @@ def collected(folder: Path) -> DataFolder:
 
 def mix_of(card: str) -> Mix:
     """The mix that a card was drawn from, by its name."""
-    return next(part.mix for part in PARTS if card.startswith(f"{part.name}-"))
+    return next(part.mix for part in SMALL if card.startswith(f"{part.name}-"))
 
 
 def _cards(part: Part, folder: Path) -> list[CardPair]:

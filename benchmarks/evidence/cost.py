@@ -8,6 +8,8 @@ others; finding and measuring cards come before the network and are timed by the
 from __future__ import annotations
 
 import json
+import platform
+import re
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.kept import once, write
 from benchmarks.measuring import alone, now, one_thread, peak_memory_mib
 from engine.config import Config
 from engine.data import Batch, model_input
@@ -42,13 +45,26 @@ PAIRS = 6
 
 def run(folder: Path) -> dict[str, Any]:
     """Measure all; returns what cost.json then holds."""
+    kept = folder / "cost"
     told = {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU, one thread",
-        "networks": [_network(recipe, size) for recipe in RECIPES for size in SIZES],
-        "before the network": alone(_sides),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{_processor()}, one thread",
+        "steps": STEPS,
+        "networks": [
+            once(kept / f"{recipe}-{size}.json", lambda: _network(recipe, size))  # noqa: B023
+            for recipe in RECIPES
+            for size in SIZES
+        ],
+        "before the network": once(kept / "sides.json", lambda: alone(_sides)),
     }
-    (folder / "cost.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    write(folder / "cost.json", told)
     return told
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    told = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.+)$", told.read_text(encoding="utf-8") if told.exists() else "", re.M)
+    return names[0] if names else platform.processor()
 
 
 def _network(recipe: str, size: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ pixels hold nothing that can be measured in millimetres, so nothing is.
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from app.commands import several, training
 from app.experiments import Said
 from app.terminal import say
 from benchmarks.fronts import FRONTS, manifest_of_fronts
+from benchmarks.kept import write
 from engine.run_folder import folds_in
 
 FOLDS = 5
@@ -68,7 +68,7 @@ def run(folder: Path) -> dict[str, Any]:
     manifest = folder / "fronts.csv"
     manifest_of_fronts(manifest)
     told = {network.name: _out_of_fold(folder, manifest, network) for network in NETWORKS}
-    (folder / "fronts.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    write(folder / "fronts.json", told)
     return told
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,11 @@ from app.jobs import Jobs, requeue
 from app.settings import DataFolder
 from app.terminal import say
 from app.worker import work
+from benchmarks.kept import once, read
 from db import runs
 from db.schema import Run
 from db.session import Database
 from engine import predictions
-from engine.aside import aside
 from engine.config import BadConfig, Config, build
 from engine.predictions import Predictions
 from engine.recipes import recipe_config
@@ -77,22 +76,19 @@ def model_of(data: DataFolder, run: Run) -> Path:
     return data.run_folder(run.id) / MODEL
 
 
-def on_test(data: DataFolder, run: Run, views: int = 1) -> Predictions:
-    """What a run's model says of the sealed test split, calibrated on its own validation cards; opened once for each
-    number of views, then read from beside the model."""
-    return predictions.read(_opened(data, run, views))
+def said_by(data: DataFolder, run: Run, split: str, views: int = 1) -> Predictions:
+    """What a run's model says of a split of the data folder, calibrated on the cards that chose its epoch."""
+    return predictions.read(words_of(data, run, split, views))
 
 
-def figures_on_test(data: DataFolder, run: Run) -> dict[str, Any]:
-    """All that `evaluate` prints of a run's model on the sealed test split."""
-    return dict(json.loads(_opened(data, run, 1).with_suffix(".json").read_text(encoding="utf-8")))
+def figures_of(data: DataFolder, run: Run, split: str) -> dict[str, Any]:
+    """All that `evaluate` prints of a run's model on a split of the data folder."""
+    return dict(read(words_of(data, run, split).with_suffix(".json")))
 
 
-def _opened(data: DataFolder, run: Run, views: int) -> Path:
-    kept = data.run_folder(run.id) / ("test.csv" if views == 1 else f"test_{views}_views.csv")
+def words_of(data: DataFolder, run: Run, split: str, views: int = 1) -> Path:
+    """The file of `evaluate --predictions` beside the model: looked at once, so that the test is opened once."""
+    kept = data.run_folder(run.id) / (f"{split}.csv" if views == 1 else f"{split}_{views}_views.csv")
     figures = kept.with_suffix(".json")
-    if not figures.exists():
-        said = evaluating.run(data, str(model_of(data, run)), None, "test", kept, views)
-        with aside(figures) as part:
-            part.write_text(json.dumps(said), encoding="utf-8")
+    once(figures, lambda: evaluating.run(data, str(model_of(data, run)), None, split, kept, views))
     return kept

@@ -2,59 +2,65 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from app.calibration import coverage_table, reliability_table, risk_table
+from app.settings import PROGRAM, STARTER
 from benchmarks.evidence import pictures, worst
 from benchmarks.evidence.fronts import REFERENCES
+from benchmarks.evidence.simulated import OURS
+from benchmarks.kept import read
 from engine import predictions
 from engine.card import FILE, Card
 from engine.pairs import read_manifest
 
-PROGRAM = Path(__file__).resolve().parents[2]
 PAGE = PROGRAM / "docs" / "evidence.md"
 PICTURES = PROGRAM / "docs" / "evidence"
-STARTER = PROGRAM / "engine" / "starter"
-# Looked at and written by a person; everything else on the page is computed.
+# The ten worst errors, looked at and explained by a person, under the SHA-256 of the model that made them.
 EXPLAINED = Path(__file__).parent / "worst.md"
-FIGURES = {"qwk": "QWK", "exact": "exact", "within_one": "within one", "mae": "MAE", "ece": "ECE", "rps": "RPS"}
+FIGURES = {"qwk": "QWK", "exact": "exact", "within_one": "within one", "mae": "MAE", "rps": "RPS"}
 
 Found = dict[str, Any]
 INTRODUCTION = """# How good is it, and how do we know
 
-Written by `python -m benchmarks.evidence page --out DIR`, from what the other steps left in that folder. Intervals are
-95 %: whole groups of cards (a design, a near-duplicate) are drawn with replacement a thousand times, and where there
-are several seeds these are drawn too. Differences are paired, card by card and seed by seed; p-values are after Holm
-for the rows of a table. What was tried and did not help stands here like what did.
+Written by `python -m benchmarks.evidence page --out DIR` from what the other steps left in that folder, and in
+`DIR/starter` from what `python -m benchmarks.starter --work DIR/starter` left. Each goes on where it was stopped.
+
+Intervals are 95 %: whole groups of cards (a design, a near-duplicate) are drawn with replacement a thousand times.
+Where there are several seeds, those are drawn too; two or three of them show less than the whole chance of training.
+Differences are paired, card by card and seed by seed; p-values are after Holm for the rows of a table. What was tried
+and did not help stands here like what did.
 """
 
 
 def run(folder: Path) -> Found:
     """Write the page; returns where it lies and which parts are missing."""
-    parts = {
+    sections = {
         "simulated": _simulated,
         "changes": _changes,
         "stronger": _stronger,
         "fronts": _fronts,
         "cost": _cost,
     }
-    written, missing = [INTRODUCTION, *_starter(folder)], []
-    for name, section in parts.items():
-        path = folder / f"{name}.json"
-        if path.exists():
-            written += section(json.loads(path.read_text(encoding="utf-8")))
-        else:
-            missing.append(name)
+    missing = [name for name in sections if not (folder / f"{name}.json").exists()]
+    written = [INTRODUCTION]
+    starter = folder / "starter"
+    if STARTER.with_name(FILE).exists() and (starter / "fresh.csv").exists():
+        written += _starter(starter)
+    else:
+        missing.insert(0, "starter")
+    for name, section in sections.items():
+        if name not in missing:
+            written += section(read(folder / f"{name}.json"))
     if missing:
-        written += ["## Not gathered yet", "", f"The steps {', '.join(missing)}.", ""]
+        written += ["## Not gathered yet", "", f"{', '.join(missing).capitalize()}.", ""]
     PAGE.write_text("\n".join(written), encoding="utf-8")
     return {"page": str(PAGE), "missing": missing}
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+def _table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
     lines = [heads, ["---"] * len(heads), *rows]
     return [*("| " + " | ".join(map(str, line)) + " |" for line in lines), ""]
 
@@ -65,45 +71,70 @@ def _figure(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
+def _bounded(figures: Found, name: str) -> str:
+    return _figure(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])
+
+
+def _of_one_model(figures: Found) -> list[str]:
+    return [_bounded(figures, "qwk"), *(f"{figures[name]:.3f}" for name in ("exact", "within_one", "mae"))]
+
+
+def _of_seeds(figures: Found) -> list[str]:
+    return [_figure(*figures["qwk"]), *(f"{figures[name][0]:.3f}" for name in FIGURES if name != "qwk")]
+
+
 def _difference(row: Found) -> list[str]:
     return [f"{row['delta']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})", f"{row['p_holm']:.3f}"]
 
 
-def _of_seeds(figures: Found) -> list[str]:
-    """`over_seeds` as cells: QWK with its interval, the others without."""
-    return [_figure(*figures["qwk"]), *(f"{figures[name][0]:.3f}" for name in FIGURES if name != "qwk")]
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _settings(told: Found) -> str:
+    return _listed([f"{name} {value}" for name, value in told.items()])
 
 
 def _simulated(found: Found) -> list[str]:
-    lines = ["## Simulated pairs: four recipes, and no learning at all", ""]
+    lines = [
+        "## Simulated pairs: the recipes, and no learning at all",
+        "",
+        f"Each model learned from both mixes at once ({_settings(found['told'])}), with the seeds "
+        f"{_listed(found['seeds'])}; it is judged on the sealed test cards, by which nothing was chosen.",
+        "",
+    ]
     for mix in ("history", "uniform"):
         own = found[mix]
         ceiling = own["ceiling"]["qwk"]
         lines += [
             f"### Mix `{mix}`",
             "",
-            f"n = {own['n']} cards, seeds {', '.join(map(str, own['seeds']))}. The grader errs by a standard deviation "
-            f"of {own['noise']} grades: who saw every flaw would reach a QWK of {ceiling:.3f} against such labels.",
+            f"n = {own['n']} cards. The grader errs by a standard deviation of {own['noise']} grades: who saw every "
+            f"flaw would reach a QWK of {ceiling:.3f} against such labels.",
             "",
         ]
-        rows = [
-            [name, *_of_seeds(each), f"{each['qwk'][0] / ceiling:.1%}"]
-            for name, each in sorted(own["ways"].items(), key=lambda item: -item[1]["qwk"][0])
-        ]
+        best_first = sorted(own["ways"].items(), key=lambda item: -item[1]["qwk"][0])
+        rows = [[name, *_of_seeds(each), f"{each['qwk'][0] / ceiling:.1%}"] for name, each in best_first]
         lines += _table(["", *FIGURES.values(), "of the ceiling"], rows)
-        lines += _table(["loupe less", "QWK", "p"], [[other, *_difference(row)] for other, row in own["less"].items()])
+        less = [[other, *_difference(row)] for other, row in own["less"].items()]
+        lines += _table([f"`{OURS}` less", "QWK", "p"], less)
     pictures.certainty(found["certainty"], PICTURES / "simulated.png")
-    return [*lines, "### What its certainty is worth", "", *_certainty(found["certainty"], "evidence/simulated.png")]
+    lines += ["### What its certainty is worth", ""]
+    lines += [
+        f"`{OURS}`, seed {found['seeds'][0]}, both mixes together; calibrated on the cards that chose its epoch.",
+        "",
+    ]
+    return [*lines, *_certainty(found["certainty"], "evidence/simulated.png")]
 
 
 def _certainty(figures: Found, picture: str) -> list[str]:
     recall = [f"{value:.2f}" if value is not None else "" for value in figures["recall"]]
     return [
-        f"![reliability, risk and coverage, confusion]({picture})",
+        f"![Reliability, risk and coverage, confusion]({picture})",
         "",
-        f"n = {figures['n']}. Intervals held the true grade in {_figure(*_bounded(figures, 'coverage'))}, "
+        f"n = {figures['n']}. Ranges held the true grade in {_bounded(figures, 'coverage')} of the cards and are "
         f"{figures['mean_width']:.2f} grades wide on average; calibration error {figures['ece']:.3f}; area under the "
-        f"risk-coverage curve {_figure(*_bounded(figures, 'aurc'))} grades.",
+        f"risk-coverage curve {_bounded(figures, 'aurc')} grades.",
         "",
         *_table(["true grade", *range(1, 11)], [["recall", *recall]]),
         *coverage_table(figures["coverage_by_grade"]),
@@ -112,72 +143,82 @@ def _certainty(figures: Found, picture: str) -> list[str]:
     ]
 
 
-def _bounded(figures: Found, name: str) -> list[float | None]:
-    return [figures[name], figures[f"{name}_low"], figures[f"{name}_high"]]
-
-
-def _changes(found: list[Found]) -> list[str]:
-    lines = ["## One change at a time", ""]
-    lines += [
-        "Each against the `ordinal` recipe at a small size, same cards and seeds, judged on the validation cards that "
-        f"also chose the epoch (n = {found[0]['cards']} in {found[0]['groups']} groups, {found[0]['seeds']} seeds).",
+def _changes(found: Found) -> list[str]:
+    one = found["rows"][0]
+    rows = [[row["change"], row["hypothesis"], f"{row['qwk']:.3f}", *_difference(row)] for row in found["rows"]]
+    return [
+        "## One change at a time",
         "",
+        f"Each against the `ordinal` recipe ({_settings(found['told'])}) with the seeds {_listed(found['seeds'])}, "
+        f"judged on the validation cards, some of which also chose its epoch: n = {one['cards']} in {one['groups']} "
+        "groups.",
+        "",
+        *_table(["change", "because", "QWK", f"less {one['reference_qwk']:.3f}", "p"], rows),
     ]
-    rows = [[row["change"], f"{row['qwk']:.3f}", *_difference({**row, "delta": row["delta_qwk"]})] for row in found]
-    return lines + _table(["change", "QWK", f"less {found[0]['reference_qwk']:.3f}", "p"], rows)
 
 
 def _stronger(found: Found) -> list[str]:
     rows = [
-        [name, way["looks"], *_of_seeds(way["figures"]), *(_difference(way["less"]) if way["less"] else ("", ""))]
+        [
+            *(name, way["trained"], way["stored"], way["looks"], *_of_seeds(way["figures"])),
+            *(_difference(way["less"]) if way["less"] else ("", "")),
+        ]
         for name, way in found["ways"].items()
     ]
+    heads = ("", "models trained", "stored", "looks a card", *FIGURES.values(), "QWK less single", "p")
     return [
         "## Stronger predictions, and what they cost",
         "",
-        f"n = {found['n']}, seeds {', '.join(map(str, found['seeds']))}. Looks: how often a network reads a card.",
+        f"`{OURS}` on the test cards of both mixes, which were looked at again for each number of views. n = "
+        f"{found['n']}, seeds {_listed(found['seeds'])}. There is one ensemble of all seeds: its interval holds no "
+        "chance of training.",
         "",
-        *_table(["", "looks", *FIGURES.values(), "QWK less single", "p"], rows),
+        *_table(heads, rows),
     ]
 
 
 def _fronts(found: Found) -> list[str]:
-    rows = [[name, each["n"], *_plain(each)] for name, each in found.items()]
+    rows = [[name, each["n"], *_of_one_model(each)] for name, each in found.items()]
     given = [[name, "", *figures] for name, figures in REFERENCES.items()]
     return [
         "## Real fronts",
         "",
-        "Every card is judged once, by the fold that never saw it nor its near-duplicates. Each fold's epoch was "
-        "chosen on the cards that it is judged by, which flatters all of them alike. The references were measured "
-        "beforehand on another part of the same set, with the label cut away.",
+        "Every card is judged once, by the fold that never saw it nor its near-duplicates, with one seed. Each fold's "
+        "epoch was chosen on the cards that it is judged by, which flatters ours and its controls. The references were "
+        "measured beforehand on another part of the same set, with the label cut away.",
         "",
         *_table(["", "n", "QWK", "exact", "within one", "MAE"], [*rows, *given]),
     ]
 
 
-def _plain(figures: Found) -> list[str]:
-    return [_figure(*_bounded(figures, "qwk")), *(f"{figures[name]:.3f}" for name in ("exact", "within_one", "mae"))]
-
-
-def _starter(folder: Path) -> list[str]:
-    """What ships, from its card; the worst errors where the folder holds what it said of the fresh cards."""
-    if not (STARTER / FILE).exists():
-        return ["## The starter model", "", "None ships yet.", ""]
-    card = Card.model_validate_json((STARTER / FILE).read_bytes())
+def _starter(made: Path) -> list[str]:
+    """What ships, from its card, and its worst errors on the fresh cards of the folder that it was made in."""
+    card = Card.model_validate_json(STARTER.with_name(FILE).read_bytes())
+    if read(made / "evaluate.json")["model"]["sha256"] != card.sha256:
+        raise SystemExit(f"{made} holds another model than the one that ships; give the folder that it was made in")
     figures = card.measured[0].figures
     pictures.certainty(figures, PICTURES / "starter.png")
-    lines = ["## The starter model", "", *(f"- {sentence}" for sentence in (*card.data, *card.limits)), ""]
-    rows = [[each.on, each.figures["n"], *_plain(each.figures)] for each in card.measured]
-    lines += _table(["", "n", "QWK", "exact", "within one", "MAE"], rows)
-    lines += [f"Stored in 8 bits against full precision: {json.dumps(card.agreement)}", ""]
-    lines += _certainty(figures, "evidence/starter.png")
-    fresh = folder / "fresh"
-    if fresh.exists():
-        said = predictions.read(folder / "fresh.csv")
-        worst.sheet(said, read_manifest(fresh / "labels.csv").pairs, PICTURES / "worst.jpg")
-    if EXPLAINED.exists():
-        lines += [EXPLAINED.read_text(encoding="utf-8")]
-    return lines
+    pairs = read_manifest(made / "fresh" / "labels.csv").pairs
+    worst.sheet(predictions.read(made / "fresh.csv"), pairs, PICTURES / "worst.jpg")
+    explained = EXPLAINED.read_text(encoding="utf-8") if EXPLAINED.exists() else ""
+    looked_at = explained if card.sha256 in explained else "Nobody has looked at them yet."
+    rows = [[each.on, each.figures["n"], *_of_one_model(each.figures)] for each in card.measured]
+    return [
+        "## The starter model",
+        "",
+        *(f"- {sentence}" for sentence in (*card.data, *card.limits)),
+        "",
+        *_table(["", "n", "QWK", "exact", "within one", "MAE"], rows),
+        f"Stored in 8 bits, against full precision: {_settings(card.agreement)}.",
+        "",
+        *_certainty(figures, "evidence/starter.png"),
+        "### Its ten worst errors",
+        "",
+        "![Ten cards, front and back, with the true and the expected grade](evidence/worst.jpg)",
+        "",
+        looked_at,
+        "",
+    ]
 
 
 def _cost(found: Found) -> list[str]:
@@ -197,8 +238,8 @@ def _cost(found: Found) -> list[str]:
         "recipe",
         "px",
         "million weights",
-        "graded pairs/s",
-        "trained pairs/s",
+        "grades pairs/s",
+        "trains pairs/s",
         "in bf16",
         "MiB grading",
         "training",
@@ -206,7 +247,8 @@ def _cost(found: Found) -> list[str]:
     return [
         "## Cost",
         "",
-        f"{found['device']}. Before the network, a side takes {before['seconds to find']:.2f} s to read and find, and "
+        f"{found['device']}, in its own seconds; medians of {found['steps']} steps after one to warm up. Before the "
+        f"network, a side takes {before['seconds to find']:.2f} s to read and find, and "
         f"{before['seconds to measure']:.2f} s to measure (medians of {before['sides']} simulated sides).",
         "",
         *_table(heads, rows),

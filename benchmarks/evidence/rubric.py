@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.terminal import Meter
+from app.terminal import Meter, say
 from benchmarks.measure import rubric_grade
+from engine.errors import BadInput
 from engine.image.prepare import read_and_find
 from engine.measure.card import SideMeasured, measure_found
 from engine.pairs import CardPair
-from engine.predictions import BadPredictions, Predictions, read, write
+from engine.predictions import Predictions, read, write
 from engine.processes import processes
 from engine.trainable import Trainable
 
@@ -20,28 +21,40 @@ CHUNK = 64
 
 
 def by_rubric(pairs: Sequence[CardPair], kept: Path) -> Predictions:
-    """Certainty of one grade a card, front and back both found and measured; read from `kept` where it stands there."""
-    try:
-        return read(kept)
-    except BadPredictions:
-        meter = Meter()
-        grades: list[int] = []
-        with processes() as pool:
-            for start in range(0, len(pairs), CHUNK):
-                grades += pool.map(_grade, pairs[start : start + CHUNK])
-                meter("rubric", len(grades), len(pairs))
-    cards = [Trainable(pair, int(pair.grade or 0)) for pair in pairs]
-    said = Predictions.of(cards, np.eye(10)[np.array(grades) - 1])
+    """Certainty of one grade a card; read from `kept` where it stands there, for these same cards.
+
+    Cards of which a side is not found or cannot be measured are left out and counted on the terminal.
+    """
+    if kept.is_file():
+        said = read(kept)
+        if not set(said.cards) <= {pair.card_id for pair in pairs}:
+            raise SystemExit(f"{kept} is of other cards; delete it")
+        return said
+    meter = Meter()
+    grades: list[int | None] = []
+    with processes() as pool:
+        for start in range(0, len(pairs), CHUNK):
+            grades += pool.map(_grade, pairs[start : start + CHUNK])
+            meter("rubric", len(grades), len(pairs))
+    judged = [(pair, grade) for pair, grade in zip(pairs, grades, strict=True) if grade is not None]
+    if len(judged) < len(pairs):
+        say(f"the rubric leaves out {len(pairs) - len(judged)} of {len(pairs)} cards: a side could not be measured")
+    cards = [Trainable(pair, int(pair.grade or 0)) for pair, _ in judged]
+    said = Predictions.of(cards, np.eye(10)[np.array([grade for _, grade in judged]) - 1])
     write(kept, said)
     return said
 
 
-def _grade(pair: CardPair) -> int:
-    assert pair.front is not None
-    assert pair.back is not None  # simulated cards have both
-    return rubric_grade(_side(pair.front), _side(pair.back))
+def _grade(pair: CardPair) -> int | None:
+    front, back = _side(pair.front), _side(pair.back)
+    return None if front is None or back is None else rubric_grade(front, back)
 
 
-def _side(path: Path) -> SideMeasured:
-    rgb, found = read_and_find(path)
-    return measure_found(rgb, found.quad, found.kind)
+def _side(path: Path | None) -> SideMeasured | None:
+    if path is None:
+        return None
+    try:
+        rgb, found = read_and_find(path)
+        return measure_found(rgb, found.quad, found.kind)
+    except BadInput:  # counted by whoever asks
+        return None

@@ -1,58 +1,91 @@
-"""Four recipes and the rubric on cards whose truth is known: three seeds each, judged on a sealed test of two mixes."""
+"""The recipes and the rubric on cards whose truth is known: three seeds each, judged on a sealed test of two mixes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.experiments import Said
-from benchmarks.evidence.collection import NOISE, collected, mix_of
+from app.settings import DataFolder
+from benchmarks.evidence import collection
+from benchmarks.evidence.collection import NOISE, Part, collected, mix_of
 from benchmarks.evidence.figures import over_seeds
-from benchmarks.evidence.ledger import Way, figures_on_test, on_test, trained
+from benchmarks.evidence.ledger import Way, figures_of, said_by, trained
 from benchmarks.evidence.rubric import by_rubric
+from benchmarks.kept import write
+from db.schema import Run
 from engine.comparison import common_cards, difference, holm
 from engine.predictions import Predictions
+from engine.recipes import RECIPES
 from engine.simulate.mix import Mix, best_agreement
 from labeling.snapshot import pairs_from_manifest
 
 SEEDS = (1, 2, 3)
-SHARED: dict[str, Any] = {"image_size": 128, "phase2_epochs": 12, "precision": "bf16", "device": "cpu"}
-SIZE = Said(bundle="the recipe as it is, at a size that two cores train in minutes")
-OURS, OTHERS = "loupe", ("baseline", "ordinal", "four_at_once")
-WAYS = tuple(Way(name, name, {}, SIZE) for name in ("baseline", "ordinal", OURS, "four_at_once"))
+OURS, RUBRIC = "loupe", "rubric, nothing learned"
 MIXES: tuple[Mix, ...] = ("history", "uniform")
 
 
-def run(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """How much is trained: the cards, the recipes in their order, and what every run is told beside its recipe."""
+
+    parts: tuple[Part, ...]
+    recipes: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+    def ways(self) -> dict[str, Way]:
+        """Every recipe as it is, at this size."""
+        said = Said(bundle="the recipe as it is, at another size")
+        return {name: Way(name, name, {}, said) for name in self.recipes}
+
+
+# A quarter of an hour a run on one core.
+SMALL = Size(
+    collection.SMALL,
+    ("baseline", "ordinal", OURS, "four_at_once"),
+    {"image_size": 128, "phase2_epochs": 12, "precision": "bf16", "device": "cpu"},
+)
+# For a GPU.
+FULL = Size(collection.FULL, tuple(RECIPES), {"image_size": 384, "phase2_epochs": 30})
+
+
+def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
     """Train, judge and compare; returns what simulated.json then holds.
 
-    That is a table a mix, and what the certainty of our first seed was worth on both.
+    That is a table a mix, and what the certainty of our first seed was worth on both mixes together.
     """
-    data = collected(folder)
+    data = collected(folder, size.parts)
     said: dict[str, list[Predictions]] = {}
-    for seed in SEEDS:  # a seed of every way before the next: whoever stops half-way has pairs to compare
-        for way in WAYS:
-            said.setdefault(way.name, []).append(on_test(data, trained(data, way, seed, SHARED)))
-    pairs = [pair for pair in pairs_from_manifest(folder / "cards.csv").pairs if pair.split == "test"]
-    said["rubric"] = [by_rubric(pairs, folder / "rubric.csv")]
-    found: dict[str, Any] = {mix: _table(said, mix) for mix in MIXES}
-    ours = next(way for way in WAYS if way.name == OURS)
-    found["certainty"] = figures_on_test(data, trained(data, ours, SEEDS[0], SHARED))
-    (folder / "simulated.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    for seed in SEEDS:  # a seed of every recipe before the next: whoever stops half-way has pairs to compare
+        for name, way in size.ways().items():
+            said.setdefault(name, []).append(said_by(data, trained(data, way, seed, size.settings), "test"))
+    pairs = pairs_from_manifest(folder / "cards.csv").pairs
+    judged = by_rubric([pair for pair in pairs if pair.split == "test"], folder / "rubric.csv")
+    said[RUBRIC] = [judged] * len(SEEDS)
+    found: dict[str, Any] = {
+        "told": {**size.settings, "cards to learn from": sum(pair.split == "train" for pair in pairs)},
+        "seeds": list(SEEDS),
+        **{mix: _table(said, mix) for mix in MIXES},
+        "certainty": figures_of(data, ours(data, size)[0], "test"),
+    }
+    write(folder / "simulated.json", found)
     return found
 
 
-def _table(said: dict[str, list[Predictions]], mix: Mix) -> dict[str, Any]:
+def ours(data: DataFolder, size: Size) -> list[Run]:
+    """The runs of our recipe, a seed each; trained where they are not."""
+    return [trained(data, size.ways()[OURS], seed, size.settings) for seed in SEEDS]
+
+
+def _table(said: Mapping[str, list[Predictions]], mix: Mix) -> dict[str, Any]:
     """One mix: the ceiling, every way's figures, and ours less each other with p-values after Holm."""
     of_mix = {name: _of_mix(each, mix) for name, each in said.items()}
-    compared = {other: difference(of_mix[OURS], of_mix[other]) for other in OTHERS}
+    compared = {name: difference(of_mix[OURS], each) for name, each in of_mix.items() if name != OURS}
     adjusted = holm([each.p for each in compared.values()])
     return {
         "n": len(of_mix[OURS][0].cards),
-        "seeds": list(SEEDS),
         "noise": NOISE,
         "ceiling": best_agreement(mix, NOISE),
         "ways": {name: over_seeds(each) for name, each in of_mix.items()},

@@ -2,87 +2,94 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.commands import evaluating
 from app.experiments import Said
 from app.settings import DataFolder
-from benchmarks.evidence import simulated
 from benchmarks.evidence.collection import collected
 from benchmarks.evidence.figures import over_seeds
-from benchmarks.evidence.ledger import Way, model_of, on_test, trained
+from benchmarks.evidence.ledger import Way, said_by, trained, words_of
+from benchmarks.evidence.simulated import OURS, SEEDS, SMALL, Size, ours
+from benchmarks.kept import write
 from db.schema import Run
 from engine.comparison import common_cards, difference, holm
 from engine.predictions import Predictions
 
 VIEWS = (2, 4, 8)
-OURS = next(way for way in simulated.WAYS if way.name == simulated.OURS)
 
 
-def run(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Stronger:
+    """A way to grade with models that are there.
+
+    said            of the test cards, one a seed
+    trained, stored how many models were trained for it, and how many it takes along
+    looks           how often a network reads a card
+    """
+
+    said: list[Predictions]
+    trained: int
+    stored: int
+    looks: int
+
+
+def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
     """Measure each against the single models; returns what stronger.json then holds, both mixes at once."""
-    data = collected(folder)
-    single = [trained(data, OURS, seed, simulated.SHARED) for seed in simulated.SEEDS]
-    said = [on_test(data, each) for each in single]
-    ways = {f"{views} views": (views, [on_test(data, each, views) for each in single]) for views in VIEWS}
+    data = collected(folder, size.parts)
+    single = ours(data, size)
+    count = len(single)
+    said = [said_by(data, each, "test") for each in single]
+    viewed = {views: [said_by(data, each, "test", views) for each in single] for views in VIEWS}
+    ways = {"single": Stronger(said, 1, 1, 1)}
+    ways |= {f"{views} views": Stronger(each, 1, 1, views) for views, each in viewed.items()}
     # Paired with each of its members in turn: it is one, and they are what chance would have given instead.
-    ways["ensemble"] = (len(said), [_mean(said)] * len(said))
-    ways["ensemble, 4 views"] = (4 * len(said), [_mean(ways["4 views"][1])] * len(said))
-    ways["distilled"] = (1, [on_test(data, each) for each in _students(data, single)])
-    found = _rows({"single": (1, said), **ways})
-    (folder / "stronger.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    ways["ensemble"] = Stronger([mean(said)] * count, count, count, count)
+    for views, each in viewed.items():
+        ways[f"ensemble, {views} views"] = Stronger([mean(each)] * count, count, count, count * views)
+    distilled = [said_by(data, each, "test") for each in _students(data, single, size)]
+    ways["distilled from the ensemble"] = Stronger(distilled, count + 1, 1, 1)
+    found = _rows(ways)
+    write(folder / "stronger.json", found)
     return found
 
 
-def _students(data: DataFolder, teachers: Sequence[Run]) -> list[Run]:
+def _students(data: DataFolder, teachers: Sequence[Run], size: Size) -> list[Run]:
     """Runs like the teachers', a seed each, that learn towards all of them."""
-    words = [data.run_folder(teacher.id) / "train.csv" for teacher in teachers]
-    for teacher, word in zip(teachers, words, strict=True):
-        if not word.exists():
-            evaluating.run(data, str(model_of(data, teacher)), None, "train", word)
-    return [
-        trained(
-            data,
-            Way(
-                "distilled",
-                OURS.recipe,
-                {"teachers": ",".join(map(str, words))},
-                Said(parent=str(teacher.id), hypothesis="one model learns what three together know"),
-            ),
-            seed,
-            simulated.SHARED,
-        )
-        for teacher, seed in zip(teachers, simulated.SEEDS, strict=True)
-    ]
+    words = ",".join(str(words_of(data, teacher, "train")) for teacher in teachers)
+    students = []
+    for teacher, seed in zip(teachers, SEEDS, strict=True):
+        said = Said(parent=str(teacher.id), hypothesis="one model learns what several together know")
+        students.append(trained(data, Way("distilled", OURS, {"teachers": words}, said), seed, size.settings))
+    return students
 
 
-def _rows(ways: dict[str, tuple[int, list[Predictions]]]) -> dict[str, Any]:
-    """By way: how often a network looks at a card, the figures, and their difference to the single models'."""
-    cards = common_cards([each for _, said in ways.values() for each in said])
-    of_cards = {name: [each.of_cards(cards) for each in said] for name, (_, said) in ways.items()}
-    less = {name: difference(said, of_cards["single"]) for name, said in of_cards.items() if name != "single"}
-    adjusted = dict(zip(less, holm([each.p for each in less.values()]), strict=True))
-    return {
-        "n": len(cards),
-        "seeds": list(simulated.SEEDS),
-        "ways": {
-            name: {
-                "looks": ways[name][0],
-                "figures": over_seeds(said),
-                "less": {**asdict(less[name]), "p_holm": adjusted[name]} if name in less else None,
-            }
-            for name, said in of_cards.items()
-        },
-    }
-
-
-def _mean(said: Sequence[Predictions]) -> Predictions:
+def mean(said: Sequence[Predictions]) -> Predictions:
+    """The mean of what several models say of the cards that all of them have judged."""
     cards = common_cards(said)
     probabilities = np.mean([each.of_cards(cards).probabilities for each in said], axis=0)
     return replace(said[0].of_cards(cards), probabilities=probabilities)
+
+
+def _rows(ways: dict[str, Stronger]) -> dict[str, Any]:
+    """By way its costs and figures, and what it gains on the single models."""
+    cards = common_cards([each for way in ways.values() for each in way.said])
+    said = {name: [each.of_cards(cards) for each in way.said] for name, way in ways.items()}
+    less = {name: difference(each, said["single"]) for name, each in said.items() if name != "single"}
+    adjusted = dict(zip(less, holm([each.p for each in less.values()]), strict=True))
+    return {
+        "n": len(cards),
+        "seeds": list(SEEDS),
+        "ways": {
+            name: {
+                **{cost: getattr(way, cost) for cost in ("trained", "stored", "looks")},
+                "figures": over_seeds(said[name]),
+                "less": {**asdict(less[name]), "p_holm": adjusted[name]} if name in less else None,
+            }
+            for name, way in ways.items()
+        },
+    }

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from engine.errors import BadInput
 from engine.image.prepare import read_and_find
 from engine.image.rectify import rectify
 from engine.pairs import CardPair
 from engine.predictions import Predictions
 
 COUNT, COLUMNS = 10, 5
-SIDE_PX, CAPTION_PX, GAP_PX = (420, 300), 44, 8
+SIDE_PX, CAPTION_PX, GAP_PX, WHITE = (420, 300), 44, 8, 255
 
 
 def worst(said: Predictions) -> NDArray[np.int64]:
@@ -28,6 +29,7 @@ def sheet(said: Predictions, pairs: Sequence[CardPair], path: Path) -> None:
     """Draw the worst errors, each with what is true and what was said; `pairs` holds their pictures."""
     pair_of = {pair.card_id: pair for pair in pairs}
     cells = [_cell(said, int(place), number, pair_of) for number, place in enumerate(worst(said), 1)]
+    cells += [np.full_like(cells[0], WHITE)] * (-len(cells) % COLUMNS)
     rows = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.vstack(rows)).save(path, quality=80)
@@ -35,8 +37,8 @@ def sheet(said: Predictions, pairs: Sequence[CardPair], path: Path) -> None:
 
 def _cell(said: Predictions, place: int, number: int, pair_of: dict[str, CardPair]) -> NDArray[np.uint8]:
     pair = pair_of[said.cards[place]]
-    sides = [_side(side) for side in (pair.front, pair.back) if side is not None]
-    gap = np.full((SIDE_PX[0], GAP_PX, 3), 255, np.uint8)
+    sides = [_side(pair.front), _side(pair.back)]
+    gap = np.full((SIDE_PX[0], GAP_PX, 3), WHITE, np.uint8)
     pictures = np.hstack([part for side in sides for part in (side, gap)])
     caption = Image.new("RGB", (pictures.shape[1], CAPTION_PX), "white")
     words = f"{number}: is {said.truth[place]}, expected {said.probabilities[place] @ np.arange(1, 11):.1f}"
@@ -44,6 +46,12 @@ def _cell(said: Predictions, place: int, number: int, pair_of: dict[str, CardPai
     return np.vstack([np.asarray(caption), pictures])
 
 
-def _side(picture: Path) -> NDArray[np.uint8]:
-    rgb, found = read_and_find(picture)
-    return rectify(rgb, found.quad, size=SIDE_PX)
+def _side(picture: Path | None) -> NDArray[np.uint8]:
+    """The card laid flat; white where the side is missing or its card is not found."""
+    if picture is not None:
+        try:
+            rgb, found = read_and_find(picture)
+            return rectify(rgb, found.quad, size=SIDE_PX)
+        except BadInput:  # shown as what the model saw of it: nothing
+            pass
+    return np.full((*SIDE_PX, 3), WHITE, np.uint8)

@@ -8,14 +8,20 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
 from app.experiments import Said
+from benchmarks import kept
 from benchmarks.evidence import changes, collection, cost, page, rubric, simulated, stronger, worst
 from benchmarks.evidence.collection import Part, mix_of
 from benchmarks.evidence.figures import over_seeds
 from benchmarks.evidence.ledger import Way
 from engine import predictions
+from engine.calibrate import said_of as said_of_card
+from engine.card import Measured, write
+from engine.certainty import published
 from engine.metrics import measure
-from engine.pairs import read_manifest
+from engine.pairs import CardPair, read_manifest, write_manifest
 from engine.predictions import Predictions
+from tests.cards import write_cards
+from tests.engine.test_card import a_card
 
 SMALL = {
     "front_encoder": "mobilenet_v2",
@@ -76,43 +82,97 @@ def small(monkeypatch):
         Part("test_history", "history", 9, 201, test=True),
         Part("test_uniform", "uniform", 9, 202, test=True),
     )
-    monkeypatch.setattr(collection, "PARTS", parts)
     monkeypatch.setattr(collection, "HEIGHT", 300)
     monkeypatch.setattr(collection, "VALIDATED", 2)
-    monkeypatch.setattr(simulated, "SEEDS", (1, 2))
-    monkeypatch.setattr(simulated, "SHARED", SMALL)
+    for step in (simulated, stronger):
+        monkeypatch.setattr(step, "SEEDS", (1, 2))
+    monkeypatch.setattr(changes, "collected", lambda folder: collection.collected(folder, parts))
     monkeypatch.setattr(stronger, "VIEWS", (4,))
     monkeypatch.setattr(changes, "SHARED", SMALL)
     some = (Way("plain colours", "ordinal", {"channels": "rgb"}, Said(hypothesis="as good")),)
     monkeypatch.setattr(changes, "CHANGES", some)
+    return simulated.Size(parts, simulated.SMALL.recipes, SMALL)
+
+
+def test_a_missing_or_unreadable_side_is_an_empty_place_among_the_worst(tmp_path):
+    manifest = read_manifest(write_cards(tmp_path / "cards", [9, 8, 7, 6])).pairs
+    (tmp_path / "noise.png").write_text("no picture")
+    pairs = [replace(manifest[0], back=None), replace(manifest[1], front=tmp_path / "noise.png"), *manifest[2:]]
+    names = tuple(pair.card_id for pair in pairs)
+    said = Predictions(names, names, np.array([9, 8, 7, 6]), np.tile(np.eye(10)[0], (4, 1)))
+    worst.sheet(said, pairs, tmp_path / "worst.jpg")
+    sheet = cv2.imread(str(tmp_path / "worst.jpg"))
+    cell = sheet.shape[1] // worst.COLUMNS
+    assert sheet.shape[0] == worst.CAPTION_PX + worst.SIDE_PX[0]
+    pictures = sheet[worst.CAPTION_PX :]
+    white = [(pictures[:, place * cell // 2 : (place + 1) * cell // 2] > 240).mean() > 0.99 for place in range(10)]
+    # The back of the first, the front of the second, and the fifth that there is not.
+    assert [place for place, empty in enumerate(white) if empty] == [1, 2, 8, 9]
+
+
+def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_path, monkeypatch):
+    said = said_of(1)
+    told = said_of_card(said.probabilities, None)
+    figures = published(said, told, calibrated=False)
+    ships, made = tmp_path / "ships", tmp_path / "out" / "starter"
+    ships.mkdir()
+    write(ships, a_card(measured=[Measured(on="fresh cards", figures=figures)]))
+    for name, value in (("STARTER", ships / "model.pt"), ("PAGE", tmp_path / "evidence.md"), ("PICTURES", tmp_path)):
+        monkeypatch.setattr(page, name, value)
+    monkeypatch.setattr(page, "EXPLAINED", tmp_path / "worst.md")
+    kept.write(tmp_path / "out" / "fronts.json", {"pretrained": {**figures, "n": 60}})
+    assert page.run(tmp_path / "out")["missing"] == ["starter", "simulated", "changes", "stronger", "cost"]
+    text = (tmp_path / "evidence.md").read_text(encoding="utf-8")
+    assert f"| pretrained | 60 | {figures['qwk']:.3f} (" in text
+    assert "| reference: plain fine-tune" in text
+
+    pairs = [CardPair(name, None, None, 5.0) for name in said.cards]
+    (made / "fresh").mkdir(parents=True)
+    write_manifest(made / "fresh" / "labels.csv", pairs)
+    predictions.write(made / "fresh.csv", said)
+    kept.write(made / "evaluate.json", {"model": {"sha256": "b" * 64}})
+    with pytest.raises(SystemExit, match="another model than the one that ships"):
+        page.run(tmp_path / "out")
+    kept.write(made / "evaluate.json", {"model": {"sha256": a_card().sha256}})
+    for words, shown in (("of another model", False), (f"{a_card().sha256}: worn corners", True)):
+        (tmp_path / "worst.md").write_text(words, encoding="utf-8")
+        assert "starter" not in page.run(tmp_path / "out")["missing"]
+        text = (tmp_path / "evidence.md").read_text(encoding="utf-8")
+        assert (words in text, "Nobody has looked at them yet." in text) == (shown, not shown)
+
+
+def test_the_mean_of_several_models_is_that_of_their_probabilities_on_the_cards_all_have_judged():
+    one, other = said_of(1), said_of(2).chosen(np.arange(40))
+    mean = stronger.mean([one, other])
+    assert mean.cards == one.cards[:40]
+    np.testing.assert_allclose(mean.probabilities, (one.probabilities[:40] + other.probabilities) / 2)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small")
-def test_the_evidence_is_gathered_once_and_told_on_one_page(tmp_path, monkeypatch):
+def test_the_evidence_is_gathered_once_and_told_on_one_page(small, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
-    found = simulated.run(out)
+    found = simulated.run(out, small)
     assert found["history"]["n"] == found["uniform"]["n"] == 9
-    assert set(found["uniform"]["ways"]) == {"baseline", "ordinal", "loupe", "four_at_once", "rubric"}
-    assert set(found["uniform"]["less"]) == {"baseline", "ordinal", "four_at_once"}
+    assert set(found["uniform"]["ways"]) == {*small.recipes, simulated.RUBRIC}
+    assert set(found["uniform"]["less"]) == {*small.recipes, simulated.RUBRIC} - {"loupe"}
     splits = {pair.split for pair in read_manifest(out / "cards.csv").pairs if mix_of(pair.card_id) == "uniform"}
     assert splits == {"train", "val", "test"}
 
-    better = stronger.run(out)
+    better = stronger.run(out, small)
     assert {name: way["looks"] for name, way in better["ways"].items()} == {
         "single": 1,
         "4 views": 4,
         "ensemble": 2,
         "ensemble, 4 views": 8,
-        "distilled": 1,
+        "distilled from the ensemble": 1,
     }
-    assert changes.run(out)[0]["change"] == "plain colours"
+    assert [row["change"] for row in changes.run(out)["rows"]] == ["plain colours"]
 
     models = {path: path.stat().st_mtime_ns for path in (out / "data" / "runs").glob("*/model.pt")}
     # Four recipes, what was distilled, and the change, by two seeds each: its reference is one of the four.
     assert len(models) == 12
-    assert simulated.run(out)["uniform"]["ways"]["loupe"] == found["uniform"]["ways"]["loupe"]
+    assert simulated.run(out, small)["uniform"]["ways"]["loupe"] == found["uniform"]["ways"]["loupe"]
     assert {path: path.stat().st_mtime_ns for path in models} == models
 
     monkeypatch.setattr(cost, "SIZES", (64,))
@@ -120,7 +180,7 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(tmp_path, monkeypatc
     assert cost.run(out)["networks"][0]["grading"]["pairs_per_second"] > 0
     monkeypatch.setattr(page, "PAGE", out / "evidence.md")
     monkeypatch.setattr(page, "PICTURES", out / "evidence")
-    assert page.run(out)["missing"] == ["fronts"]
+    assert page.run(out)["missing"] == ["starter", "fronts"]
     text = (out / "evidence.md").read_text(encoding="utf-8")
     assert f"{found['uniform']['ways']['loupe']['qwk'][0]:.3f}" in text
     assert cv2.imread(str(out / "evidence" / "simulated.png")).shape[1] > 1000
@@ -128,4 +188,7 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(tmp_path, monkeypatc
     pairs = [pair for pair in read_manifest(out / "cards.csv").pairs if pair.split == "test"]
     worst.sheet(predictions.read(out / "rubric.csv"), pairs, out / "worst.jpg")
     assert cv2.imread(str(out / "worst.jpg")).shape[0] > 800
-    assert rubric.by_rubric([], out / "rubric.csv").cards == tuple(pair.card_id for pair in pairs)
+    with pytest.raises(SystemExit, match="is of other cards"):
+        rubric.by_rubric(pairs[1:], out / "rubric.csv")
+    with pytest.raises(SystemExit, match="filled by another plan"):
+        collection.collected(out, small.parts[:2])

@@ -53,7 +53,7 @@ def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp
 
 def test_a_folder_of_another_plan_is_not_gone_on_with(tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps({"recipe": "other"}), encoding="utf-8")
-    with pytest.raises(CannotMake, match="made by another plan"):
+    with pytest.raises(SystemExit, match="filled by another plan"):
         make(TINY, tmp_path, tmp_path / "out")
 
 
