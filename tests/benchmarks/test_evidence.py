@@ -126,8 +126,9 @@ def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_
     assert f"| pretrained | 60 | {figures['qwk']:.3f} (" in text
     assert "| reference: plain fine-tune" in text
 
-    pairs = [CardPair(name, None, None, 5.0) for name in said.cards]
     (made / "fresh").mkdir(parents=True)
+    (made / "fresh" / "noise.png").write_text("no picture")
+    pairs = [CardPair(name, made / "fresh" / "noise.png", None, 5.0) for name in said.cards]
     write_manifest(made / "fresh" / "labels.csv", pairs)
     predictions.write(made / "fresh.csv", said)
     kept.write(made / "evaluate.json", {"model": {"sha256": "b" * 64}})
