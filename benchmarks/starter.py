@@ -16,14 +16,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from app.settings import PROGRAM, STARTER
+from benchmarks.fronts import FRONTS, manifest_of_fronts
 from benchmarks.kept import same_plan
 from engine.aside import aside
-from engine.card import Card, Measured
+from engine.card import Card, Measured, figure
 from engine.card import write as write_card
+from engine.lots import lot
 from engine.pairs import read_manifest, write_manifest
 from engine.run_folder import holds_run
 from labeling.snapshot import pairs_from_manifest
@@ -77,12 +80,14 @@ class Plan:
 
 
 LEARNED_FROM = "simulated cards"
+REAL_WORDS = "small pictures of slabbed fronts (150 x 200 pixels)"
 LICENCE = (
     "MIT: every picture was drawn by engine/simulate of this repository, in the fonts that come with matplotlib; the "
     "weights started from random numbers"
 )
+# Of each grade, from what is told of where the pictures lie; without them nothing is said of real cards.
+REAL_FRONTS = 30
 LIMITS = [
-    "No real card was shown to it: how well it grades real ones has not been measured.",
     "It knows the wear, the designs and the cameras that engine/simulate draws, and no others.",
     "Its probabilities are those of a deck in which every grade is as frequent.",
 ]
@@ -113,6 +118,7 @@ def steps(plan: Plan, work: Path) -> list[Step]:
         Step("evaluate", [*_judged(model, fresh), "--predictions", work / "fresh.csv"]),
         Step("fronts", _judged(model, work / "fronts.csv")),
         Step("small", _judged(model, work / "coarse" / "labels.csv")),
+        *([Step("real", _judged(model, work / "real.csv"))] if (work / "real.csv").is_file() else []),
     ]
 
 
@@ -130,6 +136,8 @@ def make(plan: Plan, work: Path, out: Path) -> Card:
         _done(work, Step(name, ["simulate", *cards.words(), "--out", work / name]))
     _once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
     _once(work / "fronts.csv", lambda path: _fronts(work / "fresh" / "labels.csv", path))
+    if FRONTS.is_dir():
+        _once(work / "real.csv", _real_fronts)
     said = {step.name: _done(work, step) for step in steps(plan, work)}
     size = said["export"]["bytes"]
     if size > MOST_BYTES:
@@ -174,6 +182,14 @@ def _fronts(labels: Path, path: Path) -> None:
     write_manifest(path, [replace(pair, back=None) for pair in read_manifest(labels).pairs])
 
 
+def _real_fronts(path: Path) -> None:
+    """The same few of each grade every time."""
+    manifest_of_fronts(path)
+    ordered = sorted(read_manifest(path).pairs, key=lambda pair: (pair.grade or 0, lot(pair.card_id, 0)))
+    grades = groupby(ordered, lambda pair: pair.grade)
+    write_manifest(path, [pair for _, of_grade in grades for pair in islice(of_grade, REAL_FRONTS)])
+
+
 def _card(plan: Plan, work: Path, said: dict[str, dict[str, Any]]) -> Card:
     trained, fresh = said["train"], plan.fresh
     words = "pairs drawn by simulate --mix {0.mix} --noise {0.noise:g} --seed {0.seed}"
@@ -195,11 +211,28 @@ def _card(plan: Plan, work: Path, said: dict[str, dict[str, Any]]) -> Card:
             Measured(
                 on=f"the same cards {plan.coarse.height} pixels high, too few to measure wear on", figures=said["small"]
             ),
+            *([Measured(on=f"real fronts: {REAL_WORDS}", figures=said["real"])] if "real" in said else []),
             Measured(on="the simulated cards that chose the epoch, which flatters", figures=_figures(trained)),
         ],
         agreement=said["export"]["agreement"],
         licence=LICENCE,
-        limits=LIMITS,
+        limits=[_of_real_cards(said), *LIMITS, _of_ranges(said)],
+    )
+
+
+def _of_real_cards(said: dict[str, dict[str, Any]]) -> str:
+    unknown = "No real card was shown to it, and how well it grades good pictures of real cards has not been measured"
+    if "real" not in said:
+        return f"{unknown}."
+    return f"{unknown}; on {said['real']['n']} {REAL_WORDS} it reaches {figure(said['real'], 'qwk')}."
+
+
+def _of_ranges(said: dict[str, dict[str, Any]]) -> str:
+    """What its ranges come to on cards unlike those that they were learned on."""
+    whole, fronts, small = (f"{said[step]['coverage']:.0%}" for step in ("evaluate", "fronts", "small"))
+    return (
+        f"Its ranges were learned on whole cards in pictures that show wear. They held the true grade of {whole} of "
+        f"such cards, of {fronts} where the back was missing, and of {small} in pictures too small to measure wear on."
     )
 
 

@@ -15,6 +15,7 @@ from engine.image.rectify import card_canvas
 # After a reduced decoding the card must still be this many times larger than the canvas: then the result is within
 # 45 dB of what the whole picture gives. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
 SPARE_FOR_REDUCING = 4.0
+LEAST_HEIGHT_PX = 48
 NO_OUTLINE = "no card's outline was found; as the picture has a card's proportions, all of it is taken for the card"
 
 
@@ -32,14 +33,19 @@ def read_and_find(path: Path) -> tuple[np.ndarray, Found]:
     """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard with the file's name in front.
 
     Where nothing looks like a card, but the picture has a card's proportions, it was cropped to one: it is taken whole.
+    A card of a few pixels is refused: nothing can be seen of it, let alone measured.
     """
     rgb = read_picture(path)
     try:
-        return rgb, find_card(rgb)
+        found = find_card(rgb)
     except NoCard as error:
-        if isinstance(error, NothingLikeACard) and has_a_card_s_shape(rgb):
-            return rgb, Found("scan", bounds(rgb.shape[:2]), 0.0, whole_picture=True, note=NO_OUTLINE)
-        raise NoCard(f"{path.name}: {error}") from error
+        if not (isinstance(error, NothingLikeACard) and has_a_card_s_shape(rgb)):
+            raise NoCard(f"{path.name}: {error}") from error
+        found = Found("scan", bounds(rgb.shape[:2]), 0.0, whole_picture=True, note=NO_OUTLINE)
+    height = side_lengths(found.quad).max()
+    if height < LEAST_HEIGHT_PX:
+        raise NoCard(f"{path.name}: the card is only {height:.0f} pixels high; photograph it closer, or scan it")
+    return rgb, found
 
 
 def prepare(path: Path, quad: np.ndarray, *, size: int) -> np.ndarray:

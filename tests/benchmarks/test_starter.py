@@ -26,6 +26,7 @@ TINY = Plan(
 
 @pytest.mark.slow
 def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.starter.FRONTS", tmp_path / "absent")
     work, out = tmp_path / "work", tmp_path / "starter"
     card = make(TINY, work, out)
     assert sorted(path.name for path in out.iterdir()) == ["card.json", "model.pt"]
@@ -35,6 +36,7 @@ def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp
     assert "27 pairs drawn by simulate --mix uniform --noise 0 --seed 3" in card.data[1]
     assert card.measured[0].figures["calibration"]["cards"] == 27
     assert card.changes == TINY.settings
+    assert f"{card.measured[0].figures['coverage']:.0%} of such cards" in card.limits[-1]
     made = (work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()
     assert make(TINY, work, out) == card
     assert ((work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()) == made

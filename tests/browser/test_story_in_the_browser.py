@@ -69,7 +69,7 @@ def epochs_shown(visitor) -> list[str]:
 
 
 def test_a_first_visitor_is_told_what_to_do_and_sees_nothing_empty(visitor, server):
-    visitor.waits_to_read("#grading-model", "No grading model yet")
+    visitor.waits_to_read("#grading-model", "It has learned from simulated cards alone")
     assert not any(visitor.sees(place) for place in ("#probabilities", "#front-overlay", "#keep-card", "#own-grade"))
     visitor.takes_a_picture("01-grade-first-visit")
     visitor.turn_to("Label")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.image.found import NoCard
+from engine.image.found import Found, NoCard
 from engine.image.prepare import find_and_prepare, prepare
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
@@ -57,3 +57,17 @@ def test_other_refusals_bear_the_file_s_name(tmp_path, monkeypatch, refusal):
     monkeypatch.setattr("engine.image.prepare.find_card", refuse)
     with pytest.raises(NoCard, match=r"^hand\.png: more than one card"):
         find_and_prepare(path, size=224)
+
+
+def test_a_card_of_a_few_pixels_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    path = tmp_path / "far.png"
+    cv2.imwrite(str(path), np.full((200, 150, 3), 90, np.uint8))
+    corner = np.array([(60.0, 80.0), (72.0, 80.0), (72.0, 96.6), (60.0, 96.6)])
+    monkeypatch.setattr("engine.image.prepare.find_card", lambda rgb: Found("photo", corner, 0.9))
+    with pytest.raises(NoCard, match=r"^far\.png: the card is only 17 pixels high; photograph it closer"):
+        find_and_prepare(path, size=64)
+    monkeypatch.setattr("engine.image.prepare.find_card", lambda rgb: Found("photo", corner * 2, 0.9))
+    with pytest.raises(NoCard, match="only 33 pixels"):
+        find_and_prepare(path, size=64)
+    monkeypatch.setattr("engine.image.prepare.find_card", lambda rgb: Found("photo", (corner - 60) * 3, 0.9))
+    assert find_and_prepare(path, size=64)[0].shape == (64, 64, 3)
