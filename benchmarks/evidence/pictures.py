@@ -38,14 +38,20 @@ def _reliability(panel: Axes, figures: dict[str, Any]) -> None:
 
 
 def _risk(panel: Axes, rows: list[dict[str, Any]]) -> None:
-    told = [row for row in rows if row["n"]]
+    # From the first width that some card has to the first at which all are graded.
+    told = [row for place, row in enumerate(rows) if row["n"] and (place == 0 or rows[place - 1]["n"] < rows[-1]["n"])]
     panel.plot(
         [row["graded"] for row in told], [row["mae"] for row in told], "o-", color=INK, label="mean error, grades"
     )
     panel.plot([row["graded"] for row in told], [row["error"] for row in told], "s-", color=OTHER, label="share wrong")
     for row in told:
-        panel.annotate(str(row["widest"]), (row["graded"], row["mae"]), xytext=(3, 5), textcoords="offset points")
-    panel.set(xlabel="cards graded", xlim=(0, 1.03), ylim=(0, None), title="Risk by the widest interval graded")
+        panel.annotate(str(row["widest"]), (row["graded"], row["mae"]), xytext=(-4, 7), textcoords="offset points")
+    panel.set(
+        xlabel="cards graded",
+        xlim=(0, 1.05),
+        ylim=(0, 1.2 * max(row["mae"] for row in told)),
+        title="Risk by the widest interval graded",
+    )
     panel.legend(loc="upper left", frameon=False)
 
 
