@@ -196,7 +196,7 @@ def _starter(made: Path) -> list[str]:
     card = Card.model_validate_json(STARTER.with_name(FILE).read_bytes())
     if read(made / "evaluate.json")["model"]["sha256"] != card.sha256:
         raise SystemExit(f"{made} holds another model than the one that ships; give the folder that it was made in")
-    figures = card.measured[0].figures
+    figures, agreed = card.measured[0].figures, card.agreement
     pictures.certainty(figures, PICTURES / "starter.png")
     pairs = read_manifest(made / "fresh" / "labels.csv").pairs
     worst.sheet(predictions.read(made / "fresh.csv"), pairs, PICTURES / "worst.jpg")
@@ -209,7 +209,9 @@ def _starter(made: Path) -> list[str]:
         *(f"- {sentence}" for sentence in (*card.data, *card.limits)),
         "",
         *_table(["", "n", "QWK", "exact", "within one", "MAE"], rows),
-        f"Stored in 8 bits, against full precision: {_settings(card.agreement)}.",
+        f"Stored in 8 bits it tells the same grade as at full precision on {agreed['equal_grades']:.1%} of "
+        f"{agreed['cards']} cards; no probability differs by more than {agreed['largest_difference']:.4f}; QWK "
+        f"{agreed['qwk']:.4f} against {agreed['qwk_full']:.4f}.",
         "",
         *_certainty(figures, "evidence/starter.png"),
         "### Its ten worst errors",
