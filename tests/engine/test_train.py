@@ -7,7 +7,9 @@ import torch
 from engine import train as loop
 from engine.events import EpochDone, Finished, Notice, Progress
 from engine.losses import Objective
+from engine.measure.features import FEATURES
 from engine.model.dual import DualBranch
+from engine.model.measured import told_and_seen
 from engine.recipes import RECIPES, recipe, recipe_config
 from tests.engine.conftest import drawn_pairs
 from tests.engine.runs import UNCALIBRATED, config, of, run, told
@@ -49,8 +51,10 @@ def test_a_recipe_s_own_network_can_be_built_at_its_own_size_and_answers(name):
     own = recipe_config(name)
     assert own.image_size == 224
     network = DualBranch(own).eval()
+    both = torch.ones(1, 2, dtype=torch.bool)
+    measured = told_and_seen(torch.rand(1, 2, len(FEATURES)), both) if own.measured_inputs else None
     with torch.no_grad():
-        scores = network(*torch.rand(2, 1, 6, 224, 224), torch.ones(1, 2, dtype=torch.bool))
+        scores = network(*torch.rand(2, 1, 6, 224, 224), both, None, measured)
     assert scores.grade.shape == (1, 9 if own.loss == "ordinal" else 10)
     assert network.grade.log_probabilities(scores.grade).exp().sum().item() == pytest.approx(1, abs=1e-4)
 
