@@ -8,7 +8,6 @@ Last, the model and its card are put where the program looks for them.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import shutil
@@ -22,7 +21,7 @@ from typing import Any
 
 from app.settings import PROGRAM, STARTER
 from benchmarks.fronts import FRONTS, manifest_of_fronts
-from benchmarks.kept import same_plan
+from benchmarks.kept import read, same_plan
 from engine.aside import aside
 from engine.card import Card, Measured, figure
 from engine.card import write as write_card
@@ -159,11 +158,11 @@ def _done(work: Path, step: Step) -> dict[str, Any]:
         words = [str(word) for word in (*step.words, *data, "--json", kept.with_suffix(".part"))]
         print(shlex.join(["launch.py", *words]), flush=True)
         subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *words], check=True)
-        said = json.loads(kept.with_suffix(".part").read_text(encoding="utf-8"))
+        said = read(kept.with_suffix(".part"))
         if "stopped" in said:
             raise CannotMake(f"{step.name} was stopped; the same command goes on with it")
         kept.with_suffix(".part").replace(kept)
-    return json.loads(kept.read_text(encoding="utf-8"))
+    return read(kept)
 
 
 def _once(path: Path, write: Callable[[Path], None]) -> None:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from engine.bootstrap import numbered
 from engine.certainty import SMALLEST, Said, published
-from engine.conformal import GRADES, Pool, fit_pools, least_groups, spans
+from engine.conformal import Pool, fit_pools, least_groups, spans
 from engine.errors import BadInput
+from engine.grades import GRADES
 from engine.interval import COVERAGE, narrowest_intervals
 from engine.predictions import Graded, Predictions
 
@@ -69,10 +70,10 @@ class Calibration:
         Its figures, which only a report reads, are not looked into.
         """
         read = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"])})
-        if not (0 < read.temperature < np.inf and 0 < read.coverage < 1 and read.widest in range(1, GRADES + 1)):
+        if not (0 < read.temperature < np.inf and 0 < read.coverage < 1 and read.widest in range(1, len(GRADES) + 1)):
             raise ValueError("a temperature, a coverage or a widest interval that no calibration has")
         lows, highs = [pool.low for pool in read.pools], [pool.high for pool in read.pools]
-        if [*lows, GRADES + 1] != [1, *(high + 1 for high in highs)] or not all(map(_may_be, read.pools)):
+        if [*lows, GRADES[-1] + 1] != [1, *(high + 1 for high in highs)] or not all(map(_may_be, read.pools)):
             raise ValueError("pools that are not the grades 1 to 10 without gaps, or allow them no score")
         return read
 
@@ -138,7 +139,7 @@ def widest_that_pays(widths: NDArray[np.integer], errors: NDArray[np.number], gr
     number, count = numbered(groups)
     off = errors - errors.mean()
     looked_at: dict[int, int] = {}  # by how many cards it leaves out: limits that leave out the same are one
-    for limit in range(1, GRADES):
+    for limit in range(1, len(GRADES)):
         out = widths > limit
         if out.any() and 1 - out.mean() >= LEAST_GRADED:
             looked_at.setdefault(int(out.sum()), limit)
@@ -148,7 +149,7 @@ def widest_that_pays(widths: NDArray[np.integer], errors: NDArray[np.number], gr
         adds = np.bincount(number, np.where(out, off / out.sum(), -off / (~out).sum()), count)
         if adds.sum() > NormalDist().inv_cdf(1 - BY_CHANCE / len(looked_at)) * np.sqrt((adds**2).sum()):
             return limit
-    return GRADES
+    return len(GRADES)
 
 
 def shortage(groups: Sequence[str], coverage: float = COVERAGE) -> str:
@@ -190,7 +191,7 @@ def _learned(held_out: Predictions, coverage: float, on: str) -> Calibration:
     temperature = best_temperature(held_out.truth, held_out.probabilities, held_out.groups)
     warm = tempered(held_out.probabilities, temperature)
     pools = fit_pools(held_out.truth, warm, held_out.groups, coverage)
-    return Calibration(temperature, coverage, pools, GRADES, len(held_out.truth), len(set(held_out.groups)), on)
+    return Calibration(temperature, coverage, pools, len(GRADES), len(held_out.truth), len(set(held_out.groups)), on)
 
 
 def _measured_crosswise(held_out: Predictions, coverage: float) -> dict[str, Any] | None:

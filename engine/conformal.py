@@ -30,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bootstrap import numbered
+from engine.grades import GRADES
 from engine.interval import ROUNDING
 
-GRADES = 10
 # Groups that a grade needs for a score of its own. With n cards what is really covered spreads around the coverage
 # by about sqrt(.9 x .1 / n): by .067 for 20, by .1 for the nine that would just do. Larger pools leave rare grades out:
 # of 150 skewed cards, pools of 20 covered each grade from 1 to 4 by .89 or more, pools of 30 by .86, one score by .77
@@ -93,7 +93,7 @@ def pooled(held: NDArray[np.bool_], least: int = POOL) -> list[tuple[int, int]]:
     returns  first and last grade of each run; a single run of all ten where there are fewer groups than `least`
     The run held by the fewest joins the neighbour held by fewer, until each is held by enough.
     """
-    runs = [(grade, grade) for grade in range(1, GRADES + 1)]
+    runs = [(grade, grade) for grade in GRADES]
 
     def holding(run: tuple[int, int]) -> int:
         return int(held[:, run[0] - 1 : run[1]].any(axis=1).sum())
@@ -112,7 +112,7 @@ def pooled(held: NDArray[np.bool_], least: int = POOL) -> list[tuple[int, int]]:
 def held_by_groups(truth: NDArray[np.integer], groups: Sequence[str]) -> NDArray[np.bool_]:
     """(groups, 10): whether a group has a card of a grade."""
     number, count = numbered(groups)
-    held = np.zeros((count, GRADES), bool)
+    held = np.zeros((count, len(GRADES)), bool)
     held[number, truth - 1] = True
     return held
 
@@ -147,4 +147,4 @@ def spans(probabilities: NDArray[np.floating], pools: Sequence[Pool]) -> tuple[N
     allowed = np.concatenate([np.full(pool.high - pool.low + 1, pool.threshold) for pool in pools])
     inside = grade_scores(probabilities) <= allowed + ROUNDING
     inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
-    return inside.argmax(axis=1) + 1, GRADES - inside[:, ::-1].argmax(axis=1)
+    return inside.argmax(axis=1) + 1, len(GRADES) - inside[:, ::-1].argmax(axis=1)

@@ -12,6 +12,7 @@ import torch
 from engine.calibrate import said_of
 from engine.data import Inputs, Pictures, model_input
 from engine.evaluate import Model
+from engine.grades import GRADES
 from engine.image.crops import PIECE_PIXELS, PIECES, side_pieces
 from engine.image.found import Found
 from engine.image.prepare import read_and_find
@@ -20,8 +21,6 @@ from engine.image.rectify import card_canvas, card_size, px_per_mm
 from engine.interval import Interval
 from engine.measure.card import SideMeasured, measure_found
 from engine.measure.features import FEATURES, MeasuredSide, features_of
-
-GRADES = np.arange(1, 11)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.errors import BadInput
+from engine.grades import GRADES
 from engine.image.prepare import read_and_find
 from engine.image.rectify import rectify
 from engine.pairs import CardPair
@@ -21,7 +22,7 @@ SIDE_PX, CAPTION_PX, GAP_PX, WHITE = (420, 300), 44, 8, 255
 
 def worst(said: Predictions) -> NDArray[np.int64]:
     """Places of the cards whose expected grade lies furthest from the true one, the furthest first."""
-    expected = said.probabilities @ np.arange(1, 11)
+    expected = said.probabilities @ GRADES
     return np.argsort(-np.abs(expected - said.truth), kind="stable")[:COUNT]
 
 
@@ -41,7 +42,7 @@ def _cell(said: Predictions, place: int, number: int, pair_of: dict[str, CardPai
     gap = np.full((SIDE_PX[0], GAP_PX, 3), WHITE, np.uint8)
     pictures = np.hstack([part for side in sides for part in (side, gap)])
     caption = Image.new("RGB", (pictures.shape[1], CAPTION_PX), "white")
-    words = f"{number}: is {said.truth[place]}, expected {said.probabilities[place] @ np.arange(1, 11):.1f}"
+    words = f"{number}: is {said.truth[place]}, expected {said.probabilities[place] @ GRADES:.1f}"
     ImageDraw.Draw(caption).text((6, 8), words, "black", ImageFont.load_default(24))
     return np.vstack([np.asarray(caption), pictures])
 

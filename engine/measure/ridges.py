@@ -111,11 +111,11 @@ def _straight_pieces(
     long[0] = False  # what is not of the mask
     rows, columns = np.nonzero(mask)
     # The same piece shows up for the neighbouring directions too: it belongs to the one that most of it has.
-    ways = np.bincount(labels[rows, columns] * DIRECTIONS + direction[rows, columns], minlength=len(long) * DIRECTIONS)
+    label = labels[rows, columns]
+    ways = np.bincount(label * DIRECTIONS + direction[rows, columns], minlength=len(long) * DIRECTIONS)
     taken = long & (ways.reshape(-1, DIRECTIONS).argmax(axis=1) == index)
-    of_taken = taken[labels[rows, columns]]
-    rows, columns = rows[of_taken], columns[of_taken]
-    piece = (np.cumsum(taken) - 1)[labels[rows, columns]]
+    rows, columns, label = (of_all[taken[label]] for of_all in (rows, columns, label))
+    piece = (np.cumsum(taken) - 1)[label]
     return [
         each
         for each in _fitted(np.column_stack([columns, rows]), step[rows, columns], piece)
