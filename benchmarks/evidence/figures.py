@@ -1,18 +1,27 @@
-"""Figures of several runs at once: their means over the seeds, and how far those move with other cards and seeds."""
+"""Several runs at once: the means of their words and figures, and how far figures move with other cards and seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bootstrap import drawn_times, group_sums, interval, numbered, over_drawn_runs
+from engine.comparison import common_cards
 from engine.metrics import card_sums, figures_of
 from engine.predictions import Predictions
 
 NAMES = ("qwk", "exact", "within_one", "mae", "macro_mae", "ece", "rps")
+
+
+def mean(said: Sequence[Predictions]) -> Predictions:
+    """The mean of what several models say of the cards that all of them have judged."""
+    cards = common_cards(said)
+    probabilities = np.mean([each.of_cards(cards).probabilities for each in said], axis=0)
+    return replace(said[0].of_cards(cards), probabilities=probabilities)
 
 
 class Figure(NamedTuple):

@@ -1,7 +1,8 @@
 """Real fronts in five folds: pretrained and from random weights, and what controls reach that see more or less.
 
-Every card is judged once, by the model of the fold that never saw it nor its near-duplicates. Fronts of 150 x 200
-pixels hold nothing that can be measured in millimetres, so nothing is.
+Every card but the sealed ones is judged once, by the model of the fold that never saw it nor its near-duplicates. The
+sealed ones are judged by the mean of all folds' models, none of which saw them, and nothing was chosen on them. Fronts
+of 150 x 200 pixels hold nothing that can be measured in millimetres, so nothing is.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.commands import several
+from app.commands import evaluating, several
 from app.experiments import Said, plan_of
+from app.settings import DataFolder
 from app.terminal import say
+from benchmarks.evidence.figures import mean
 from benchmarks.fronts import FRONTS, manifest_of_fronts
-from benchmarks.kept import write
+from benchmarks.kept import once, write
 from engine import predictions
 from engine.metrics import measure
 from engine.predictions import Predictions
 from engine.recipes import recipe_config
-from engine.run_folder import folds_in
+from engine.run_folder import MODEL, folds_in
 from labeling.snapshot import pairs_from_manifest
 
 FOLDS = 5
@@ -78,6 +82,8 @@ def run(folder: Path) -> dict[str, Any]:
     manifest = folder / "fronts.csv"
     manifest_of_fronts(manifest)
     told = {network.name: _out_of_fold(folder, manifest, network) for network in (PRETRAINED, FROM_RANDOM, *CONTROLS)}
+    for network in (PRETRAINED, FROM_RANDOM):
+        told[f"{network.name}, all folds' mean on the sealed cards"] = _on_sealed(folder, manifest, network)
     told["from random weights, the fold of the controls"] = _on_first_folds(folder, FROM_RANDOM, CONTROLS[0].folds)
     write(folder / "fronts.json", told)
     return told
@@ -95,6 +101,18 @@ def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, An
     if "stopped" in said:
         raise SystemExit("the folds were stopped; the same command goes on with them")
     return said
+
+
+def _on_sealed(folder: Path, manifest: Path, network: Network) -> dict[str, Any]:
+    """What the folds' models say together of the test split; each looks at it once."""
+    data = DataFolder(folder / "fronts" / "data")
+    said = []
+    for run in folds_in(_folder_of(folder, network)):
+        kept, model = run / "test.csv", str(run / MODEL)
+        once(kept.with_suffix(".json"), partial(evaluating.run, data, model, manifest, "test", kept))
+        said.append(predictions.read(kept))
+    together = mean(said)
+    return measure(together.truth, together.probabilities, together.groups)
 
 
 def _on_first_folds(folder: Path, network: Network, folds: int) -> dict[str, Any]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from app.experiments import Said
 from app.settings import DataFolder
 from benchmarks.evidence.collection import collected
-from benchmarks.evidence.figures import over_seeds
+from benchmarks.evidence.figures import mean, over_seeds
 from benchmarks.evidence.ledger import Way, said_by, trained, words_of
 from benchmarks.evidence.simulated import OURS, SEEDS, SMALL, Size, ours
 from benchmarks.kept import write
@@ -66,13 +64,6 @@ def _students(data: DataFolder, teachers: Sequence[Run], size: Size) -> list[Run
         said = Said(parent=str(teacher.id), hypothesis="one model learns what several together know")
         students.append(trained(data, Way("distilled", OURS, {"teachers": words}, said), seed, size.settings))
     return students
-
-
-def mean(said: Sequence[Predictions]) -> Predictions:
-    """The mean of what several models say of the cards that all of them have judged."""
-    cards = common_cards(said)
-    probabilities = np.mean([each.of_cards(cards).probabilities for each in said], axis=0)
-    return replace(said[0].of_cards(cards), probabilities=probabilities)
 
 
 def _rows(ways: dict[str, Stronger]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
 from app.experiments import Said
+from benchmarks import fronts as real_fronts
 from benchmarks import kept
-from benchmarks.evidence import changes, collection, cost, page, rubric, simulated, stronger, worst
+from benchmarks.evidence import changes, collection, cost, fronts, page, rubric, simulated, stronger, worst
 from benchmarks.evidence.collection import Part, mix_of
-from benchmarks.evidence.figures import over_seeds
+from benchmarks.evidence.figures import mean, over_seeds
+from benchmarks.evidence.fronts import Network
 from benchmarks.evidence.ledger import Way
 from engine import predictions
 from engine.calibrate import said_of as said_of_card
@@ -20,6 +22,9 @@ from engine.certainty import published
 from engine.metrics import measure
 from engine.pairs import CardPair, read_manifest, write_manifest
 from engine.predictions import Predictions
+from engine.simulate.cards import Recipe
+from engine.simulate.folder import write_cards as draw
+from labeling.snapshot import pairs_from_manifest
 from tests.cards import write_cards
 from tests.engine.test_card import a_card
 
@@ -144,9 +149,9 @@ def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_
 
 def test_the_mean_of_several_models_is_that_of_their_probabilities_on_the_cards_all_have_judged():
     one, other = said_of(1), said_of(2).chosen(np.arange(40))
-    mean = stronger.mean([one, other])
-    assert mean.cards == one.cards[:40]
-    np.testing.assert_allclose(mean.probabilities, (one.probabilities[:40] + other.probabilities) / 2)
+    together = mean([one, other])
+    assert together.cards == one.cards[:40]
+    np.testing.assert_allclose(together.probabilities, (one.probabilities[:40] + other.probabilities) / 2)
 
 
 @pytest.mark.slow
@@ -193,3 +198,42 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(small, tmp_path, mon
         rubric.by_rubric(pairs[1:], out / "rubric.csv")
     with pytest.raises(SystemExit, match="filled by another plan"):
         collection.collected(out, small.parts[:2])
+
+
+@pytest.mark.slow
+def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_together(tmp_path, monkeypatch):
+    drawn = Recipe(seed=5, mix="uniform", height=300, kinds=(("slab", 1.0),))
+    draw(tmp_path / "drawn", drawn, 60, workers=1)
+    for pair in read_manifest(tmp_path / "drawn" / "labels.csv").pairs:
+        grade = tmp_path / "fronts" / f"psa{pair.grade:.0f}"
+        grade.mkdir(parents=True, exist_ok=True)
+        (grade / pair.front.name).write_bytes(pair.front.read_bytes())
+    monkeypatch.setattr(real_fronts, "FRONTS", tmp_path / "fronts")
+    monkeypatch.setattr(fronts, "FRONTS", tmp_path / "fronts")
+    monkeypatch.setattr(fronts, "FOLDS", 2)
+    monkeypatch.setattr(fronts, "PRETRAINED", Network("pretrained on ImageNet", SMALL, folds=2))
+    monkeypatch.setattr(fronts, "FROM_RANDOM", Network("from random weights", SMALL, folds=2))
+    monkeypatch.setattr(fronts, "CONTROLS", (Network("control: label alone", {**SMALL, "seen": "label"}, folds=1),))
+    out = tmp_path / "out"
+    out.mkdir()
+    found = fronts.run(out)
+
+    split = {pair.card_id: pair.split for pair in pairs_from_manifest(out / "fronts.csv").pairs}
+    sealed = {card for card, name in split.items() if name == "test"}
+    folds = [out / "fronts" / "from-random-weights" / f"fold-{fold}" for fold in (1, 2)]
+    judged = [predictions.read(folder / "predictions.csv") for folder in folds]
+    cards = {card for fold in judged for card in fold.cards}
+    assert cards == split.keys() - sealed
+    assert found["from random weights"]["n"] == len(cards) == sum(len(fold.cards) for fold in judged)
+    assert found["from random weights, the fold of the controls"]["n"] == len(judged[0].cards)
+    assert found["control: label alone"]["n"] <= len(judged[0].cards)
+
+    said = [predictions.read(folder / "test.csv") for folder in folds]
+    assert {card for each in said for card in each.cards} == sealed
+    together = (said[0].probabilities + said[1].probabilities).argmax(axis=1) + 1
+    exact = (together == said[0].truth).mean()
+    assert found["from random weights, all folds' mean on the sealed cards"]["exact"] == pytest.approx(exact)
+
+    models = {path: path.stat().st_mtime_ns for path in out.rglob("model.pt")}
+    assert fronts.run(out) == found
+    assert {path: path.stat().st_mtime_ns for path in models} == models
