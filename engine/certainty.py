@@ -166,7 +166,7 @@ def measure(
 
 def published(predictions: Predictions, said: Said, *, calibrated: bool) -> dict[str, Any]:
     """All figures of what is said of cards: those of `engine.metrics.measure` and those of `measure`; and, where it is
-    calibrated, `uncalibrated`: what the network's own word, `predictions`, came to in the figures that this changes.
+    calibrated, `uncalibrated`: what the network's own word, `predictions`, came to in the figures of its probabilities.
     """
     truth, groups, own = predictions.truth, predictions.groups, predictions.probabilities
     figures = {**measure_grades(truth, said.probabilities, groups), **measure(truth, said, groups)}

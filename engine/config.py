@@ -112,7 +112,7 @@ class Config(BaseModel):
     stop_if: str = ""
     """Rules that end the run as failed, asked of the epoch they name: qwk<0.40@13, more of them after commas."""
     max_pairs: int = Field(0, ge=0)
-    """Train on at most this many cards, keeping the mix of grades; 0 takes all."""
+    """At most this many cards to learn from and to validate on, keeping the mix of both and of grades; 0 takes all."""
     seen: Seen = "card"
     """What the network is shown. All but the card are controls, which never grade: the picture without its card, the
     slab's label alone, or the whole picture, label and all."""

@@ -1,4 +1,4 @@
-"""What a run is to show, said before it runs, and judged after it. Free of torch.
+"""The words in which is said what a run is to show: thresholds, read, written and asked. Free of torch.
 
 A threshold is written `qwk>=0.74@27`: a metric, a comparison, a value, and the epoch at which it is asked; without an
 epoch it is asked of the saved one.
@@ -15,7 +15,7 @@ from typing import Any
 from engine.errors import BadInput
 
 COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-# What may be asked of an epoch: the scalars of `engine.metrics` that every epoch measures, and the validation loss.
+# What may be asked of an epoch: the scalars of `engine.metrics` that every epoch measures, and what training adds.
 ASKED = (
     *("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "brier", "rps", "qwk_gap", "val_loss"),
     "learning_rate",

@@ -28,9 +28,9 @@ WEIGHS = frozenset({"worn_up_to", "max_pairs"})
 Changes = dict[str, tuple[Any, Any]]
 
 
-def changes(config: Config, parent: Config) -> Changes:
+def changes(config: Config, parent: Config, aside: frozenset[str] = MACHINE) -> Changes:
     """The settings that differ from the parent's, those of the machine aside: key -> (parent's, own)."""
-    return {key: pair for key, pair in difference(config, parent).items() if key not in MACHINE}
+    return {key: pair for key, pair in difference(config, parent).items() if key not in aside}
 
 
 def count(changed: Mapping[str, Any]) -> int:

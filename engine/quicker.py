@@ -50,7 +50,7 @@ def quicker(model: Model, *, sha256: str, cards: int, batch: int, folder: Path, 
     """The model, read by onnxruntime where there are enough cards for that and it is the faster here and now.
 
     sha256  the model file's
-    cards   how many with both sides are to be read
+    cards   how many with both sides are to be read, each as often as it is
     batch   how many at once
     folder  where graphs are kept; may be deleted at any time
     say     told once, in a sentence, where onnxruntime was to read and cannot

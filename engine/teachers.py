@@ -1,7 +1,7 @@
 """Distillation: a network learns towards what other models say of its training cards, beside their labels.
 
-Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, at temperature 1: the teachers
-say how near two neighbouring grades are on this very card, which a label cannot.
+Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015. The teachers
+speak as calibrated, and say how near two neighbouring grades are on this very card, which a label cannot.
 """
 
 from __future__ import annotations

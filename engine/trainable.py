@@ -27,8 +27,8 @@ class Trainable:
 def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
     """At most `most` of the pairs that have a training class, keeping the mix of splits and grades; 0 takes all.
 
-    Of a split and grade, those are taken whose hash of seed and card is lowest: a larger limit takes them too, and
-    added cards move hardly any. Pairs without a training class stay, uncounted, so that the reason can be told.
+    Of a split and grade, those are taken whose hash of seed and card is lowest, so that added cards move hardly any.
+    Pairs without a training class stay, uncounted, so that the reason can be told.
     """
     having = (pair for pair in pairs if _has_class(pair))
     ordered = sorted(having, key=lambda pair: (_stratum(pair), lot(pair.card_id, seed)))

@@ -21,6 +21,8 @@ from engine.predictions import Predictions
 from engine.run_folder import folds_in
 
 OTHER_CARDS = "they have learned from or were validated on other cards, so that their losses are means over others"
+# What runs of one way of training may differ in. How much they have learned from is no chance of training.
+OF_ONE_WAY = lineage.MACHINE - {"max_pairs"}
 OTHER_UNITS = "their objectives differ, so that their losses are in different units and are not compared"
 
 
@@ -30,14 +32,19 @@ class Judged:
 
     name: str
     config: Config
-    cards: frozenset[tuple[str, str | None, float | None]]
+    told: frozenset[tuple[str, str | None, float | None]]
     predictions: Predictions
     val_loss: float | None
 
     @property
+    def learned_from(self) -> tuple[object, ...]:
+        """Equal for runs that took the same cards, of which a limit takes some, to learn from and to validate on."""
+        return self.told, self.config.max_pairs, frozenset(self.predictions.cards)
+
+    @property
     def recipe(self) -> str:
-        """All settings that are a recipe's: equal for runs that differ in seed or machine alone."""
-        return self.config.model_dump_json(exclude=set(lineage.MACHINE & Config.model_fields.keys()))
+        """All settings but OF_ONE_WAY: equal for runs that differ in seed or machine alone."""
+        return self.config.model_dump_json(exclude=set(OF_ONE_WAY & Config.model_fields.keys()))
 
 
 def run(data: DataFolder, candidates: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
@@ -72,7 +79,7 @@ def _compared(way: Sequence[Judged], reference: Sequence[Judged]) -> dict[str, A
         say(f"{each.name} is left out of the comparison of {way[0].name} with {reference[0].name}: {_alone(each)}")
     pairs = [(ours[seed], theirs[seed]) for seed in seeds]
     found = difference([one.predictions for one, _ in pairs], [other.predictions for _, other in pairs])
-    changed = lineage.changes(way[0].config, reference[0].config)
+    changed = lineage.changes(way[0].config, reference[0].config, OF_ONE_WAY)
     return {
         "runs": [one.name for one, _ in pairs],
         "changed": {key: {"reference": before, "own": own} for key, (before, own) in changed.items()},
@@ -103,7 +110,7 @@ def _losses(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Any]:
     """The mean difference in validation loss, or why there is none."""
     if not all(lineage.same_objective(one.config, other.config) for one, other in pairs):
         return {"delta_val_loss": None, "val_loss_reason": OTHER_UNITS}
-    if any(one.cards != other.cards for one, other in pairs):
+    if any(one.learned_from != other.learned_from for one, other in pairs):
         return {"delta_val_loss": None, "val_loss_reason": OTHER_CARDS}
     deltas = [
         one.val_loss - other.val_loss for one, other in pairs if one.val_loss is not None and other.val_loss is not None

@@ -53,7 +53,8 @@ def run(
         say(f"calibrated on {loaded.calibration.on}: coverage and calibration error are flattered by any of them here")
         if views > 1:
             say("it was calibrated on one view of each card: of several, neither coverage nor confidence is promised")
-    whole = sum(pair.front is not None and pair.back is not None for pair in pairs)
+    labelled = [pair for pair in pairs if not isinstance(pair.target(), LeftOut)]
+    whole = views * sum(pair.front is not None and pair.back is not None for pair in labelled)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
     return {**about, **told(evaluate(quick, pairs, data.cache, keep, views))}

@@ -20,7 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, required=True, help="where cards, runs and figures go; gone on with")
-    parser.add_argument("--full", action="store_true", help=f"{', '.join(SIZED)}: all recipes at full size, for a GPU")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help=f"{', '.join(SIZED)}: all recipes at full size, for a GPU, in a folder of its own",
+    )
     chosen = parser.parse_args()
     if chosen.full and chosen.step not in SIZED:
         parser.error(f"--full goes with {' and '.join(SIZED)}")

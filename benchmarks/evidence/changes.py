@@ -55,7 +55,7 @@ CHANGES = (
     ),
     _change("no attention", "the back is read as well without attention", attention="none"),
     _change("measured targets", "to be taught edge damage and centering helps the grade", measured_targets=True),
-    _change("soft labels", "a grader who errs by one is better told so", loss="ce_emd", soft_label_width=0.5),
+    _change("soft labels", "a grader who errs by one is better told so", soft_label_width=0.5),
 )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.kept import once, write
+from benchmarks.kept import once, same_plan, write
 from benchmarks.measuring import alone, now, one_thread, peak_memory_mib
 from engine.config import Config
 from engine.data import Batch, model_input
@@ -46,9 +46,13 @@ PAIRS = 6
 def run(folder: Path) -> dict[str, Any]:
     """Measure all; returns what cost.json then holds."""
     kept = folder / "cost"
-    told = {
+    device = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{_processor()}, one thread",
         "steps": STEPS,
+    }
+    same_plan(device, kept / "plan.json")
+    told = {
+        **device,
         "networks": [
             once(kept / f"{recipe}-{size}.json", lambda: _network(recipe, size))  # noqa: B023
             for recipe in RECIPES

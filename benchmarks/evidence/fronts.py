@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from app.settings import DataFolder
 from app.terminal import say
 from benchmarks.evidence.figures import mean
 from benchmarks.fronts import FRONTS, manifest_of_fronts
-from benchmarks.kept import once, write
+from benchmarks.kept import once, same_plan, write
 from engine import predictions
 from engine.metrics import measure
 from engine.predictions import Predictions
@@ -94,6 +94,7 @@ def run(folder: Path) -> dict[str, Any]:
 def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, Any]:
     out = _folder_of(folder, network)
     say(f"{network.name}: {out}")
+    same_plan({**asdict(network), "shared": SHARED, "of": FOLDS}, out / "plan.json")
     if not folds_in(out):
         settings = {**SHARED, **network.settings, **({"pretrained": _weights()} if network.pretrained else {})}
         config = recipe_config("loupe", {key: str(value) for key, value in settings.items()})

@@ -100,7 +100,9 @@ def _simulated(found: Found) -> list[str]:
         "## Simulated pairs: the recipes, and no learning at all",
         "",
         f"Each model learned from both mixes at once ({_settings(found['told'])}), with the seeds "
-        f"{_listed(found['seeds'])}; it is judged on the sealed test cards, by which nothing was chosen.",
+        f"{_listed(found['seeds'])}; it is judged on the sealed test cards, by which nothing was chosen. The rubric "
+        "learns nothing: it grades what was measured by the table that the simulator itself grades by, and takes for "
+        "flawless what could not be measured.",
         "",
     ]
     for mix in ("history", "uniform"):

@@ -1,4 +1,8 @@
-"""The grade by the rubric alone, without learning: what the worst measurement of both sides allows."""
+"""The grade by the rubric alone, without learning: what the worst measurement of both sides allows.
+
+It is handed the very table that the simulator grades by, so that what it errs is what measuring errs; what could not be
+measured on a card counts as flawless.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ CHUNK = 64
 def by_rubric(pairs: Sequence[CardPair], kept: Path) -> Predictions:
     """Certainty of one grade a card; read from `kept` where it stands there, for these same cards.
 
-    Cards of which a side is not found or cannot be measured are left out and counted on the terminal.
+    Cards of which a side is missing or not found are left out and counted on the terminal.
     """
     if kept.is_file():
         said = read(kept)
@@ -38,7 +42,7 @@ def by_rubric(pairs: Sequence[CardPair], kept: Path) -> Predictions:
             meter("rubric", len(grades), len(pairs))
     judged = [(pair, grade) for pair, grade in zip(pairs, grades, strict=True) if grade is not None]
     if len(judged) < len(pairs):
-        say(f"the rubric leaves out {len(pairs) - len(judged)} of {len(pairs)} cards: a side could not be measured")
+        say(f"the rubric leaves out {len(pairs) - len(judged)} of {len(pairs)} cards: a side was not found")
     cards = [Trainable(pair, int(pair.grade or 0)) for pair, _ in judged]
     said = Predictions.of(cards, np.eye(10)[np.array([grade for _, grade in judged]) - 1])
     write(kept, said)

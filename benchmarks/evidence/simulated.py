@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,16 @@ def ours(data: DataFolder, size: Size) -> list[Run]:
 
 
 def _table(said: Mapping[str, list[Predictions]], mix: Mix) -> dict[str, Any]:
-    """One mix: the ceiling, every way's figures, and ours less each other with p-values after Holm."""
-    of_mix = {name: _of_mix(each, mix) for name, each in said.items()}
+    """One mix: the ceiling, every way's figures, and ours less each other with p-values after Holm.
+
+    On the cards of the mix that all have judged.
+    """
+    cards = [card for card in common_cards([each for way in said.values() for each in way]) if mix_of(card) == mix]
+    of_mix = {name: [each.of_cards(cards) for each in way] for name, way in said.items()}
     compared = {name: difference(of_mix[OURS], each) for name, each in of_mix.items() if name != OURS}
     adjusted = holm([each.p for each in compared.values()])
     return {
-        "n": len(of_mix[OURS][0].cards),
+        "n": len(cards),
         "noise": NOISE,
         "ceiling": best_agreement(mix, NOISE),
         "ways": {name: over_seeds(each) for name, each in of_mix.items()},
@@ -93,9 +97,3 @@ def _table(said: Mapping[str, list[Predictions]], mix: Mix) -> dict[str, Any]:
             other: {**asdict(each), "p_holm": p} for (other, each), p in zip(compared.items(), adjusted, strict=True)
         },
     }
-
-
-def _of_mix(said: Sequence[Predictions], mix: Mix) -> list[Predictions]:
-    """The cards of a mix that every one of the runs has judged."""
-    cards = [card for card in common_cards(said) if mix_of(card) == mix]
-    return [each.of_cards(cards) for each in said]

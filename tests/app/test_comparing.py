@@ -81,3 +81,17 @@ def test_losses_are_compared_only_where_both_have_learned_from_the_same_cards(en
         (compared,) = said.result["comparisons"]
         assert compared["delta_val_loss"] == delta
         assert reason in compared["val_loss_reason"]
+
+
+def test_a_run_on_fewer_cards_is_another_way_of_training_whose_loss_is_a_mean_over_others(ended):
+    whole, fewer = ended("whole", 0, loss="ordinal", class_weights="none"), ["fewer", 0, 3]
+    few = ended(*fewer, loss="ordinal", class_weights="none", max_pairs=2)
+    (compared,) = call("compare", few, "--with", whole).result["comparisons"]
+    assert compared["changed"] == {"max_pairs": {"reference": 0, "own": 2}}
+    assert compared["changes"] == 1
+    assert "learned from or were validated on other cards" in compared["val_loss_reason"]
+    other_seed = ended("other seed", 1, loss="ordinal", class_weights="none")
+    refused = call(
+        "compare", few, "--with", whole, "--with", ended("x", 1, loss="ordinal", max_pairs=2), "--with", other_seed
+    )
+    assert "differ in more than their seed" in refused.complaint
