@@ -217,8 +217,8 @@ def calibrate(
     model: ModelName = None,
     manifest: Annotated[Path | None, typer.Option(help="Calibrate on these cards.")] = None,
     split: Annotated[
-        Literal["val", "test", "all"], typer.Option(help="Which cards; of cards of their own, all.")
-    ] = "val",
+        Literal["val", "test", "all"] | None, typer.Option(help="Which cards; of a manifest all, else val.")
+    ] = None,
     coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="How often an interval holds the grade.")] = 0.9,
     widest: Widest = None,
     data: Data = None,

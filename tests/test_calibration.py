@@ -19,6 +19,7 @@ from engine.evaluate import load_model, predictions_of
 from engine.interval import Interval
 from engine.openings import openings
 from labeling.snapshot import pairs_from_manifest
+from tests.cards import write_cards
 from tests.commands import call
 
 
@@ -68,7 +69,8 @@ def test_calibrate_writes_a_new_model_beside_and_says_on_how_many_cards(said, mo
     for key, tensor in old["model"].items():
         assert torch.equal(tensor, new["model"][key])
     assert [line for line in said.err.splitlines() if "the test split is opened" in line]
-    assert "18 cards stand in the training split" in said.err
+    assert "the model has learned from 18 of these cards and is too sure of them" in said.err
+    assert "6 of these cards chose the model's epoch" in said.err
     assert openings(Path(result["path"])) >= 1, "what the old model opened counts for the new one"
 
 
@@ -189,7 +191,10 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
     [
         (["--manifest", "{manifest}"], "--out"),
         (["--manifest", "{manifest}", "--out", "{model}"], "give another file with --out"),
-        (["--manifest", "{manifest}", "--out", "{tmp}/new.pt"], "6 groups of held-out cards are too few"),
+        (
+            ["--manifest", "{manifest}", "--out", "{tmp}/new.pt", "--split", "val"],
+            "6 groups of held-out cards are too few",
+        ),
         (
             ["--manifest", "{manifest}", "--out", "{tmp}/new.pt", "--coverage", "0.95", "--split", "test"],
             "19 are wanted",
@@ -205,6 +210,14 @@ def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, nam
     assert (said.code, said.out) == (2, "")
     assert named in said.err.splitlines()[-1]
     assert not list(tmp_path.glob("new.pt*"))
+
+
+def test_cards_of_their_own_are_taken_whole_and_none_of_them_is_said_to_be_known(model, tmp_path):
+    others = write_cards(tmp_path / "others", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 8])
+    said = call("calibrate", "--model", model, "--manifest", others, "--out", tmp_path / "new.pt")
+    assert said.code == 0, said.err
+    assert (said.result["split"], said.result["calibration"]["cards"]) == ("all", 12)
+    assert "of these cards" not in said.err
 
 
 def test_a_model_in_8_bits_stays_in_8_bits_and_keeps_its_very_weights(model, manifest, tmp_path):

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.calibration import in_short
-from app.commands.evaluating import open_test_cards, pairs_of, some_model, told
+from app.commands.evaluating import open_test_cards, pairs_of, some_model, told, usual_split
 from app.commands.exporting_model import made_from, refuse_itself
 from app.models import open_grader
 from app.settings import DataFolder, Trouble
 from app.terminal import say
-from engine import calibrate, checkpoint
+from engine import calibrate, checkpoint, run_folder
 from engine.evaluate import predictions_of
 from engine.grades import LeftOut
 from engine.pairs import CardPair
-from engine.run_folder import sha256
+from engine.run_folder import holds_run, sha256
 
 
 class Asked(NamedTuple):
-    """On which cards, how sure the intervals shall be, and how wide they may be for a card to be graded."""
+    """On which cards, how sure the intervals shall be, and how wide they may be for a card to be graded.
 
-    split: str
+    split  None: those that `usual_split` names
+    """
+
+    split: str | None
     coverage: float
     widest: int | None
 
@@ -38,15 +42,14 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     path = some_model(model, data)
     refuse_itself(out, path)
     loaded, digest = open_grader(path)
-    pairs = pairs_of(data, manifest, asked.split)
-    learned = sum(pair.split == "train" for pair in pairs)
-    if learned:
-        say(f"{learned} cards stand in the training split: a model that learned from them is too sure of them")
+    split = asked.split or usual_split(manifest)
+    pairs = pairs_of(data, manifest, split)
+    say_of_known(path, pairs)
     refuse_too_few(pairs, asked.coverage)
     where = str(manifest.absolute()) if manifest else str(data.root)
     open_test_cards(path, digest, pairs, of=where)
     predictions = told(predictions_of(loaded, pairs, data.cache))
-    cards = "all cards" if asked.split == "all" else f"the {asked.split} split"
+    cards = "all cards" if split == "all" else f"the {split} split"
     calibration = calibrate.fit(
         predictions,
         on=f"{cards} of {manifest.name if manifest else 'the data folder'}",
@@ -62,11 +65,23 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
     return {
         "path": str(target),
         "sha256": sha256(target),
-        "split": asked.split,
+        "split": split,
         "of": {"name": loaded.name, "sha256": digest},
         "calibration": in_short(calibration),
         "measured": calibration.measured,
     }
+
+
+def say_of_known(model: Path, pairs: Sequence[CardPair]) -> None:
+    """Say how many of the cards the run beside the model was told: of those it is surer than of others."""
+    if not holds_run(model.parent):
+        return
+    split_of = {(pair.front, pair.back): pair.split for pair in run_folder.told(model.parent)[1]}
+    shown = Counter(split_of.get((pair.front, pair.back)) for pair in (each.absolute() for each in pairs))
+    if learned := shown["train"]:
+        say(f"the model has learned from {learned} of these cards and is too sure of them; calibrate it on others")
+    if chose := shown["val"]:
+        say(f"{chose} of these cards chose the model's epoch, which flatters it a little; others do it better")
 
 
 def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:

@@ -38,7 +38,7 @@ def run(
     """
     path = some_model(model, data)
     loaded, digest = open_model(path)
-    chosen = split or ("all" if manifest else "val")
+    chosen = split or usual_split(manifest)
     pairs = pairs_of(data, manifest, chosen)
     open_test_cards(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
     about = {
@@ -87,6 +87,11 @@ def open_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, of: 
     if cards:
         count = open_test(model, sha256=digest, cards=cards, of=of)
         say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")
+
+
+def usual_split(manifest: Path | None) -> str:
+    """Which cards are meant where nothing is said: of a manifest all, of the data folder those to validate on."""
+    return "all" if manifest else "val"
 
 
 def pairs_of(data: DataFolder, manifest: Path | None, split: str) -> list[CardPair]:
