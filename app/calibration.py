@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine.calibrate import Calibration
+from engine.grades import GRADES
 from engine.interval import Interval
 
 UNCALIBRATED = "This model is not calibrated: its probabilities and its range are the network's own word."
@@ -59,7 +60,7 @@ def tables(calibration: Calibration) -> str:
     measured = calibration.measured
     limit = (
         "no card is left ungraded for its width"
-        if calibration.widest == 10
+        if calibration.widest == len(GRADES)
         else f"a card whose interval spans more than {calibration.widest} grades is not graded"
     )
     lines = [f"{sentence(calibration)} Temperature {calibration.temperature:.3f}; {limit}.", ""]
@@ -77,7 +78,9 @@ def tables(calibration: Calibration) -> str:
         f"(before: {before['nll']:.4f}).",
         f"- Area under the risk-coverage curve, in grades: {measured['aurc']:.4f}{_bounds(measured, 'aurc', '.4f')}.",
         "",
-        f"Grades with too few cards are calibrated together with their neighbours: {own}.",
+        f"Grades that are calibrated together, where one alone has too few cards: {own}."
+        if len(calibration.pools) < len(GRADES)
+        else "Every grade is calibrated by cards of its own.",
         "",
         *coverage_table(measured["coverage_by_grade"]),
         *risk_table(measured["risk_coverage"]),

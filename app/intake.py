@@ -12,6 +12,7 @@ from app.settings import DataFolder, Trouble
 from db import cards, labels
 from db.schema import Card, Side
 from db.session import Database
+from engine.aside import aside
 from engine.image.read import read_picture
 from engine.pairs import CardPair, write_manifest
 from labeling.ingest import import_cards
@@ -52,7 +53,6 @@ def _store(data: DataFolder, path: Path) -> Path:
     target = data.pictures / f"{hashlib.sha256(rgb.tobytes()).hexdigest()}.png"
     if not target.exists():
         data.pictures.mkdir(parents=True, exist_ok=True)
-        aside = target.with_suffix(".part")
-        Image.fromarray(rgb).save(aside, "PNG")
-        aside.replace(target)
+        with aside(target) as part:
+            Image.fromarray(rgb).save(part, "PNG")
     return target

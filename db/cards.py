@@ -44,11 +44,6 @@ def add_pictures(session: Session, *, pictures: Iterable[Picture]) -> None:
     session.flush()
 
 
-def picture_by_sha(session: Session, *, sha256: str) -> Picture | None:
-    """The picture with these bytes, if it is known."""
-    return session.scalar(select(Picture).where(Picture.sha256 == sha256))
-
-
 def pictures_by_sha(session: Session, *, sha256s: Iterable[str]) -> dict[str, Picture]:
     """Those of some pictures that are known, by their hash."""
     found = session.scalars(select(Picture).where(Picture.sha256.in_(list(sha256s))))
@@ -141,11 +136,6 @@ def cards_by_name(session: Session, *, names: Sequence[str]) -> dict[str, Card]:
 def all_cards(session: Session) -> Sequence[Card]:
     """Every card with its pictures, oldest first."""
     return session.scalars(select(Card).order_by(Card.id)).all()
-
-
-def cards_page(session: Session, *, after: int = 0, limit: int = 100) -> Sequence[Card]:
-    """The next cards in the order of their ids; `after` is the last id of the page before, 0 for the first page."""
-    return session.scalars(select(Card).where(Card.id > after).order_by(Card.id).limit(limit)).all()
 
 
 def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, str | None]]:

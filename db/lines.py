@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -46,9 +44,3 @@ def current_lines(session: Session) -> dict[tuple[str, Side], LinesEvent]:
     last = select(func.max(LinesEvent.id)).group_by(LinesEvent.picture_sha256, LinesEvent.side)
     holding = select(LinesEvent).where(LinesEvent.id.in_(last), LinesEvent.physical.is_not(None))
     return {(event.picture_sha256, event.side): event for event in session.scalars(holding)}
-
-
-def lines_history(session: Session, *, picture_sha256: str, side: Side) -> Sequence[LinesEvent]:
-    """All lines ever laid over one picture of one side, oldest first."""
-    of_picture = (LinesEvent.picture_sha256 == picture_sha256, LinesEvent.side == side)
-    return session.scalars(select(LinesEvent).where(*of_picture).order_by(LinesEvent.id)).all()

@@ -14,8 +14,7 @@ def is_better(qwk: float | None, best: float | None) -> bool:
 
 
 def best_of(epochs: Iterable[Epoch], qwk: Callable[[Epoch], float | None]) -> Epoch | None:
-    """Of epochs in their order the first with the best QWK, whose model is kept; None where none has a QWK (then the first epoch's
-    is kept)."""
+    """Of epochs in their order the one whose model is kept; None where none has a QWK: then the first one's is kept."""
     kept: Epoch | None = None
     for epoch in epochs:
         if is_better(qwk(epoch), None if kept is None else qwk(kept)):

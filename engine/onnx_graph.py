@@ -104,7 +104,7 @@ def export(model: Model, path: Path) -> float:
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         _write(model, aside)
-        difference = checked(model, Session(aside), aside)
+        difference = checked(model, Session(aside), path)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -35,7 +35,6 @@ GAMES = (
     Game("Sandlot baseball", "vintage", SPORTS, 0.0, (224, 214, 192), 0.3),
     Game("Lumen Duel", "foil", JAPANESE_SMALL, 3.0, (242, 241, 238), 1.0),
 )
-BY_NAME = {game.name: game for game in GAMES}
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,3 @@ class Grid:
     def to_px(self, points_mm: np.ndarray) -> np.ndarray:
         """(N, 2) millimetres from the card's top left to pixel-centre coordinates."""
         return np.asarray(points_mm) * self.scale - 0.5
-
-    def corners_px(self) -> np.ndarray:
-        """The card's own corners, (4, 2), clockwise from the top left."""
-        right, bottom = self.width - 0.5, self.height - 0.5
-        return np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)])

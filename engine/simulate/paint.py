@@ -202,11 +202,3 @@ def outside(rim: Rim, grid: Grid) -> list[Patch]:
     intact = Rim(rim.size, rim.radii_mm)
     gone += [intact.edge_strip(edge, bite.along_mm, bite.depth_mm) for edge, bite in rim.bites]
     return [patch for outline in gone if (patch := filled(outline, grid)) is not None]
-
-
-def silhouette(rim: Rim, grid: Grid) -> np.ndarray:
-    """(H, W) uint8: 255 where there is card."""
-    mask = np.full((grid.height, grid.width), 255, np.uint8)
-    for patch in outside(rim, grid):
-        np.minimum(patch.of(mask), 255 - patch.mask, out=patch.of(mask))
-    return mask

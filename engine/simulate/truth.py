@@ -36,11 +36,7 @@ DefectKind = Literal[
     "gloss_loss",
     "miscut",
 ]
-SURFACE_KINDS: frozenset[DefectKind] = frozenset(
-    {"scratch", "print_line", "dimple", "crease", "stain", "ink", "gloss_loss"}
-)
 CORNERS = ("top left", "top right", "bottom right", "bottom left")
-EDGES = ("top", "right", "bottom", "left")
 PLACES = 4  # decimals of a millimetre that are written
 
 Point = tuple[float, float]
@@ -158,10 +154,6 @@ class SideWear(Record):
     edges: list[EdgeTruth]
     """Four: top, right, bottom, left."""
     surface: SurfaceTruth
-
-    def surface_defects(self) -> list[Defect]:
-        """The flaws that lie on the surface, not on the rim."""
-        return [defect for defect in self.defects if defect.kind in SURFACE_KINDS]
 
 
 class SideTruth(SideWear):

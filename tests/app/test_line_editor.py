@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import select
 
 from app.answer import ceiling_text, sides_to_measure_on
 from app.corrections import corrections, kept_in
@@ -15,7 +16,7 @@ from app.intake import keep_card
 from app.line_editor import HELD_AT, NOT_SAVED, numbers_of_lines, save
 from app.measured import measure
 from app.settings import Trouble
-from db.lines import lines_history
+from db.schema import LinesEvent
 from engine.image.millimetres import mapped, millimetres_to_picture
 from engine.measure.centering import BadLines
 from engine.run_folder import sha256
@@ -158,14 +159,14 @@ def test_a_reset_that_is_saved_lets_the_measured_lines_hold_again_and_forgets_no
     assert save(own_home.database, {**value, "by_hand": False}) == "What was measured holds again."
     assert corrections(own_home.database) == {}
     with own_home.database.reading() as session:
-        history = lines_history(session, picture_sha256=PICTURE, side="front")
+        history = session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all()
     assert [event.printed is None for event in history] == [False, True]
 
 
 def test_a_reset_of_what_was_never_laid_writes_nothing(own_home, value):
     save(own_home.database, value)
     with own_home.database.reading() as session:
-        assert lines_history(session, picture_sha256=PICTURE, side="front") == []
+        assert session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all() == []
 
 
 def test_the_ceiling_is_told_from_both_sides_and_named_for_the_lower(value):

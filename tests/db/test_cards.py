@@ -13,12 +13,11 @@ from db.cards import (
     add_picture,
     all_cards,
     card_by_name,
-    cards_page,
     counts,
     find_card,
     fronts,
     get,
-    picture_by_sha,
+    pictures_by_sha,
 )
 
 
@@ -40,9 +39,10 @@ def session(database):
 
 
 def test_a_picture_is_found_by_its_bytes(session):
-    found = picture_by_sha(session, sha256=f"{3:064x}")
+    found = pictures_by_sha(session, sha256s=[f"{3:064x}", "f" * 64])
+    assert list(found) == [f"{3:064x}"]
+    found = found[f"{3:064x}"]
     assert (found.id, found.path, found.quality["verdict"]) == (3, str(Path("/pictures/3.jpg")), "good")
-    assert picture_by_sha(session, sha256="f" * 64) is None
 
 
 def test_the_same_bytes_are_one_picture(session):
@@ -105,10 +105,9 @@ def test_a_card_without_a_group_is_its_own(session):
     assert add_card(session, name="b", front_id=2, group_name="a").group_name == "a"
 
 
-def test_pages_follow_each_other_without_gap_or_overlap(session):
-    cards = [add_card(session, name=f"c{number}", front_id=number) for number in range(1, 5)]
-    first = cards_page(session, limit=3)
-    assert [*first, *cards_page(session, after=first[-1].id, limit=3)] == cards == all_cards(session)
+def test_all_cards_are_there_oldest_first_and_each_by_its_row(session):
+    cards = [add_card(session, name=f"c{number}", front_id=number) for number in (3, 1, 4, 2)]
+    assert all_cards(session) == cards
     assert get(session, card_id=cards[2].id) is cards[2]
 
 

@@ -6,11 +6,11 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db.append_only import AppendOnly
-from db.lines import add_lines, current_lines, lines_history
+from db.lines import add_lines, current_lines
 from db.schema import LinesEvent
 
 QUAD = [(10.0, 10.0), (640.5, 10.0), (640.5, 890.0), (10.0, 890.0)]
@@ -55,7 +55,7 @@ def test_lines_taken_back_hold_no_longer_and_stay_in_the_history(database):
         laid(session, 3.0)
     with database.reading() as session:
         assert borders(session) == {(PICTURE, "front"): 3.0}
-        history = lines_history(session, picture_sha256=PICTURE, side="front")
+        history = session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all()
         assert [event.printed and event.printed[0][0][0] for event in history] == [2.0, None, 3.0]
 
 

@@ -73,7 +73,8 @@ def test_the_quad_of_a_cropped_scan_is_the_picture_s_own_bounds():
     style = next(s for seed in range(200) if (s := draw_style(np.random.default_rng(seed), "scan")).cropped)
     taken = capture(np.random.default_rng(1), marked_card(), "scan", GRID, style=style)
     assert taken.rgb.shape == (GRID.height, GRID.width, 3)
-    assert taken.quad.tolist() == GRID.corners_px().tolist()
+    right, bottom = GRID.width - 0.5, GRID.height - 0.5
+    assert taken.quad.tolist() == [[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]]
 
 
 def test_a_flat_view_keeps_lengths_and_a_held_one_keeps_its_corners_in_the_picture():
