@@ -17,12 +17,12 @@ from db.schema import Side
 from engine import run_folder
 from engine.calibrate import Calibration
 from engine.card import card_of
-from engine.evaluate import Model
 from engine.explain import Evidence, explain, overlay
 from engine.grades import GRADES
 from engine.image.rectify import canvas_window
 from engine.interval import Interval
 from engine.predict import Prediction, View, inputs_of, look, predict
+from engine.trained import Model
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
 NO_PLACE = "to the model no place on the card counts more than another, so the overlays are blank"

@@ -10,8 +10,8 @@ from app.settings import DataFolder, Trouble
 from db import models
 from db.session import Database
 from engine.card import Card
-from engine.evaluate import Model, load_model
 from engine.run_folder import sha256
+from engine.trained import Model, load_model
 
 NO_GRADER = "is a control that is shown the {} and not the card alone; it cannot grade, choose another model"
 

@@ -13,11 +13,11 @@ import torch
 
 from benchmarks.measuring import Row, medians_in_turn
 from engine.data import Inputs
-from engine.evaluate import Model
 from engine.model.dual import DualBranch
 from engine.onnx_graph import PRESENT, TOLERANCE, Session, export, random_inputs
 from engine.quicker import WRITING_PAYS
 from engine.recipes import recipe_config
+from engine.trained import Model
 
 SIZES, THREADS, BATCHES = (224, 384), (1, 2), (1, 8)
 ROUNDS = {1: 41, 8: 15}

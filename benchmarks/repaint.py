@@ -17,7 +17,6 @@ from benchmarks.measuring import Row
 from benchmarks.painting import label_painted
 from engine.config import build
 from engine.data import model_input
-from engine.evaluate import Model, load_model
 from engine.events import EpochDone
 from engine.image.find import find_card
 from engine.image.found import NoCard
@@ -28,6 +27,7 @@ from engine.pairs import CardPair
 from engine.predict import predict
 from engine.run_folder import MODEL
 from engine.train import train
+from engine.trained import Model, load_model
 
 FRONTS = REAL_PICTURES / "psa_baseball"
 LEARNED_FROM, JUDGED = 1600, 1000

@@ -11,72 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine import config as configuration
 from engine import predictions
 from engine.beside import beside_pixels
 from engine.cache import PixelCache
-from engine.calibrate import Calibration, said_of
+from engine.calibrate import said_of
 from engine.certainty import published
-from engine.checkpoint import BadModel, load
+from engine.checkpoint import BadModel
 from engine.config import Config
 from engine.data import Beside, Cards, batches, model_input
-from engine.device import resolve
-from engine.errors import BadInput
 from engine.events import Notice, Progress
 from engine.losses import Objective, targets_of
 from engine.metrics import quick_measures
-from engine.model.dual import DualBranch
 from engine.pairs import CardPair
 from engine.predictions import Predictions
-from engine.trainable import Trainable, counts_by_grade, pictures_of, usable
-
-
-class NoCards(BadInput):
-    """No card is left to train or evaluate on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone.
-
-    sides        whether it learned from fronts, and from backs. The encoder of a side that it never learned from still
-                 says what it said before training: that side is not looked at.
-    reader       what computes the scores where that is faster than the network itself
-    calibration  None for a file from before there was one, or one whose held-out cards were too few
-    """
-
-    network: DualBranch
-    config: Config
-    phase: int
-    sides: tuple[bool, bool]
-    name: str
-    trained_on: str
-    device: torch.device
-    calibration: Calibration | None = None
-    reader: nn.Module | None = None
-
-    @property
-    def reads(self) -> nn.Module:
-        """What computes the scores: without gradients and in eval mode as good as the network."""
-        return self.reader or self.network
-
-
-def load_model(path: Path, device: str = "auto") -> Model:
-    """Read a model file that a run has written. Raises BadModel."""
-    content = load(path)
-    chosen = torch.device(resolve(device))  # type: ignore[arg-type]  # checked by resolve
-    try:
-        config = configuration.build(content["config"])
-        network = DualBranch(config)
-        network.load_state_dict(content["model"])
-        front, back = content["sides"]
-        about = content["phase"], (front, back), content["name"], content["trained_on"]
-        plain = content.get("calibration")
-        calibration = None if plain is None else Calibration.from_plain(plain)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
-    network.eval().to(chosen).to(memory_format=torch.channels_last)
-    return Model(network, config, *about, chosen, calibration)
+from engine.trainable import NoCards, Trainable, counts_by_grade, pictures_of, usable
+from engine.trained import Model
 
 
 @dataclass(frozen=True)
@@ -124,13 +73,19 @@ def unanswered(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> str:
 
 def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:
     """Metrics as `engine.metrics.quick_measures` names them, mean loss, (N, 10) probabilities in card order."""
+    probabilities = probabilities_of(outcomes)
+    metrics = quick_measures(np.array([card.grade for card in cards]), probabilities)
+    loss = sum(float(outcome.losses.sum()) for outcome in outcomes) / len(cards)
+    return metrics, loss, probabilities
+
+
+def probabilities_of(outcomes: Sequence[Outcome]) -> np.ndarray:
+    """(N, 10) probabilities in card order, of outcomes that tell of each of N cards once."""
     index = torch.cat([outcome.index for outcome in outcomes])
     log_probabilities = torch.cat([outcome.log_probabilities for outcome in outcomes]).double()
     probabilities = torch.empty_like(log_probabilities)
     probabilities[index] = log_probabilities.softmax(dim=1)
-    metrics = quick_measures(np.array([card.grade for card in cards]), probabilities.numpy())
-    loss = sum(float(outcome.losses.sum()) for outcome in outcomes) / len(cards)
-    return metrics, loss, probabilities.numpy()
+    return probabilities.numpy()
 
 
 def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
@@ -193,5 +148,5 @@ def predictions_of(
             raise BadModel(
                 f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate"
             )
-        seen.append(figures(kept, outcomes)[2])
+        seen.append(probabilities_of(outcomes))
     yield Predictions.of(kept, np.mean(seen, axis=0))

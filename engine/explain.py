@@ -19,8 +19,8 @@ from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
 from engine.data import Inputs
-from engine.evaluate import Model
 from engine.model.dual import DualBranch, Side
+from engine.trained import Model
 
 HEAT_WEIGHT = 0.55
 

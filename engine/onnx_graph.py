@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from engine.data import Inputs, Pictures, model_input
 from engine.errors import BadInput
-from engine.evaluate import Model
 from engine.image.crops import PIECE_PIXELS, PIECES
 from engine.measure.features import FEATURES
 from engine.model.dual import Scores
 from engine.model.whole import whole
+from engine.trained import Model
 
 OUTPUTS = ("log_probabilities", "edge", "centering", "scores")
 # Of a probability; the same sums in another order differ by a few millionths.

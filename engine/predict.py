@@ -11,7 +11,6 @@ import torch
 
 from engine.calibrate import said_of
 from engine.data import Inputs, Pictures, model_input
-from engine.evaluate import Model
 from engine.grades import GRADES
 from engine.image.crops import PIECE_PIXELS, PIECES, side_pieces
 from engine.image.found import Found
@@ -21,6 +20,7 @@ from engine.image.rectify import card_canvas, card_size, px_per_mm
 from engine.interval import Interval
 from engine.measure.card import SideMeasured, measure_found
 from engine.measure.features import FEATURES, MeasuredSide, features_of
+from engine.trained import Model
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import Beside
-from engine.evaluate import NoCards
 from engine.events import Event, Notice, Progress
 from engine.pairs import CardPair, Refused
 from engine.ranks import Ranks
 from engine.teachers import Teachers
-from engine.trainable import Trainable, limited, pictures_of, usable
+from engine.trainable import NoCards, Trainable, limited, pictures_of, usable
 from engine.worn import worn_cards
 
 Stop = Callable[[], bool]

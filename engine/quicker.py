@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from engine.data import Inputs
-from engine.evaluate import Model
 from engine.model.dual import DualBranch, Scores
 from engine.onnx_graph import PRESENT, BadGraph, Session, checked, export, random_inputs
+from engine.trained import Model
 
 # Writing the graph was won back on 260 to 1,560 cards, in the middle of them on 400; opening and timing it on some 150.
 WRITING_PAYS, OPENING_PAYS = 500, 200

@@ -11,9 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from engine.cache import PixelCache
+from engine.errors import BadInput
 from engine.grades import GRADES, LeftOut
 from engine.lots import lot
 from engine.pairs import CardPair, Refused
+
+
+class NoCards(BadInput):
+    """No card is left to train or evaluate on; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

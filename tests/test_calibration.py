@@ -15,9 +15,10 @@ from app.model_page import model_page
 from app.tabs.certainty import Certainty
 from engine import checkpoint
 from engine.calibrate import Calibration, fit
-from engine.evaluate import load_model, predictions_of
+from engine.evaluate import predictions_of
 from engine.interval import Interval
 from engine.openings import openings
+from engine.trained import load_model
 from labeling.snapshot import pairs_from_manifest
 from tests.cards import write_cards
 from tests.commands import call

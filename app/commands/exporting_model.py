@@ -17,10 +17,11 @@ from engine import checkpoint, onnx_graph, openings
 from engine.agreement import agreement
 from engine.aside import aside
 from engine.card import card_of
-from engine.evaluate import Model, load_model, predictions_of
+from engine.evaluate import predictions_of
 from engine.predictions import Predictions
 from engine.quicker import OnnxNetwork
 from engine.run_folder import sha256
+from engine.trained import Model, load_model
 
 Form = Literal["model", "8 bits", "onnx"]
 SUFFIX: dict[Form, str] = {"model": "model.pt", "8 bits": "model-8-bits.pt", "onnx": "model.onnx"}

@@ -15,10 +15,10 @@ from app.models import model_path, open_grader
 from app.report import report
 from app.settings import DataFolder
 from app.terminal import Meter, say
-from engine.evaluate import Model
 from engine.image.read import BadPicture
 from engine.pairs import CardPair, Refused, manifest_rows
 from engine.quicker import quicker
+from engine.trained import Model
 
 Opened = Callable[[Path], tuple[Model, str]]
 

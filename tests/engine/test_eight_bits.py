@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from engine import checkpoint
 from engine.checkpoint import BadModel
 from engine.eight_bits import is_rounded, packed, restored, rounded, unpacked
-from engine.evaluate import load_model
 from engine.model.dual import DualBranch
 from engine.recipes import recipe_config
+from engine.trained import load_model
 from tests.engine.conftest import saved_model
 
 SHAPES = [(64, 64), (1, 4096), (4096, 1), (7, 13, 5, 11), (16, 6, 7, 7), (3, 5, 1, 1)]

@@ -12,12 +12,13 @@ from engine.cache import PixelCache
 from engine.checkpoint import BadModel, save
 from engine.config import Config
 from engine.data import Cards
-from engine.evaluate import NoCards, Outcome, evaluate, figures, infer, load_model, predictions_of
+from engine.evaluate import Outcome, evaluate, figures, infer, predictions_of
 from engine.events import Notice, Progress
 from engine.losses import Objective
 from engine.pairs import CardPair
 from engine.predict import inputs_of, look, predict
-from engine.trainable import usable
+from engine.trainable import NoCards, usable
+from engine.trained import load_model
 from tests.engine.conftest import saved_model
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engine import onnx_graph
-from engine.evaluate import load_model
 from engine.measure.features import FEATURES
 from engine.onnx_graph import PRESENT, TOLERANCE, BadGraph, Session, export, named, random_inputs
+from engine.trained import load_model
 from tests.engine.conftest import saved_model
 
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from engine import quicker as reading
-from engine.evaluate import evaluate, load_model
+from engine.evaluate import evaluate
 from engine.onnx_graph import PRESENT, TOLERANCE, BadGraph, random_inputs
 from engine.predict import predict
 from engine.quicker import OPENING_PAYS, WRITING_PAYS, OnnxNetwork, quicker
+from engine.trained import load_model
 from tests.engine.conftest import saved_model
 
 SHA = "0" * 64

@@ -9,7 +9,7 @@ from engine.beside import beside_pixels
 from engine.cache import PixelCache
 from engine.config import Config
 from engine.data import Cards, batches, model_input
-from engine.evaluate import evaluate, load_model
+from engine.evaluate import evaluate
 from engine.explain import explain
 from engine.image.crops import side_pieces
 from engine.image.prepare import read_and_find
@@ -17,6 +17,7 @@ from engine.model.dual import DualBranch
 from engine.predict import inputs_of, look, predict
 from engine.regions import RegionCache
 from engine.trainable import usable
+from engine.trained import load_model
 from tests.engine.conftest import saved_model
 
 CPU = torch.device("cpu")

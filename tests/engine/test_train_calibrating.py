@@ -3,9 +3,10 @@
 import pytest
 
 from engine.calibrate import VALIDATION, fit
-from engine.evaluate import evaluate, load_model
+from engine.evaluate import evaluate
 from engine.events import EpochDone, Notice
 from engine.predictions import read
+from engine.trained import load_model
 from tests.engine.conftest import drawn_pairs
 from tests.engine.runs import UNCALIBRATED, config, of, run
 

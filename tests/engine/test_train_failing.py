@@ -8,12 +8,12 @@ import torch
 from engine import evaluate as evaluation
 from engine import plans, steps
 from engine.data import Inputs
-from engine.evaluate import NoCards
 from engine.events import EpochDone, Finished
 from engine.ledger import parse_all
 from engine.losses import Objective
 from engine.plans import Plan
 from engine.train import TrainingFailed, resume, train
+from engine.trainable import NoCards
 from tests.engine.runs import config, of, run
 
 pytestmark = pytest.mark.usefixtures("quick_disk")

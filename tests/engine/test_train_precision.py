@@ -9,9 +9,10 @@ from lightning_fabric.plugins import MixedPrecision
 from engine import train as loop
 from engine.config import BadConfig
 from engine.device import precision
-from engine.evaluate import evaluate, load_model
+from engine.evaluate import evaluate
 from engine.events import EpochDone, Finished
 from engine.train import resume
+from engine.trained import load_model
 from tests.engine.runs import assert_equal, config, of, run, run_for, where_it_ended
 
 pytestmark = pytest.mark.usefixtures("quick_disk")

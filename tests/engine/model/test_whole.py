@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from engine.data import Inputs
-from engine.evaluate import load_model
 from engine.model.whole import whole
+from engine.trained import load_model
 from tests.engine.conftest import saved_model
 
 EVERY_STATE = list(itertools.product((True, False), repeat=2))
