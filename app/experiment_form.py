@@ -71,7 +71,8 @@ def difference_text(said: Said, config: Config, recipe: str, database: Database)
             f"**{number} changes at once against {plan.parent}:** {changed}. "
             f"Whatever comes out, none of them can be credited or blamed: {TICK}."
         )
-    return f"Changed against {plan.parent}: {lineage.in_words(plan.changes)}."
+    idle = "".join(f" **{sentence}.**" for sentence in lineage.idle(plan.changes, config))
+    return f"Changed against {plan.parent}: {lineage.in_words(plan.changes)}.{idle}"
 
 
 def declared_plan(said: Said, config: Config, recipe: str, database: Database) -> Plan:

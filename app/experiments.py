@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.settings import Trouble
+from app.terminal import say
 from db import runs
 from db.session import Database
 from engine import config as configuration
@@ -41,6 +42,12 @@ def plan_of(said: Said, config: Config, recipe: str, database: Database | None =
         expect=parse_all(said.expect),
         fail=tuple(dict.fromkeys((*parse_all(said.fail), *parse_all(config.stop_if)))),
     )
+
+
+def say_of_changes(plan: Plan, config: Config) -> None:
+    """Say on the terminal which of a plan's changes change nothing."""
+    for sentence in lineage.idle(plan.changes, config):
+        say(f"warning: {sentence}")
 
 
 def warning(plan: Plan) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.config import Config, difference
@@ -24,6 +24,17 @@ OBJECTIVE = frozenset(
 )
 # Balanced class weights are made from the training cards' grades: what adds or leaves out cards then changes the loss.
 WEIGHS = frozenset({"worn_up_to", "max_pairs"})
+# Settings that are asked for only where another one calls for them: by which, and with which values.
+CALLED_FOR: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "alpha_emd": ("loss", lambda loss: loss == "ce_emd"),
+    "class_weight_cap": ("class_weights", lambda weights: weights == "balanced"),
+    "beta_edge": ("measured_targets", bool),
+    "beta_center": ("measured_targets", bool),
+    "measured_dropout": ("measured_inputs", bool),
+    "teachers_share": ("teachers", bool),
+    "lr_phase1": ("phase1_epochs", bool),
+    "lr_phase2": ("phase2_epochs", bool),
+}
 
 Changes = dict[str, tuple[Any, Any]]
 
@@ -41,6 +52,15 @@ def count(changed: Mapping[str, Any]) -> int:
 def in_words(changed: Mapping[str, Any]) -> str:
     """`key = own (parent's)`, separated by commas, or "nothing"."""
     return ", ".join(f"{key} = {own} ({before})" for key, (before, own) in changed.items()) or "nothing"
+
+
+def idle(changed: Mapping[str, Any], config: Config) -> list[str]:
+    """A sentence for each change that changes nothing, since the config never asks for that setting."""
+    told = config.model_dump()
+    gates = ((key, *CALLED_FOR[key]) for key in changed if key in CALLED_FOR)
+    return [
+        f"{key} changes nothing with {gate} = {told[gate]!r}" for key, gate, calls in gates if not calls(told[gate])
+    ]
 
 
 def bundle_warning(changed: Mapping[str, Any], parent: str, bundle: str) -> str | None:

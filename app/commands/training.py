@@ -8,7 +8,7 @@ from typing import Any
 
 from app.commands import several
 from app.commands.following import follow, listening
-from app.experiments import Said, plan_of, warning
+from app.experiments import Said, plan_of, say_of_changes, warning
 from app.jobs import queue_run, requeue
 from app.settings import DataFolder, Trouble
 from app.terminal import process, say
@@ -49,6 +49,7 @@ def from_manifest(
     if folds:
         config = several.of_folds(config)
     plan = plan_of(said, config, recipe)
+    say_of_changes(plan, config)
     if warned := warning(plan):
         say(f"warning: {warned}")
     read = pairs_from_manifest(manifest)
@@ -79,6 +80,7 @@ def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Sa
     config = _config(recipe, settings)
     with Database.open(data.database, backup_dir=data.backups) as database:
         plan = plan_of(said, config, recipe, database)
+        say_of_changes(plan, config)
         if warned := warning(plan):
             raise Trouble(f'{warned}; make one at a time, or declare them one bundle with --bundle "why"')
         run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from engine.config import build
-from engine.lineage import bundle_warning, changes, count, in_words, same_objective
-from engine.losses import class_weights
+from engine.lineage import CALLED_FOR, bundle_warning, changes, count, idle, in_words, same_objective
+from engine.losses import Objective, class_weights
+from engine.model.dual import Scores
+from engine.model.heads import GRADE_HEADS
 from engine.recipes import RECIPES, recipe_config
 
 
@@ -40,6 +42,41 @@ def test_the_warning_names_the_changes_and_the_parent():
     warned = bundle_warning({"dropout": (0.25, 0.1), "lr_phase2": (3e-4, 1e-3)}, "run 3", "")
     assert warned.startswith("2 changes at once against run 3 (dropout = 0.1 (0.25), lr_phase2 = 0.001 (0.0003)")
     assert in_words({}) == "nothing"
+
+
+def loss_of(**settings):
+    """The losses of four cards whose edges and centering were measured, where measured targets are asked for."""
+    config = build({"image_size": 64, **settings})
+    torch.manual_seed(0)
+    network = GRADE_HEADS[config.loss](8)
+    scores = Scores(network(torch.randn(4, 8)), torch.randn(4), torch.rand(4, 2))
+    measured = torch.rand(4, 3) if config.measured_targets else torch.full((4, 3), torch.nan)
+    objective = Objective(config, torch.tensor([1, 9, 1, 1, 1, 1, 1, 1, 1, 1]))
+    return objective(scores, torch.eye(10)[[0, 1, 5, 9]], measured[:, 0], measured[:, 1:]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("changed", "without", "called_for"),
+    [
+        ({"alpha_emd": 2.0}, {"loss": "ordinal"}, {"loss": "ce_emd"}),
+        ({"class_weight_cap": 1.1}, {"class_weights": "none"}, {"class_weights": "balanced"}),
+        ({"beta_edge": 3.0}, {"measured_targets": False}, {"measured_targets": True}),
+        ({"beta_center": 3.0}, {"measured_targets": False}, {"measured_targets": True}),
+    ],
+)
+def test_a_change_that_leaves_every_loss_as_it_is_is_called_idle(changed, without, called_for):
+    assert loss_of(**without, **changed) == loss_of(**without)
+    assert loss_of(**called_for, **changed) != loss_of(**called_for)
+    (key,), (gate, value) = changed, next(iter(without.items()))
+    assert idle(changed, build({**without, **changed})) == [f"{key} changes nothing with {gate} = {value!r}"]
+    assert idle(changed, build({**called_for, **changed})) == []
+
+
+def test_a_setting_is_called_for_by_another_and_hiding_measurements_by_measuring_them():
+    fields = build({}).model_dump()
+    assert CALLED_FOR.keys() | {gate for gate, _ in CALLED_FOR.values()} <= fields.keys()
+    assert idle({"measured_dropout": (0.0, 0.2)}, recipe_config("ordinal", {"measured_dropout": 0.2})) != []
+    assert idle({"measured_dropout": (0.2, 0.3)}, recipe_config("loupe", {"measured_dropout": 0.3})) == []
 
 
 def test_losses_are_comparable_where_they_are_made_alike():
