@@ -6,6 +6,7 @@ The form in the Train tab, `--set key=value`, the run row and the checkpoint all
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -122,6 +123,12 @@ class Config(BaseModel):
     """Where to compute; auto takes the GPU where there is one."""
     precision: Precision = "auto"
     """Numbers between the layers while training; auto is bf16 on a GPU that has it, else 32 bits."""
+
+    @field_validator("teachers")
+    @classmethod
+    def _teachers_lie_where_they_lay(cls, names: str) -> str:
+        """Whoever goes on with the run may stand in another folder."""
+        return ",".join(str(Path(name.strip()).absolute()) for name in names.split(",") if name.strip())
 
     @field_validator("stop_if")
     @classmethod

@@ -93,3 +93,11 @@ def test_a_control_is_shown_no_card_by_another_way():
     with pytest.raises(BadConfig, match="worn_up_to goes with seen = card alone, and seen = label is a control"):
         build({"seen": "label", "worn_up_to": 5})
     assert build({"seen": "label"}).seen == "label"
+
+
+def test_teachers_are_found_again_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = build({"teachers": "one.csv, sub/other.csv"})
+    monkeypatch.chdir("/")
+    assert build(told.model_dump()).teachers == f"{tmp_path / 'one.csv'},{tmp_path / 'sub' / 'other.csv'}"
+    assert build({}).teachers == ""
