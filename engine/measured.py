@@ -121,6 +121,6 @@ def _measuring(what: Measurement, pictures: int) -> Iterator[Measure]:
             yield lambda jobs: pool.map(what.measure, *zip(*jobs, strict=True))
     except BrokenProcessPool as error:
         raise MeasuringFailed(
-            "measuring the cards ended early, perhaps for want of memory; start again, and it goes on where it was, or "
-            f"set {what.setting}=false"
+            "measuring the cards ended early, perhaps for want of memory; start again, and it goes on where it was (a "
+            f"run that is trained with {what.setting}=false measures nothing)"
         ) from error

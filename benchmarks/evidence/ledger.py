@@ -81,7 +81,7 @@ def said_by(data: DataFolder, run: Run, split: str, views: int = 1) -> Predictio
     return predictions.read(words_of(data, run, split, views))
 
 
-def figures_of(data: DataFolder, run: Run, split: str) -> dict[str, Any]:
+def evaluated(data: DataFolder, run: Run, split: str) -> dict[str, Any]:
     """All that `evaluate` prints of a run's model on a split of the data folder."""
     return dict(read(words_of(data, run, split).with_suffix(".json")))
 

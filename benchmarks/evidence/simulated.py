@@ -12,7 +12,7 @@ from app.settings import DataFolder
 from benchmarks.evidence import collection
 from benchmarks.evidence.collection import NOISE, Part, collected, mix_of
 from benchmarks.evidence.figures import over_seeds
-from benchmarks.evidence.ledger import Way, figures_of, said_by, trained
+from benchmarks.evidence.ledger import Way, evaluated, said_by, trained
 from benchmarks.evidence.rubric import by_rubric
 from benchmarks.kept import write
 from db.schema import Run
@@ -68,7 +68,7 @@ def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
         "told": {**size.settings, "cards to learn from": sum(pair.split == "train" for pair in pairs)},
         "seeds": list(SEEDS),
         **{mix: _table(said, mix) for mix in MIXES},
-        "certainty": figures_of(data, ours(data, size)[0], "test"),
+        "certainty": evaluated(data, ours(data, size)[0], "test"),
     }
     write(folder / "simulated.json", found)
     return found
