@@ -51,7 +51,8 @@ def read(entered: tuple[Any, ...] | list[Any]) -> config.Config:
 
 def _widget(name: str) -> Component:
     field = config.fields()[name]
-    common: dict[str, Any] = {"label": name, "info": field.description, "elem_id": f"set-{name}", "min_width": 200}
+    told = " ".join((field.description or "").split())
+    common: dict[str, Any] = {"label": name, "info": told, "elem_id": f"set-{name}", "min_width": 200}
     if options := config.choices(name):
         return gr.Dropdown(list(options), value=field.default, **common)
     if field.annotation is bool:

@@ -35,6 +35,8 @@ STYLE = """
 .level { align-items: end; }
 .level button { flex: none; width: auto; }
 .settings .form { align-items: end; background: var(--block-background-fill); }
+/* Gradio keeps no least width of a checkbox's own. */
+.settings .form > * { min-width: 200px !important; }
 /* Beside the picture, not on it: a label over a corner hides what a grader looks at. */
 .card-picture [data-testid="block-label"] { position: static; width: fit-content; }
 .card-picture .image-container { height: calc(100% - 2rem); }

@@ -19,6 +19,10 @@ def test_several_changes_are_warned_of_and_start_once_they_are_declared_and_expe
         visitor.enters(f"#set-{name}", SMALL_RUN[name])
     visitor.waits_to_read("#run-changes", "Changed against baseline: front_encoder = mobilenet_v2 (resnet18)")
     visitor.page.get_by_role("button", name="All settings").click()
+    for name in ("regions", "measured_inputs", "augment"):
+        ticked = visitor.page.locator(f"#set-{name}")
+        ticked.wait_for()
+        assert ticked.bounding_box()["width"] >= 190, "a checkbox shows its whole name"
     visitor.enters("#set-dropout", "0.1")
     visitor.waits_to_read("#run-changes", "2 changes at once against baseline:")
     visitor.page.locator("#start-run").click()
