@@ -15,9 +15,9 @@ from app.settings import DataFolder, Trouble
 from app.terminal import say
 from engine import calibrate, checkpoint, run_folder
 from engine.evaluate import predictions_of
-from engine.grades import LeftOut
 from engine.pairs import CardPair
 from engine.run_folder import holds_run, sha256
+from engine.trainable import has_class
 
 
 class Asked(NamedTuple):
@@ -89,6 +89,6 @@ def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:
 
     Where there are none at all, that is said by what looks at them.
     """
-    groups = [pair.group_key for pair in pairs if not isinstance(pair.target(), LeftOut)]
+    groups = [pair.group_key for pair in pairs if has_class(pair)]
     if groups and (too_few := calibrate.shortage(groups, coverage)):
         raise calibrate.TooFewCards(f"{too_few}; label more")

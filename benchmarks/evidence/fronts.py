@@ -10,17 +10,17 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.commands import evaluating, several
+from app.commands import several
 from app.experiments import Said, plan_of
 from app.settings import DataFolder
 from app.terminal import say
 from benchmarks.evidence.figures import mean
+from benchmarks.evidence.ledger import looked_at_once
 from benchmarks.fronts import FRONTS, manifest_of_fronts
-from benchmarks.kept import once, same_plan, write
+from benchmarks.kept import same_plan, write
 from engine import predictions
 from engine.metrics import measure
 from engine.predictions import Predictions
@@ -119,12 +119,8 @@ def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, An
 def _on_sealed(folder: Path, manifest: Path, network: Network) -> dict[str, Any]:
     """What the folds' models say together of the test split; each looks at it once."""
     data = DataFolder(folder / "fronts" / "data")
-    said = []
-    for run in folds_in(_folder_of(folder, network)):
-        kept, model = run / "test.csv", str(run / MODEL)
-        once(kept.with_suffix(".json"), partial(evaluating.run, data, model, manifest, "test", kept))
-        said.append(predictions.read(kept))
-    together = mean(said)
+    runs = folds_in(_folder_of(folder, network))
+    together = mean([looked_at_once(data, run / MODEL, manifest, "test", run / "test.csv") for run in runs])
     return measure(together.truth, together.probabilities, together.groups)
 
 
