@@ -66,8 +66,9 @@ class RegionBranch(nn.Module):
         # In training all processes pass the stages or none does: their layers share their statistics between them.
         if (total(len(cards), cards.device) if self.training else len(cards)) == 0:
             return empty
-        read = self.read(pieces[cards, sides])
-        return empty.to(read.dtype).index_put((cards, sides), read + self.place[sides])
+        # Their sum is float32 where the stages compute in fewer bits.
+        read = self.read(pieces[cards, sides]) + self.place[sides]
+        return empty.to(read.dtype).index_put((cards, sides), read)
 
     def read(self, seen: Tensor) -> Tensor:
         """(n, 8, 3, 9216), the pieces of n sides -> (n, 8, 64)."""

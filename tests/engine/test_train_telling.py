@@ -42,7 +42,7 @@ def test_the_sealed_test_cards_are_not_even_opened(tmp_path, cards):
 
 
 def test_stacked_weights_and_sampler_are_said_aloud(tmp_path, cards, prepared):
-    events = run(config(sampler_eta=0.5), cards, tmp_path / "run", prepared, stop=lambda: True)
+    events = run_for(1, config(sampler_eta=0.5), cards, tmp_path / "run", prepared)
     assert Notice("class weights and sampler are stacked: rare grades are favoured twice") in events
 
 

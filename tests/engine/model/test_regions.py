@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from engine.config import Config
+from engine.measure.features import FEATURES
 from engine.model.dual import DualBranch
 from engine.model.regions import RegionBranch
 
@@ -124,3 +125,18 @@ def test_a_network_without_the_branch_has_the_weights_it_always_had():
     plain, reading = (set(network(regions=regions).state_dict()) for regions in (False, True))
     assert plain < reading
     assert all(key.startswith("regions.") for key in reading - plain)
+
+
+def test_in_bf16_a_card_is_read_as_in_float_but_for_rounding():
+    torch.manual_seed(0)
+    settings = {**SMALL, "regions": True, "measured_inputs": True, "dropout": 0.0}
+    network = DualBranch(Config(**settings)).train()
+    sides = torch.rand(2, 4, 6, 64, 64)
+    told = torch.rand(4, 2, 2, len(FEATURES))
+    whole = network(*sides, PRESENT, pieces(), told)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = network(*sides, PRESENT, pieces(), told)
+    for full, few in zip(whole, rounded, strict=True):
+        np.testing.assert_allclose(few.float().detach(), full.detach(), atol=0.05)
+    sum(part.float().sum() for part in rounded).backward()
+    assert all(part.grad.isfinite().all() for part in network.regions.parameters())
