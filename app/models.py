@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from app import settings
 from app.settings import DataFolder, Trouble
 from db import models
 from db.session import Database
+from engine import starter
 from engine.card import Card
 from engine.run_folder import sha256
 from engine.trained import Model, load_model
@@ -22,7 +22,7 @@ def model_path(name: str | None, data: DataFolder) -> Path | None:
     Raises Trouble where a named model is not there.
     """
     if name == "starter":
-        return _existing(settings.STARTER, "this copy of Loupe ships no starter model; train one, or give a path")
+        return _existing(starter.MODEL, "this copy of Loupe ships no starter model; train one, or give a path")
     if name not in (None, "current"):
         return _existing(Path(str(name)), f"there is no model at {name}; give the path of a model.pt")
     promoted = _promoted(data)
@@ -30,7 +30,7 @@ def model_path(name: str | None, data: DataFolder) -> Path | None:
         return _existing(promoted, f"the current model {promoted} is gone; choose another in the Train tab")
     if name == "current":
         raise Trouble("no model has been made the grading model yet; train one and choose it in the Train tab")
-    return settings.STARTER if settings.STARTER.is_file() else None
+    return starter.MODEL if starter.MODEL.is_file() else None
 
 
 def _promoted(data: DataFolder) -> Path | None:

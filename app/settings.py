@@ -10,7 +10,6 @@ from filelock import FileLock
 from platformdirs import user_data_path
 
 PROGRAM = Path(__file__).parent.parent
-STARTER = PROGRAM / "engine" / "starter" / "model.pt"
 
 
 class Trouble(RuntimeError):

@@ -19,7 +19,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from app.settings import PROGRAM, STARTER
+from app.settings import PROGRAM
 from benchmarks.fronts import FRONTS, manifest_of_fronts
 from benchmarks.kept import read, same_plan
 from engine.aside import aside
@@ -28,6 +28,7 @@ from engine.card import write as write_card
 from engine.lots import lot
 from engine.pairs import read_manifest, write_manifest
 from engine.run_folder import holds_run
+from engine.starter import MODEL
 from labeling.snapshot import pairs_from_manifest
 
 MOST_BYTES = 34_000_000
@@ -247,7 +248,7 @@ def main() -> None:
     """Make the starter by the plan above."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starter", description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="pictures, the run and what each step said")
-    parser.add_argument("--out", type=Path, default=STARTER.parent, help="where model.pt and card.json go")
+    parser.add_argument("--out", type=Path, default=MODEL.parent, help="where model.pt and card.json go")
     chosen = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     card = make(Plan(), chosen.work.absolute(), chosen.out.absolute())

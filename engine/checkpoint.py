@@ -62,6 +62,15 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_ours(path: Path) -> bool:
+    """Whether `load` can read the file."""
+    try:
+        load_as_stored(path)
+    except BadModel:
+        return False
+    return True
+
+
 def load_as_stored(path: Path) -> dict[str, Any]:
     """As `load`, but what is stored in 8 bits stays so: saved again, the weights are the very same. Raises BadModel."""
     if not path.is_file():

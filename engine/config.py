@@ -42,7 +42,8 @@ class Config(BaseModel):
     back_encoder: Encoder = "resnet34"
     """Network that reads the back."""
     pretrained: str = "none"
-    """Starting weights: none, imagenet (downloaded once), a file for both encoders, or a folder of resnet18.pth etc."""
+    """Starting weights: none, starter (the model that ships), a run's model.pt, imagenet (downloaded once), or
+    torchvision's own: a file for both encoders, or a folder of resnet18.pth etc."""
     image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
     """Side of the square the card is fitted into, in pixels; 224 is quick, 384 standard, 448 high resolution."""
     channels: Channels = "six"

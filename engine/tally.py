@@ -43,6 +43,8 @@ class State:
     total_wait_seconds: float = 0.0
     best_qwk: float | None = None
     best: dict[str, Any] = field(default_factory=dict)
+    # Whose weights the network had at first, "" where they were random.
+    begun_from: str = ""
     # The rule by which the run has failed, as a sentence.
     failure: str = ""
 

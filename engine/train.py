@@ -15,7 +15,8 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
 
-from engine import calibrate, checkpoint, leaks, plans, predictions, run_folder
+from engine import beginning, calibrate, checkpoint, leaks, plans, predictions, run_folder
+from engine.beginning import Beginning
 from engine.config import Config
 from engine.data import (
     Batch,
@@ -30,7 +31,6 @@ from engine.evaluate import Outcome, figures, infer, unanswered
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.ledger import parse_all
 from engine.model.dual import DualBranch
-from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair
 from engine.preparing import Prepared, Stop, prepare
 from engine.ranks import Ranks, leaving
@@ -51,9 +51,11 @@ def train(
     cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
     Where torchrun has started several processes each calls this alike: they share every batch, the first one writes
     and tells, and the others yield no more than the last event.
-    Raises BadConfig, Leak, NoCards and TrainingFailed with one sentence each.
+    Raises BadConfig, BadModel, Leak, NoCards and TrainingFailed with one sentence each.
     """
     leaks.refuse_leaks(pairs)
+    if not (folder / CHECKPOINT).exists():
+        beginning.refuse_unfit(config, pairs)
     fabric = launch(config)
     with leaving():
         ranks = Ranks(fabric)
@@ -109,18 +111,16 @@ class _Run:
     def build(self) -> Iterator[Event]:
         """Build the network and what moves it; load the checkpoint where there is one."""
         saved = checkpoint.load(self.folder / CHECKPOINT) if (self.folder / CHECKPOINT).exists() else None
-        try:
-            module = DualBranch(self.config, pretrained="none" if saved else self.config.pretrained)
-        except WeightsNotDownloaded as error:
-            yield Notice(f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights")
-            module = DualBranch(self.config)
-        self.learner = Learner(self.fabric, self.ranks, self.config, module, self.training.cards)
+        # What a checkpoint holds is put in its place by `_restore`.
+        first = Beginning(DualBranch(self.config)) if saved else beginning.begin(self.config)
+        yield from map(Notice, first.notices)
+        self.learner = Learner(self.fabric, self.ranks, self.config, first.network, self.training.cards)
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
             yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
         too_few = calibrate.shortage([card.pair.group_key for card in self.validation.cards])
         if too_few and not saved:
             yield Notice(f"{too_few}; this run's model will not be calibrated")
-        self.state = State(**saved["state"]) if saved else self.state
+        self.state = State(**saved["state"]) if saved else State(begun_from=first.of)
         self.learner.enter_phase(self.phase)
         if saved:
             yield from self._restore(saved)
@@ -288,7 +288,8 @@ class _Run:
     def _trained_on(self) -> str:
         made = sum(card.pair.synthetic for card in self.training.cards)
         copies = f" and {made} worn copies" if made else ""
-        return f"{len(self.training) - made} cards{copies}, {len(self.validation)} more to choose the epoch"
+        begun = f"; begun from {self.state.begun_from}" if self.state.begun_from else ""
+        return f"{len(self.training) - made} cards{copies}, {len(self.validation)} more to choose the epoch{begun}"
 
     def _save_checkpoint(self, epoch: int) -> Saved:
         content = {

@@ -38,7 +38,7 @@ class PictureFactory(Protocol):
 @pytest.fixture(autouse=True)
 def without_the_starter(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whether this copy ships a starter changes no test; one that wants a starter puts its own there."""
-    monkeypatch.setattr("app.settings.STARTER", tmp_path_factory.getbasetemp() / "no starter" / "model.pt")
+    monkeypatch.setattr("engine.starter.MODEL", tmp_path_factory.getbasetemp() / "no starter" / "model.pt")
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,13 @@ import pytest
 
 from app.answer import grade_pictures, model_text, verdict_text
 from app.model_page import model_page
-from app.settings import STARTER, data_folder
+from app.settings import data_folder
 from db.session import Database
 from engine import card as cards
 from engine.card import card_of
 from engine.openings import open_test
 from engine.run_folder import sha256
+from engine.starter import MODEL
 from tests.commands import call
 from tests.engine.test_card import a_card
 
@@ -33,7 +34,7 @@ def starter(model, tmp_path, monkeypatch):
     path = tmp_path / "starter" / "model.pt"
     assert call("export", "model", "--bits", "8", "--model", model, "--out", path).code == 0
     cards.write(path.parent, a_card(sha256=sha256(path)))
-    monkeypatch.setattr("app.settings.STARTER", path)
+    monkeypatch.setattr("engine.starter.MODEL", path)
     return path
 
 
@@ -164,10 +165,10 @@ def test_a_card_of_another_model_says_nothing(starter, manifest):
 
 
 def test_the_model_that_ships_has_its_card_and_takes_no_more_than_34_megabytes():
-    if not STARTER.is_file():
+    if not MODEL.is_file():
         pytest.skip("this copy of Loupe ships no starter model")
-    assert STARTER.stat().st_size <= 34e6
-    card = card_of(STARTER, sha256(STARTER))
+    assert MODEL.stat().st_size <= 34e6
+    card = card_of(MODEL, sha256(MODEL))
     assert card is not None, "the card beside the starter is that of another file"
     assert card.limits
     assert card.licence

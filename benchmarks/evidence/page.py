@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.calibration import coverage_table, reliability_table, risk_table
-from app.settings import PROGRAM, STARTER
+from app.settings import PROGRAM
 from benchmarks.evidence import pictures, worst
 from benchmarks.evidence.fronts import REFERENCES
 from benchmarks.evidence.simulated import OURS
@@ -15,6 +15,7 @@ from benchmarks.kept import read
 from engine import predictions
 from engine.card import FILE, Card
 from engine.pairs import read_manifest
+from engine.starter import MODEL
 
 PAGE = PROGRAM / "docs" / "evidence.md"
 PICTURES = PROGRAM / "docs" / "evidence"
@@ -47,7 +48,7 @@ def run(folder: Path) -> Found:
     missing = [name for name in sections if not (folder / f"{name}.json").exists()]
     written = [INTRODUCTION]
     starter = folder / "starter"
-    if STARTER.with_name(FILE).exists() and (starter / "fresh.csv").exists():
+    if MODEL.with_name(FILE).exists() and (starter / "fresh.csv").exists():
         written += _starter(starter)
     else:
         missing.insert(0, "starter")
@@ -196,7 +197,7 @@ def _fronts(found: Found) -> list[str]:
 
 def _starter(made: Path) -> list[str]:
     """What ships, from its card, and its worst errors on the fresh cards of the folder that it was made in."""
-    card = Card.model_validate_json(STARTER.with_name(FILE).read_bytes())
+    card = Card.model_validate_json(MODEL.with_name(FILE).read_bytes())
     if read(made / "evaluate.json")["model"]["sha256"] != card.sha256:
         raise SystemExit(f"{made} holds another model than the one that ships; give the folder that it was made in")
     figures, agreed = card.measured[0].figures, card.agreement

@@ -83,7 +83,7 @@ def _load_from(path: Path, network: nn.Module, name: str) -> None:
     except UNREADABLE as error:
         raise BadConfig(
             f"pretrained = {str(file)!r} holds no torchvision weights for {name}; give a state dict of it, a folder "
-            "with one for each encoder by name, imagenet or none"
+            "with one for each encoder by name, a run's model.pt, starter, imagenet or none"
         ) from error
 
 

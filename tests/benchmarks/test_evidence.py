@@ -122,7 +122,7 @@ def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_
     ships, made = tmp_path / "ships", tmp_path / "out" / "starter"
     ships.mkdir()
     write(ships, a_card(measured=[Measured(on="fresh cards", figures=figures)]))
-    for name, value in (("STARTER", ships / "model.pt"), ("PAGE", tmp_path / "evidence.md"), ("PICTURES", tmp_path)):
+    for name, value in (("MODEL", ships / "model.pt"), ("PAGE", tmp_path / "evidence.md"), ("PICTURES", tmp_path)):
         monkeypatch.setattr(page, name, value)
     monkeypatch.setattr(page, "EXPLAINED", tmp_path / "worst.md")
     kept.write(tmp_path / "out" / "fronts.json", {"pretrained": {**figures, "n": 60}})

@@ -42,7 +42,7 @@ def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp
     assert ((work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()) == made
     assert str(tmp_path) not in (out / "card.json").read_text(encoding="utf-8")
 
-    monkeypatch.setattr("app.settings.STARTER", out / "model.pt")
+    monkeypatch.setattr("engine.starter.MODEL", out / "model.pt")
     fresh = work / "fresh" / "labels.csv"
     said = call("grade", "--batch", fresh, "--data", tmp_path / "new")
     graded = [each for each in said.result if each.get("grade")]
