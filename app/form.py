@@ -13,6 +13,8 @@ from engine import config
 
 # What most runs change; the rest stands folded away below.
 FIRST = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase2_epochs", "max_pairs")
+# The starting weights that have a name; all others are paths.
+WEIGHTS = ("none", "starter", "imagenet")
 
 
 def names() -> list[str]:
@@ -30,9 +32,14 @@ def draw() -> list[Component]:
     return widgets
 
 
-def pretrained(widgets: list[Component]) -> gr.Textbox:
-    """The widget that may ask for a download."""
-    return cast(gr.Textbox, widgets[names().index("pretrained")])
+def pretrained(widgets: list[Component]) -> gr.Dropdown:
+    """The widget that says whose weights a run begins with: it offers some, and takes any path; one is a download."""
+    return cast(gr.Dropdown, widgets[names().index("pretrained")])
+
+
+def starting_weights(models: list[tuple[str, str]]) -> dict[str, Any]:
+    """What that widget offers: the weights that have a name, then models, (text, path) each."""
+    return gr.update(choices=[*((name, name) for name in WEIGHTS), *models])
 
 
 def values(settings: config.Config) -> list[Any]:
@@ -55,6 +62,8 @@ def _widget(name: str) -> Component:
     common: dict[str, Any] = {"label": name, "info": told, "elem_id": f"set-{name}", "min_width": 200}
     if options := config.choices(name):
         return gr.Dropdown(list(options), value=field.default, **common)
+    if name == "pretrained":
+        return gr.Dropdown(list(WEIGHTS), value=field.default, allow_custom_value=True, **common)
     if field.annotation is bool:
         return gr.Checkbox(value=field.default, **common)
     if field.annotation is str:

@@ -47,7 +47,12 @@ SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"
 FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
 LAUNCH_OPTIONS: dict[str, Any] = {
     # Gradio's own themes name fonts that a browser would fetch from elsewhere.
-    "theme": gr.themes.Soft(font=SYSTEM_FONTS, font_mono=FIXED_FONTS, primary_hue="indigo"),
+    "theme": gr.themes.Soft(font=SYSTEM_FONTS, font_mono=FIXED_FONTS, primary_hue="indigo").set(
+        # Soft's own empty checkbox is white on white.
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
+        checkbox_border_width_dark="1px",
+    ),
     "css": STYLE,
     "head": KEYS,
     "quiet": True,

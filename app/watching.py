@@ -36,6 +36,13 @@ def run_choices(database: Database) -> list[tuple[str, int]]:
         return [(f"Run {run.id}: {run.recipe}, {run.state}", run.id) for run in runs.runs(session)]
 
 
+def model_choices(database: Database) -> list[tuple[str, str]]:
+    """The models of the latest runs as (text, path), newest first."""
+    with database.reading() as session:
+        made = [(f"Run {run.id}: {run.recipe}", Path(run.folder) / MODEL) for run in runs.runs(session)]
+    return [(text, str(path)) for text, path in made if path.is_file()]
+
+
 def watch(database: Database, run_id: int | None) -> Watched:
     """A run as it stands now."""
     with database.reading() as session:

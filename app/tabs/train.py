@@ -15,10 +15,11 @@ from app.jobs import Jobs, queue_run
 from app.models import NO_GRADER
 from app.settings import DataFolder, Trouble
 from app.tabs.plainly import plainly
-from app.watching import run_choices, watch
+from app.watching import model_choices, run_choices, watch
 from db import labels, models, runs
 from db.session import Database
 from engine import recipes
+from engine.beginning import refuse_unfit
 from engine.config import BadConfig
 from engine.run_folder import MODEL, sha256
 
@@ -39,8 +40,10 @@ def recipe_text(name: str) -> str:
 
 
 def start_run(database: Database, data: DataFolder, jobs: Jobs, recipe: str, entered: list[Any]) -> int:
-    """Queue a run with what both forms hold and start its process; returns its id. Raises BadConfig and kin."""
+    """Queue a run with what both forms hold and start its process; returns its id. Raises BadInput."""
     config = form.read(entered[: len(form.names())])
+    # Of its cards the run itself asks: which they are stands only once their labels are frozen.
+    refuse_unfit(config, ())
     plan = experiment_form.declared_plan(experiment_form.read(entered[len(form.names()) :]), config, recipe, database)
     run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)
     jobs.start(run_id)
@@ -140,8 +143,8 @@ class TrainTab:
         quiet: dict[str, Any] = {"show_progress": "hidden"}
         seen = [self._status, self._log, self._stop, self._resume, self._use, *self._plots, self._table, self._drawn]
         chosen = [self._run, self._drawn]
-        self._filled = [self._cards, self._workbench, self._gallery, self._said[0], self._run, *seen]
         pretrained = form.pretrained(self._settings)
+        self._filled = [self._cards, self._workbench, self._gallery, self._said[0], pretrained, self._run, *seen]
         pretrained.change(lambda value: gr.update(visible=value == "imagenet"), pretrained, self._download, **quiet)
         self._recipe.change(self.choose_recipe, self._recipe, [self._tests, *self._settings], **quiet)
         entered = [self._recipe, *self._settings, *self._said]
@@ -149,10 +152,10 @@ class TrainTab:
             # Only what a person changes: a recipe that is chosen fills all fields, and says so once.
             widget.input(self.differs, entered, self._changes, **quiet)  # type: ignore[attr-defined]
         self._recipe.change(lambda: "", None, self._changes, **quiet)
-        self._start.click(self.start, entered, [self._gallery, self._run, *seen])
-        self._stop.click(self.stop, chosen, seen)
-        self._resume.click(self.resume, chosen, seen)
-        self._use.click(self.use, chosen, seen)
+        self._start.click(self.start, entered, [self._gallery, self._run, *seen], **quiet)
+        self._stop.click(self.stop, chosen, seen, **quiet)
+        self._resume.click(self.resume, chosen, seen, **quiet)
+        self._use.click(self.use, chosen, seen, **quiet)
         self._run.change(self.look, chosen, seen, **quiet)
         self._timer.tick(self.poll, chosen, [self._run, *seen], **quiet)
         self._tab.select(self.fill, self._run, self._filled, **quiet)
@@ -194,7 +197,8 @@ class TrainTab:
         text, ready = cards_text(self._database)
         sections = [gr.update(visible=ready), gr.update(visible=bool(ids))]
         offered = experiment_form.parents(self._database)
-        return [text, *sections, offered, gr.update(choices=choices, value=known), *self.look(known, None)]
+        weights = form.starting_weights(model_choices(self._database))
+        return [text, *sections, offered, weights, gr.update(choices=choices, value=known), *self.look(known, None)]
 
     @plainly
     def differs(self, recipe: str, *entered: Any) -> str:

@@ -1,4 +1,4 @@
-"""Several changes at once are warned of on the page, and start only once they are declared."""
+"""Several changes at once start only once they are declared, and a run may begin with another one's weights."""
 
 import pytest
 
@@ -41,4 +41,26 @@ def test_several_changes_are_warned_of_and_start_once_they_are_declared_and_expe
     visitor.waits_to_read("#run-status", "not as expected")
     visitor.takes_a_picture("judged")
     assert "a bundle: small and quick first" in visitor.reads("#run-status")
+    assert visitor.complaints == []
+
+
+def test_a_run_begins_with_an_earlier_run_s_weights_and_refuses_others_that_do_not_fit(visitor, server):
+    visitor.turn_to("Grade")
+    visitor.turn_to("Train")
+    visitor.chooses("#set-pretrained", "Run 1: baseline")
+    visitor.page.locator("#run-why textarea, #run-why input").first.fill("the same, further on")
+    visitor.chooses("#set-front_encoder", "resnet18")
+    visitor.page.locator("#start-run").click()
+    visitor.page.get_by_text("has front_encoder = 'mobilenet_v2' and this run 'resnet18'").wait_for()
+    covers = '[data-testid="status-tracker"]:not(.hide) > .error'
+    assert visitor.page.locator(covers).count() == 0, "the runs stay in sight"
+    visitor.takes_a_picture("refused")
+    assert server.query("SELECT count(*) FROM runs") == [1]
+    visitor.chooses("#set-front_encoder", "mobilenet_v2")
+    visitor.page.locator("#start-run").click()
+    visitor.waits_to_read("#run-status", "Run 2")
+    visitor.waits_to_read("#run-status", "not as expected")
+    visitor.takes_a_picture("begun from run 1")
+    log = visitor.page.locator("#run-log textarea").input_value()
+    assert "begins with the weights of run-0001" in log
     assert visitor.complaints == []
