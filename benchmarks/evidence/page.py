@@ -147,17 +147,19 @@ def _certainty(figures: Found, picture: str) -> list[str]:
 
 
 def _changes(found: Found) -> list[str]:
-    one = found["rows"][0]
-    rows = [[row["change"], row["hypothesis"], f"{row['qwk']:.3f}", *_difference(row)] for row in found["rows"]]
-    return [
+    one = found["rounds"][0]["rows"][0]
+    lines = [
         "## One change at a time",
         "",
-        f"Each against the `ordinal` recipe ({_settings(found['told'])}) with the seeds {_listed(found['seeds'])}, "
-        f"judged on the validation cards, some of which also chose its epoch: n = {one['cards']} in {one['groups']} "
-        "groups.",
+        f"Each against a recipe as it is ({_settings(found['told'])}) with the seeds {_listed(found['seeds'])}, judged "
+        f"on the validation cards, some of which also chose its epoch: n = {one['cards']} in {one['groups']} groups.",
         "",
-        *_table(["change", "because", "QWK", f"less {one['reference_qwk']:.3f}", "p"], rows),
     ]
+    for told in found["rounds"]:
+        rows = [[row["change"], row["hypothesis"], f"{row['qwk']:.3f}", *_difference(row)] for row in told["rows"]]
+        reference = f"less {told['rows'][0]['reference_qwk']:.3f}"
+        lines += [f"### Against `{told['recipe']}`", "", *_table(["change", "because", "QWK", reference, "p"], rows)]
+    return lines
 
 
 def _stronger(found: Found) -> list[str]:

@@ -95,7 +95,7 @@ def small(monkeypatch):
     monkeypatch.setattr(stronger, "VIEWS", (4,))
     monkeypatch.setattr(changes, "SHARED", SMALL)
     some = (Way("plain colours", "ordinal", {"channels": "rgb"}, Said(hypothesis="as good")),)
-    monkeypatch.setattr(changes, "CHANGES", some)
+    monkeypatch.setattr(changes, "ROUNDS", (changes.Round("ordinal", some),))
     return simulated.Size(parts, simulated.SMALL.recipes, SMALL)
 
 
@@ -173,7 +173,8 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(small, tmp_path, mon
         "ensemble, 4 views": 8,
         "distilled from the ensemble": 1,
     }
-    assert [row["change"] for row in changes.run(out)["rows"]] == ["plain colours"]
+    (told,) = changes.run(out)["rounds"]
+    assert (told["recipe"], [row["change"] for row in told["rows"]]) == ("ordinal", ["plain colours"])
 
     models = {path: path.stat().st_mtime_ns for path in (out / "data" / "runs").glob("*/model.pt")}
     # Four recipes, what was distilled, and the change, by two seeds each: its reference is one of the four.
