@@ -13,8 +13,6 @@ from engine import config
 
 # What most runs change; the rest stands folded away below.
 FIRST = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase2_epochs", "max_pairs")
-# The starting weights that have a name; all others are paths.
-WEIGHTS = ("none", "starter", "imagenet")
 
 
 def names() -> list[str]:
@@ -39,7 +37,7 @@ def pretrained(widgets: list[Component]) -> gr.Dropdown:
 
 def starting_weights(models: list[tuple[str, str]]) -> dict[str, Any]:
     """What that widget offers: the weights that have a name, then models, (text, path) each."""
-    return gr.update(choices=[*((name, name) for name in WEIGHTS), *models])
+    return gr.update(choices=[*((name, name) for name in config.WEIGHTS), *models])
 
 
 def values(settings: config.Config) -> list[Any]:
@@ -63,7 +61,7 @@ def _widget(name: str) -> Component:
     if options := config.choices(name):
         return gr.Dropdown(list(options), value=field.default, **common)
     if name == "pretrained":
-        return gr.Dropdown(list(WEIGHTS), value=field.default, allow_custom_value=True, **common)
+        return gr.Dropdown(list(config.WEIGHTS), value=field.default, allow_custom_value=True, **common)
     if field.annotation is bool:
         return gr.Checkbox(value=field.default, **common)
     if field.annotation is str:

@@ -15,6 +15,7 @@ from app.settings import PROGRAM, DataFolder
 from db import runs
 from db.schema import Run
 from db.session import Database
+from engine.beginning import refuse_unfit
 from engine.config import Config
 from engine.plans import Plan
 from labeling.snapshot import freeze
@@ -37,7 +38,11 @@ def queue_run(
     config: Config,
     plan: Plan | None = None,
 ) -> int:
-    """Freeze the labels as they are and add a run on them, and its plan, to the queue; returns its id."""
+    """Freeze the labels as they are and add a run on them, and its plan, to the queue; returns its id.
+
+    Raises NothingToTrainOn where there are none, BadConfig and BadModel where the weights it names do not fit.
+    """
+    refuse_unfit(config)
     frozen = freeze(database, folder=data.snapshots)
     with database.writing() as session:
         run = runs.add_run(

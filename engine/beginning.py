@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,18 @@ from engine import checkpoint, starter
 from engine import config as configuration
 from engine.config import BadConfig, Config
 from engine.leaks import Leak
+from engine.learned import again, learned_by
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair
-from engine.run_folder import holds_run, told
-from engine.trainable import has_class
+from engine.run_folder import MODEL
+from engine.trainable import has_class, limited
 
 # Weights of one encoder fit another where these agree.
 ENCODERS = ("front_encoder", "back_encoder", "channels")
+# What these add the first fusing layer reads in places of its own: where they differ, it would read one for the other.
+BESIDE = ("regions", "measured_inputs")
+READS_BESIDE = "fuse.0.weight"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Beginning:
 def begin(config: Config) -> Beginning:
     """The network with the weights that `config.pretrained` names.
 
-    Raises BadConfig where they do not fit, BadModel where a model's file cannot be read.
+    Raises BadConfig where there are none or they do not fit, BadModel where a model's file is damaged.
     """
     if config.pretrained == "none":
         return Beginning(DualBranch(config))
@@ -52,39 +56,70 @@ def begin(config: Config) -> Beginning:
         return Beginning(DualBranch(config), notices=(missing,))
 
 
-def refuse_unfit(config: Config, pairs: Sequence[CardPair]) -> None:
-    """Raise what `begin` would raise of another model, and Leak where that model knows a card that judges this run.
+def refuse_unfit(config: Config, pairs: Sequence[CardPair] = (), folder: Path | None = None) -> None:
+    """Raise what `begin` would raise, before anything is prepared or written; no weights are downloaded for it.
 
-    It knows the cards of the run in whose folder it lies, and those of the model which that run began from. A card is
-    known again by the path of its front, or of its back where it has no other.
+    pairs   the cards of the run. Leak is raised where the model that it begins from has learned from one of those that
+            are to judge it.
+    folder  where the run would write; BadConfig is raised where that would be over the model itself
     """
+    if config.pretrained in ("none", "imagenet"):
+        return
+    begin(config)
     model = _model_of(config)
     if model is None:
         return
-    _fitting(config, model)
-    learned = _learned_by(model) or ()
-    for pair in pairs:
-        if pair.split in ("val", "test") and has_class(pair) and _shown(pair) in learned:
-            raise Leak(
-                f"the model that pretrained = {config.pretrained!r} names has learned from {pair.card_id!r}, which is "
-                f"to judge this run ({pair.split}); split the cards as they were for that model, or begin from other "
-                "weights"
+    if folder is not None and model.resolve() == (folder / MODEL).resolve():
+        raise BadConfig(
+            f"pretrained = {config.pretrained!r} is the file that this run would write; give another folder"
+        )
+    for pair in again(learned_by(model).cards, _judges(config, pairs)):
+        raise Leak(
+            f"the model that pretrained = {config.pretrained!r} names has learned from {pair.card_id!r}, which is to "
+            f"judge this run ({pair.split}); begin from other weights, or let the cards that it knows train again"
+        )
+
+
+def _judges(config: Config, pairs: Iterable[CardPair]) -> list[CardPair]:
+    """The cards that a run's epoch is chosen by, and those sealed to judge it in the end."""
+    told = [pair for pair in pairs if has_class(pair)]
+    taken = limited([pair for pair in told if pair.split != "test"], config.max_pairs, config.seed)
+    return [pair for pair in taken if pair.split == "val"] + [pair for pair in told if pair.split == "test"]
+
+
+def _model_of(config: Config) -> Path | None:
+    """The file of the Loupe model that a run begins from; None where its weights are torchvision's."""
+    if config.pretrained == "imagenet":
+        return None
+    if config.pretrained == "starter":
+        if not starter.MODEL.is_file():
+            raise BadConfig(
+                "pretrained = 'starter': this copy of Loupe ships no starter model; begin from other weights"
             )
+        return starter.MODEL
+    path = Path(config.pretrained)
+    if not path.exists():
+        raise BadConfig(f"pretrained = {config.pretrained!r}: there is no such file; give another, starter or none")
+    if (path / MODEL).is_file():
+        raise BadConfig(f"pretrained = {config.pretrained!r} is a run's folder; give {path / MODEL}")
+    return path if checkpoint.is_ours(path) else None
 
 
 def _of_model(config: Config, path: Path) -> Beginning:
     """With every weight of the other model that has a place in this network; the rest is drawn."""
-    name, weights = _fitting(config, path)
+    theirs, name, weights = _fitting(config, path)
     network = DualBranch(config)
     own = network.state_dict()
     taken = {key: weight for key, weight in weights.items() if key in own and weight.shape == own[key].shape}
+    if any(getattr(theirs, key) != getattr(config, key) for key in BESIDE):
+        taken.pop(READS_BESIDE, None)
     network.load_state_dict(taken, strict=False)
-    drawn = sorted({key.split(".")[0] for key in own.keys() - taken.keys()})
-    return Beginning(network, name, (_said(name, drawn), *_of_unknown(config, path)))
+    said = _said(name, own.keys() - taken.keys(), weights.keys() - own.keys())
+    return Beginning(network, name, (said, *_of_unknown(config, path)))
 
 
-def _fitting(config: Config, path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The name and the weights of a model whose encoders are those of the config."""
+def _fitting(config: Config, path: Path) -> tuple[Config, str, dict[str, Tensor]]:
+    """The settings, the name and the weights of a model whose encoders are those of the config."""
     content = checkpoint.load(path)
     try:
         theirs, name, weights = configuration.build(content["config"]), content["name"], content["model"]
@@ -99,39 +134,35 @@ def _fitting(config: Config, path: Path) -> tuple[str, dict[str, Tensor]]:
                 f"pretrained = {config.pretrained!r} has {key} = {needed!r} and this run {getattr(config, key)!r}; set "
                 f"{key} = {needed}, or begin from other weights"
             )
-    return name, weights
+    return theirs, name, weights
 
 
-def _said(name: str, drawn: Sequence[str]) -> str:
-    return f"begins with the weights of {name}" + (
-        f"; {', '.join(drawn)} begin anew, whole or in part" if drawn else ""
-    )
+def _said(name: str, drawn: Collection[str], left: Collection[str]) -> str:
+    told = [f"begins with the weights of {name}"]
+    told += [f"{_parts(drawn)} begin anew, whole or in part"] if drawn else []
+    told += [f"{_parts(left)} of that model are left behind"] if left else []
+    return "; ".join(told)
 
 
-def _of_unknown(config: Config, path: Path) -> tuple[str, ...]:
-    if config.pretrained == "starter" or _learned_by(path) is not None:
-        return ()
-    return (f"no run lies beside {path}: if it has learned from cards that judge this run, their figures flatter",)
+def _parts(keys: Iterable[str]) -> str:
+    """The parts of the network that weights belong to; of a side, which of its parts."""
+    places = (key.split(".") for key in keys)
+    return ", ".join(sorted({" ".join(place[: 2 if place[0] in ("front", "back") else 1]) for place in places}))
 
 
-def _model_of(config: Config) -> Path | None:
-    """The file of the Loupe model that a run begins from; None where it begins otherwise."""
+def _of_unknown(config: Config, path: Path) -> Iterator[str]:
+    """What keeps a card that the model knows from being known again."""
     if config.pretrained == "starter":
-        return starter.MODEL
-    path = Path(config.pretrained)
-    return path if path.is_file() and checkpoint.is_ours(path) else None
-
-
-def _learned_by(model: Path) -> frozenset[Path | None] | None:
-    """What is shown by the cards that a model and those before it have learned from; None where no run tells."""
-    if not holds_run(model.parent):
-        return None
-    config, pairs = told(model.parent)
-    before = _model_of(config)
-    earlier = _learned_by(before) if before is not None else None
-    return frozenset(_shown(pair) for pair in pairs if pair.split == "train") | (earlier or frozenset())
-
-
-def _shown(pair: CardPair) -> Path | None:
-    whole = pair.absolute()
-    return whole.front or whole.back
+        return
+    learned = learned_by(path)
+    for unknown in learned.unknown:
+        yield (
+            f"whether {unknown} has learned from cards that judge this run is not known, as no run lies beside it; if "
+            "so, this run's figures flatter it"
+        )
+    gone = [pair for pair in learned.cards if not any(side and side.is_file() for side in (pair.front, pair.back))]
+    if gone:
+        yield (
+            f"the pictures of {len(gone)} cards that the model has learned from are gone: whether these cards judge "
+            "this run is not known; if so, its figures flatter it"
+        )

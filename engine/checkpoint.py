@@ -63,7 +63,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether `load` can read the file."""
+    """Whether Loupe has written the file, and it is whole."""
     try:
         load_as_stored(path)
     except BadModel:

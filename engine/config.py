@@ -23,6 +23,9 @@ Precision = Literal["auto", "32", "bf16", "16"]
 Channels = Literal["six", "rgb"]
 Attention = Literal["cbam_rim", "cbam", "none"]
 
+# Starting weights that have a name; all others are paths.
+WEIGHTS = ("none", "starter", "imagenet")
+
 Seen = Literal["card", "background", "label", "picture"]
 # Settings that show the network the card by itself: none of them goes with a control.
 SHOW_THE_CARD = frozenset({"worn_up_to", "regions", "measured_inputs"})
@@ -125,10 +128,15 @@ class Config(BaseModel):
     precision: Precision = "auto"
     """Numbers between the layers while training; auto is bf16 on a GPU that has it, else 32 bits."""
 
+    @field_validator("pretrained")
+    @classmethod
+    def _weights_lie_where_they_lay(cls, name: str) -> str:
+        """Whoever goes on with the run, or asks what its model has learned from, may stand in another folder."""
+        return name if name in WEIGHTS else str(Path(name).expanduser().absolute()) if name.strip() else "none"
+
     @field_validator("teachers")
     @classmethod
     def _teachers_lie_where_they_lay(cls, names: str) -> str:
-        """Whoever goes on with the run may stand in another folder."""
         return ",".join(str(Path(name.strip()).absolute()) for name in names.split(",") if name.strip())
 
     @field_validator("stop_if")

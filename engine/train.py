@@ -55,7 +55,7 @@ def train(
     """
     leaks.refuse_leaks(pairs)
     if not (folder / CHECKPOINT).exists():
-        beginning.refuse_unfit(config, pairs)
+        beginning.refuse_unfit(config, pairs, folder)
     fabric = launch(config)
     with leaving():
         ranks = Ranks(fabric)

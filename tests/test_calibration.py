@@ -22,6 +22,7 @@ from engine.trained import load_model
 from labeling.snapshot import pairs_from_manifest
 from tests.cards import write_cards
 from tests.commands import call
+from tests.conftest import GRADES_OF_CARDS
 
 
 @pytest.fixture(autouse=True)
@@ -214,7 +215,8 @@ def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, nam
 
 
 def test_cards_of_their_own_are_taken_whole_and_none_of_them_is_said_to_be_known(model, tmp_path):
-    others = write_cards(tmp_path / "others", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 8])
+    # The same designs as the model's own cards, each a grade further: no picture is one of theirs.
+    others = write_cards(tmp_path / "others", [grade % 10 + 1 for grade in GRADES_OF_CARDS[:12]])
     said = call("calibrate", "--model", model, "--manifest", others, "--out", tmp_path / "new.pt")
     assert said.code == 0, said.err
     assert (said.result["split"], said.result["calibration"]["cards"]) == ("all", 12)

@@ -239,3 +239,27 @@ def test_a_leaking_manifest_is_refused_naming_the_pair(manifest, tmp_path):
     complaint = call("train", "--manifest", tmp_path / "leak.csv", "--out", tmp_path / "run", *settings()).complaint
     assert "cards 'card-000' (train) and 'twin' (val) show the same picture" in complaint
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "settled", "sentence"),
+    [
+        (("--folds", "3"), {}, "which is to judge this run (val)"),
+        (("--controls",), {"back_encoder": "resnet34"}, "has back_encoder = 'resnet18' and this run 'resnet34'"),
+        ((), {"pretrained": "modle.pt"}, "there is no such file; give another, starter or none"),
+    ],
+)
+def test_a_beginning_that_does_not_fit_is_refused_before_anything_is_written(
+    model, manifest, tmp_path, words, settled, sentence
+):
+    told = settings(**{"pretrained": model, "front_encoder": "resnet18", "back_encoder": "resnet18", **settled})
+    assert sentence in call("train", "--manifest", manifest, "--out", tmp_path / "run", *words, *told).complaint
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_in_a_data_folder_a_beginning_that_does_not_fit_is_not_even_queued(model, manifest, tmp_path):
+    data = ("--data", tmp_path / "data")
+    call("import", manifest, *data)
+    words = ("train", "--recipe", "baseline", *settings(pretrained=model), *data)
+    assert "set front_encoder = resnet18" in call(*words).complaint
+    assert "run 1" not in Path(call("export", "history", *data).result["path"]).read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +12,9 @@ from app.commands.exporting_model import made_from, refuse_itself
 from app.models import open_grader
 from app.settings import DataFolder, Trouble
 from app.terminal import say
-from engine import calibrate, checkpoint, run_folder
+from engine import calibrate, checkpoint
 from engine.evaluate import predictions_of
+from engine.learned import again, learned_by, of_own_run
 from engine.pairs import CardPair
 from engine.run_folder import holds_run, sha256
 from engine.trainable import has_class
@@ -73,14 +73,12 @@ def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, a
 
 
 def say_of_known(model: Path, pairs: Sequence[CardPair]) -> None:
-    """Say how many of the cards the run beside the model was told: of those it is surer than of others."""
+    """Say how many of the cards the run beside the model, or one it goes back to, was told: of those it is surer."""
     if not holds_run(model.parent):
         return
-    split_of = {(pair.front, pair.back): pair.split for pair in run_folder.told(model.parent)[1]}
-    shown = Counter(split_of.get((pair.front, pair.back)) for pair in (each.absolute() for each in pairs))
-    if learned := shown["train"]:
+    if learned := len(again(learned_by(model).cards, pairs)):
         say(f"the model has learned from {learned} of these cards and is too sure of them; calibrate it on others")
-    if chose := shown["val"]:
+    if chose := len(again(of_own_run(model, "val"), pairs)):
         say(f"{chose} of these cards chose the model's epoch, which flatters it a little; others do it better")
 
 

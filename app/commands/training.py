@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from db import runs
 from db.schema import Run
 from db.session import Database
 from engine import leaks, plans, recipes, run_folder
+from engine.beginning import refuse_unfit
 from engine.config import Config, parse_settings
 from engine.run_folder import holds_run
 from engine.train import resume, train
@@ -59,6 +61,8 @@ def from_manifest(
         raise Trouble(f"folds and controls are {ONE_AFTER_ANOTHER}; train them without torchrun")
     # Before anything is written: a folder that holds a run can only be gone on with.
     leaks.refuse_leaks(read.pairs)
+    judged = [replace(pair, split="val") if folds and pair.split != "test" else pair for pair in read.pairs]
+    refuse_unfit(config, judged, out)
     if folds:
         several.tell_folds(out, config, read.pairs, plan, folds)
         return several.train_folds(out)

@@ -19,7 +19,6 @@ from app.watching import model_choices, run_choices, watch
 from db import labels, models, runs
 from db.session import Database
 from engine import recipes
-from engine.beginning import refuse_unfit
 from engine.config import BadConfig
 from engine.run_folder import MODEL, sha256
 
@@ -40,10 +39,8 @@ def recipe_text(name: str) -> str:
 
 
 def start_run(database: Database, data: DataFolder, jobs: Jobs, recipe: str, entered: list[Any]) -> int:
-    """Queue a run with what both forms hold and start its process; returns its id. Raises BadInput."""
+    """Queue a run with what both forms hold and start its process; returns its id. Raises what `queue_run` does."""
     config = form.read(entered[: len(form.names())])
-    # Of its cards the run itself asks: which they are stands only once their labels are frozen.
-    refuse_unfit(config, ())
     plan = experiment_form.declared_plan(experiment_form.read(entered[len(form.names()) :]), config, recipe, database)
     run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)
     jobs.start(run_id)

@@ -82,8 +82,8 @@ def _load_from(path: Path, network: nn.Module, name: str) -> None:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except UNREADABLE as error:
         raise BadConfig(
-            f"pretrained = {str(file)!r} holds no torchvision weights for {name}; give a state dict of it, a folder "
-            "with one for each encoder by name, a run's model.pt, starter, imagenet or none"
+            f"pretrained = {str(file)!r} holds no weights for {name} that can be read; give a state dict of it, a "
+            "folder with one for each encoder by name, a run's model.pt, starter, imagenet or none"
         ) from error
 
 

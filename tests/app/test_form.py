@@ -56,3 +56,10 @@ def test_a_value_out_of_bounds_is_named_with_what_it_was():
 
 def test_what_may_ask_for_a_download_is_the_field_of_the_starting_weights(widgets):
     assert form.pretrained(widgets).label == "pretrained"
+
+
+def test_the_starting_weights_offered_are_the_named_ones_and_then_the_models_and_any_path_is_taken(widgets):
+    offered = form.starting_weights([("Run 2: loupe", "/runs/2/model.pt")])["choices"]
+    assert [value for _, value in offered] == ["none", "starter", "imagenet", "/runs/2/model.pt"]
+    assert offered[3][0] == "Run 2: loupe"
+    assert form.pretrained(widgets).allow_custom_value

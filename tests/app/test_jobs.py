@@ -16,14 +16,14 @@ import torch
 from app import worker
 from app.jobs import Jobs, kill, queue_run
 from app.settings import PROGRAM, Trouble
-from app.watching import watch
+from app.watching import model_choices, watch
 from app.worker import work
 from db import runs
 from db.schema import Run
 from engine import checkpoint
 from engine.errors import BadInput
 from engine.recipes import recipe_config
-from engine.run_folder import CHECKPOINT
+from engine.run_folder import CHECKPOINT, MODEL
 from labeling.ingest import import_cards
 from tests.app.conftest import Home
 from tests.cards import write_cards
@@ -262,6 +262,19 @@ def test_a_run_that_another_process_trains_or_that_is_not_there_is_refused(own_h
     monkeypatch.setattr("app.worker.LOCK_PATIENCE_S", 0.1)
     with own_home.data.run_lock(7), pytest.raises(Trouble, match="run 7 is being trained by another process"):
         work(own_home.data, 7)
+
+
+def test_a_run_is_offered_to_begin_from_once_it_has_a_model(own_home, tmp_path):
+    import_cards(own_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))
+    first, second = queue(own_home), queue(own_home)
+    assert model_choices(own_home.database) == []
+    for run_id in (first, second):
+        model = own_home.data.run_folder(run_id) / MODEL
+        model.parent.mkdir(parents=True)
+        model.touch()
+    assert model_choices(own_home.database) == [
+        (f"Run {run_id}: baseline", str(own_home.data.run_folder(run_id) / MODEL)) for run_id in (second, first)
+    ]
 
 
 def test_only_a_stopped_failed_or_lost_run_is_resumed(home):

@@ -1,5 +1,7 @@
 """What a run can be told: read from text, bounded, and refused in one sentence."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -101,3 +103,12 @@ def test_teachers_are_found_again_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     assert build(told.model_dump()).teachers == f"{tmp_path / 'one.csv'},{tmp_path / 'sub' / 'other.csv'}"
     assert build({}).teachers == ""
+
+
+def test_starting_weights_that_are_a_path_lie_where_they_lay_and_those_with_a_name_keep_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert build({"pretrained": "model.pt"}).pretrained == str(tmp_path / "model.pt")
+    assert build({"pretrained": "~/model.pt"}).pretrained == str(Path.home() / "model.pt")
+    for name in ("none", "starter", "imagenet"):
+        assert build({"pretrained": name}).pretrained == name
+    assert build({"pretrained": " "}).pretrained == "none"

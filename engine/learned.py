@@ -1,0 +1,63 @@
+"""Which cards a model has learned from: those of the run it lies beside, and of the models which that goes back to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.checkpoint import is_ours
+from engine.config import WEIGHTS
+from engine.errors import BadInput
+from engine.leaks import same_pictures
+from engine.pairs import CardPair
+from engine.run_folder import holds_run, told
+from engine.trainable import has_class, limited
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The cards that a model and those before it have learned from, and those of these models that nothing tells of."""
+
+    cards: list[CardPair]
+    unknown: list[Path]
+
+
+def learned_by(model: Path) -> Learned:
+    """Go back from a model to the one it began from, and so on, as far as the runs beside them tell.
+
+    The starter has learned from simulated cards alone, which nobody else has.
+    """
+    cards: list[CardPair] = []
+    seen: set[Path] = set()
+    while model.resolve() not in seen:  # a run may have been begun in the folder of one that it goes back to
+        seen.add(model.resolve())
+        try:
+            config, pairs = told(model.parent)
+        except BadInput:
+            return Learned(cards, [model])
+        taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
+        cards += [pair for pair in taken if pair.split == "train" and has_class(pair)]
+        before = Path(config.pretrained)
+        if config.pretrained in WEIGHTS or (before.exists() and not is_ours(before)):
+            break
+        model = before
+    return Learned(cards, [])
+
+
+def again(cards: Sequence[CardPair], others: Sequence[CardPair]) -> list[CardPair]:
+    """Those of the others that show a picture of the cards, by its bytes, wherever the file lies now.
+
+    A back that is another card's back too is passed over, as `engine.leaks.refuse_leaks` does.
+    """
+    first = len(cards)
+    links = same_pictures([*cards, *others])
+    places = {link.other for link in links if link.one < first <= link.other and not link.backs}
+    return [others[place - first] for place in sorted(places)]
+
+
+def of_own_run(model: Path, split: str) -> list[CardPair]:
+    """The cards of a split that the run beside a model was told; none where there is no run."""
+    if not holds_run(model.parent):
+        return []
+    return [pair for pair in told(model.parent)[1] if pair.split == split]
