@@ -191,8 +191,8 @@ def _fronts(found: Found) -> list[str]:
         "Every card is judged once, by the fold that never saw it nor its near-duplicates, with one seed. Each fold's "
         "epoch was chosen on the cards that it is judged by, which flatters ours and its controls; nothing was chosen "
         "on the sealed cards, which the five folds' models judge together. What was trained on the first fold alone is "
-        "to be held against the others' first fold. The references were measured beforehand on another part of the same "
-        "set, with the label cut away.",
+        "to be held against the others' first fold. The references were measured beforehand on another part of the "
+        "same set, with the label cut away.",
         "",
         *_table(["", "n", "QWK", "exact", "within one", "MAE"], [*rows, *given]),
     ]
