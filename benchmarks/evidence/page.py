@@ -158,7 +158,7 @@ def _changes(found: Found) -> list[str]:
     for told in found["rounds"]:
         rows = [[row["change"], row["hypothesis"], f"{row['qwk']:.3f}", *_difference(row)] for row in told["rows"]]
         reference = f"less {told['rows'][0]['reference_qwk']:.3f}"
-        lines += [f"### Against `{told['recipe']}`", "", *_table(["change", "because", "QWK", reference, "p"], rows)]
+        lines += [f"### Against `{told['recipe']}`", "", *_table(["change", "hypothesis", "QWK", reference, "p"], rows)]
     return lines
 
 
