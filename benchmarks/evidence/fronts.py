@@ -60,6 +60,8 @@ MOBILENET = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "i
 RESNET = {"front_encoder": "resnet18", "back_encoder": "resnet18", "image_size": 128}
 RANDOM = {**RESNET, **SPARING, "phase2_epochs": 20}
 PRETRAINED = Network("pretrained on ImageNet", {**MOBILENET, **SPARING, "phase2_epochs": 8}, pretrained=True)
+# What twice as many cards bring: the same with half of those to learn from, and half of those that judge it.
+HALF = Network("pretrained, half of the cards", {**PRETRAINED.settings, "max_pairs": 2500}, pretrained=True, folds=1)
 FROM_RANDOM = Network("from random weights", RANDOM)
 # What simulated cards have taught, on one fold: the same network begun from the starter's weights.
 FROM_STARTER = Network("from the starter's weights", {**RANDOM, "pretrained": "starter"}, folds=1)
@@ -91,7 +93,7 @@ def run(folder: Path) -> dict[str, Any]:
         raise SystemExit(f"{FRONTS} is absent: there are no real fronts to train on")
     manifest = folder / "fronts.csv"
     manifest_of_fronts(manifest)
-    ways = (PRETRAINED, FROM_RANDOM, FROM_STARTER, PLAIN, *CONTROLS)
+    ways = (PRETRAINED, FROM_RANDOM, FROM_STARTER, PLAIN, HALF, *CONTROLS)
     told = {network.name: _out_of_fold(folder, manifest, network) for network in ways}
     for network in (PRETRAINED, FROM_RANDOM):
         told[f"{network.name}, all folds' mean on the sealed cards"] = _on_sealed(folder, manifest, network)

@@ -215,6 +215,7 @@ def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_tog
     monkeypatch.setattr(fronts, "PRETRAINED", Network("pretrained on ImageNet", SMALL, folds=2))
     monkeypatch.setattr(fronts, "FROM_RANDOM", Network("from random weights", SMALL, folds=2))
     monkeypatch.setattr(fronts, "FROM_STARTER", Network("from the starter's weights", SMALL, folds=1))
+    monkeypatch.setattr(fronts, "HALF", Network("half", {**SMALL, "max_pairs": 30}, folds=1))
     monkeypatch.setattr(fronts, "PLAIN", Network("plain", SMALL, folds=1))
     monkeypatch.setattr(fronts, "CONTROLS", (Network("control: label alone", {**SMALL, "seen": "label"}, folds=1),))
     out = tmp_path / "out"
