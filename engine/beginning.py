@@ -17,7 +17,7 @@ from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair
 from engine.run_folder import MODEL
-from engine.trainable import has_class, limited
+from engine.trainable import limited
 
 # Weights of one encoder fit another where these agree.
 ENCODERS = ("front_encoder", "back_encoder", "channels")
@@ -82,7 +82,7 @@ def refuse_unfit(config: Config, pairs: Sequence[CardPair] = (), folder: Path | 
 
 def _judges(config: Config, pairs: Iterable[CardPair]) -> list[CardPair]:
     """The cards that a run's epoch is chosen by, and those sealed to judge it in the end."""
-    told = [pair for pair in pairs if has_class(pair)]
+    told = [pair for pair in pairs if pair.has_class]
     taken = limited([pair for pair in told if pair.split != "test"], config.max_pairs, config.seed)
     return [pair for pair in taken if pair.split == "val"] + [pair for pair in told if pair.split == "test"]
 
@@ -155,10 +155,10 @@ def _of_unknown(config: Config, path: Path) -> Iterator[str]:
     if config.pretrained == "starter":
         return
     learned = learned_by(path)
-    for unknown in learned.unknown:
+    if learned.unknown:
         yield (
-            f"whether {unknown} has learned from cards that judge this run is not known, as no run lies beside it; if "
-            "so, this run's figures flatter it"
+            f"whether {learned.unknown} has learned from cards that judge this run is not known, as no run lies beside "
+            "it; if so, this run's figures flatter it"
         )
     gone = [pair for pair in learned.cards if not any(side and side.is_file() for side in (pair.front, pair.back))]
     if gone:

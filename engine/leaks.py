@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from engine.errors import BadInput
-from engine.grades import LeftOut
 from engine.pairs import CardPair
 
 # A back that more cards than this share is the game's stock picture: it shows none of them and ties none together.
@@ -68,7 +67,7 @@ def refuse_leaks(pairs: Iterable[CardPair]) -> None:
     A back on another card's back is passed over: these cards are part of a collection, and only the whole of it tells
     whether a back is the stock picture.
     """
-    placed = [pair for pair in pairs if pair.split is not None and not isinstance(pair.target(), LeftOut)]
+    placed = [pair for pair in pairs if pair.split is not None and pair.has_class]
     first_of: dict[str, CardPair] = {}
     for pair in placed:
         other = first_of.setdefault(pair.group_key, pair)

@@ -11,16 +11,16 @@ from engine.config import WEIGHTS
 from engine.errors import BadInput
 from engine.leaks import same_pictures
 from engine.pairs import CardPair
-from engine.run_folder import holds_run, told
-from engine.trainable import has_class, limited
+from engine.run_folder import told
+from engine.trainable import limited
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The cards that a model and those before it have learned from, and those of these models that nothing tells of."""
+    """The cards that a model and those before it have learned from; `unknown` is the first that no run tells of."""
 
     cards: list[CardPair]
-    unknown: list[Path]
+    unknown: Path | None = None
 
 
 def learned_by(model: Path) -> Learned:
@@ -35,14 +35,14 @@ def learned_by(model: Path) -> Learned:
         try:
             config, pairs = told(model.parent)
         except BadInput:
-            return Learned(cards, [model])
+            return Learned(cards, unknown=model)
         taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
-        cards += [pair for pair in taken if pair.split == "train" and has_class(pair)]
+        cards += [pair for pair in taken if pair.split == "train" and pair.has_class]
         before = Path(config.pretrained)
         if config.pretrained in WEIGHTS or (before.exists() and not is_ours(before)):
             break
         model = before
-    return Learned(cards, [])
+    return Learned(cards)
 
 
 def again(cards: Sequence[CardPair], others: Sequence[CardPair]) -> list[CardPair]:
@@ -54,10 +54,3 @@ def again(cards: Sequence[CardPair], others: Sequence[CardPair]) -> list[CardPai
     links = same_pictures([*cards, *others])
     places = {link.other for link in links if link.one < first <= link.other and not link.backs}
     return [others[place - first] for place in sorted(places)]
-
-
-def of_own_run(model: Path, split: str) -> list[CardPair]:
-    """The cards of a split that the run beside a model was told; none where there is no run."""
-    if not holds_run(model.parent):
-        return []
-    return [pair for pair in told(model.parent)[1] if pair.split == split]

@@ -54,6 +54,11 @@ class CardPair:
         """The training class, 1 to 10, or why there is none."""
         return training_target(self.grade, self.qualifier)
 
+    @property
+    def has_class(self) -> bool:
+        """Whether the card's label is one that a model may be trained on and judged by."""
+        return not isinstance(self.target(), LeftOut)
+
 
 @dataclass(frozen=True)
 class Refused:

@@ -35,18 +35,13 @@ def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
     Of a split and grade, those are taken whose hash of seed and card is lowest, so that added cards move hardly any.
     Pairs without a training class stay, uncounted, so that the reason can be told.
     """
-    having = (pair for pair in pairs if has_class(pair))
+    having = (pair for pair in pairs if pair.has_class)
     ordered = sorted(having, key=lambda pair: (_stratum(pair), lot(pair.card_id, seed)))
     if most == 0 or len(ordered) <= most:
         return list(pairs)
     share = Counter(_stratum(ordered[index * len(ordered) // most]) for index in range(most))
     taken = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: share[stratum]]]
-    return taken + [pair for pair in pairs if not has_class(pair)]
-
-
-def has_class(pair: CardPair) -> bool:
-    """Whether the card's label is one that a model may be trained on and judged by."""
-    return not isinstance(pair.target(), LeftOut)
+    return taken + [pair for pair in pairs if not pair.has_class]
 
 
 def _stratum(pair: CardPair) -> tuple[str, float]:
@@ -55,7 +50,7 @@ def _stratum(pair: CardPair) -> tuple[str, float]:
 
 def pictures_of(pairs: Sequence[CardPair]) -> list[Path]:
     """The pictures of the pairs that have a training class: those worth preparing."""
-    return [side for pair in pairs if has_class(pair) for side in (pair.front, pair.back) if side]
+    return [side for pair in pairs if pair.has_class for side in (pair.front, pair.back) if side]
 
 
 def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable], list[Refused]]:

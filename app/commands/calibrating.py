@@ -12,12 +12,11 @@ from app.commands.exporting_model import made_from, refuse_itself
 from app.models import open_grader
 from app.settings import DataFolder, Trouble
 from app.terminal import say
-from engine import calibrate, checkpoint
+from engine import calibrate, checkpoint, run_folder
 from engine.evaluate import predictions_of
-from engine.learned import again, learned_by, of_own_run
+from engine.learned import again, learned_by
 from engine.pairs import CardPair
 from engine.run_folder import holds_run, sha256
-from engine.trainable import has_class
 
 
 class Asked(NamedTuple):
@@ -78,7 +77,8 @@ def say_of_known(model: Path, pairs: Sequence[CardPair]) -> None:
         return
     if learned := len(again(learned_by(model).cards, pairs)):
         say(f"the model has learned from {learned} of these cards and is too sure of them; calibrate it on others")
-    if chose := len(again(of_own_run(model, "val"), pairs)):
+    judges = [pair for pair in run_folder.told(model.parent)[1] if pair.split == "val"]
+    if chose := len(again(judges, pairs)):
         say(f"{chose} of these cards chose the model's epoch, which flatters it a little; others do it better")
 
 
@@ -87,6 +87,6 @@ def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:
 
     Where there are none at all, that is said by what looks at them.
     """
-    groups = [pair.group_key for pair in pairs if has_class(pair)]
+    groups = [pair.group_key for pair in pairs if pair.has_class]
     if groups and (too_few := calibrate.shortage(groups, coverage)):
         raise calibrate.TooFewCards(f"{too_few}; label more")

@@ -16,7 +16,6 @@ from engine.events import Notice, Progress
 from engine.openings import open_test, openings
 from engine.pairs import CardPair
 from engine.quicker import quicker
-from engine.trainable import has_class
 from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
 Result = TypeVar("Result")
@@ -53,7 +52,7 @@ def run(
         say(f"calibrated on {loaded.calibration.on}: coverage and calibration error are flattered by any of them here")
         if views > 1:
             say("it was calibrated on one view of each card: of several, neither coverage nor confidence is promised")
-    whole = views * sum(pair.front is not None and pair.back is not None for pair in pairs if has_class(pair))
+    whole = views * sum(pair.front is not None and pair.back is not None for pair in pairs if pair.has_class)
     batch = loaded.config.batch_size
     quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
     return {**about, **told(evaluate(quick, pairs, data.cache, keep, views))}
@@ -82,7 +81,7 @@ def told(events: Iterator[Notice | Progress | Result]) -> Result:
 
 def open_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
     """Count the opening of the test split, and say so, where any of the cards stands in it."""
-    cards = sum(pair.split == "test" and has_class(pair) for pair in pairs)
+    cards = sum(pair.split == "test" and pair.has_class for pair in pairs)
     if cards:
         count = open_test(model, sha256=digest, cards=cards, of=of)
         say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")

@@ -121,7 +121,8 @@ def _on_sealed(folder: Path, manifest: Path, network: Network) -> dict[str, Any]
     """What the folds' models say together of the test split; each looks at it once."""
     data = DataFolder(folder / "fronts" / "data")
     runs = folds_in(_folder_of(folder, network))
-    together = mean([looked_at_once(data, run / MODEL, manifest, "test", run / "test.csv") for run in runs])
+    said = [looked_at_once(data, run / MODEL, manifest, "test", run / "test.csv") for run in runs]
+    together = mean([predictions.read(path) for path in said])
     return measure(together.truth, together.probabilities, together.groups)
 
 

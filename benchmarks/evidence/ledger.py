@@ -89,13 +89,12 @@ def evaluated(data: DataFolder, run: Run, split: str) -> dict[str, Any]:
 def words_of(data: DataFolder, run: Run, split: str, views: int = 1) -> Path:
     """The file of `evaluate --predictions` beside the model: looked at once, so that the test is opened once."""
     kept = data.run_folder(run.id) / (f"{split}.csv" if views == 1 else f"{split}_{views}_views.csv")
-    looked_at_once(data, model_of(data, run), None, split, kept, views)
-    return kept
+    return looked_at_once(data, model_of(data, run), None, split, kept, views)
 
 
 def looked_at_once(
     data: DataFolder, model: Path, manifest: Path | None, split: str, kept: Path, views: int = 1
-) -> Predictions:
-    """What a model says of a split, kept in a file beside the figures that `evaluate` prints of it."""
+) -> Path:
+    """The file, `kept`, of what a model says of a split, beside the figures that `evaluate` prints of it."""
     once(kept.with_suffix(".json"), lambda: evaluating.run(data, str(model), manifest, split, kept, views))
-    return predictions.read(kept)
+    return kept
