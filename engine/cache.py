@@ -25,8 +25,9 @@ from engine.image.read import BadPicture, picture_size
 from engine.image.seen import CANVASES
 from engine.journal import Journal
 
-# Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are.
-PREPARATION = 3
+# Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are, or whether there
+# are any.
+PREPARATION = 4
 CHUNK = 64
 # A row beyond this is a damaged line, not a picture.
 MOST_ROWS = 10_000_000

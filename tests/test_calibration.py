@@ -157,6 +157,20 @@ def test_the_grade_tab_says_the_range_as_a_promise_only_where_it_is_one_and_why_
     assert unsure.reasons[0] in text
 
 
+def test_a_range_learned_on_whole_cards_is_said_to_promise_less_of_one_side_alone(calibrated, model, manifest):
+    front, back = front_and_back(manifest)
+
+    def said(path, *sides):
+        return [reason for reason in grade_card(*sides, path).reasons if "less often than it says" in reason]
+
+    assert said(calibrated, front, back) == []
+    assert said(calibrated, front, None) == [
+        "back: not given, and without it the range may hold the grade less often than it says"
+    ]
+    assert said(calibrated, None, back)[0].startswith("front: not given")
+    assert said(model, front, None) == [], "a model that is not calibrated promises nothing in the first place"
+
+
 def test_the_bars_mark_the_grades_of_the_range_and_the_curves_are_the_published_figures(calibrated):
     bars = charts.bars(np.full(10, 0.1), Interval(0.9, 7, 9))
     assert bars["grade"][bars["grades"] == charts.INSIDE].tolist() == ["7", "8", "9"]
