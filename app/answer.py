@@ -68,7 +68,7 @@ def verdict_text(graded: Graded) -> str:
         return "\n\n".join([f"## No grade\n{reasons}", *_seen(graded)])
     told = f"{said.grade} {grade_name(said.grade)}"
     lines = [f"## Not graded: too unsure\nThe likeliest is {told}." if graded.too_wide else f"## {told}"]
-    lines.append(f"Expected grade {said.expected:.1f}; {range_text(said.interval, graded.calibration)}")
+    lines.append(f"Expected grade {said.expected:.1f}. {range_text(said.interval, graded.calibration)}")
     missing = [side for side in SIDES if graded.sides[side] is None]
     if missing:
         lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")

@@ -124,7 +124,7 @@ def _of_sides(model: Model, views: Mapping[Side, View | None]) -> Iterator[str]:
             yield f"{side}: not looked at, the model has learned from no {side}"
         # The starter's ranges hold the grade of 92 % of whole cards, and of 80 % of their fronts alone.
         if views[side] is None and learned and model.calibration is not None:
-            yield f"{side}: not given, and without it the range may hold the grade less often than it says"
+            yield f"without the {side} the range may hold the grade less often than it says"
 
 
 def widest_allowed(calibration: Calibration | None) -> int:
