@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.card import Card, figure
 
-TOLD = ("qwk", "exact", "within_one", "mae", "macro_mae", "ece")
+TOLD = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "coverage")
 
 
 def card_lines(card: Card) -> list[str]:

@@ -19,12 +19,14 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+from app.calibration import how_often
 from app.settings import PROGRAM
 from benchmarks.fronts import FRONTS, manifest_of_fronts
 from benchmarks.kept import read, same_plan
 from engine.aside import aside
 from engine.card import Card, Measured, figure
 from engine.card import write as write_card
+from engine.interval import COVERAGE
 from engine.lots import lot
 from engine.pairs import read_manifest, write_manifest
 from engine.run_folder import holds_run
@@ -90,6 +92,7 @@ REAL_FRONTS = 30
 LIMITS = [
     "It knows the wear, the designs and the cameras that engine/simulate draws, and no others.",
     "Its probabilities are those of a deck in which every grade is as frequent.",
+    "It was trained once, with one seed: how much another training would differ is not known.",
 ]
 
 
@@ -219,8 +222,14 @@ def _card(plan: Plan, work: Path, said: dict[str, dict[str, Any]]) -> Card:
         ],
         agreement=said["export"]["agreement"],
         licence=LICENCE,
-        limits=[_of_real_cards(said), *LIMITS, _of_ranges(said)],
+        limits=limits(said),
     )
+
+
+def limits(said: dict[str, dict[str, Any]]) -> list[str]:
+    """What the model does not know, from what `evaluate` said of it, by step."""
+    tens = f"How well it tells a 10 from a 9: {figure(said['evaluate'], 'auc_9_10')}, where 0.5 is chance."
+    return [_of_real_cards(said), *LIMITS, tens, _of_ranges(said)]
 
 
 def _of_real_cards(said: dict[str, dict[str, Any]]) -> str:
@@ -232,10 +241,18 @@ def _of_real_cards(said: dict[str, dict[str, Any]]) -> str:
 
 def _of_ranges(said: dict[str, dict[str, Any]]) -> str:
     """What its ranges come to on cards unlike those that they were learned on."""
-    whole, fronts, small = (f"{said[step]['coverage']:.0%}" for step in ("evaluate", "fronts", "small"))
+
+    def held(step: str) -> str:
+        low, high = said[step]["coverage_low"], said[step]["coverage_high"]
+        return f"{said[step]['coverage']:.0%}" + ("" if low is None else f" ({low:.0%} to {high:.0%})")
+
+    on = {"fronts": "where the back was missing", "small": "in pictures too small to measure wear on"}
+    others = [f"of {held(step)} {words}" for step, words in on.items()]
+    if "real" in said:
+        others.append(f"of {held('real')} of those small real fronts")
     return (
-        f"Its ranges were learned on whole cards in pictures that show wear. They held the true grade of {whole} of "
-        f"such cards, of {fronts} where the back was missing, and of {small} in pictures too small to measure wear on."
+        f"Its ranges are to hold {how_often(COVERAGE)} and were learned on whole cards in pictures that show wear. "
+        f"They held the true grade of {held('evaluate')} of such cards, {', '.join(others[:-1])} and {others[-1]}."
     )
 
 

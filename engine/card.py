@@ -15,6 +15,7 @@ from engine.aside import aside
 from engine.errors import BadInput
 
 FILE = "card.json"
+LABELS = {"qwk": "QWK", "mae": "MAE", "macro_mae": "macro-MAE", "auc_9_10": "AUC (9, 10)", "ece": "ECE"}
 
 
 class BadCard(BadInput):
@@ -73,8 +74,9 @@ def figure(figures: dict[str, Any], name: str) -> str:
     """One figure with its interval, as in "QWK 0.81 (0.78 to 0.84)"."""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
     value = "undefined" if figures[name] is None else f"{figures[name]:.2f}"
-    label = "QWK" if name == "qwk" else name.replace("_", " ")
-    return f"{label} {value}" + ("" if low is None or high is None else f" ({low:.2f} to {high:.2f})")
+    return f"{LABELS.get(name, name.replace('_', ' '))} {value}" + (
+        "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+    )
 
 
 def card_of(model: Path, sha256: str) -> Card | None:

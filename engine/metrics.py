@@ -96,10 +96,10 @@ def auc_9_10(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
 
     The share of (nine, ten) pairs in which the ten has the higher value, a tie counting half (Mann and Whitney, 1947).
     """
-    return number_or_none(_auc_of_draws(truth, probabilities, np.ones((1, len(truth))))[0])
+    return number_or_none(auc_of_draws(truth, probabilities, np.ones((1, len(truth))))[0])
 
 
-def _auc_of_draws(
+def auc_of_draws(
     truth: NDArray[np.integer], probabilities: NDArray[np.floating], times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The AUC in each draw, (D,), of cards that count as often as `times`, (D, N), says; NaN where it is undefined."""
@@ -174,7 +174,7 @@ def intervals(
         return {f"{name}{end}": None for name in NAMES for end in ("_low", "_high")}
     sums = group_sums(card_sums(truth, probabilities), number, count)
     for times in drawn_times(count, draws=draws, seed=seed):
-        auc = _auc_of_draws(truth, probabilities, times[:, number])
+        auc = auc_of_draws(truth, probabilities, times[:, number])
         for name, values in {**figures_of(times @ sums), "auc_9_10": auc}.items():
             drawn.setdefault(name, []).append(values)
     bounds: dict[str, Any] = {}

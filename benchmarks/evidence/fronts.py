@@ -17,12 +17,13 @@ from app.commands import several
 from app.experiments import Said, plan_of
 from app.settings import DataFolder
 from app.terminal import say
-from benchmarks.evidence.figures import mean
+from benchmarks.evidence.figures import differences, mean
 from benchmarks.evidence.ledger import looked_at_once
 from benchmarks.fronts import FRONTS, manifest_of_fronts
 from benchmarks.kept import same_plan, write
 from engine import predictions
 from engine.metrics import measure
+from engine.predictions import Predictions
 from engine.recipes import recipe_config
 from engine.run_folder import MODEL, folds_in
 from labeling.snapshot import pairs_from_manifest
@@ -60,7 +61,7 @@ MOBILENET = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "i
 RESNET = {"front_encoder": "resnet18", "back_encoder": "resnet18", "image_size": 128}
 RANDOM = {**RESNET, **SPARING, "phase2_epochs": 20}
 PRETRAINED = Network("pretrained on ImageNet", {**MOBILENET, **SPARING, "phase2_epochs": 8}, pretrained=True)
-# What twice as many cards bring: the same with half of those to learn from, and half of those that judge it.
+# What twice as many cards bring: the same with half of those to learn from, and half of those that choose its epoch.
 HALF = Network("pretrained, half of the cards", {**PRETRAINED.settings, "max_pairs": 2500}, pretrained=True, folds=1)
 FROM_RANDOM = Network("from random weights", RANDOM)
 # What simulated cards have taught, on one fold: the same network begun from the starter's weights.
@@ -88,7 +89,7 @@ REFERENCES = {
 
 
 def run(folder: Path) -> dict[str, Any]:
-    """Train every network's folds; returns what fronts.json then holds: figures out of fold by network."""
+    """Train every network's folds; returns what fronts.json then holds: figures out of fold, and differences."""
     if not FRONTS.is_dir():
         raise SystemExit(f"{FRONTS} is absent: there are no real fronts to train on")
     manifest = folder / "fronts.csv"
@@ -97,9 +98,11 @@ def run(folder: Path) -> dict[str, Any]:
     told = {network.name: _out_of_fold(folder, manifest, network) for network in ways}
     for network in (PRETRAINED, FROM_RANDOM):
         told[f"{network.name}, all folds' mean on the sealed cards"] = _on_sealed(folder, manifest, network)
-        told[f"{network.name}, fold 1 alone"] = _on_first_fold(folder, network)
-    write(folder / "fronts.json", told)
-    return told
+        first = _on_first_fold(folder, network)
+        told[f"{network.name}, fold 1 alone"] = measure(first.truth, first.probabilities, first.groups)
+    found = {"ways": told, "less": _less(folder)}
+    write(folder / "fronts.json", found)
+    return found
 
 
 def _out_of_fold(folder: Path, manifest: Path, network: Network) -> dict[str, Any]:
@@ -126,10 +129,17 @@ def _on_sealed(folder: Path, manifest: Path, network: Network) -> dict[str, Any]
     return measure(together.truth, together.probabilities, together.groups)
 
 
-def _on_first_fold(folder: Path, network: Network) -> dict[str, Any]:
-    """What a network trained on every fold came to on the cards that judge the networks of one fold."""
-    said = predictions.read(folds_in(_folder_of(folder, network))[0] / predictions.FILE)
-    return measure(said.truth, said.probabilities, said.groups)
+def _less(folder: Path) -> dict[str, Any]:
+    """What one network comes to less another, on the cards of the first fold that both have judged."""
+    held = [(FROM_RANDOM, PRETRAINED), (PLAIN, PRETRAINED), (HALF, PRETRAINED)]
+    held += [(network, FROM_RANDOM) for network in (FROM_STARTER, *CONTROLS)]
+    said = {each.name: [_on_first_fold(folder, each)] for pair in held for each in pair}
+    return differences({f"{one.name}, less {other.name}": (said[one.name], said[other.name]) for one, other in held})
+
+
+def _on_first_fold(folder: Path, network: Network) -> Predictions:
+    """What the model of the first fold says of the cards that judge it."""
+    return predictions.read(folds_in(_folder_of(folder, network))[0] / predictions.FILE)
 
 
 def _folder_of(folder: Path, network: Network) -> Path:

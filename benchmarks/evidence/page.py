@@ -6,22 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.calibration import coverage_table, reliability_table, risk_table
+from app.calibration import UNCALIBRATED, coverage_table, how_often, reliability_table, risk_table
 from app.settings import PROGRAM
 from benchmarks.evidence import pictures, worst
+from benchmarks.evidence.collection import VALIDATED
 from benchmarks.evidence.fronts import REFERENCES
-from benchmarks.evidence.simulated import OURS
+from benchmarks.evidence.simulated import FULL, MIXES, OURS, SEEDS
 from benchmarks.kept import read
 from engine import predictions
 from engine.card import FILE, Card
+from engine.grades import GRADES
 from engine.pairs import read_manifest
+from engine.recipes import recipe_config
 from engine.starter import MODEL
 
 PAGE = PROGRAM / "docs" / "evidence.md"
 PICTURES = PROGRAM / "docs" / "evidence"
 # The ten worst errors, looked at and explained by a person, under the SHA-256 of the model that made them.
 EXPLAINED = Path(__file__).parent / "worst.md"
-FIGURES = {"qwk": "QWK", "exact": "exact", "within_one": "within one", "mae": "MAE", "rps": "RPS"}
+FIGURES = {
+    "qwk": "QWK",
+    "exact": "exact",
+    "within_one": "within one",
+    "mae": "MAE",
+    "macro_mae": "macro-MAE",
+    "auc_9_10": "AUC of 9 and 10",
+    "rps": "RPS",
+}
 
 Found = dict[str, Any]
 INTRODUCTION = """# How good is it, and how do we know
@@ -30,9 +41,14 @@ Written by `python -m benchmarks.evidence page --out DIR` from what the other st
 `DIR/starter` from what `python -m benchmarks.starter --work DIR/starter` left. Each goes on where it was stopped.
 
 Intervals are 95 %: whole groups of cards (a design, a near-duplicate) are drawn with replacement a thousand times.
-Where there are several seeds, those are drawn too; two or three of them show less than the whole chance of training.
-Differences are paired, card by card and seed by seed; p-values are after Holm for the rows of a table. What was tried
-and did not help stands here like what did.
+Where there are several seeds, those are drawn too; two or three of them show less than the whole chance of training,
+one shows nothing of it. Differences are paired, card by card and seed by seed, from ten thousand draws. Their intervals
+are each row's own; their p-values are after Holm for the rows of a table, and none can be told below the number of rows
+times .0002. Intervals of a calibration error lean upwards: cards drawn anew make gaps by chance. What was tried and did
+not help stands here like what did.
+
+Macro-MAE is the mean of the grades' own MAE. The AUC of 9 and 10 says how well tens are told from nines; .5 is chance.
+RPS is the ranked probability score, 0 for who is certain and right.
 """
 
 
@@ -55,6 +71,8 @@ def run(folder: Path) -> Found:
     for name, section in sections.items():
         if name not in missing:
             written += section(read(folder / f"{name}.json"))
+    if not {"simulated", "cost"} & {*missing}:
+        written += _at_full_size(*(read(folder / f"{name}.json") for name in ("simulated", "cost")))
     if missing:
         written += ["## Not gathered yet", "", f"{', '.join(missing).capitalize()}.", ""]
     PAGE.write_text("\n".join(written), encoding="utf-8")
@@ -77,11 +95,11 @@ def _bounded(figures: Found, name: str) -> str:
 
 
 def _of_one_model(figures: Found) -> list[str]:
-    return [_bounded(figures, "qwk"), *(f"{figures[name]:.3f}" for name in ("exact", "within_one", "mae"))]
+    return [_bounded(figures, name) for name in FIGURES]
 
 
-def _of_seeds(figures: Found) -> list[str]:
-    return [_figure(*figures["qwk"]), *(f"{figures[name][0]:.3f}" for name in FIGURES if name != "qwk")]
+def _of_seeds(figures: Found, names: Sequence[str] = (*FIGURES,)) -> list[str]:
+    return [_figure(*figures[name]) for name in names]
 
 
 def _difference(row: Found) -> list[str]:
@@ -106,7 +124,7 @@ def _simulated(found: Found) -> list[str]:
         "flawless what could not be measured.",
         "",
     ]
-    for mix in ("history", "uniform"):
+    for mix in MIXES:
         own = found[mix]
         ceiling = own["ceiling"]["qwk"]
         lines += [
@@ -131,19 +149,36 @@ def _simulated(found: Found) -> list[str]:
 
 
 def _certainty(figures: Found, picture: str) -> list[str]:
-    recall = [f"{value:.2f}" if value is not None else "" for value in figures["recall"]]
+    recall = [["recall", *_two_places(figures["recall"])]]
+    recall += [[end, *_two_places(figures[f"recall_{end}"])] for end in ("low", "high")]
     return [
         f"![Reliability, risk and coverage, confusion]({picture})",
         "",
-        f"n = {figures['n']}. Ranges held the true grade in {_bounded(figures, 'coverage')} of the cards and are "
-        f"{figures['mean_width']:.2f} grades wide on average; calibration error {figures['ece']:.3f}; area under the "
-        f"risk-coverage curve {_bounded(figures, 'aurc')} grades.",
+        f"n = {figures['n']}. {_promised(figures['calibration'])} Ranges held the true grade in "
+        f"{_bounded(figures, 'coverage')} of the cards; their mean width is {_bounded(figures, 'mean_width')} grades. "
+        f"Calibration error {_bounded(figures, 'ece')}; area under the risk-coverage curve {_bounded(figures, 'aurc')} "
+        "grades.",
         "",
-        *_table(["true grade", *range(1, 11)], [["recall", *recall]]),
+        *_table(["true grade", *GRADES], recall),
         *coverage_table(figures["coverage_by_grade"]),
         *risk_table(figures["risk_coverage"]),
         *reliability_table(figures["reliability"]),
     ]
+
+
+def _promised(calibration: Found | None) -> str:
+    if calibration is None:
+        return UNCALIBRATED
+    widest = calibration["widest"]
+    limit = "however wide its range" if widest == len(GRADES) else f"up to a range of {widest} grades"
+    return (
+        f"Ranges are to hold the true grade {how_often(calibration['coverage'])}. By what its calibration cards "
+        f"recommend it grades a card {limit}."
+    )
+
+
+def _two_places(values: Sequence[float | None]) -> list[str]:
+    return [f"{value:.2f}" if value is not None else "" for value in values]
 
 
 def _changes(found: Found) -> list[str]:
@@ -151,8 +186,11 @@ def _changes(found: Found) -> list[str]:
     lines = [
         "## One change at a time",
         "",
-        f"Each against a recipe as it is ({_settings(found['told'])}) with the seeds {_listed(found['seeds'])}, judged "
-        f"on the validation cards, some of which also chose its epoch: n = {one['cards']} in {one['groups']} groups.",
+        f"Each against a recipe at a size at which many can be tried ({_settings(found['told'])}), with the seeds "
+        f"{_listed(found['seeds'])}, judged on the validation cards, some of which also chose its epoch: "
+        f"n = {one['cards']} in {one['groups']} groups. Hypotheses are as they were written before the run. Where one "
+        "says something of single sides or of the pixels' part, that is not tested here: all is judged on whole cards. "
+        "Measured inputs with some hidden are two settings at once.",
         "",
     ]
     for told in found["rounds"]:
@@ -163,38 +201,45 @@ def _changes(found: Found) -> list[str]:
 
 
 def _stronger(found: Found) -> list[str]:
-    rows = [
-        [
-            *(name, way["trained"], way["stored"], way["looks"], *_of_seeds(way["figures"])),
-            *(_difference(way["less"]) if way["less"] else ("", "")),
-        ]
-        for name, way in found["ways"].items()
-    ]
-    heads = ("", "models trained", "stored", "looks a card", *FIGURES.values(), "QWK less single", "p")
-    return [
+    names = ("qwk", "mae", "rps")
+    costs = ("models trained", "stored", "looks a card")
+    heads = ("", *costs, *(FIGURES[name] for name in names), "QWK less single", "p")
+    lines = [
         "## Stronger predictions, and what they cost",
         "",
-        f"`{OURS}` on the test cards of both mixes, which were looked at again for each number of views. n = "
-        f"{found['n']}, seeds {_listed(found['seeds'])}. There is one ensemble of all seeds: its interval holds no "
-        "chance of training.",
+        f"`{OURS}` on the test cards, which were looked at again for each number of views; seeds "
+        f"{_listed(found['seeds'])}. There is one ensemble of all seeds: its interval holds no chance of training.",
         "",
-        *_table(heads, rows),
     ]
+    for mix in MIXES:
+        rows = [
+            [
+                *(name, way["trained"], way["stored"], way["looks"], *_of_seeds(way["figures"], names)),
+                *(_difference(way["less"]) if way["less"] else ("", "")),
+            ]
+            for name, way in found[mix]["ways"].items()
+        ]
+        lines += [f"### Mix `{mix}`, n = {found[mix]['n']}", "", *_table(heads, rows)]
+    return lines
 
 
 def _fronts(found: Found) -> list[str]:
-    rows = [[name, each["n"], *_of_one_model(each)] for name, each in found.items()]
-    given = [[name, "", *figures] for name, figures in REFERENCES.items()]
+    rows = [[name, each["n"], *_of_one_model(each)] for name, each in found["ways"].items()]
+    given = [[name, "", *figures, *[""] * (len(FIGURES) - len(figures))] for name, figures in REFERENCES.items()]
+    less = [[name, row["cards"], *_difference(row)] for name, row in found["less"].items()]
     return [
         "## Real fronts",
         "",
-        "Every card is judged once, by the fold that never saw it nor its near-duplicates, with one seed. Each fold's "
-        "epoch was chosen on the cards that it is judged by, which flatters ours and its controls; nothing was chosen "
-        "on the sealed cards, which the five folds' models judge together. What was trained on the first fold alone is "
-        "to be held against the others' first fold. The references were measured beforehand on another part of the "
-        "same set, with the label cut away.",
+        "Every card is judged once, by the fold that never saw it nor its near-duplicates, with one seed: no chance of "
+        "training is in these intervals. Each fold's epoch was chosen on the cards that it is judged by, and how long "
+        "and how sparingly to train (mixup, averaged weights) by looking at the first fold: both flatter. Nothing was "
+        "chosen on the sealed cards, which the five folds' models judge together. The references were measured "
+        "beforehand on another part of the same set, with the label cut away.",
         "",
-        *_table(["", "n", "QWK", "exact", "within one", "MAE"], [*rows, *given]),
+        *_table(["", "n", *FIGURES.values()], [*rows, *given]),
+        "Held against each other on the cards of the first fold that both have judged:",
+        "",
+        *_table(["", "n", "QWK", "p"], less),
     ]
 
 
@@ -209,16 +254,23 @@ def _starter(made: Path) -> list[str]:
     worst.sheet(predictions.read(made / "fresh.csv"), pairs, PICTURES / "worst.jpg")
     explained = EXPLAINED.read_text(encoding="utf-8") if EXPLAINED.exists() else ""
     looked_at = explained if card.sha256 in explained else "Nobody has looked at them yet."
-    rows = [[each.on, each.figures["n"], *_of_one_model(each.figures)] for each in card.measured]
+    heads = ["", "n", *FIGURES.values(), "ranges hold"]
+    rows = [
+        [
+            *(each.on, each.figures["n"], *_of_one_model(each.figures)),
+            _bounded(each.figures, "coverage") if "coverage" in each.figures else "",
+        ]
+        for each in card.measured
+    ]
     return [
         "## The starter model",
         "",
         *(f"- {sentence}" for sentence in (*card.data, *card.limits)),
         "",
-        *_table(["", "n", "QWK", "exact", "within one", "MAE"], rows),
-        f"Stored in 8 bits it tells the same grade as at full precision on {agreed['equal_grades']:.1%} of "
-        f"{agreed['cards']} cards; no probability differs by more than {agreed['largest_difference']:.4f}; QWK "
-        f"{agreed['qwk']:.4f} against {agreed['qwk_full']:.4f}.",
+        *_table(heads, rows),
+        f"Stored in 8 bits it tells the same grade as at full precision on {agreed['equal_grades']:.1%} of those "
+        f"{agreed['cards']} fresh cards that the program's own split does not call test; no probability differs by "
+        f"more than {agreed['largest_difference']:.4f}; QWK {agreed['qwk']:.4f} against {agreed['qwk_full']:.4f}.",
         "",
         *_certainty(figures, "evidence/starter.png"),
         "### Its ten worst errors",
@@ -256,9 +308,32 @@ def _cost(found: Found) -> list[str]:
     return [
         "## Cost",
         "",
-        f"{found['device']}, in its own seconds; medians of {found['steps']} steps after one to warm up. Before the "
-        f"network, a side takes {before['seconds to find']:.2f} s to read and find, and "
-        f"{before['seconds to measure']:.2f} s to measure (medians of {before['sides']} simulated sides).",
+        f"{found['device']}, in its own seconds; medians of {found['steps']} steps after one to warm up, so few that "
+        "rows within about 15 % are not told apart (`baseline` and `ordinal` are nearly one network). One pair is "
+        f"graded at a time, {recipe_config(OURS, {}).batch_size} are trained on at once. Before the network, a side "
+        f"takes {before['seconds to find']:.2f} s to read and find and {before['seconds to measure']:.2f} s to measure "
+        f"(medians of {before['sides']} simulated sides).",
         "",
         *_table(heads, rows),
+    ]
+
+
+def _at_full_size(simulated: Found, cost: Found) -> list[str]:
+    """What `--full` has not told where only small pictures were trained on, and what it would take on this device."""
+    size, epochs = (FULL.settings[name] for name in ("image_size", "phase2_epochs"))
+    if simulated["told"]["image_size"] >= size:
+        return []
+    cards = sum(part.pairs for part in FULL.parts if not part.test) * (VALIDATED - 1) // VALIDATED
+    speeds = {row["image_size"]: row["training bf16"]["pairs_per_second"] for row in cost["networks"]}
+    hours = {pixels: cards * epochs / speeds[pixels] / 3600 for pixels in (size, FULL.larger) if pixels in speeds}
+    each = " and ".join(f"{taken:.0f} hours at {pixels} px" for pixels, taken in hours.items())
+    return [
+        "## What was not measured, and what it would take",
+        "",
+        f"`simulated --full` and `stronger --full` train {len(FULL.recipes)} recipes on about {cards:,} pairs at "
+        f"{size} px for {epochs} epochs, and `{OURS}` at {FULL.larger} px too, {len(SEEDS)} seeds each. On the device "
+        f"of the table above a run takes about {each}; these want a GPU, and none was at hand. So nothing is said here "
+        "of how close to the ceiling full size comes, of what larger pictures gain, nor of the cost on CUDA, which "
+        "`cost` tells there.",
+        "",
     ]

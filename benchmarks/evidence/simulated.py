@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from app.experiments import Said
 from app.settings import DataFolder
 from benchmarks.evidence import collection
 from benchmarks.evidence.collection import NOISE, Part, collected, mix_of
-from benchmarks.evidence.figures import over_seeds
+from benchmarks.evidence.figures import differences, over_seeds
 from benchmarks.evidence.ledger import Way, evaluated, said_by, trained
 from benchmarks.evidence.rubric import by_rubric
 from benchmarks.kept import write
 from db.schema import Run
-from engine.comparison import common_cards, difference, holm
+from engine.comparison import common_cards
 from engine.predictions import Predictions
 from engine.recipes import RECIPES
 from engine.simulate.mix import Mix, best_agreement
@@ -29,11 +29,17 @@ MIXES: tuple[Mix, ...] = ("history", "uniform")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is trained: the cards, the recipes in their order, and what every run is told beside its recipe."""
+    """How much is trained.
+
+    recipes   in their order
+    settings  what every run is told beside its recipe
+    larger    a picture size in pixels at which `stronger` tries our recipe too; None: there is no time for it
+    """
 
     parts: tuple[Part, ...]
     recipes: tuple[str, ...]
     settings: Mapping[str, Any]
+    larger: int | None = None
 
     def ways(self) -> dict[str, Way]:
         """Every recipe as it is, at this size."""
@@ -48,7 +54,7 @@ SMALL = Size(
     {"image_size": 128, "phase2_epochs": 12, "precision": "bf16", "device": "cpu"},
 )
 # For a GPU.
-FULL = Size(collection.FULL, tuple(RECIPES), {"image_size": 384, "phase2_epochs": 30})
+FULL = Size(collection.FULL, tuple(RECIPES), {"image_size": 384, "phase2_epochs": 30}, larger=448)
 
 
 def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
@@ -80,20 +86,18 @@ def ours(data: DataFolder, size: Size) -> list[Run]:
 
 
 def _table(said: Mapping[str, list[Predictions]], mix: Mix) -> dict[str, Any]:
-    """One mix: the ceiling, every way's figures, and ours less each other with p-values after Holm.
-
-    On the cards of the mix that all have judged.
-    """
-    cards = [card for card in common_cards([each for way in said.values() for each in way]) if mix_of(card) == mix]
-    of_mix = {name: [each.of_cards(cards) for each in way] for name, way in said.items()}
-    compared = {name: difference(of_mix[OURS], each) for name, each in of_mix.items() if name != OURS}
-    adjusted = holm([each.p for each in compared.values()])
+    """One mix: the ceiling, every way's figures, and ours less each other."""
+    own = of_mix(said, mix)
     return {
-        "n": len(cards),
+        "n": len(own[OURS][0].cards),
         "noise": NOISE,
         "ceiling": best_agreement(mix, NOISE),
-        "ways": {name: over_seeds(each) for name, each in of_mix.items()},
-        "less": {
-            other: {**asdict(each), "p_holm": p} for (other, each), p in zip(compared.items(), adjusted, strict=True)
-        },
+        "ways": {name: over_seeds(each) for name, each in own.items()},
+        "less": differences({name: (own[OURS], each) for name, each in own.items() if name != OURS}),
     }
+
+
+def of_mix(said: Mapping[str, list[Predictions]], mix: Mix) -> dict[str, list[Predictions]]:
+    """What every way's models say of the cards of a mix that all of them have judged."""
+    cards = [card for card in common_cards([each for way in said.values() for each in way]) if mix_of(card) == mix]
+    return {name: [each.of_cards(cards) for each in way] for name, way in said.items()}

@@ -1,22 +1,24 @@
-"""Stronger predictions: several views of a card, several seeds' models, one model that learned from several."""
+"""Stronger predictions: several views of a card, several seeds' models, one model that learned from several, larger
+pictures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.experiments import Said
 from app.settings import DataFolder
 from benchmarks.evidence.collection import collected
-from benchmarks.evidence.figures import mean, over_seeds
+from benchmarks.evidence.figures import differences, mean, over_seeds
 from benchmarks.evidence.ledger import Way, said_by, trained, words_of
-from benchmarks.evidence.simulated import OURS, SEEDS, SMALL, Size, ours
+from benchmarks.evidence.simulated import MIXES, OURS, SEEDS, SMALL, Size, of_mix, ours
 from benchmarks.kept import write
 from db.schema import Run
-from engine.comparison import common_cards, difference, holm
 from engine.predictions import Predictions
+from engine.simulate.mix import Mix
 
 VIEWS = (2, 4, 8)
 
@@ -37,7 +39,7 @@ class Stronger:
 
 
 def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
-    """Measure each against the single models; returns what stronger.json then holds, both mixes at once."""
+    """Measure each against the single models; returns what stronger.json then holds, a table a mix."""
     data = collected(folder, size.parts)
     single = ours(data, size)
     count = len(single)
@@ -51,7 +53,9 @@ def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
         ways[f"ensemble, {views} views"] = Stronger([mean(each)] * count, count, count, count * views)
     distilled = [said_by(data, each, "test") for each in _students(data, single, size)]
     ways["distilled from the ensemble"] = Stronger(distilled, count + 1, 1, 1)
-    found = _rows(ways)
+    if size.larger is not None:
+        ways[f"{size.larger} px"] = Stronger(_larger(data, single, size, size.larger), 1, 1, 1)
+    found = {"seeds": list(SEEDS), **{mix: _rows(ways, mix) for mix in MIXES}}
     write(folder / "stronger.json", found)
     return found
 
@@ -66,20 +70,27 @@ def _students(data: DataFolder, teachers: Sequence[Run], size: Size) -> list[Run
     return students
 
 
-def _rows(ways: dict[str, Stronger]) -> dict[str, Any]:
-    """By way its costs and figures, and what it gains on the single models."""
-    cards = common_cards([each for way in ways.values() for each in way.said])
-    said = {name: [each.of_cards(cards) for each in way.said] for name, way in ways.items()}
-    less = {name: difference(each, said["single"]) for name, each in said.items() if name != "single"}
-    adjusted = dict(zip(less, holm([each.p for each in less.values()]), strict=True))
+def _larger(data: DataFolder, single: Sequence[Run], size: Size, pixels: int) -> list[Predictions]:
+    """What runs like the single ones say of the test cards that see larger pictures."""
+    told = []
+    for run, seed in zip(single, SEEDS, strict=True):
+        said = Said(parent=str(run.id), hypothesis="larger pictures show what a grade hangs on")
+        way = Way(f"{OURS}, {pixels} px", OURS, {"image_size": pixels}, said)
+        told.append(said_by(data, trained(data, way, seed, size.settings), "test"))
+    return told
+
+
+def _rows(ways: dict[str, Stronger], mix: Mix) -> dict[str, Any]:
+    """By way its costs and figures on the cards of a mix, and what it gains on the single models."""
+    said = of_mix({name: way.said for name, way in ways.items()}, mix)
+    less = differences({name: (each, said["single"]) for name, each in said.items() if name != "single"})
     return {
-        "n": len(cards),
-        "seeds": list(SEEDS),
+        "n": len(said["single"][0].cards),
         "ways": {
             name: {
                 **{cost: getattr(way, cost) for cost in ("trained", "stored", "looks")},
                 "figures": over_seeds(said[name]),
-                "less": {**asdict(less[name]), "p_holm": adjusted[name]} if name in less else None,
+                "less": less.get(name),
             }
             for name, way in ways.items()
         },

@@ -96,7 +96,7 @@ def small(monkeypatch):
     monkeypatch.setattr(changes, "SHARED", SMALL)
     some = (Way("plain colours", "ordinal", {"channels": "rgb"}, Said(hypothesis="as good")),)
     monkeypatch.setattr(changes, "ROUNDS", (changes.Round("ordinal", some),))
-    return simulated.Size(parts, simulated.SMALL.recipes, SMALL)
+    return simulated.Size(parts, simulated.SMALL.recipes, SMALL, larger=96)
 
 
 def test_a_missing_or_unreadable_side_is_an_empty_place_among_the_worst(tmp_path):
@@ -118,18 +118,20 @@ def test_a_missing_or_unreadable_side_is_an_empty_place_among_the_worst(tmp_path
 def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_path, monkeypatch):
     said = said_of(1)
     told = said_of_card(said.probabilities, None)
-    figures = published(said, told, calibrated=False)
+    figures = {**published(said, told, calibrated=False), "calibration": None}
     ships, made = tmp_path / "ships", tmp_path / "out" / "starter"
     ships.mkdir()
     write(ships, a_card(measured=[Measured(on="fresh cards", figures=figures)]))
     for name, value in (("MODEL", ships / "model.pt"), ("PAGE", tmp_path / "evidence.md"), ("PICTURES", tmp_path)):
         monkeypatch.setattr(page, name, value)
     monkeypatch.setattr(page, "EXPLAINED", tmp_path / "worst.md")
-    kept.write(tmp_path / "out" / "fronts.json", {"pretrained": {**figures, "n": 60}})
+    less = {"label alone, less pretrained": {"delta": -0.3, "low": -0.4, "high": -0.2, "p_holm": 0.002, "cards": 57}}
+    kept.write(tmp_path / "out" / "fronts.json", {"ways": {"pretrained": {**figures, "n": 60}}, "less": less})
     assert page.run(tmp_path / "out")["missing"] == ["starter", "simulated", "changes", "stronger", "cost"]
     text = (tmp_path / "evidence.md").read_text(encoding="utf-8")
     assert f"| pretrained | 60 | {figures['qwk']:.3f} (" in text
     assert "| reference: plain fine-tune" in text
+    assert "| label alone, less pretrained | 57 | -0.300 (-0.400 to -0.200) | 0.002 |" in text
 
     (made / "fresh").mkdir(parents=True)
     (made / "fresh" / "noise.png").write_text("no picture")
@@ -166,19 +168,21 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(small, tmp_path, mon
     assert splits == {"train", "val", "test"}
 
     better = stronger.run(out, small)
-    assert {name: way["looks"] for name, way in better["ways"].items()} == {
+    assert {name: way["looks"] for name, way in better["history"]["ways"].items()} == {
         "single": 1,
         "4 views": 4,
         "ensemble": 2,
         "ensemble, 4 views": 8,
         "distilled from the ensemble": 1,
+        "96 px": 1,
     }
+    assert better["uniform"]["ways"]["single"]["figures"] == found["uniform"]["ways"]["loupe"]
     (told,) = changes.run(out)["rounds"]
     assert (told["recipe"], [row["change"] for row in told["rows"]]) == ("ordinal", ["plain colours"])
 
     models = {path: path.stat().st_mtime_ns for path in (out / "data" / "runs").glob("*/model.pt")}
-    # Four recipes, what was distilled, and the change, by two seeds each: its reference is one of the four.
-    assert len(models) == 12
+    # Four recipes, what was distilled, what sees more and the change, by two seeds each: its reference is of the four.
+    assert len(models) == 14
     assert simulated.run(out, small)["uniform"]["ways"]["loupe"] == found["uniform"]["ways"]["loupe"]
     assert {path: path.stat().st_mtime_ns for path in models} == models
 
@@ -220,7 +224,8 @@ def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_tog
     monkeypatch.setattr(fronts, "CONTROLS", (Network("control: label alone", {**SMALL, "seen": "label"}, folds=1),))
     out = tmp_path / "out"
     out.mkdir()
-    found = fronts.run(out)
+    told = fronts.run(out)
+    found = told["ways"]
 
     split = {pair.card_id: pair.split for pair in pairs_from_manifest(out / "fronts.csv").pairs}
     sealed = {card for card, name in split.items() if name == "test"}
@@ -239,5 +244,12 @@ def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_tog
     assert found["from random weights, all folds' mean on the sealed cards"]["exact"] == pytest.approx(exact)
 
     models = {path: path.stat().st_mtime_ns for path in out.rglob("model.pt")}
-    assert fronts.run(out) == found
+    half = told["less"]["half, less pretrained on ImageNet"]
+    both = predictions.read(out / "fronts" / "half" / "fold-1" / "predictions.csv").cards
+    whole = predictions.read(out / "fronts" / "pretrained-on-ImageNet" / "fold-1" / "predictions.csv").of_cards(both)
+    told_of_both = whole.probabilities.argmax(axis=1) + 1
+    assert half["cards"] == len(both) < found["pretrained on ImageNet, fold 1 alone"]["n"]
+    kappa = cohen_kappa_score(whole.truth, told_of_both, labels=range(1, 11), weights="quadratic")
+    assert half["reference_qwk"] == pytest.approx(kappa)
+    assert fronts.run(out) == told
     assert {path: path.stat().st_mtime_ns for path in models} == models

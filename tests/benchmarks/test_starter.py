@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.starter import CannotMake, Cards, Plan, make
+from benchmarks.starter import CannotMake, Cards, Plan, limits, make
+from engine.card import FILE, Card
+from engine.starter import MODEL
 from tests.commands import call
 
 TINY = Plan(
@@ -36,7 +38,8 @@ def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp
     assert "27 pairs drawn by simulate --mix uniform --noise 0 --seed 3" in card.data[1]
     assert card.measured[0].figures["calibration"]["cards"] == 27
     assert card.changes == TINY.settings
-    assert f"{card.measured[0].figures['coverage']:.0%} of such cards" in card.limits[-1]
+    assert f"the true grade of {card.measured[0].figures['coverage']:.0%} (" in card.limits[-1]
+    assert "real fronts" not in " ".join(card.limits)
     made = (work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()
     assert make(TINY, work, out) == card
     assert ((work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()) == made
@@ -51,6 +54,16 @@ def test_the_starter_is_made_end_to_end_and_a_second_call_does_nothing_again(tmp
         assert each["model"]["sha256"] == card.sha256
         assert each["model"]["trained_on"].startswith("simulated cards: ")
         assert "the model has learned from simulated cards alone" in each["reasons"]
+
+
+def test_the_limits_that_ship_are_those_of_the_figures_that_ship():
+    card = Card.model_validate_json(MODEL.with_name(FILE).read_bytes())
+    said = [each.figures for each in card.measured]
+    assert card.limits == limits(dict(zip(("evaluate", "fronts", "small", "real"), said, strict=False)))
+    coverage = [
+        f"{each['coverage']:.0%} ({each['coverage_low']:.0%} to {each['coverage_high']:.0%})" for each in said[:4]
+    ]
+    assert [each in card.limits[-1] for each in coverage] == [True] * 4
 
 
 def test_a_folder_of_another_plan_is_not_gone_on_with(tmp_path):

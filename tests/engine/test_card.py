@@ -89,5 +89,5 @@ def test_a_card_never_takes_the_place_of_a_file_that_belongs_to_something_else(t
 def test_figures_are_told_with_their_intervals_and_what_is_undefined_is_said_to_be():
     assert figure(FIGURES, "qwk") == "QWK 0.81 (0.78 to 0.84)"
     assert figure(FIGURES, "exact") == "exact 0.50"
-    assert figure(FIGURES, "mae") == "mae undefined"
+    assert figure(FIGURES, "mae") == "MAE undefined"
     assert a_card().in_short().endswith("On 300 fresh simulated cards: QWK 0.81 (0.78 to 0.84).")
