@@ -60,9 +60,12 @@ def queue_run(
 
 
 def requeue(database: Database, data: DataFolder, run_id: int) -> bool:
-    """Put a stopped, failed or lost run back into the queue; False where it is none of these."""
+    """Put a stopped, failed or lost run back into the queue, or one found lost only now; False where it is none."""
     with database.writing() as session:
         run = runs.get(session, run_id=run_id)
+        # Where no server was open when its process died, the row still says that it trains.
+        if run is not None and run.state == "running" and not is_alive(data.run_lock(run_id)):
+            runs.move(session, run_id=run_id, expected="running", to="lost")
         if run is None or run.state not in ("stopped", "failed", "lost"):
             return False
         data.run_folder(run_id).mkdir(parents=True, exist_ok=True)
@@ -106,7 +109,7 @@ class Jobs:
         """Bring rows in line with what is alive: end what did not stop in time, mark what died as lost."""
         self._children = [child for child in self._children if child.poll() is None]
         with self._database.reading() as session:
-            open_runs = [run for run in runs.runs(session) if run.state in ("queued", "running")]
+            open_runs = runs.open_runs(session)
         for run in open_runs:
             if is_alive(self._data.run_lock(run.id)):
                 if _older(run.stop_requested_at, STOP_DEADLINE_S):

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import Timeout
 
@@ -18,6 +18,8 @@ from app.terminal import say
 from db.session import Database
 
 SETTLE_EVERY_S = 2.0
+# What may end one look at the runs, but not the looking after them: a full disk, say, is full for a while.
+PASSING: tuple[type[Exception], ...] = (*MENDABLE, OSError)
 # Gradio and its hub client would otherwise send usage figures and look for updates.
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 
@@ -29,7 +31,7 @@ def serve(data: DataFolder, *, host: str, port: int, open_browser: bool) -> None
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads))
         with Database.open(data.database, backup_dir=data.backups) as database:
             jobs = Jobs(database, data)
-            _settle_in_background(jobs)
+            threading.Thread(target=_settle_for_ever, args=[jobs], name="settle", daemon=True).start()
             _launch(database, data, jobs, host=host, port=port, open_browser=open_browser)
 
 
@@ -57,16 +59,15 @@ def _check_port(host: str, port: int) -> None:
             raise Trouble(f"{host}:{port} cannot be served on ({error.strerror}); give another with --port") from error
 
 
-def _settle_in_background(jobs: Jobs) -> None:
-    def settle_for_ever() -> None:
-        while True:
-            try:
-                jobs.settle()
-            except MENDABLE as error:
+def _settle_for_ever(jobs: Jobs) -> None:
+    while True:
+        try:
+            jobs.settle()
+        except PASSING as error:
+            # What the terminal's lines go to may be a file on the same full disk.
+            with suppress(OSError):
                 say(f"the runs could not be looked after this time: {error}")
-            time.sleep(SETTLE_EVERY_S)
-
-    threading.Thread(target=settle_for_ever, name="settle", daemon=True).start()
+        time.sleep(SETTLE_EVERY_S)
 
 
 def _launch(database: Database, data: DataFolder, jobs: Jobs, *, host: str, port: int, open_browser: bool) -> None:

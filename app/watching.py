@@ -31,13 +31,13 @@ class Watched:
 
 
 def run_choices(database: Database) -> list[tuple[str, int]]:
-    """The latest runs as (text, id), newest first."""
+    """The runs as (text, id), newest first."""
     with database.reading() as session:
         return [(f"Run {run.id}: {run.recipe}, {run.state}", run.id) for run in runs.runs(session)]
 
 
 def model_choices(database: Database) -> list[tuple[str, str]]:
-    """The models of the latest runs as (text, path), newest first."""
+    """The models of the runs as (text, path), newest first."""
     with database.reading() as session:
         made = [(f"Run {run.id}: {run.recipe}", Path(run.folder) / MODEL) for run in runs.runs(session)]
     return [(text, str(path)) for text, path in made if path.is_file()]

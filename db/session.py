@@ -63,8 +63,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that sees the database as it was at its first query; a write in it is refused."""
-        with self._readers() as session:
+        """A session that sees the database as it was at its first query; a write in it is refused.
+
+        Raises DatabaseUnusable where the file cannot be read.
+        """
+        with _explained(self.engine, writes=False), self._readers() as session:
             yield session
 
     @contextmanager
@@ -72,11 +75,11 @@ class Database:
         """A session that is one transaction: committed at the end, rolled back if anything is raised.
 
         On SQLite the write lock is taken at once (BEGIN IMMEDIATE), so that nothing read here can be outdated by
-        the time it is written back. Keep it short: other writers wait, 10 s at most, then DatabaseUnusable.
+        the time it is written back. Keep it short: other writers wait, 10 s at most, then DatabaseUnusable, as it is
+        where the file cannot be read or written.
         """
-        with self._writers.begin() as session:
-            with _explained(self.engine):
-                session.connection()
+        with _explained(self.engine), self._writers.begin() as session:
+            session.connection()
             yield session
 
     def close(self) -> None:
@@ -162,13 +165,14 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _explained(engine: Engine) -> Iterator[None]:
+def _explained(engine: Engine, *, writes: bool = True) -> Iterator[None]:
     """Turn what SQLite reports about the file into one clear sentence; everything else passes as it is."""
     try:
         yield
     except DBAPIError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
         trouble = None if code is None else SQLITE_TROUBLE.get(code & 0xFF)
-        if trouble is None:
+        # A write through the reading door is the program's fault, not the file's.
+        if trouble is None or (code == sqlite3.SQLITE_READONLY and not writes):
             raise
         raise DatabaseUnusable(f"{engine.url.database} {trouble}") from error

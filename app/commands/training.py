@@ -102,7 +102,8 @@ def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
         return several.train_folds(folder) if run_folder.folds_in(folder) else several.train_with_controls(folder)
     with Database.open(data.database, backup_dir=data.backups) as database:
         run = _row_of(database, folder)
-        if not requeue(database, data, run.id):
+        # A run that waits may have lost its process or not: `work` asks the lock.
+        if run.state != "queued" and not requeue(database, data, run.id):
             raise Trouble(f"run {run.id} is {run.state}; only a stopped, failed or lost run is resumed")
     return work(data, run.id)
 

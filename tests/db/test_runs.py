@@ -174,6 +174,17 @@ def test_the_latest_runs_come_first(database):
         assert [run.id for run in runs.runs(session, limit=2)] == [ids[2], ids[1]]
 
 
+def test_a_run_that_waits_or_trains_is_found_however_many_came_after_it(database):
+    waits, trains, ended = (queue_one(database) for _ in range(3))
+    walk(database, trains, "queued", "running")
+    walk(database, ended, "queued", "running", "finished")
+    for _ in range(100):
+        walk(database, queue_one(database), "queued", "stopped")
+    with database.reading() as session:
+        assert [run.id for run in runs.open_runs(session)] == [waits, trains]
+        assert len(runs.runs(session)) == 103
+
+
 def test_a_state_that_does_not_exist_is_refused(database):
     queue_one(database)
     with closing(sqlite3.connect(database.engine.url.database)) as raw, pytest.raises(sqlite3.IntegrityError):

@@ -177,6 +177,45 @@ def test_a_lock_held_too_long_is_explained(database, tmp_path, monkeypatch):
     impatient.close()
 
 
+def test_a_damaged_table_is_one_sentence_at_both_doors(database, tmp_path):
+    with database.writing() as session:
+        add_one(session, 1)
+    database.close()
+    path = tmp_path / "loupe.db"
+    with closing(sqlite3.connect(path)) as raw:
+        (root,) = raw.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'cards'").fetchone()
+        (page_bytes,) = raw.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * page_bytes)
+        file.write(b"\xff" * page_bytes)
+    for door in (database.reading, database.writing):
+        with pytest.raises(DatabaseUnusable, match=rf"{path} is damaged; restore it"), door() as session:
+            all_cards(session)
+
+
+@pytest.mark.parametrize("sent", ["inside", "by the commit"])
+def test_a_full_disk_is_one_sentence_and_what_was_begun_leaves_no_trace(database, tmp_path, sent):
+    with database.reading() as session:  # the writer gets the same connection, whose file may not grow any more
+        pages = session.execute(text("PRAGMA page_count")).scalar()
+        session.execute(text(f"PRAGMA max_page_count = {pages}"))
+    path = tmp_path / "loupe.db"
+    with pytest.raises(DatabaseUnusable, match=rf"{path} cannot grow: the disk is full"), database.writing() as session:
+        for number in range(pages):
+            session.add(Picture(path="/p" * 4096, sha256=f"{number:064x}", width=1, height=1, phash="0" * 16))
+        if sent == "inside":
+            session.flush()
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT count(*) FROM pictures").fetchone() == (0,)
+
+
+def test_what_a_caller_raises_passes_both_doors_as_it_is(database):
+    for door in (database.reading, database.writing):
+        for raised in (ZeroDivisionError(), FileNotFoundError("a.png"), sqlite3.DatabaseError("another file")):
+            with pytest.raises(type(raised)) as caught, door():
+                raise raised
+            assert caught.value is raised
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url):
     with pytest.raises(DatabaseUnusable, match="name a file"):
