@@ -69,9 +69,7 @@ def verdict_text(graded: Graded) -> str:
     told = f"{said.grade} {grade_name(said.grade)}"
     lines = [f"## Not graded: too unsure\nThe likeliest is {told}." if graded.too_wide else f"## {told}"]
     lines.append(f"Expected grade {said.expected:.1f}. {range_text(said.interval, graded.calibration)}")
-    missing = [side for side in SIDES if graded.sides[side] is None]
-    if missing:
-        lines.append(f"Graded without the {missing[0]}: add its picture for a surer answer.")
+    lines += [f"Graded without the {side}: add its picture for a surer answer." for side in graded.missed]
     lines += [f"- {reason}" for reason in graded.reasons]
     return "\n\n".join([*lines, *_seen(graded), _said_by(graded.model or {})])
 

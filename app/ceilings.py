@@ -41,6 +41,8 @@ class Axis:
         """The ceiling, and what else it may be within the uncertainty."""
         if self.lowest == self.highest:
             return str(self.ceiling)
+        if self.lowest < self.ceiling < self.highest:
+            return f"{self.ceiling} ({self.lowest} to {self.highest})"
         other = self.lowest if self.lowest != self.ceiling else self.highest
         return f"{self.ceiling} (may be {other})"
 

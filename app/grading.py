@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Graded:
     """A card as looked at, measured and, where there is a model and the pictures allow it, graded.
 
     widest  how many grades the interval may span before the program abstains from the grade that stands in it
+    missed  the sides that the model looks at and was given no picture of
     """
 
     sides: Mapping[Side, Looked | None]
@@ -54,6 +55,7 @@ class Graded:
     evidence: Evidence = NO_EVIDENCE
     calibration: Calibration | None = None
     widest: int = len(GRADES)
+    missed: tuple[Side, ...] = ()
 
     @property
     def too_wide(self) -> bool:
@@ -103,7 +105,8 @@ def grade_card(
         reasons = [card.reason, *reasons]
     if any(view is not None and view.quality.verdict == "refuse" for view in views.values()):
         return Graded(sides, reasons, said_by)
-    reasons = [*_of_sides(loaded, views), *reasons]
+    missed = tuple(side for side, learned in zip(views, loaded.sides, strict=True) if learned and views[side] is None)
+    reasons = [*_of_sides(loaded, views, missed), *reasons]
     measured = [looked.measured if looked else None for looked in sides.values()]
     inputs = inputs_of(loaded, views["front"], views["back"], measured)
     if not inputs.present.any():
@@ -114,17 +117,17 @@ def grade_card(
     said, most = predict(loaded, inputs), widest or widest_allowed(loaded.calibration)
     if said.interval.width > most:
         reasons = [_too_wide(said.interval, most), *reasons]
-    return Graded(sides, reasons, said_by, said, evidence, loaded.calibration, most)
+    return Graded(sides, reasons, said_by, said, evidence, loaded.calibration, most, missed)
 
 
-def _of_sides(model: Model, views: Mapping[Side, View | None]) -> Iterator[str]:
+def _of_sides(model: Model, views: Mapping[Side, View | None], missed: Sequence[Side]) -> Iterator[str]:
     """What is to be known of sides that the model does not look at, and of those that it would and was not given."""
     for side, learned in zip(views, model.sides, strict=True):
         if views[side] is not None and not learned:
             yield f"{side}: not looked at, the model has learned from no {side}"
+    if model.calibration is not None:
         # The starter's ranges hold the grade of 92 % of whole cards, and of 80 % of their fronts alone.
-        if views[side] is None and learned and model.calibration is not None:
-            yield f"without the {side} the range may hold the grade less often than it says"
+        yield from (f"without the {side} the range may hold the grade less often than it says" for side in missed)
 
 
 def widest_allowed(calibration: Calibration | None) -> int:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from pathlib import Path
 
 from PIL import Image
 
 from app.settings import DataFolder
 from db.schema import Picture
+from engine.aside import aside
 from engine.image.read import BadPicture, read_picture
 
 LONGEST_SIDE = 1600
 JPEG_QUALITY = 92
+# A page that is loaded with its tab open asks twice at once: the second finds what the first has made.
+_making = threading.Lock()
 
 
 def shown(picture: Picture | None, data: DataFolder) -> tuple[str | None, str]:
@@ -20,14 +23,18 @@ def shown(picture: Picture | None, data: DataFolder) -> tuple[str | None, str]:
     if picture is None:
         return None, ""
     target = data.cache / "shown" / f"{picture.sha256}.jpg"
-    if not target.exists():
-        try:
-            small = Image.fromarray(read_picture(Path(picture.path)))
-        except BadPicture as error:
-            return None, str(error)
-        small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_suffix(f".{os.getpid()}.part")
-        small.save(aside, "JPEG", quality=JPEG_QUALITY)
-        aside.replace(target)
+    with _making:
+        if not target.exists():
+            try:
+                _make(Path(picture.path), target)
+            except BadPicture as error:
+                return None, str(error)
     return str(target), ""
+
+
+def _make(path: Path, target: Path) -> None:
+    small = Image.fromarray(read_picture(path))
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with aside(target) as part:
+        small.save(part, "JPEG", quality=JPEG_QUALITY)

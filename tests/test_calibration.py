@@ -21,7 +21,7 @@ from engine.openings import openings
 from engine.trained import load_model
 from labeling.snapshot import pairs_from_manifest
 from tests.cards import write_cards
-from tests.commands import call
+from tests.commands import call, settings
 from tests.conftest import GRADES_OF_CARDS
 
 
@@ -74,6 +74,16 @@ def test_calibrate_writes_a_new_model_beside_and_says_on_how_many_cards(said, mo
     assert "the model has learned from 18 of these cards and is too sure of them" in said.err
     assert "6 of these cards chose the model's epoch" in said.err
     assert openings(Path(result["path"])) >= 1, "what the old model opened counts for the new one"
+
+
+def test_only_cards_that_the_run_took_are_said_to_have_chosen_its_epoch(manifest, tmp_path):
+    told = ("train", "--manifest", manifest, "--out", tmp_path / "run", "--recipe", "baseline", *settings(max_pairs=20))
+    assert call(*told).code == 0
+    path = tmp_path / "run" / "model.pt"
+    said = call("calibrate", "--model", path, "--manifest", manifest, "--split", "all", "--out", tmp_path / "new.pt")
+    trained = sum(map(sum, checkpoint.load(path)["summary"]["confusion"]))
+    assert trained < 6
+    assert f"{trained} of these cards chose the model's epoch" in said.err
 
 
 def test_the_calibration_is_that_of_what_the_network_itself_says_of_the_cards(
@@ -167,6 +177,17 @@ def test_a_range_learned_on_whole_cards_is_said_to_promise_less_of_one_side_alon
     assert said(calibrated, front, None) == ["without the back the range may hold the grade less often than it says"]
     assert said(calibrated, None, back) == ["without the front the range may hold the grade less often than it says"]
     assert said(model, front, None) == [], "a model that is not calibrated promises nothing in the first place"
+
+
+def test_a_picture_is_asked_for_only_of_a_side_that_the_model_looks_at(model, manifest, tmp_path):
+    front, back = front_and_back(manifest)
+    fronts_only = tmp_path / "fronts_only.pt"
+    checkpoint.save(fronts_only, {**checkpoint.load(model), "sides": (True, False)})
+    asked = "add its picture"
+    assert "Graded without the back: add its picture" in verdict_text(grade_card(front, None, model))
+    assert asked not in verdict_text(grade_card(front, back, model))
+    assert asked not in verdict_text(grade_card(front, None, fronts_only))
+    assert "back: not looked at" in verdict_text(grade_card(front, back, fronts_only))
 
 
 def test_the_bars_mark_the_grades_of_the_range_and_the_curves_are_the_published_figures(calibrated):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,6 +14,7 @@ from app.tabs.plainly import plainly
 from db import cards, labels
 from db.session import Database
 from engine.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
+from engine.paths import written
 from labeling.ingest import Imported, import_cards
 
 WELCOME = """### Start here: bring in your cards
@@ -54,7 +54,7 @@ def take_in(database: Database, path: str, progress: Callable[[int, int], None])
     """Import a folder or manifest named by its path; returns what happened, for a person."""
     if not path.strip():
         return "Give the path of a folder or a manifest first."
-    return import_text(import_cards(database, Path(path.strip()).expanduser(), progress=progress))
+    return import_text(import_cards(database, written(path.strip()), progress=progress))
 
 
 def _laid_out(card: Desk) -> list[object]:
@@ -117,6 +117,8 @@ class LabelTab:
     def _wire(self) -> None:
         # "multiple": the default drops a click that comes while the last one is being answered, and a key is a click.
         quick: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
+        # One queue for all of them: Gradio gives each button its own, and of two quick keys the later was saved first.
+        quick |= {"concurrency_id": "desk", "concurrency_limit": 1}
         desk_shown = [self._card_id, self._title, self._front, self._back, self._history]
         filled = [*desk_shown, self._counts, self._importer, self._table]
         labelled = [*desk_shown, self._status, self._counts, self._qualifier, self._half]

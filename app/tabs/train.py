@@ -20,11 +20,15 @@ from db import labels, models, runs
 from db.session import Database
 from engine import recipes
 from engine.config import BadConfig
+from engine.grades import LeftOut, training_target
 from engine.run_folder import MODEL, sha256
 
 POLL_EVERY_S = 1.5
 NO_CARDS = (
     "### No labelled cards yet\nBring cards in and label some in the **Label** tab; then a run can be started here."
+)
+NO_PLAIN_GRADES = (
+    "### No card to train on yet\nLabel some with a plain grade in the **Label** tab; then a run can be started here."
 )
 DOWNLOADS = (
     "**pretrained = imagenet downloads torchvision's weights once, if they are not on this machine yet. "
@@ -78,9 +82,22 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
 def cards_text(database: Database) -> tuple[str, bool]:
     """How many cards a run would have, or what to do where there are none; and whether a run can be started."""
     with database.reading() as session:
-        counts = labels.count_by_grade(session)
-    labelled = sum(count for grade, count in counts.items() if grade is not None)
-    return (f"{labelled} labelled cards are ready to train on.", True) if labelled else (NO_CARDS, False)
+        holding = [(label.grade, label.qualifier) for label in labels.current_labels(session).values()]
+    # Neither grade nor qualifier: a label that was taken back.
+    targets = [training_target(*label) for label in holding if label != (None, None)]
+    left_out = sum(isinstance(target, LeftOut) for target in targets)
+    ready = len(targets) - left_out
+    if not targets:
+        return NO_CARDS, False
+    head = f"{_labelled(ready)} ready to train on." if ready else NO_PLAIN_GRADES
+    more = (
+        f" {_labelled(left_out)} left out: a model learns from plain grades, without a qualifier." if left_out else ""
+    )
+    return head + more, ready > 0
+
+
+def _labelled(count: int) -> str:
+    return "1 labelled card is" if count == 1 else f"{count} labelled cards are"
 
 
 def _drawn(rows: pd.DataFrame) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -125,6 +126,14 @@ def test_an_axis_says_which_other_grade_its_uncertainty_allows(off_centre):
     [axis, _] = axes_of("front", wide.centering, TODAY)
     if axis.share + axis.uncertainty > 55 >= axis.share:
         assert axis.allows == "10 (may be 9)"
+
+
+def test_an_axis_names_both_ends_where_its_uncertainty_reaches_beyond_the_ceiling_on_either_side():
+    """58 ± 4 by the rule of 2025, which allows a 10 up to 55/45, a 9 up to 60/40 and an 8 up to 65/35."""
+    centering = replace(from_lines(inset(0, 0, 0, 0), inset(5.8, 4.2, 3.0, 3.0)), lr_uncertainty=4.0)
+    axis, _ = axes_of("front", centering, TODAY)
+    assert (axis.share, axis.lowest, axis.highest) == (pytest.approx(58.0), 8, 10)
+    assert axis.allows == "9 (8 to 10)"
 
 
 def test_the_ceiling_stands_beside_the_grade_and_never_within_it(off_centre):

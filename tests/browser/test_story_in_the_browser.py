@@ -40,6 +40,12 @@ def new_card(tmp_path_factory):
     return paths
 
 
+def latest_grades(server, count: int) -> list[float]:
+    """The last so many labels that a person gave, in their order."""
+    latest = f"SELECT grade FROM label_events WHERE source = 'person' ORDER BY id DESC LIMIT {count}"
+    return server.query(latest)[::-1]
+
+
 def labels_given(server) -> int:
     return server.query(PERSONS_LABELS)[0]
 
@@ -111,14 +117,23 @@ def test_a_grade_is_corrected_by_click_and_by_key(visitor, server):
         wait_for(lambda card=card: visitor.reads("#current-grade").split()[-1] != card, "the next card")
 
 
-def test_twenty_fast_keys_are_twenty_labels(visitor, server):
-    before = labels_given(server)
-    for number in range(20):
-        visitor.page.keyboard.press(str(1 + number % 9))
+def test_a_key_right_after_the_half_is_ticked_gives_the_half_grade(visitor, server):
+    card = visitor.reads("#current-grade").split()[-1]
+    visitor.page.get_by_label("Half grade").click()
+    visitor.page.keyboard.press("8")
+    visitor.waits_to_read("#label-status", f"Saved: {card} is 8.5")
+    assert latest_grades(server, 1) == [8.5]
+
+
+def test_twenty_fast_keys_are_twenty_labels_in_their_order(visitor, server):
+    before, pressed = labels_given(server), [1 + number % 9 for number in range(20)]
+    for key in pressed:
+        visitor.page.keyboard.press(str(key))
         visitor.page.wait_for_timeout(30)
     wait_for(lambda: labels_given(server) >= before + 20, "twenty labels", patience_s=20)
     visitor.page.wait_for_timeout(1000)
     assert labels_given(server) == before + 20
+    assert latest_grades(server, 20) == pressed
 
 
 def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
