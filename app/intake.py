@@ -10,11 +10,12 @@ from PIL import Image
 from app.corrections import carry_over
 from app.settings import DataFolder, Trouble
 from db import cards, labels
-from db.schema import Card, Side
+from db.schema import Side
 from db.session import Database
 from engine.aside import aside
 from engine.image.read import read_picture
 from engine.pairs import CardPair, write_manifest
+from engine.run_folder import sha256
 from labeling.ingest import import_cards
 
 
@@ -22,7 +23,8 @@ def keep_card(database: Database, data: DataFolder, front: Path | None, back: Pa
     """Keep a pair as a card of the data folder with a person's grade; returns the card's name.
 
     Pictures are stored upright as PNG, every pixel as it was, location and camera data dropped. The same pictures
-    again are the same card: it gets another label event. Raises BadPicture and Trouble.
+    again are the same card, also where one side came later or is left away: it gets another label event. Raises
+    BadPicture and Trouble.
     """
     given: dict[Side, Path | None] = {"front": front, "back": back}
     stored = {side: _store(data, path) for side, path in given.items() if path}
@@ -39,12 +41,13 @@ def keep_card(database: Database, data: DataFolder, front: Path | None, back: Pa
         if path is not None:
             carry_over(database, side, upload=path, kept=stored[side])
     with database.writing() as session:
-        card: Card | None = cards.card_by_name(session, name=name)
+        shown: dict[Side, str] = {side: sha256(path) for side, path in stored.items()}
+        card = cards.card_of_files(session, front=shown.get("front"), back=shown.get("back"))
         if card is None:
-            raise Trouble("these pictures are a card under another name already; label it in the Label tab")
+            raise Trouble("the card was not kept; give its pictures once more")
         if grade is not None:
             labels.add_label(session, card_id=card.id, grade=grade, source="person")
-    return name
+        return card.name
 
 
 def _store(data: DataFolder, path: Path) -> Path:

@@ -9,7 +9,7 @@ from app.calibration import UNCALIBRATED, tables
 from app.card_page import card_lines
 from engine.calibrate import Calibration
 from engine.card import card_of
-from engine.checkpoint import BadModel, load
+from engine.checkpoint import BadModel, load, refuse_state
 from engine.grades import GRADES
 from engine.metrics import NAMES
 from engine.openings import openings
@@ -28,7 +28,7 @@ VALIDATION_FIGURES = (
 
 def model_page(path: Path) -> str:
     """A model file's own figures in Markdown. Raises BadModel, BadCard."""
-    content = load(path)
+    content = refuse_state(load(path), path)
     summary: dict[str, Any] = content["summary"]
     digest = sha256(path)
     lines = [f"# Model {content['name']}", "", f"- File: {path.name}, SHA-256 {digest}"]

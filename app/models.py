@@ -10,6 +10,7 @@ from db import models
 from db.session import Database
 from engine import starter
 from engine.card import Card
+from engine.paths import written
 from engine.run_folder import sha256
 from engine.trained import Model, load_model
 
@@ -19,12 +20,12 @@ NO_GRADER = "is a control that is shown the {} and not the card alone; it cannot
 def model_path(name: str | None, data: DataFolder) -> Path | None:
     """The model file that `--model NAME` means; without a name the promoted one, else the starter, else none.
 
-    Raises Trouble where a named model is not there.
+    Raises Trouble where a named model is not there, BadPath where it could not be.
     """
     if name == "starter":
         return _existing(starter.MODEL, "this copy of Loupe ships no starter model; train one, or give a path")
     if name not in (None, "current"):
-        return _existing(Path(str(name)), f"there is no model at {name}; give the path of a model.pt")
+        return _existing(written(str(name)), f"there is no model at {name}; give the path of a model.pt")
     promoted = _promoted(data)
     if promoted is not None:
         return _existing(promoted, f"the current model {promoted} is gone; choose another in the Train tab")

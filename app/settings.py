@@ -9,6 +9,8 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_data_path
 
+from engine.paths import written
+
 PROGRAM = Path(__file__).parent.parent
 
 
@@ -91,10 +93,10 @@ class DataFolder:
 def data_folder(option: Path | None) -> DataFolder:
     """The data folder from --data, else LOUPE_DATA, else the user's own; made where it is missing.
 
-    Raises Trouble where it cannot be written to.
+    Raises BadPath, and Trouble where it cannot be written to.
     """
     root = option or Path(os.environ.get("LOUPE_DATA") or user_data_path("loupe"))
-    root = root.expanduser().absolute()
+    root = written(root).absolute()
     check_folder(root, f"the data folder {root}", "--data")
     return DataFolder(root)
 

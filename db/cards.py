@@ -102,6 +102,16 @@ def find_card(session: Session, *, front_id: int | None, back_id: int | None) ->
     return next(iter(matching_cards(cards, front_id=front_id, back_id=back_id)), None)
 
 
+def card_of_files(session: Session, *, front: str | None, back: str | None) -> Card | None:
+    """As find_card, by the SHA-256 of the pictures' files; None too where a file is not known."""
+    asked = [sha for sha in (front, back) if sha is not None]
+    known = {sha: picture.id for sha, picture in pictures_by_sha(session, sha256s=asked).items()}
+    if len(known) < len({*asked}):
+        return None
+    front_id, back_id = (None if sha is None else known[sha] for sha in (front, back))
+    return find_card(session, front_id=front_id, back_id=back_id)
+
+
 def matching_cards(cards: Iterable[Card], *, front_id: int | None, back_id: int | None) -> list[Card]:
     """The cards that these pictures may show: the one with exactly these, or else those with a side less or more.
 

@@ -11,13 +11,15 @@ from torch import Tensor
 from engine import checkpoint, starter
 from engine import config as configuration
 from engine.config import BadConfig, Config
+from engine.device import precision
 from engine.leaks import Leak
 from engine.learned import again, learned_by
 from engine.model.dual import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.pairs import CardPair
 from engine.run_folder import MODEL
-from engine.trainable import limited
+from engine.teachers import Teachers
+from engine.trainable import taken
 
 # Weights of one encoder fit another where these agree.
 ENCODERS = ("front_encoder", "back_encoder", "channels")
@@ -57,12 +59,18 @@ def begin(config: Config) -> Beginning:
 
 
 def refuse_unfit(config: Config, pairs: Sequence[CardPair] = (), folder: Path | None = None) -> None:
-    """Raise what `begin` would raise, before anything is prepared or written; no weights are downloaded for it.
+    """Raise what the run would raise at its beginning, before anything is prepared or written: a folder that holds a
+    run can only be gone on with as it was told. No weights are downloaded for it.
+
+    BadConfig where the device or its precision is not to be had, BadPredictions where its teachers cannot be read, and
+    what `begin` raises.
 
     pairs   the cards of the run. Leak is raised where the model that it begins from has learned from one of those that
             are to judge it.
     folder  where the run would write; BadConfig is raised where that would be over the model itself
     """
+    precision(config)
+    Teachers.named(config.teachers)
     if config.pretrained in ("none", "imagenet"):
         return
     begin(config)
@@ -83,8 +91,7 @@ def refuse_unfit(config: Config, pairs: Sequence[CardPair] = (), folder: Path | 
 def _judges(config: Config, pairs: Iterable[CardPair]) -> list[CardPair]:
     """The cards that a run's epoch is chosen by, and those sealed to judge it in the end."""
     told = [pair for pair in pairs if pair.has_class]
-    taken = limited([pair for pair in told if pair.split != "test"], config.max_pairs, config.seed)
-    return [pair for pair in taken if pair.split == "val"] + [pair for pair in told if pair.split == "test"]
+    return [pair for pair in taken(told, config) if pair.split == "val"] + [p for p in told if p.split == "test"]
 
 
 def _model_of(config: Config) -> Path | None:

@@ -62,6 +62,13 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+def refuse_state(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a model file holds, as it is; raises BadModel for a run's state, which is saved to go on with."""
+    if "summary" not in content:
+        raise BadModel(f"{path}: is the state of a run and no model; give the model.pt beside it")
+    return content
+
+
 def is_ours(path: Path) -> bool:
     """Whether Loupe has written the file, and it is whole."""
     try:

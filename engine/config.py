@@ -6,7 +6,6 @@ The form in the Train tab, `--set key=value`, the run row and the checkpoint all
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -14,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from engine.errors import BadInput
 from engine.ledger import BadThreshold, parse_all
+from engine.paths import written
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
 Loss = Literal["ce_emd", "ordinal"]
@@ -132,12 +132,12 @@ class Config(BaseModel):
     @classmethod
     def _weights_lie_where_they_lay(cls, name: str) -> str:
         """Whoever goes on with the run, or asks what its model has learned from, may stand in another folder."""
-        return name if name in WEIGHTS else str(Path(name).expanduser().absolute()) if name.strip() else "none"
+        return name if name in WEIGHTS else str(written(name).absolute()) if name.strip() else "none"
 
     @field_validator("teachers")
     @classmethod
     def _teachers_lie_where_they_lay(cls, names: str) -> str:
-        return ",".join(str(Path(name.strip()).absolute()) for name in names.split(",") if name.strip())
+        return ",".join(str(written(name.strip()).absolute()) for name in names.split(",") if name.strip())
 
     @field_validator("stop_if")
     @classmethod

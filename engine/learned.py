@@ -12,7 +12,7 @@ from engine.errors import BadInput
 from engine.leaks import same_pictures
 from engine.pairs import CardPair
 from engine.run_folder import told
-from engine.trainable import limited
+from engine.trainable import taken
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ def learned_by(model: Path) -> Learned:
             config, pairs = told(model.parent)
         except BadInput:
             return Learned(cards, unknown=model)
-        taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
-        cards += [pair for pair in taken if pair.split == "train" and pair.has_class]
+        cards += [pair for pair in taken(pairs, config) if pair.split == "train" and pair.has_class]
         before = Path(config.pretrained)
         if config.pretrained in WEIGHTS or (before.exists() and not is_ours(before)):
             break

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from engine import paths
 from engine.errors import BadInput
 from engine.grades import BadGrade, LeftOut, parse_grade, parse_qualifier, training_target
 
@@ -152,12 +153,10 @@ def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
 def _resolve(written: str, folder: Path) -> Path | None:
     if not written:
         return None
-    if "\0" in written:
-        raise BadManifest(f"the path {written!r} holds a zero byte; write it anew")
     try:
-        return (folder / Path(written).expanduser()).absolute()
-    except RuntimeError as error:  # what pathlib raises for a home it cannot find
-        raise BadManifest(f"{written!r} names the home of a user who is not known; write the whole path") from error
+        return (folder / paths.written(written)).absolute()
+    except paths.BadPath as error:
+        raise BadManifest(str(error)) from error
 
 
 def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:

@@ -14,7 +14,7 @@ from engine.events import Event, Notice, Progress
 from engine.pairs import CardPair, Refused
 from engine.ranks import Ranks
 from engine.teachers import Teachers
-from engine.trainable import NoCards, Trainable, limited, pictures_of, usable
+from engine.trainable import NoCards, Trainable, pictures_of, taken, usable
 from engine.worn import worn_cards
 
 Stop = Callable[[], bool]
@@ -40,14 +40,14 @@ def prepare(
     Raises BadPredictions before anything is prepared where its teachers cannot be read.
     """
     teachers = Teachers.named(config.teachers)
-    taken = limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
+    cards = taken(pairs, config)
     with ranks.first_goes_first():
-        worn = yield from worn_cards(taken, config, folder / "worn", stop)
+        worn = yield from worn_cards(cards, config, folder / "worn", stop)
     # Asked here too: where all pictures are prepared the filling asks nothing, and the run would miss copies.
     if ranks.any(config.worn_up_to > 0 and stop()):
         return None
-    taken += worn
-    pixels = PixelCache(folder, pictures_of(taken), config.image_size, cropped=pictures_of(worn), seen=config.seen)
+    cards += worn
+    pixels = PixelCache(folder, pictures_of(cards), config.image_size, cropped=pictures_of(worn), seen=config.seen)
     stopped = False
     for done, total in pixels.fill():
         yield Progress("pictures", 0, done, total)
@@ -55,7 +55,7 @@ def prepare(
             break
     if ranks.any(stopped):
         return None
-    kept, left_out = usable(taken, pixels)
+    kept, left_out = usable(cards, pixels)
     yield from _tell(left_out)
     training, validation = (_of_split(kept, name, word) for name, word in SPLITS)
     with ranks.first_goes_first():

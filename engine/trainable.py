@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.cache import PixelCache
+from engine.config import Config
 from engine.errors import BadInput
 from engine.grades import GRADES, LeftOut
 from engine.lots import lot
@@ -27,6 +28,11 @@ class Trainable:
 
     pair: CardPair
     grade: int
+
+
+def taken(pairs: Iterable[CardPair], config: Config) -> list[CardPair]:
+    """The cards that a run learns from and chooses its epoch by: none that is sealed, and so many as it is told."""
+    return limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
 
 
 def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:

@@ -48,7 +48,6 @@ def import_cards(
     progress   called with (cards done, cards in all), often
     raises     ImportRefused where nothing at the path can be imported; single cards that cannot are in `refused`
     """
-    path = path.expanduser()
     listed = _listed(path, labels)
     recorder = Recorder(synthetic=((path if path.is_dir() else path.parent) / TRUTH_FILE).exists())
     added, known, refused = 0, 0, list(listed.refused)
@@ -76,7 +75,7 @@ def _listed(path: Path, labels: Path | None) -> Manifest:
         return cards_at(path)
     if path.is_file():
         raise ImportRefused(f"{path}: a manifest brings its own grades; leave {labels.name} out")
-    return with_labels(cards_in_folder(path), labels.expanduser())
+    return with_labels(cards_in_folder(path), labels)
 
 
 @contextmanager
@@ -90,6 +89,8 @@ def _looking_at(pairs: Sequence[CardPair], known: Set[str]) -> Iterator[Iterator
 
 
 def _look_at_card(pair: CardPair, *, known: Set[str]) -> SeenCard | Refused:
+    if unwritable := _not_utf8(pair):
+        return Refused(unwritable, "its name is not UTF-8, so that no database can hold it; rename it")
     sides: list[PictureFile | None] = []
     for path in (pair.front, pair.back):
         try:
@@ -97,3 +98,10 @@ def _look_at_card(pair: CardPair, *, known: Set[str]) -> SeenCard | Refused:
         except BadPicture as error:
             return Refused(str(path), str(error))
     return SeenCard(pair, *sides)
+
+
+def _not_utf8(pair: CardPair) -> str:
+    """The name or path of a card that is not UTF-8, its odd bytes as question marks; "" where all can be written."""
+    names = (pair.card_id, *(str(path) for path in (pair.front, pair.back) if path is not None))
+    told = [(name, name.encode(errors="replace").decode()) for name in names]
+    return next((readable for name, readable in reversed(told) if readable != name), "")

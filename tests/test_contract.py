@@ -304,21 +304,25 @@ def test_grade_finds_the_card_in_the_upright_picture(tmp_path):
 
 def test_grade_batch_answers_in_the_order_of_the_manifest_with_an_error_where_one_failed(model, tmp_path):
     manifest = write_cards(tmp_path / "cards", [9, None, 7])
+    names = ["a/b?", "..", ".", "x" * 300]
     (tmp_path / "cards" / "card-001_front.png").write_bytes(b"no picture")
     with manifest.open("a", encoding="utf-8") as file:
         file.write(f"eleven,{tmp_path}/cards/card-000_front.png,,11,,,,,,\n")
-        file.write(f"a/b?,,{tmp_path}/cards/card-002_back.png,,,,,,,\n")
+        for name in names:
+            file.write(f"{name},,{tmp_path}/cards/card-002_back.png,,,,,,,\n")
     said = call("grade", "--batch", manifest, "--model", model, "--out", tmp_path / "out")
     assert said.code == 0
-    assert [each["card_id"] for each in said.result] == ["card-000", "card-001", "card-002", "eleven", "a/b?"]
+    assert [each["card_id"] for each in said.result] == ["card-000", "card-001", "card-002", "eleven", *names]
     assert [set(said.result[place]) for place in (1, 3)] == [{"card_id", "error"}] * 2
     assert "grade '11'" in said.result[3]["error"]
     assert "card-001_front.png" in said.result[1]["error"]
-    for place, sides in ((0, ("front", "back")), (2, ("front", "back")), (4, ("back",))):
+    for place, sides in ((0, ("front", "back")), (2, ("front", "back")), *((4 + at, ("back",)) for at in range(4))):
         assert set(said.result[place]) == {"card_id", *GRADED}
         assert all(Path(said.result[place][side]["overlay"]).is_file() for side in sides)
-    overlays = {said.result[place]["back"]["overlay"] for place in (0, 2, 4)}
-    assert len(overlays) == 3
+    overlays = {Path(said.result[place]["back"]["overlay"]) for place in (0, 2, 4, 5, 6, 7)}
+    assert len(overlays) == 6
+    assert all(overlay.resolve().is_relative_to(tmp_path / "out") for overlay in overlays)
+    assert not [*(tmp_path / "out").glob("*.png")]
 
 
 # --- export
@@ -350,6 +354,8 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
     [
         (["import", "{tmp}/nowhere"], "nowhere"),
         (["import", "{tmp}/empty"], "empty"),
+        (["import", "~nobody-of-this-name/cards"], "~nobody-of-this-name"),
+        (["import", "{tmp}/{long}"], "no file has a name as long as"),
         (["import", "{tmp}/noise.png"], "noise.png"),
         (["import", "{tmp}/columns.csv"], "'front'"),
         (["import", "{cards}", "--labels", "{tmp}/absent.csv"], "absent.csv"),
@@ -374,11 +380,16 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
         (["train", "--resume", "{tmp}/old"], "old"),
         (["train", "--manifest", "{cards}/labels.csv", "--out", "{unmakeable}"], "file/folder"),
         (["train", "--run", "7"], "7"),
+        (["train", "--parent", "9" * 20], "9" * 20),
+        (["train", "--set", "pretrained=~nobody-of-this-name/model.pt"], "~nobody-of-this-name"),
+        (["train", "--set", "teachers=~nobody-of-this-name/said.csv"], "~nobody-of-this-name"),
+        (["compare", "9" * 20, "--with", "8" * 20], "there is no run"),
         (["train"], "label"),
         (["evaluate", "--manifest", "{cards}/labels.csv"], "model"),
         (["evaluate", "--model", "{tmp}/absent.pt"], "absent.pt"),
         (["evaluate", "--model", "{tmp}/noise.png", "--manifest", "{cards}/labels.csv"], "noise.png"),
         (["evaluate", "--model", "current"], "grading model"),
+        (["evaluate", "--model", "{tmp}/{long}"], "no file has a name as long as"),
         (["evaluate", "--model", "{model}"], "label"),
         (["evaluate", "--model", "{model}", "--manifest", "{tmp}/absent.csv"], "absent.csv"),
         (["grade", "{tmp}/absent.png"], "absent.png"),
@@ -394,8 +405,12 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
         (["grade", "{front}", "--json", "{tmp}/empty"], "empty"),
         (["export", "model"], "model"),
         (["export", "report", "--model", "{tmp}/noise.png"], "noise.png"),
+        (["export", "report", "--model", "{state}"], "give the model.pt beside it"),
+        (["export", "model", "--model", "{state}"], "give the model.pt beside it"),
+        (["export", "model", "--bits", "8", "--model", "{state}"], "give the model.pt beside it"),
         (["export", "labels", "--out", "{unmakeable}/labels.csv"], "file/folder"),
         (["--data", "{unmakeable}", "--no-browser"], "file/folder"),
+        (["--data", "~nobody-of-this-name", "--no-browser"], "~nobody-of-this-name"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(words, named, tmp_path, manifest, model):
@@ -410,6 +425,8 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(words, named, tmp_path, man
         "cards": manifest.parent,
         "front": pictures_of(manifest, "card-000")[0],
         "model": model,
+        "state": model.with_name("last.ckpt"),
+        "long": "x" * 300,
         "unmakeable": below_a_file(tmp_path),
     }
     complaint = call(*(word.format(**places) for word in words)).complaint

@@ -17,6 +17,7 @@ from engine.evaluate import predictions_of
 from engine.learned import again, learned_by
 from engine.pairs import CardPair
 from engine.run_folder import holds_run, sha256
+from engine.trainable import taken
 
 
 class Asked(NamedTuple):
@@ -77,7 +78,8 @@ def say_of_known(model: Path, pairs: Sequence[CardPair]) -> None:
         return
     if learned := len(again(learned_by(model).cards, pairs)):
         say(f"the model has learned from {learned} of these cards and is too sure of them; calibrate it on others")
-    judges = [pair for pair in run_folder.told(model.parent)[1] if pair.split == "val"]
+    config, told_of = run_folder.told(model.parent)
+    judges = [pair for pair in taken(told_of, config) if pair.split == "val" and pair.has_class]
     if chose := len(again(judges, pairs)):
         say(f"{chose} of these cards chose the model's epoch, which flatters it a little; others do it better")
 

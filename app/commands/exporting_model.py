@@ -68,8 +68,10 @@ def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, A
 
 def _write(path: Path, target: Path, form: Form) -> None:
     if form == "8 bits":
-        checkpoint.save_rounded(target, {**checkpoint.load(path), "rounded_to_bits": 8})
+        content = checkpoint.refuse_state(checkpoint.load(path), path)
+        checkpoint.save_rounded(target, {**content, "rounded_to_bits": 8})
     else:
+        checkpoint.refuse_state(checkpoint.load_as_stored(path), path)
         with aside(target) as part:
             shutil.copyfile(path, part)
 

@@ -20,6 +20,8 @@ from engine.pairs import CardPair, Refused, manifest_rows
 from engine.quicker import quicker
 from engine.trained import Model
 
+# Of a folder's name; the hash of a longer one follows.
+LONGEST_PLAIN = 100
 Opened = Callable[[Path], tuple[Model, str]]
 
 
@@ -75,8 +77,11 @@ def _one_of_many(pair: CardPair, way: Way, out: Path | None) -> dict[str, Any]:
 
 
 def folder_name(card_id: str) -> str:
-    """A folder name for any card_id: itself where it is plain, else its plain part and a hash, so that none collide."""
-    plain = re.sub(r"[^\w.-]+", "_", card_id)
+    """A folder name for any card_id: itself where it is plain, else its plain part and a hash, so that none collide.
+
+    None leads out of the folder that it is to lie in, and none is longer than file systems allow.
+    """
+    plain = re.sub(r"[^\w.-]+|^\.+", "_", card_id)[:LONGEST_PLAIN]
     return plain if plain == card_id else f"{plain}-{hashlib.sha256(card_id.encode()).hexdigest()[:8]}"
 
 

@@ -8,13 +8,17 @@ from typing import Any
 from app.settings import DataFolder, Trouble
 from app.terminal import Meter, say
 from db.session import Database
+from engine.paths import written
 from labeling.ingest import import_cards
 from labeling.layout import ImportRefused
 
 
 def run(data: DataFolder, path: Path, labels: Path | None) -> dict[str, Any]:
-    """Returns {added, known, refused: [{path, reason}]}. Raises Trouble where nothing can be imported from the path."""
+    """Returns {added, known, refused: [{path, reason}]}. Raises Trouble where nothing can be imported from the path,
+    BadPath where it is none.
+    """
     meter = Meter()
+    path, labels = written(path), written(labels) if labels else None
     with Database.open(data.database, backup_dir=data.backups) as database:
         try:
             imported = import_cards(

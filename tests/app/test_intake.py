@@ -57,6 +57,18 @@ def test_the_same_pictures_again_are_the_same_card_with_another_label(own_home, 
     assert len(stored(own_home)) == 2
 
 
+def test_a_side_that_comes_later_or_is_left_away_is_the_same_card_and_no_grade_is_lost(own_home, photo, picture):
+    back = picture("upload/back.png", seed=4)
+    given = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
+    names = {keep_card(own_home.database, own_home.data, *each) for each in given}
+    with own_home.database.reading() as session:
+        card = cards.card_by_name(session, name=names.pop())
+        events = labels.label_history(session, card_id=card.id)
+        assert cards.counts(session).cards == 1
+    assert not names
+    assert [event.grade for event in events if event.grade] == [9.0, 8.0, 7.0, 6.0]
+
+
 def test_a_card_whose_grade_is_not_known_is_kept_without_a_label(own_home, photo):
     keep_card(own_home.database, own_home.data, photo, None, None)
     with own_home.database.reading() as session:

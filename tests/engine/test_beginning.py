@@ -13,6 +13,7 @@ from engine.checkpoint import BadModel, load, save_rounded
 from engine.config import BadConfig
 from engine.events import Finished, Notice, Stopped
 from engine.leaks import Leak
+from engine.predictions import BadPredictions
 from engine.run_folder import record
 from tests.engine.conftest import saved_model
 from tests.engine.runs import UNCALIBRATED, config, of, run
@@ -101,6 +102,14 @@ def test_encoders_that_its_weights_do_not_fit_are_refused_by_name(earlier, setti
 def test_what_is_no_model_is_refused_in_words_of_its_own(earlier, name, sentence):
     with pytest.raises(BadConfig, match=sentence):
         refuse_unfit(config(pretrained=str(earlier.parent / name)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"), [({"precision": "16"}, BadConfig), ({"teachers": "/absent/said.csv"}, BadPredictions)]
+)
+def test_what_a_run_could_not_begin_with_is_refused_before_anything_is_written(setting, error):
+    with pytest.raises(error):
+        refuse_unfit(config(device="cpu", **setting))
 
 
 def test_a_file_of_torchvision_s_weights_is_taken_as_before_and_named(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import time
@@ -226,6 +227,16 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
 
 class Killed(Exception):
     pass
+
+
+def test_a_name_that_is_not_utf8_is_refused_and_the_rest_is_imported(database, picture, tmp_path):
+    picture("in/a_front.png", seed=1)
+    picture("in/b_front.png", seed=2).rename(tmp_path / "in" / os.fsdecode(b"caf\xe9_front.png"))
+    imported = import_cards(database, tmp_path / "in")
+    assert imported.added == 1
+    (refused,) = imported.refused
+    assert refused.path.endswith("caf?_front.png")
+    assert "rename it" in refused.reason
 
 
 def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_path, monkeypatch):
