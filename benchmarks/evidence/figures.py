@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.bootstrap import drawn_times, group_sums, interval, numbered, over_drawn_runs
 from engine.comparison import common_cards, difference, holm
-from engine.metrics import auc_of_draws, card_sums, figures_of
+from engine.metrics import auc_of_draws, card_sums, figures_of, number_or_none
 from engine.predictions import Predictions
 
 NAMES = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "rps")
@@ -29,9 +29,9 @@ def mean(said: Sequence[Predictions]) -> Predictions:
 
 
 class Figure(NamedTuple):
-    """A mean over seeds and its 95 % interval."""
+    """A mean over seeds and its 95 % interval; None where it is undefined, as without nines or tens."""
 
-    value: float
+    value: float | None
     low: float | None
     high: float | None
 
@@ -55,7 +55,7 @@ def over_seeds(said: Sequence[Predictions], *, seed: int = 0) -> dict[str, Figur
     whole = of_draws(np.ones((1, groups)))
     parts = [of_draws(times) for times in drawn_times(groups, seed=seed)]
     drawn = {name: over_drawn_runs(np.concatenate([part[name] for part in parts]), seed=seed) for name in NAMES}
-    return {name: Figure(float(whole[name].mean()), *interval(drawn[name])) for name in NAMES}
+    return {name: Figure(number_or_none(whole[name].mean()), *interval(drawn[name])) for name in NAMES}
 
 
 def differences(

@@ -57,6 +57,13 @@ def test_one_run_s_figures_and_intervals_are_those_that_evaluate_publishes():
         assert figure == pytest.approx([published[name], published[f"{name}_low"], published[f"{name}_high"]])
 
 
+def test_a_figure_that_is_undefined_is_none_and_no_number():
+    said = said_of(1)
+    figures = over_seeds([said.chosen(np.flatnonzero(said.truth < 9))])
+    assert figures["auc_9_10"] == (None, None, None)
+    assert figures["qwk"].value is not None
+
+
 def test_several_runs_figures_are_their_means_and_their_intervals_are_wider_than_one_s():
     several = [said_of(seed) for seed in (1, 2, 3)]
     told = [each.probabilities.argmax(axis=1) + 1 for each in several]
