@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -39,8 +39,16 @@ def model_text(data: DataFolder) -> str:
         return FIRST_STEPS
     model, digest = open_grader(path)
     card = card_of(path, digest)
-    known = [card.in_short(), *card.limits] if card else []
-    return " ".join([_said_by(identity(model, digest, card)), *known, sentence(model.calibration)])
+    known, more = ([card.in_short(), *card.limits[:1]], card.limits[1:]) if card else ([], [])
+    told = " ".join([_said_by(identity(model, digest, card)), *known, sentence(model.calibration)])
+    return "\n".join([told, *_folded("What else it does not know", more)])
+
+
+def _folded(head: str, sentences: Sequence[str]) -> list[str]:
+    """Lines of Markdown that a click opens; none where there is nothing to say."""
+    if not sentences:
+        return []
+    return ["", f"<details><summary>{head}</summary>", "", *(f"- {each}" for each in sentences), "", "</details>"]
 
 
 def calibration_of(data: DataFolder) -> Calibration | None:

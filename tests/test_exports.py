@@ -122,6 +122,11 @@ def test_the_grade_tab_says_so_before_anything_is_graded_and_beside_the_grade(st
     told = model_text(data)
     for words in ("simulated cards: 18 cards", "QWK 0.81 (0.78 to 0.84)", "No real card was shown to it."):
         assert words in told
+    assert "<details>" not in told, "there is no more to say"
+    cards.write(starter.parent, a_card(sha256=sha256(starter), limits=["No real card.", "One seed.", "No foil."]))
+    outside, folded = model_text(data).split("<details>")
+    assert "No real card." in outside
+    assert "- One seed.\n- No foil." in folded
     with Database.open(data.database) as database:
         verdict = verdict_text(grade_pictures(database, data, *pictures_of(manifest)))
     assert REASON in verdict
