@@ -49,7 +49,7 @@ def verdict_of(run: Run, epochs: Sequence[Epoch]) -> Verdict:
 def history_page(database: Database) -> tuple[str, int]:
     """Every run, oldest first, in Markdown, with a table of them all; and how many there are."""
     with database.reading() as session:
-        rows = list(reversed(runs.runs(session, limit=10_000)))
+        rows = list(reversed(runs.runs(session)))
         told = [Told(run, runs.epochs(session, run_id=run.id)) for run in rows]
     page = ["# Training history", "", *_table(told), "", *(line for each in told for line in _story(each))]
     return "\n".join([*page, *_recipes(told)]), len(rows)

@@ -120,7 +120,7 @@ def _of_several_processes(folder: Path, *, own: bool) -> Path:
 def _row_of(database: Database, folder: Path) -> Run:
     """The row of a folder below the data folder's runs, by whichever path it was made."""
     with database.reading() as session:
-        known = [run for run in runs.runs(session, limit=10_000) if Path(run.folder).resolve() == folder]
+        known = [run for run in runs.runs(session) if Path(run.folder).resolve() == folder]
     if not known:
         run_folder.told(folder)  # which says so where no run is at all
         raise Trouble(

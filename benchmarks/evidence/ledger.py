@@ -60,7 +60,7 @@ def trained(data: DataFolder, way: Way, seed: int, shared: Settings) -> Run:
 def _known(database: Database, way: Way, settings: Settings) -> Run | None:
     told = recipe_config(way.recipe, dict(settings))
     with database.reading() as session:
-        return next((run for run in runs.runs(session, limit=10_000) if _config(run) == told), None)
+        return next((run for run in runs.runs(session) if _config(run) == told), None)
 
 
 def _config(run: Run) -> Config | None:
