@@ -233,7 +233,8 @@ def _fronts(found: Found) -> list[str]:
         "Every card is judged once, by the fold that never saw it nor its near-duplicates, with one seed: no chance of "
         "training is in these intervals. Each fold's epoch was chosen on the cards that it is judged by, and how long "
         "and how sparingly to train (mixup, averaged weights) by looking at the first fold: both flatter. Nothing was "
-        "chosen on the sealed cards, which the five folds' models judge together. The references were measured "
+        "chosen on the sealed cards, which the five folds' models judge together. The background alone is the picture "
+        "with its card blacked out: a slab's label, which shows the grade, is still in it. The references were measured "
         "beforehand on another part of the same set, with the label cut away.",
         "",
         *_table(["", "n", *FIGURES.values()], [*rows, *given]),
