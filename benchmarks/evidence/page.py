@@ -234,8 +234,8 @@ def _fronts(found: Found) -> list[str]:
         "training is in these intervals. Each fold's epoch was chosen on the cards that it is judged by, and how long "
         "and how sparingly to train (mixup, averaged weights) by looking at the first fold: both flatter. Nothing was "
         "chosen on the sealed cards, which the five folds' models judge together. The background alone is the picture "
-        "with its card blacked out: a slab's label, which shows the grade, is still in it. The references were measured "
-        "beforehand on another part of the same set, with the label cut away.",
+        "with its card blacked out; a slab's label, which shows the grade, is still in it. The references were "
+        "measured beforehand on another part of the same set, with the label cut away.",
         "",
         *_table(["", "n", *FIGURES.values()], [*rows, *given]),
         "Held against each other on the cards of the first fold that both have judged:",
