@@ -74,9 +74,8 @@ def figure(figures: dict[str, Any], name: str) -> str:
     """One figure with its interval, as in "QWK 0.81 (0.78 to 0.84)"."""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
     value = "undefined" if figures[name] is None else f"{figures[name]:.2f}"
-    return f"{LABELS.get(name, name.replace('_', ' '))} {value}" + (
-        "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
-    )
+    label = LABELS.get(name, name.replace("_", " "))
+    return f"{label} {value}" + ("" if low is None or high is None else f" ({low:.2f} to {high:.2f})")
 
 
 def card_of(model: Path, sha256: str) -> Card | None:

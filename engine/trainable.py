@@ -46,8 +46,8 @@ def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
     if most == 0 or len(ordered) <= most:
         return list(pairs)
     share = Counter(_stratum(ordered[index * len(ordered) // most]) for index in range(most))
-    taken = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: share[stratum]]]
-    return taken + [pair for pair in pairs if not pair.has_class]
+    chosen = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: share[stratum]]]
+    return chosen + [pair for pair in pairs if not pair.has_class]
 
 
 def _stratum(pair: CardPair) -> tuple[str, float]:

@@ -61,7 +61,8 @@ def run(folder: Path) -> Found:
         "fronts": _fronts,
         "cost": _cost,
     }
-    missing = [name for name in sections if not (folder / f"{name}.json").exists()]
+    found = {name: read(path) for name in sections if (path := folder / f"{name}.json").exists()}
+    missing = [name for name in sections if name not in found]
     written = [INTRODUCTION]
     starter = folder / "starter"
     if MODEL.with_name(FILE).exists() and (starter / "fresh.csv").exists():
@@ -69,10 +70,10 @@ def run(folder: Path) -> Found:
     else:
         missing.insert(0, "starter")
     for name, section in sections.items():
-        if name not in missing:
-            written += section(read(folder / f"{name}.json"))
-    if not {"simulated", "cost"} & {*missing}:
-        written += _at_full_size(*(read(folder / f"{name}.json") for name in ("simulated", "cost")))
+        if name in found:
+            written += section(found[name])
+    if "simulated" in found and "cost" in found:
+        written += _at_full_size(found["simulated"], found["cost"])
     if missing:
         written += ["## Not gathered yet", "", f"{', '.join(missing).capitalize()}.", ""]
     PAGE.write_text("\n".join(written), encoding="utf-8")

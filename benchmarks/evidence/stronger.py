@@ -51,31 +51,24 @@ def run(folder: Path, size: Size = SMALL) -> dict[str, Any]:
     ways["ensemble"] = Stronger([mean(said)] * count, count, count, count)
     for views, each in viewed.items():
         ways[f"ensemble, {views} views"] = Stronger([mean(each)] * count, count, count, count * views)
-    distilled = [said_by(data, each, "test") for each in _students(data, single, size)]
+    teachers = ",".join(str(words_of(data, each, "train")) for each in single)
+    distilled = _like(data, single, size, "distilled", "one model learns what several together know", teachers=teachers)
     ways["distilled from the ensemble"] = Stronger(distilled, count + 1, 1, 1)
     if size.larger is not None:
-        ways[f"{size.larger} px"] = Stronger(_larger(data, single, size, size.larger), 1, 1, 1)
+        name, hypothesis = f"{size.larger} px", "larger pictures show what a grade hangs on"
+        ways[name] = Stronger(_like(data, single, size, name, hypothesis, image_size=size.larger), 1, 1, 1)
     found = {"seeds": list(SEEDS), **{mix: _rows(ways, mix) for mix in MIXES}}
     write(folder / "stronger.json", found)
     return found
 
 
-def _students(data: DataFolder, teachers: Sequence[Run], size: Size) -> list[Run]:
-    """Runs like the teachers', a seed each, that learn towards all of them."""
-    words = ",".join(str(words_of(data, teacher, "train")) for teacher in teachers)
-    students = []
-    for teacher, seed in zip(teachers, SEEDS, strict=True):
-        said = Said(parent=str(teacher.id), hypothesis="one model learns what several together know")
-        students.append(trained(data, Way("distilled", OURS, {"teachers": words}, said), seed, size.settings))
-    return students
-
-
-def _larger(data: DataFolder, single: Sequence[Run], size: Size, pixels: int) -> list[Predictions]:
-    """What runs like the single ones say of the test cards that see larger pictures."""
+def _like(
+    data: DataFolder, single: Sequence[Run], size: Size, name: str, hypothesis: str, **settings: Any
+) -> list[Predictions]:
+    """What runs like the single ones say of the test cards, a seed each, that are told something else."""
     told = []
     for run, seed in zip(single, SEEDS, strict=True):
-        said = Said(parent=str(run.id), hypothesis="larger pictures show what a grade hangs on")
-        way = Way(f"{OURS}, {pixels} px", OURS, {"image_size": pixels}, said)
+        way = Way(name, OURS, settings, Said(parent=str(run.id), hypothesis=hypothesis))
         told.append(said_by(data, trained(data, way, seed, size.settings), "test"))
     return told
 

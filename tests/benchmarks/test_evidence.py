@@ -212,8 +212,9 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(small, tmp_path, mon
         collection.collected(out, small.parts[:2])
 
 
-@pytest.mark.slow
-def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_together(tmp_path, monkeypatch):
+@pytest.fixture
+def few_fronts(tmp_path, monkeypatch):
+    """Sixty simulated slabs where the real fronts would lie, and networks that are soon trained on them."""
     drawn = Recipe(seed=5, mix="uniform", height=300, kinds=(("slab", 1.0),))
     draw(tmp_path / "drawn", drawn, 60, workers=1)
     for pair in read_manifest(tmp_path / "drawn" / "labels.csv").pairs:
@@ -221,14 +222,23 @@ def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_tog
         grade.mkdir(parents=True, exist_ok=True)
         (grade / pair.front.name).write_bytes(pair.front.read_bytes())
     monkeypatch.setattr(real_fronts, "FRONTS", tmp_path / "fronts")
-    monkeypatch.setattr(fronts, "FRONTS", tmp_path / "fronts")
-    monkeypatch.setattr(fronts, "FOLDS", 2)
-    monkeypatch.setattr(fronts, "PRETRAINED", Network("pretrained on ImageNet", SMALL, folds=2))
-    monkeypatch.setattr(fronts, "FROM_RANDOM", Network("from random weights", SMALL, folds=2))
-    monkeypatch.setattr(fronts, "FROM_STARTER", Network("from the starter's weights", SMALL, folds=1))
-    monkeypatch.setattr(fronts, "HALF", Network("half", {**SMALL, "max_pairs": 30}, folds=1))
-    monkeypatch.setattr(fronts, "PLAIN", Network("plain", SMALL, folds=1))
-    monkeypatch.setattr(fronts, "CONTROLS", (Network("control: label alone", {**SMALL, "seen": "label"}, folds=1),))
+    replaced = {
+        "FRONTS": tmp_path / "fronts",
+        "FOLDS": 2,
+        "PRETRAINED": Network("pretrained on ImageNet", SMALL, folds=2),
+        "FROM_RANDOM": Network("from random weights", SMALL, folds=2),
+        "FROM_STARTER": Network("from the starter's weights", SMALL, folds=1),
+        "HALF": Network("half", {**SMALL, "max_pairs": 30}, folds=1),
+        "PLAIN": Network("plain", SMALL, folds=1),
+        "CONTROLS": (Network("control: label alone", {**SMALL, "seen": "label"}, folds=1),),
+    }
+    for name, value in replaced.items():
+        monkeypatch.setattr(fronts, name, value)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_fronts")
+def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_together(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     told = fronts.run(out)
