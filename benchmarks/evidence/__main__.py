@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.evidence import simulated
 
-STEPS = ("changes", "simulated", "stronger", "fronts", "cost", "page")
+STEPS = ("changes", "sizes", "simulated", "stronger", "fronts", "cost", "page")
 SIZED = ("simulated", "stronger")
 
 

@@ -1,8 +1,12 @@
-"""docs/evidence.md: what the other steps have found, in words and tables; what is not gathered yet is named."""
+"""docs/evidence.md: what the other steps have found, in words and tables; what is not gathered yet is named.
+
+A section is written anew where the folder holds what its step found, and else stays as it stands on the page: one part
+of the evidence can be gathered again without all the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,16 @@ from engine.pairs import read_manifest
 from engine.recipes import recipe_config
 from engine.starter import MODEL
 
+# By step, in the page's order.
+TITLES = {
+    "starter": "The starter model",
+    "simulated": "Simulated pairs: the recipes, and no learning at all",
+    "changes": "One change at a time",
+    "sizes": "Larger pictures, and what they cost",
+    "stronger": "Stronger predictions, and what they cost",
+    "fronts": "Real fronts",
+    "cost": "Cost",
+}
 PAGE = PROGRAM / "docs" / "evidence.md"
 PICTURES = PROGRAM / "docs" / "evidence"
 # The ten worst errors, looked at and explained by a person, under the SHA-256 of the model that made them.
@@ -53,31 +67,31 @@ RPS is the ranked probability score, 0 for who is certain and right.
 
 
 def run(folder: Path) -> Found:
-    """Write the page; returns where it lies and which parts are missing."""
-    sections = {
-        "simulated": _simulated,
-        "changes": _changes,
-        "stronger": _stronger,
-        "fronts": _fronts,
-        "cost": _cost,
-    }
-    found = {name: read(path) for name in sections if (path := folder / f"{name}.json").exists()}
-    missing = [name for name in sections if name not in found]
+    """Write the page; returns where it lies, which parts stay as they stood, and which are missing."""
+    found = {name: read(path) for name in TITLES if (path := folder / f"{name}.json").exists()}
+    told: dict[str, list[str]] = {}
+    if MODEL.with_name(FILE).exists() and (folder / "starter" / "fresh.csv").exists():
+        told["starter"] = _starter(folder / "starter")
+    told |= {name: tell(found[name]) for name, tell in TELLERS.items() if name in found}
+    stood = _sections(PAGE)
+    kept = [name for name, title in TITLES.items() if name not in told and title in stood]
+    missing = [name for name in TITLES if name not in told and name not in kept]
     written = [INTRODUCTION]
-    starter = folder / "starter"
-    if MODEL.with_name(FILE).exists() and (starter / "fresh.csv").exists():
-        written += _starter(starter)
-    else:
-        missing.insert(0, "starter")
-    for name, section in sections.items():
-        if name in found:
-            written += section(found[name])
-    if "simulated" in found and "cost" in found:
-        written += _at_full_size(found["simulated"], found["cost"])
+    for name, title in TITLES.items():
+        if name in told:
+            written += [f"## {title}", "", *told[name]]
+        elif name in kept:
+            written += [f"## {title}", stood[title]]
     if missing:
-        written += ["## Not gathered yet", "", f"{', '.join(missing).capitalize()}.", ""]
+        written += ["## Not gathered yet", "", f"{_listed(missing).capitalize()}.", ""]
     PAGE.write_text("\n".join(written), encoding="utf-8")
-    return {"page": str(PAGE), "missing": missing}
+    return {"page": str(PAGE), "kept": kept, "missing": missing}
+
+
+def _sections(page: Path) -> dict[str, str]:
+    """By title what stands below it on the page, up to the next title of its rank."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    return dict(section.split("\n", 1) for section in text.split("\n## ")[1:])
 
 
 def _table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -117,8 +131,6 @@ def _settings(told: Found) -> str:
 
 def _simulated(found: Found) -> list[str]:
     lines = [
-        "## Simulated pairs: the recipes, and no learning at all",
-        "",
         f"Each model learned from both mixes at once ({_settings(found['told'])}), with the seeds "
         f"{_listed(found['seeds'])}; it is judged on the sealed test cards, by which nothing was chosen. The rubric "
         "learns nothing: it grades what was measured by the table that the simulator itself grades by, and takes for "
@@ -185,8 +197,6 @@ def _two_places(values: Sequence[float | None]) -> list[str]:
 def _changes(found: Found) -> list[str]:
     one = found["rounds"][0]["rows"][0]
     lines = [
-        "## One change at a time",
-        "",
         f"Each against a recipe at a size at which many can be tried ({_settings(found['told'])}), with the seeds "
         f"{_listed(found['seeds'])}, judged on the validation cards, some of which also chose its epoch: "
         f"n = {one['cards']} in {one['groups']} groups. Hypotheses are as they were written before the run. Where one "
@@ -201,13 +211,33 @@ def _changes(found: Found) -> list[str]:
     return lines
 
 
+def _sizes(found: Found) -> list[str]:
+    smallest, names = found["sizes"][0], ("qwk", "exact", "mae", "rps")
+    heads = ("px", "trains pairs/s", *(FIGURES[name] for name in names), f"QWK less {smallest} px", "p")
+    lines = [
+        f"`{OURS}` on pictures of several sizes, all else alike ({_settings(found['told'])}), seeds "
+        f"{_listed(found['seeds'])}, judged on the sealed test cards, by which nothing was chosen. Pairs a second are "
+        "those of the runs themselves.",
+        "",
+    ]
+    for mix in MIXES:
+        own = found[mix]
+        rows = [
+            [
+                *(size, f"{found['pairs_per_second'][size]:.1f}", *_of_seeds(figures, names)),
+                *(_difference(own["less"][size]) if size in own["less"] else ("", "")),
+            ]
+            for size, figures in own["figures"].items()
+        ]
+        lines += [f"### Mix `{mix}`, n = {own['n']}", "", *_table(heads, rows)]
+    return lines
+
+
 def _stronger(found: Found) -> list[str]:
     names = ("qwk", "mae", "rps")
     costs = ("models trained", "stored", "looks a card")
     heads = ("", *costs, *(FIGURES[name] for name in names), "QWK less single", "p")
     lines = [
-        "## Stronger predictions, and what they cost",
-        "",
         f"`{OURS}` on the test cards, which were looked at again for each number of views; seeds "
         f"{_listed(found['seeds'])}. There is one ensemble of all seeds: its interval holds no chance of training.",
         "",
@@ -229,8 +259,6 @@ def _fronts(found: Found) -> list[str]:
     given = [[name, "", *figures, *[""] * (len(FIGURES) - len(figures))] for name, figures in REFERENCES.items()]
     less = [[name, row["cards"], *_difference(row)] for name, row in found["less"].items()]
     return [
-        "## Real fronts",
-        "",
         "Every card is judged once, by the fold that never saw it nor its near-duplicates, with one seed: no chance of "
         "training is in these intervals. Each fold's epoch was chosen on the cards that it is judged by, and how long "
         "and how sparingly to train (mixup, averaged weights) by looking at the first fold: both flatter. Nothing was "
@@ -265,8 +293,6 @@ def _starter(made: Path) -> list[str]:
         for each in card.measured
     ]
     return [
-        "## The starter model",
-        "",
         *(f"- {sentence}" for sentence in (*card.data, *card.limits)),
         "",
         *_table(heads, rows),
@@ -308,8 +334,6 @@ def _cost(found: Found) -> list[str]:
         "training",
     )
     return [
-        "## Cost",
-        "",
         f"{found['device']}, in its own seconds; medians of {found['steps']} steps after one to warm up, so few that "
         "rows within about 15 % are not told apart (`baseline` and `ordinal` are nearly one network). One pair is "
         f"graded at a time, {recipe_config(OURS, {}).batch_size} are trained on at once. Before the network, a side "
@@ -317,25 +341,30 @@ def _cost(found: Found) -> list[str]:
         f"(medians of {before['sides']} simulated sides).",
         "",
         *_table(heads, rows),
+        _at_full_size({row["image_size"]: row["training bf16"]["pairs_per_second"] for row in found["networks"]}),
+        "",
     ]
 
 
-def _at_full_size(simulated: Found, cost: Found) -> list[str]:
-    """What `--full` has not told where only small pictures were trained on, and what it would take on this device."""
-    size, epochs = (FULL.settings[name] for name in ("image_size", "phase2_epochs"))
-    if simulated["told"]["image_size"] >= size:
-        return []
+def _at_full_size(speeds: dict[int, float]) -> str:
+    """What `--full` takes on a device that trains so many pairs a second at each size, in bf16."""
     cards = sum(part.pairs for part in FULL.parts if not part.test) * (VALIDATED - 1) // VALIDATED
-    speeds = {row["image_size"]: row["training bf16"]["pairs_per_second"] for row in cost["networks"]}
+    size, epochs = (FULL.settings[name] for name in ("image_size", "phase2_epochs"))
     hours = {pixels: cards * epochs / speeds[pixels] / 3600 for pixels in (size, FULL.larger) if pixels in speeds}
     each = " and ".join(f"{taken:.0f} hours at {pixels} px" for pixels, taken in hours.items())
-    return [
-        "## What was not measured, and what it would take",
-        "",
+    return (
         f"`simulated --full` and `stronger --full` train {len(FULL.recipes)} recipes on about {cards:,} pairs at "
-        f"{size} px for {epochs} epochs, and `{OURS}` at {FULL.larger} px too, {len(SEEDS)} seeds each. On the device "
-        f"of the table above a run takes about {each}; these want a GPU, and none was at hand. So nothing is said here "
-        "of how close to the ceiling full size comes, of what larger pictures gain, nor of the cost on CUDA, which "
-        "`cost` tells there.",
-        "",
-    ]
+        f"{size} px for {epochs} epochs, and `{OURS}` at {FULL.larger} px too, {len(SEEDS)} seeds each. On this device "
+        f"a run takes about {each}. What this page tells of simulated pairs says under each heading at which size it "
+        "was trained; of how close to the ceiling full size comes it says nothing where that is smaller."
+    )
+
+
+TELLERS: dict[str, Callable[[Found], list[str]]] = {
+    "simulated": _simulated,
+    "changes": _changes,
+    "sizes": _sizes,
+    "stronger": _stronger,
+    "fronts": _fronts,
+    "cost": _cost,
+}

@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 from app.experiments import Said
 from benchmarks import fronts as real_fronts
 from benchmarks import kept
-from benchmarks.evidence import changes, collection, cost, fronts, page, rubric, simulated, stronger, worst
+from benchmarks.evidence import changes, collection, cost, fronts, page, rubric, simulated, sizes, stronger, worst
 from benchmarks.evidence.collection import Part, mix_of
 from benchmarks.evidence.figures import mean, over_seeds
 from benchmarks.evidence.fronts import Network
@@ -98,9 +98,11 @@ def small(monkeypatch):
     monkeypatch.setattr(collection, "VALIDATED", 2)
     for step in (simulated, stronger):
         monkeypatch.setattr(step, "SEEDS", (1, 2))
-    monkeypatch.setattr(changes, "collected", lambda folder: collection.collected(folder, parts))
+    for step in (changes, sizes):
+        monkeypatch.setattr(step, "collected", lambda folder: collection.collected(folder, parts))
+        monkeypatch.setattr(step, "SHARED", SMALL)
+    monkeypatch.setattr(sizes, "SIZES", (64, 96))
     monkeypatch.setattr(stronger, "VIEWS", (4,))
-    monkeypatch.setattr(changes, "SHARED", SMALL)
     some = (Way("plain colours", "ordinal", {"channels": "rgb"}, Said(hypothesis="as good")),)
     monkeypatch.setattr(changes, "ROUNDS", (changes.Round("ordinal", some),))
     return simulated.Size(parts, simulated.SMALL.recipes, SMALL, larger=96)
@@ -134,7 +136,7 @@ def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_
     monkeypatch.setattr(page, "EXPLAINED", tmp_path / "worst.md")
     less = {"label alone, less pretrained": {"delta": -0.3, "low": -0.4, "high": -0.2, "p_holm": 0.002, "cards": 57}}
     kept.write(tmp_path / "out" / "fronts.json", {"ways": {"pretrained": {**figures, "n": 60}}, "less": less})
-    assert page.run(tmp_path / "out")["missing"] == ["starter", "simulated", "changes", "stronger", "cost"]
+    assert page.run(tmp_path / "out")["missing"] == ["starter", "simulated", "changes", "sizes", "stronger", "cost"]
     text = (tmp_path / "evidence.md").read_text(encoding="utf-8")
     assert f"| pretrained | 60 | {figures['qwk']:.3f} (" in text
     assert "| reference: plain fine-tune" in text
@@ -154,6 +156,39 @@ def test_the_page_tells_of_the_starter_only_where_it_was_made_and_looked_at(tmp_
         assert "starter" not in page.run(tmp_path / "out")["missing"]
         text = (tmp_path / "evidence.md").read_text(encoding="utf-8")
         assert (words in text, "Nobody has looked at them yet." in text) == (shown, not shown)
+
+
+def test_a_section_stays_as_it_stands_where_the_folder_does_not_hold_what_its_step_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "evidence.md")
+    less = {"label alone, less pretrained": {"delta": -0.3, "low": -0.4, "high": -0.2, "p_holm": 0.002, "cards": 57}}
+    said = said_of(1)
+    found = {"ways": {"pretrained": measure(said.truth, said.probabilities, said.groups)}, "less": less}
+    first, second = tmp_path / "first", tmp_path / "second"
+    kept.write(first / "fronts.json", found)
+    assert page.run(first)["kept"] == []
+    alone = page.PAGE.read_text(encoding="utf-8")
+    assert "\n## Cost\n" not in alone
+    assert "Starter, simulated, changes, sizes, stronger, cost." in alone
+
+    network = {"recipe": "loupe", "image_size": 384, "parameters": 33_400_000}
+    network |= {name: {"pairs_per_second": 2.0, "memory_mib": 900.0} for name in ("grading", "training 32")}
+    network["training bf16"] = {"pairs_per_second": 4.0, "memory_mib": 900.0}
+    before = {"sides": 12, "seconds to find": 0.02, "seconds to measure": 0.3}
+    told = {"device": "a processor", "steps": 3, "networks": [network], "before the network": before}
+    kept.write(second / "cost.json", told)
+    assert page.run(second) == {
+        "page": str(page.PAGE),
+        "kept": ["fronts"],
+        "missing": ["starter", "simulated", "changes", "sizes", "stronger"],
+    }
+    both = page.PAGE.read_text(encoding="utf-8")
+    assert alone.split("\n## ")[1] == both.split("\n## ")[1]
+    # 6,125 pairs, 30 epochs, 4 pairs a second: 45,937 s.
+    assert "a run takes about 13 hours at 384 px." in both
+
+    kept.write(second / "fronts.json", found)
+    page.run(second)
+    assert page.PAGE.read_text(encoding="utf-8") == both
 
 
 def test_the_mean_of_several_models_is_that_of_their_probabilities_on_the_cards_all_have_judged():
@@ -184,6 +219,9 @@ def test_the_evidence_is_gathered_once_and_told_on_one_page(small, tmp_path, mon
         "96 px": 1,
     }
     assert better["uniform"]["ways"]["single"]["figures"] == found["uniform"]["ways"]["loupe"]
+    larger = sizes.run(out)["uniform"]
+    assert larger["figures"]["96"] == better["uniform"]["ways"]["96 px"]["figures"]
+    assert larger["less"]["96"]["delta"] == pytest.approx(better["uniform"]["ways"]["96 px"]["less"]["delta"])
     (told,) = changes.run(out)["rounds"]
     assert (told["recipe"], [row["change"] for row in told["rows"]]) == ("ordinal", ["plain colours"])
 
