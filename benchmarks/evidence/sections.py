@@ -104,7 +104,7 @@ def changes(found: Found) -> list[str]:
 
 
 def sizes(found: Found) -> list[str]:
-    """Larger pictures, a table a mix."""
+    """Larger pictures, a table a mix, and what full size would take."""
     smallest, names = found["sizes"][0], ("qwk", "exact", "mae", "rps")
     heads = ("px", "trains pairs/s", *(FIGURES[name] for name in names), f"QWK less {smallest} px", "p")
     lines = [
@@ -123,7 +123,21 @@ def sizes(found: Found) -> list[str]:
             for size, figures in own["figures"].items()
         ]
         lines += [f"### Mix `{mix}`, n = {own['n']}", "", *table(heads, rows)]
-    return lines
+    largest = found["sizes"][-1]
+    return [*lines, _at_full_size(largest, found["pairs_per_second"][str(largest)]), ""]
+
+
+def _at_full_size(pixels: int, pairs_per_second: float) -> str:
+    """What `--full` would take of pictures of that size, at that pace."""
+    cards = sum(part.pairs for part in FULL.parts if not part.test) * (VALIDATED - 1) // VALIDATED
+    size, epochs = (FULL.settings[name] for name in ("image_size", "phase2_epochs"))
+    return (
+        f"`simulated --full` and `stronger --full` train {len(FULL.recipes)} recipes on about {cards:,} pairs at "
+        f"{size} px for {epochs} epochs, and `{OURS}` at {FULL.larger} px too, {len(SEEDS)} seeds each. At the pace of "
+        f"the runs above, whose encoders are smaller, one run at {pixels} px takes "
+        f"{cards * epochs / pairs_per_second / 3600:.0f} hours: these want a GPU, and none was at hand. So how close "
+        "to the ceiling full size comes is not known."
+    )
 
 
 def stronger(found: Found) -> list[str]:
@@ -169,7 +183,7 @@ def fronts(found: Found) -> list[str]:
 
 
 def cost(found: Found) -> list[str]:
-    """What the recipes cost, and what full size would."""
+    """What the recipes cost."""
 
     def speed(row: Found, what: str) -> str:
         return f"{row[what]['pairs_per_second']:.2f}"
@@ -201,20 +215,4 @@ def cost(found: Found) -> list[str]:
         f"(medians of {before['sides']} simulated sides).",
         "",
         *table(heads, rows),
-        _at_full_size({row["image_size"]: row["training bf16"]["pairs_per_second"] for row in found["networks"]}),
-        "",
     ]
-
-
-def _at_full_size(speeds: dict[int, float]) -> str:
-    """What `--full` takes on a device that trains so many pairs a second at each size, in bf16."""
-    cards = sum(part.pairs for part in FULL.parts if not part.test) * (VALIDATED - 1) // VALIDATED
-    size, epochs = (FULL.settings[name] for name in ("image_size", "phase2_epochs"))
-    hours = {pixels: cards * epochs / speeds[pixels] / 3600 for pixels in (size, FULL.larger) if pixels in speeds}
-    each = " and ".join(f"{taken:.0f} hours at {pixels} px" for pixels, taken in hours.items())
-    return (
-        f"`simulated --full` and `stronger --full` train {len(FULL.recipes)} recipes on about {cards:,} pairs at "
-        f"{size} px for {epochs} epochs, and `{OURS}` at {FULL.larger} px too, {len(SEEDS)} seeds each. On this device "
-        f"a run takes about {each}. Each section above says at which size its models were trained; how close to the "
-        "ceiling full size comes is not known where that is smaller."
-    )

@@ -10,7 +10,19 @@ from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 from app.experiments import Said
 from benchmarks import fronts as real_fronts
 from benchmarks import kept
-from benchmarks.evidence import changes, collection, cost, fronts, page, rubric, simulated, sizes, stronger, worst
+from benchmarks.evidence import (
+    changes,
+    collection,
+    cost,
+    fronts,
+    page,
+    rubric,
+    sections,
+    simulated,
+    sizes,
+    stronger,
+    worst,
+)
 from benchmarks.evidence.collection import Part, mix_of
 from benchmarks.evidence.figures import mean, over_seeds
 from benchmarks.evidence.fronts import Network
@@ -171,8 +183,8 @@ def test_a_section_stays_as_it_stands_where_the_folder_does_not_hold_what_its_st
     assert "Starter, simulated, changes, sizes, stronger, cost." in alone
 
     network = {"recipe": "loupe", "image_size": 384, "parameters": 33_400_000}
-    network |= {name: {"pairs_per_second": 2.0, "memory_mib": 900.0} for name in ("grading", "training 32")}
-    network["training bf16"] = {"pairs_per_second": 4.0, "memory_mib": 900.0}
+    speeds = ("grading", "training 32", "training bf16")
+    network |= {name: {"pairs_per_second": 2.0, "memory_mib": 900.0} for name in speeds}
     before = {"sides": 12, "seconds to find": 0.02, "seconds to measure": 0.3}
     told = {"device": "a processor", "steps": 3, "networks": [network], "before the network": before}
     kept.write(second / "cost.json", told)
@@ -183,12 +195,23 @@ def test_a_section_stays_as_it_stands_where_the_folder_does_not_hold_what_its_st
     }
     both = page.PAGE.read_text(encoding="utf-8")
     assert alone.split("\n## ")[1] == both.split("\n## ")[1]
-    # 6,125 pairs, 30 epochs, 4 pairs a second: 45,937 s.
-    assert "a run takes about 13 hours at 384 px." in both
 
     kept.write(second / "fronts.json", found)
     page.run(second)
     assert page.PAGE.read_text(encoding="utf-8") == both
+
+
+def test_larger_pictures_are_told_with_what_they_gain_and_what_full_size_would_take():
+    less = {"delta": 0.01, "low": -0.02, "high": 0.04, "p_holm": 0.5}
+    figures = over_seeds([said_of(1)])
+    mix = {"n": 60, "figures": {"96": figures, "448": figures}, "less": {"448": less}}
+    pace = {"96": 30.0, "448": 2.0}
+    found = {"told": {"device": "cpu"}, "seeds": [1, 2], "sizes": [96, 448], "pairs_per_second": pace}
+    text = "\n".join(sections.sizes({**found, "history": mix, "uniform": mix}))
+    assert f"| 96 | 30.0 | {figures['qwk'].value:.3f} (" in text
+    assert "| +0.010 (-0.020 to +0.040) | 0.500 |" in text
+    # 6,125 pairs, 30 epochs, 2 pairs a second: 91,875 s.
+    assert "takes 26 hours" in text
 
 
 def test_the_mean_of_several_models_is_that_of_their_probabilities_on_the_cards_all_have_judged():
