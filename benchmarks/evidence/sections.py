@@ -136,7 +136,7 @@ def _at_full_size(pixels: int, pairs_per_second: float) -> str:
         f"{size} px for {epochs} epochs, and `{OURS}` at {FULL.larger} px too, {len(SEEDS)} seeds each. At the pace of "
         f"the runs above, whose encoders are smaller, one run at {pixels} px takes "
         f"{cards * epochs / pairs_per_second / 3600:.0f} hours: these want a GPU, and none was at hand. So how close "
-        "to the ceiling full size comes is not known."
+        "to the ceiling full size comes, and what it costs on CUDA, is not known."
     )
 
 
