@@ -63,7 +63,7 @@ def app(
     # cores a training step then took 3 times the processor time and 2.5 times as long (12 steps, ResNet-18, 96 px).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if context.invoked_subcommand is None:
-        from app.server import serve
+        from app.screens.server import serve
 
         _plainly(lambda: serve(data_folder(data), host=host, port=port, open_browser=not no_browser))
 
@@ -77,9 +77,9 @@ def import_(
     json: Json = None,
 ) -> None:
     """Take cards and their labels in."""
-    from app.commands import importing
+    from app.commands import import_cards
 
-    result = _plainly(lambda: importing.run(_folder(context, data), path, labels))
+    result = _plainly(lambda: import_cards.run(_folder(context, data), path, labels))
     give(result, json)
     raise typer.Exit(BAD_INPUT if result["refused"] else 0)
 
@@ -105,11 +105,11 @@ def simulate(
     json: Json = None,
 ) -> None:
     """Draw cards whose truth is known."""
-    from app.commands import simulating
+    from app.commands import simulate
 
     give(
         _plainly(
-            lambda: simulating.run(
+            lambda: simulate.run(
                 out,
                 pairs=pairs,
                 seed=seed,
@@ -150,7 +150,7 @@ def train(
     json: Json = None,
 ) -> None:
     """Train a model."""
-    from app.experiments import Said
+    from app.runs.plan_input import Said
 
     said = Said(parent, bundle, hypothesis, expect, fail)
     if resume is not None and (recipe or settings or manifest or out or run or folds or controls or said != Said()):
@@ -159,18 +159,18 @@ def train(
             "--out, --folds, --controls, --parent, --bundle and the like away"
         )
     _refuse_words_that_do_not_go_together(manifest, out, resume, folds, controls=controls)
-    from app.commands import training
-    from app.worker import work
+    from app.commands import train
+    from app.runs.worker import work
 
     def trained() -> dict[str, Any]:
         if resume is not None:
-            return training.go_on(_folder(context, data), resume)
+            return train.go_on(_folder(context, data), resume)
         if run is not None:
             return work(_folder(context, data), run)
-        start = recipe or training.DEFAULT
+        start = recipe or train.DEFAULT
         if manifest is not None and out is not None:
-            return training.from_manifest(manifest, out, start, settings or [], said, folds=folds, controls=controls)
-        return training.from_labels(_folder(context, data), start, settings or [], said)
+            return train.from_manifest(manifest, out, start, settings or [], said, folds=folds, controls=controls)
+        return train.from_labels(_folder(context, data), start, settings or [], said)
 
     give(_plainly(trained), json)
 
@@ -205,9 +205,9 @@ def evaluate(
     json: Json = None,
 ) -> None:
     """Measure a model."""
-    from app.commands import evaluating
+    from app.commands import evaluate
 
-    give(_plainly(lambda: evaluating.run(_folder(context, data), model, manifest, split, keep, views)), json)
+    give(_plainly(lambda: evaluate.run(_folder(context, data), model, manifest, split, keep, views)), json)
 
 
 @program.command()
@@ -227,10 +227,10 @@ def calibrate(
     """Set a model's probabilities and doubt right on cards that it has not learned from; writes a new model file."""
     if out is None:
         _refuse("--out names the file to write the calibrated model to; give it")
-    from app.commands import calibrating
+    from app.commands import calibrate
 
-    asked = calibrating.Asked(split, coverage, widest)
-    give(_plainly(lambda: calibrating.run(_folder(context, data), model, manifest, out, asked)), json)
+    asked = calibrate.Asked(split, coverage, widest)
+    give(_plainly(lambda: calibrate.run(_folder(context, data), model, manifest, out, asked)), json)
 
 
 @program.command()
@@ -246,9 +246,9 @@ def compare(
     """Compare runs card by card: is one better, or is it chance?"""
     if not reference:
         _refuse("--with names the run to compare with; give it at least once")
-    from app.commands import comparing
+    from app.commands import compare
 
-    give(_plainly(lambda: comparing.run(_folder(context, data), runs, reference or [])), json)
+    give(_plainly(lambda: compare.run(_folder(context, data), runs, reference or [])), json)
 
 
 @program.command()
@@ -266,14 +266,14 @@ def grade(
     """Grade one pair of pictures, or many."""
     if (front is None) == (batch is None):
         _refuse("give either the picture of a front, or --batch with a manifest")
-    from app.commands import grading
+    from app.commands import grade
 
     folder = _folder(context, data)
     if batch is not None:
-        give(_plainly(lambda: grading.many(folder, batch, model, out, widest)), json)
+        give(_plainly(lambda: grade.many(folder, batch, model, out, widest)), json)
         return
     assert front is not None
-    result = _plainly(lambda: grading.one(folder, front, back, model, out, widest))
+    result = _plainly(lambda: grade.one(folder, front, back, model, out, widest))
     give(result, json)
     raise typer.Exit(ABSTAINED if result["abstained"] else 0)
 
@@ -295,11 +295,11 @@ def export(
         _refuse(f"--bits, --onnx and --manifest are for export model, not for export {what}; leave them away")
     if onnx and bits != "32":
         _refuse("--onnx writes all of the weights' 32 bits; leave --bits away")
-    from app.commands import exporting
-    from app.commands.exporting_model import Asked
+    from app.commands import export
+    from app.commands.export_model import Asked
 
     asked = Asked("onnx" if onnx else "8 bits" if bits == "8" else "model", manifest)
-    give(_plainly(lambda: exporting.run(_folder(context, data), what, model, out, asked)), json)
+    give(_plainly(lambda: export.run(_folder(context, data), what, model, out, asked)), json)
 
 
 def _folder(context: typer.Context, data: Path | None) -> DataFolder:
@@ -317,7 +317,7 @@ def _plainly(act: Callable[[], Result]) -> Result:
 
 def _mendable() -> tuple[type[Exception], ...]:
     """Asked for only when something was raised, so that a command loads no room that it does not use."""
-    from app.mendable import MENDABLE
+    from app.errors import MENDABLE
 
     return MENDABLE
 

@@ -1,1 +1,1 @@
-"""Screens and commands, and the process a run lives in."""
+"""The program around the engine: settings, commands, runs, grading, labels and screens."""

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from app.commands import comparing, exporting, importing, training
-from app.experiments import Said
+from app.commands import compare, export, import_cards, train
+from app.runs.plan_input import Said
 from app.settings import DataFolder
 from app.terminal import say
-from benchmarks.measuring import Row, one_thread
+from benchmarks.harness import Row, one_thread
 from db import runs
 from db.session import Database
-from engine.pairs import read_manifest, write_manifest
+from engine.cards.pairs import read_manifest, write_manifest
 from engine.simulate.cards import Recipe
 from engine.simulate.folder import LABELS, write_cards
 
@@ -100,7 +100,7 @@ def run_all(data: DataFolder) -> dict[str, list[int]]:
             said = way.said if way is WAYS[0] else replace(way.said, parent=str(first[place]))
             told = {**SCALE, **way.settings, "seed": seed, "device": "cpu"}
             say(f"{way.name}, seed {seed}")
-            training.from_labels(data, "baseline", [f"{key}={value}" for key, value in told.items()], said)
+            train.from_labels(data, "baseline", [f"{key}={value}" for key, value in told.items()], said)
             with Database.open(data.database) as database, database.reading() as session:
                 done[way.name].append(runs.runs(session, limit=1)[0].id)
     return done
@@ -116,7 +116,7 @@ def story_page(data: DataFolder, done: dict[str, list[int]]) -> str:
     """The comparisons, then the ledger's own page."""
     first = [str(number) for number in done[WAYS[0].name]]
     others = [str(number) for way in WAYS[1:] for number in done[way.name]]
-    said = comparing.run(data, others, first)
+    said = compare.run(data, others, first)
     lines = [
         "# Two stories, told by the ledger",
         "",
@@ -136,7 +136,7 @@ def story_page(data: DataFolder, done: dict[str, list[int]]) -> str:
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", f"n = {said['comparisons'][0]['cards']} cards in {said['comparisons'][0]['groups']} groups.", ""]
-    history = Path(exporting.run(data, "history", None, data.root / "history.md")["path"]).read_text(encoding="utf-8")
+    history = Path(export.run(data, "history", None, data.root / "history.md")["path"]).read_text(encoding="utf-8")
     return "\n".join([*lines, history.replace("# Training history", "## The ledger", 1).replace("\n## R", "\n### R")])
 
 
@@ -146,7 +146,7 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data = DataFolder(root / "data")
-        importing.run(data, simulated(root / "cards"), None)
+        import_cards.run(data, simulated(root / "cards"), None)
         with (root / "log.txt").open("w") as log, redirect_stderr(log):
             done = run_all(data)
         PAGE.write_text(story_page(data, done), encoding="utf-8")

@@ -28,7 +28,7 @@ Point = tuple[float, float]
 Points = list[Point]
 Lines = list[tuple[Point, Point]]
 
-# The scale is written out again because this room imports no other; a test holds it against engine.grades.
+# The scale is written out again because this room imports no other; a test holds it against engine.cards.grades.
 GRADES_SQL = "1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10"
 QUALIFIERS_SQL = (
     "'OC', 'MC', 'MK', 'ST', 'PD', 'OF', 'AUTHENTIC', 'ALTERED', 'N1', 'N2', 'N3', 'N4', 'N5', 'N6', 'N7', 'N8', 'N9'"
@@ -218,7 +218,7 @@ class Run(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     recipe: Mapped[str]
     parent: Mapped[str | None]  # the recipe or run that this one varies
-    plan: Mapped[dict[str, Any] | None]  # what was said before it ran (engine.ledger.Plan); none of older runs
+    plan: Mapped[dict[str, Any] | None]  # what was said before it ran (engine.thresholds.Plan); none of older runs
     config: Mapped[dict[str, Any]]
     snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("snapshots.id"))
     folder: Mapped[str]

@@ -1,1 +1,1 @@
-"""Pixels and numbers: pictures to channels, channels to grades. Knows no database, no screen, no user."""
+"""Pixels and numbers: networks, measurements, training, evaluation. Knows no database, no screen and no user."""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from engine.errors import BadInput
-from engine.ledger import BadThreshold, parse_all
 from engine.paths import written
+from engine.thresholds import BadThreshold, parse_all
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
 Loss = Literal["ce_emd", "ordinal"]

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
 from engine.config import BadConfig, Config
-from engine.ranks import started_by_torchrun
+from engine.distributed import started_by_torchrun
 
 # A process may have to wait while another prepares the pictures of all.
 PATIENCE = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""What a run can say: the events that `engine.train.train` yields and that files, rows and screens are made from."""
+"""What a run can say: the events that `engine.training.loop.train` yields and that files, rows and screens are made from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def figures_of(metrics: Mapping[str, Any], val_loss: float, learning_rate: float) -> dict[str, Any]:
-    """What a threshold may ask of an epoch (engine.ledger.ASKED), and more, from what events and rows keep of it."""
+    """What a threshold may ask of an epoch (engine.thresholds.ASKED), and more, from what events and rows keep of it."""
     return {"val_loss": val_loss, "learning_rate": learning_rate, **metrics}
 
 
@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch's figures: mean losses per card, the rate used, validation metrics as `engine.metrics` names them."""
+    """One epoch's figures: mean losses per card, the rate used, validation metrics as `engine.evaluation.metrics` names them."""
 
     epoch: int
     phase: int
@@ -47,7 +47,7 @@ class EpochDone:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What a threshold may ask of the epoch (engine.ledger.ASKED), and more."""
+        """What a threshold may ask of the epoch (engine.thresholds.ASKED), and more."""
         return figures_of(self.metrics, self.val_loss, self.learning_rate)
 
 

@@ -6,9 +6,9 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from engine.grades import BadGrade, parse_grade, parse_qualifier
-from engine.pairs import CardPair, Manifest, Refused
-from labeling.layout import ImportRefused
+from engine.cards.grades import BadGrade, parse_grade, parse_qualifier
+from engine.cards.pairs import CardPair, Manifest, Refused
+from labeling.discover import ImportRefused
 
 
 def with_labels(cards: Manifest, path: Path) -> Manifest:

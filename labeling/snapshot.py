@@ -14,9 +14,9 @@ from db.labels import current_labels
 from db.schema import Card, LabelEvent, Picture
 from db.session import Database
 from db.snapshots import add_snapshot
-from engine.grades import LeftOut
-from engine.pairs import CardPair, Manifest, read_manifest, write_snapshot
-from labeling.pictures import phash_of
+from engine.cards.grades import LeftOut
+from engine.cards.pairs import CardPair, Manifest, read_manifest, write_snapshot
+from labeling.picture_info import phash_of
 from labeling.splits import assign_splits
 
 

@@ -14,8 +14,8 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from engine.leaks import same_pictures
-from engine.pairs import CardPair, Split
+from engine.cards.leakage import same_pictures
+from engine.cards.pairs import CardPair, Split
 from labeling.duplicates import cells, near, same_photo
 
 TRAIN_SHARE = 0.70

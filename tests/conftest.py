@@ -16,7 +16,7 @@ from PIL import Image
 
 from db.session import Database
 from tests import commands
-from tests.cards import write_cards
+from tests.card_factory import write_cards
 
 GRADES_OF_CARDS = [1 + (7 * number // 3) % 10 for number in range(30)]
 

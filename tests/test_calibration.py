@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from app import charts
-from app.answer import verdict_text
-from app.calibration import how_often
-from app.grading import grade_card
-from app.model_page import model_page
-from app.tabs.certainty import Certainty
-from engine import checkpoint
-from engine.calibrate import Calibration, fit
-from engine.evaluate import predictions_of
-from engine.interval import Interval
-from engine.openings import openings
-from engine.trained import load_model
+from app.grading.answer_text import verdict_text
+from app.grading.calibration_report import how_often
+from app.grading.grade_card import grade_card
+from app.grading.model_report import model_page
+from app.screens import charts
+from app.screens.uncertainty_panel import Certainty
+from engine.evaluation.calibration import Calibration, fit
+from engine.evaluation.intervals import Interval
+from engine.experiments.test_set_log import openings
+from engine.inference.evaluate import predictions_of
+from engine.inference.loaded_model import load_model
+from engine.storage import checkpoint
 from labeling.snapshot import pairs_from_manifest
-from tests.cards import write_cards
+from tests.card_factory import write_cards
 from tests.commands import call, settings
 from tests.conftest import GRADES_OF_CARDS
 
@@ -276,7 +276,7 @@ def test_a_model_that_changes_while_it_is_calibrated_is_not_saved(model, manifes
         checkpoint.save(own, {**checkpoint.load(own), "name": "another"})
         return fit(*words, **named)
 
-    monkeypatch.setattr("engine.calibrate.fit", and_meanwhile)
+    monkeypatch.setattr("engine.evaluation.calibration.fit", and_meanwhile)
     said = call("calibrate", "--model", own, "--manifest", manifest, "--split", "all", "--out", out)
     assert (said.code, said.out) == (2, "")
     assert said.err.splitlines()[-1].endswith("model.pt changed while it was being calibrated; calibrate it again")

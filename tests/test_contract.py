@@ -12,7 +12,7 @@ from PIL import Image
 from engine.config import Config
 from engine.image.read import read_picture
 from engine.recipes import RECIPES
-from tests.cards import card_picture, corners_of_the_card, write_cards
+from tests.card_factory import card_picture, corners_of_the_card, write_cards
 from tests.commands import call, run, settings
 
 METRICS = {"qwk", "qwk_low", "qwk_high", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "confusion", "ece", "n"}

@@ -12,7 +12,7 @@ import typer
 
 import launch
 from tests import commands
-from tests.test_house import ROOMS
+from tests.test_import_rules import ROOMS
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "docs/elsewhere/Dockerfile").read_text(encoding="utf-8")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from app.commands import several
-from engine import run_folder
+from app.commands import cross_validate
+from engine.cards.pairs import CardPair
 from engine.config import build
-from engine.pairs import CardPair
-from engine.plans import Plan
+from engine.experiments import run_folder
+from engine.experiments.plans import Plan
 from labeling.snapshot import pairs_from_manifest
 from tests.commands import call, settings
 
@@ -114,7 +114,7 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
 def test_folds_are_told_no_rule_that_ends_a_run_and_their_plan_lists_what_was_said_alone(
     manifest, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(several, "train_folds", lambda out: {})
+    monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
     rules = ("--set", "stop_if=mae>=0@1", "--fail", "mae>5@1")
     said = call("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2")
     assert said.code == 0, said.err
@@ -132,12 +132,12 @@ def test_fewer_folds_do_not_begin_among_those_whose_telling_was_killed(manifest,
             raise KeyboardInterrupt
         record(folder, *told)
 
-    monkeypatch.setattr(several, "train_folds", lambda out: {})
+    monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
     words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings())
     with monkeypatch.context() as dying:
         dying.setattr(run_folder, "record", killed)
         with pytest.raises(KeyboardInterrupt):
-            several.tell_folds(tmp_path / "cv", build({}), pairs_from_manifest(manifest).pairs, Plan(), 4)
+            cross_validate.tell_folds(tmp_path / "cv", build({}), pairs_from_manifest(manifest).pairs, Plan(), 4)
     complaint = call(*words, "--folds", "2").complaint
     assert f"{tmp_path / 'cv'} holds fold-3, fold-4 of a cross-validation of more than 2 folds that never" in complaint
     assert run_folder.folds_in(tmp_path / "cv") == []
@@ -145,7 +145,9 @@ def test_fewer_folds_do_not_begin_among_those_whose_telling_was_killed(manifest,
 
 
 def test_controls_are_told_no_rule_that_ends_a_run(tmp_path):
-    several.tell_controls(tmp_path, build({"stop_if": "qwk<0.4@13"}), [CardPair("a", tmp_path / "a.png", None, 9)])
+    cross_validate.tell_controls(
+        tmp_path, build({"stop_if": "qwk<0.4@13"}), [CardPair("a", tmp_path / "a.png", None, 9)]
+    )
     assert [run_folder.told(folder)[0].stop_if for folder in tmp_path.glob("control-*")] == [""] * 2
 
 
@@ -186,9 +188,9 @@ def test_the_controls_of_a_run_that_its_own_rule_ends_are_trained_before_the_fai
 
 def test_folds_and_controls_are_not_resumed_by_several_processes(tmp_path, monkeypatch):
     cards = [CardPair(f"{n}", tmp_path / f"{n}.png", None, 9, split="val" if n else "train") for n in range(2)]
-    several.tell_folds(tmp_path / "folds", build({}), cards, Plan(), 2)
+    cross_validate.tell_folds(tmp_path / "folds", build({}), cards, Plan(), 2)
     run_folder.record(tmp_path / "controlled", build({}), cards)
-    several.tell_controls(tmp_path / "controlled", build({}), cards)
+    cross_validate.tell_controls(tmp_path / "controlled", build({}), cards)
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name in ("folds", "controlled"):
         complaint = call("train", "--resume", tmp_path / name).complaint

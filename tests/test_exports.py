@@ -6,17 +6,17 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from app.answer import grade_pictures, model_text, verdict_text
-from app.model_page import model_page
+from app.grading.answer_text import grade_pictures, model_text, verdict_text
+from app.grading.model_report import model_page
 from app.settings import data_folder
 from db.session import Database
-from engine import card as cards
-from engine.card import card_of
-from engine.openings import open_test
-from engine.run_folder import sha256
+from engine.experiments.run_folder import sha256
+from engine.experiments.test_set_log import open_test
+from engine.inference import model_card as cards
+from engine.inference.model_card import card_of
 from engine.starter import MODEL
 from tests.commands import call
-from tests.engine.test_card import a_card
+from tests.engine.inference.test_model_card import a_card
 
 AGREEMENT = {"cards", "equal_grades", "largest_difference", "mean_difference", "qwk_full", "qwk"}
 REASON = "the model has learned from simulated cards alone"
@@ -138,7 +138,7 @@ def test_its_report_holds_the_whole_card(starter, tmp_path):
     page = Path(said.result["path"]).read_text(encoding="utf-8")
     for words in (
         *("## Card", "Learned from simulated cards alone.", "6000 simulated pairs.", "image_size = 384", "MIT"),
-        *("No real card was shown to it.", "QWK 0.81 (0.78 to 0.84)", "n = 300", "99.5%", "benchmarks.starter"),
+        *("No real card was shown to it.", "QWK 0.81 (0.78 to 0.84)", "n = 300", "99.5%", "tools.build_starter"),
     ):
         assert words in page
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from db import cards, labels
 from db.session import Database
-from tests.cards import card_picture
+from tests.card_factory import card_picture
 from tests.commands import call, settings
 
 

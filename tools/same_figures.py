@@ -25,9 +25,7 @@ INPUTS = (
     ("pokemon_pairs/g05_02_front.jpg", "pokemon_pairs/g05_02_back.jpg"),
     ("pokemon_pairs/g10_03_front.jpg", "pokemon_pairs/g10_03_back.jpg"),
 )
-SMALL = (
-    "front_encoder=resnet18 back_encoder=resnet18 image_size=64 phase1_epochs=0 phase2_epochs=1 batch_size=8 pretrained=none seed=3"
-)
+SMALL = "front_encoder=resnet18 back_encoder=resnet18 image_size=64 phase1_epochs=0 phase2_epochs=1 batch_size=8 pretrained=none seed=3"
 TIMES = {"seconds", "pairs_per_second", "data_wait_share"}
 
 

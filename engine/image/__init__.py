@@ -1,1 +1,1 @@
-"""From a picture file to the upright card and its six channels. Free of torch, except the CUDA channels."""
+"""Pictures: decoding, quality, geometry, rectification, and the type of a detection. Free of torch."""

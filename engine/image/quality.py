@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from engine.image.found import Found
+from engine.image.detection import Found
 from engine.image.perspective import view_of
 from engine.image.quads import side_lengths
 from engine.image.rectify import card_size, px_per_mm, whole_card

@@ -1,1 +1,1 @@
-"""What graders measure, in millimetres and with its uncertainty, or a stated refusal."""
+"""Measurements of a rectified card in millimetres, with uncertainty or a stated refusal."""

@@ -1,1 +1,1 @@
-"""The dual-branch network, piece by piece."""
+"""The dual-branch network, its encoders and heads, and the losses."""

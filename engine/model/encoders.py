@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models
 
-from engine.checkpoint import UNREADABLE
 from engine.config import BadConfig, Channels
+from engine.storage.checkpoint import UNREADABLE
 
 CHANNELS = 6
 FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v2": 1280}

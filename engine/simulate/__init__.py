@@ -1,1 +1,1 @@
-"""Cards whose truth is known: art, wear and capture, drawn from a seed."""
+"""Simulated cards: printed, worn and photographed, with their ground truth."""

@@ -9,22 +9,22 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from engine.rubric import TIGHTENED_ON
-from engine.simulate.art import draw_design
-from engine.simulate.backs import draw_back
-from engine.simulate.capture import Capture, Style, capture, draw_style
-from engine.simulate.design import SET_SIZE, Design
-from engine.simulate.foil import light_up
-from engine.simulate.games import GAMES, Game, Grid
+from engine.cards.rubric import TIGHTENED_ON
+from engine.simulate.capture.capture import Capture, Style, capture, draw_style
+from engine.simulate.capture.slab import Label
 from engine.simulate.mix import Mix, draw_grade, draw_label
-from engine.simulate.noise import add_grain
-from engine.simulate.paint import outside, wear_down
-from engine.simulate.printing import Placement
-from engine.simulate.severity import attribute_grades
-from engine.simulate.sheet import Box, Sheet
-from engine.simulate.slab import Label
-from engine.simulate.truth import CaptureKind, CardTruth, Seeds, SideName, SideTruth, rounded
-from engine.simulate.wear import WornSide, draw_wear
+from engine.simulate.print.art import draw_design
+from engine.simulate.print.backs import draw_back
+from engine.simulate.print.design import SET_SIZE, Design
+from engine.simulate.print.foil import light_up
+from engine.simulate.print.games import GAMES, Game, Grid
+from engine.simulate.print.noise import add_grain
+from engine.simulate.print.sheet import Box, Sheet
+from engine.simulate.wear.centering import Placement
+from engine.simulate.wear.paint import outside, wear_down
+from engine.simulate.wear.severity import attribute_grades
+from engine.simulate.wear.truth import CaptureKind, CardTruth, Seeds, SideName, SideTruth, rounded
+from engine.simulate.wear.wear import WornSide, draw_wear
 
 COPIES = 3  # cards of one design in a row: the same print with other numbers, in other hands
 KINDS: tuple[CaptureKind, ...] = ("scan", "photo", "slab", "sleeve")

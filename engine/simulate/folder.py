@@ -25,11 +25,11 @@ from typing import Any
 
 import cv2
 
-from engine.aside import aside
+from engine.cards.pairs import COLUMNS
 from engine.errors import BadInput
-from engine.pairs import COLUMNS
 from engine.simulate.cards import COPIES, FOLDER, Recipe, Studio
-from engine.simulate.truth import BadTruth, CardTruth, read_truth
+from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
+from engine.storage.atomic import aside
 
 RECIPE, LABELS, TRUTH = "recipe.json", "labels.csv", "truth.jsonl"
 FORMAT = 1  # of what is drawn: a folder begun by a version that draws otherwise is not gone on with

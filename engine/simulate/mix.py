@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from engine.metrics import qwk
+from engine.evaluation.metrics import qwk
 
 Mix = Literal["history", "psa", "uniform"]
 # Grades 1 to 10. History: its own counts. PSA: a public list of its certificates, in percent, where grades up to 5

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs import Jobs
+from app.runs.jobs import Jobs
 from app.settings import DataFolder, data_folder
 from db.session import Database
-from labeling.ingest import import_cards
+from labeling.import_cards import import_cards
 
 
 @dataclass(frozen=True)

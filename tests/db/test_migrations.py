@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 import db.migrate
 from db.cards import add_card, add_picture, counts
 from db.labels import add_label, current_labels
-from db.lines import current_lines
+from db.line_corrections import current_lines
 from db.runs import runs
 from db.schema import Base
 from db.session import Database, DatabaseUnusable

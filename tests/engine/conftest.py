@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine import checkpoint
+from engine.cards.pairs import CardPair
 from engine.config import build
-from engine.measure.features import FEATURES
-from engine.model.dual import DualBranch
-from engine.pairs import CardPair
-from tests.engine.runs import EVERYTHING_ON, config, run
+from engine.measure.side.features import FEATURES
+from engine.model.dual_branch import DualBranch
+from engine.storage import checkpoint
+from tests.engine.training_helpers import EVERYTHING_ON, config, run
 
 
 def drawn_card(path: Path, seed: int) -> Path:

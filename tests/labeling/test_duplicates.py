@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import combinations
-from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -12,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from benchmarks.harness import REAL_PICTURES
 from db.cards import all_cards
 from labeling.duplicates import NEAR_BITS, FrontIndex, hamming, near
-from labeling.ingest import import_cards
+from labeling.import_cards import import_cards
 
 sixty_four_bits = st.integers(0, 2**64 - 1)
 
@@ -137,7 +137,7 @@ def test_a_front_that_completes_a_card_is_known_to_later_twins(database, picture
 
 def test_unlike_real_fronts_stay_apart():
     """On the real cards the chosen distance joins well under one in a hundred, so that splits stay fine-grained."""
-    folder = Path(__file__).parents[3] / "shared" / "data" / "psa_baseball" / "psa5"
+    folder = REAL_PICTURES / "psa_baseball" / "psa5"
     if not folder.is_dir():
         pytest.skip(f"the real pictures are not at {folder}")
     hashes = []

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import REAL_PICTURES
 from db.labels import count_by_grade
-from labeling.ingest import Imported, import_cards
+from labeling.import_cards import Imported, import_cards
 from labeling.snapshot import freeze
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "psa_baseball"
+REAL = REAL_PICTURES / "psa_baseball"
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def slice_of_real_cards(tmp_path) -> Path:
 
 def test_real_cards_go_in_and_the_second_time_none_is_decoded(database, slice_of_real_cards, tmp_path, monkeypatch):
     assert import_cards(database, slice_of_real_cards) == Imported(200, 0, [])
-    monkeypatch.setattr("labeling.pictures.read_picture", lambda path: pytest.fail(f"{path} was decoded again"))
+    monkeypatch.setattr("labeling.picture_info.read_picture", lambda path: pytest.fail(f"{path} was decoded again"))
     assert import_cards(database, slice_of_real_cards) == Imported(0, 200, [])
     with database.reading() as session:
         assert count_by_grade(session) == dict.fromkeys(range(1, 11), 20)

@@ -10,8 +10,8 @@ import pytest
 from db import snapshots
 from db.cards import card_by_name
 from db.labels import add_label
-from engine.pairs import read_snapshot
-from labeling.ingest import import_cards
+from engine.cards.pairs import read_snapshot
+from labeling.import_cards import import_cards
 from labeling.snapshot import LeftOutCard, NothingToTrainOn, freeze, pairs_from_rows
 from labeling.splits import LeakingSplit, split_of
 

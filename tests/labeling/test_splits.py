@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
-from engine.pairs import CardPair
+from engine.cards.pairs import CardPair
 from labeling import duplicates
 from labeling.snapshot import pairs_from_manifest
 from labeling.splits import LeakingSplit, assign_splits, split_of

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.image.find import bounds
-from engine.image.found import Found
+from engine.detection.find_card import bounds
+from engine.image.detection import Found
 from engine.image.quality import assess, picture_quality
 from tests.engine.image.test_perspective import seen_card
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.image.find import bounds
+from engine.detection.find_card import bounds
 from engine.image.rectify import TRADING, card_canvas, px_per_mm, rectify, whole_card
 
 

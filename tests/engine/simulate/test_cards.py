@@ -8,8 +8,8 @@ import pytest
 from engine.image.read import read_picture
 from engine.image.rectify import card_size
 from engine.simulate.cards import COPIES, KINDS, Recipe, Studio
-from engine.simulate.severity import grade_of
-from engine.simulate.truth import BadTruth, CardTruth, read_truth
+from engine.simulate.wear.severity import grade_of
+from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
 
 SMALL = Recipe(seed=5, mix="uniform", height=240)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.pairs import read_manifest
+from engine.cards.pairs import read_manifest
 from engine.simulate.cards import Recipe
 from engine.simulate.folder import LABELS, TRUTH, BadFolder, write_cards
-from engine.simulate.truth import read_truth
+from engine.simulate.wear.truth import read_truth
 from tests.commands import call, run
 
 RECIPE = Recipe(seed=2, mix="uniform", noise=1.0, height=220)

@@ -1,0 +1,21 @@
+"""The errors whose message is written for the user: shown as one sentence, never as a traceback."""
+
+from __future__ import annotations
+
+from app.settings import Trouble
+from db.session import DatabaseUnusable
+from engine.errors import BadInput
+from labeling.discover import ImportRefused
+from labeling.export import ExportRefused
+from labeling.snapshot import NothingToTrainOn
+from labeling.splits import LeakingSplit
+
+MENDABLE: tuple[type[Exception], ...] = (
+    Trouble,
+    BadInput,
+    DatabaseUnusable,
+    ImportRefused,
+    ExportRefused,
+    LeakingSplit,
+    NothingToTrainOn,
+)

@@ -1,0 +1,1 @@
+"""Grading a card for the user: engine results as text, JSON and pictures."""

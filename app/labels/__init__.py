@@ -1,0 +1,1 @@
+"""Labeling sessions and picture previews."""

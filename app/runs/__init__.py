@@ -1,0 +1,1 @@
+"""Training runs: starting and watching their processes, history."""

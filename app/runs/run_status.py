@@ -1,0 +1,111 @@
+"""A run as a person watches it: its state in words, its epochs, the end of its log, and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.runs.history_report import asked, best_epoch, changes, verdict_of
+from db import models, runs
+from db.schema import Epoch, Run
+from db.session import Database
+from engine.experiments.lineage import in_words
+from engine.experiments.plans import Plan
+from engine.experiments.run_folder import CHECKPOINT, MODEL
+
+LOG_LINES = 40
+LOG_BYTES = 16_000
+NO_RUNS = "No run yet. Choose a recipe and press **Start**."
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the screen shows of one run."""
+
+    status: str
+    epochs: tuple[Epoch, ...]
+    log: str
+    can_stop: bool
+    can_resume: bool
+    has_model: bool
+
+
+def run_choices(database: Database) -> list[tuple[str, int]]:
+    """The runs as (text, id), newest first."""
+    with database.reading() as session:
+        return [(f"Run {run.id}: {run.recipe}, {run.state}", run.id) for run in runs.runs(session)]
+
+
+def model_choices(database: Database) -> list[tuple[str, str]]:
+    """The models of the runs as (text, path), newest first."""
+    with database.reading() as session:
+        made = [(f"Run {run.id}: {run.recipe}", Path(run.folder) / MODEL) for run in runs.runs(session)]
+    return [(text, str(path)) for text, path in made if path.is_file()]
+
+
+def watch(database: Database, run_id: int | None) -> Watched:
+    """A run as it stands now."""
+    with database.reading() as session:
+        run = None if run_id is None else runs.get(session, run_id=run_id)
+        epochs = () if run is None else tuple(runs.epochs(session, run_id=run.id))
+        current = models.current_model(session)
+    if run is None:
+        return Watched(NO_RUNS, (), "", False, False, False)
+    folder = Path(run.folder)
+    return Watched(
+        status=status_text(run, epochs, grading=current is not None and current.run_id == run.id),
+        epochs=epochs,
+        log=log_end(Path(run.log_path)),
+        can_stop=run.state in ("queued", "running") and run.stop_requested_at is None,
+        can_resume=run.state in ("stopped", "failed", "lost"),
+        has_model=(folder / MODEL).is_file(),
+    )
+
+
+def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
+    """A run's state in words: where it is, its best figure, what it was told, what became of it."""
+    lines = [f"### Run {run.id}: {run.recipe}, {_state(run)}"]
+    if run.state == "queued":
+        lines.append("It starts in a few seconds, or when the run before it has ended.")
+    if run.state == "running" and run.progress:
+        at = run.progress
+        epoch = f"epoch {at['epoch']}, " if at["epoch"] else ""
+        lines.append(f"{epoch}{at['step_name']} {at['batch']} of {at['batches']}")
+    best = best_epoch(epochs)
+    if best:
+        lines.append(f"best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} done")
+    lines += _experiment(run, epochs)
+    if run.message:
+        lines.append(run.message)
+    if (Path(run.folder) / CHECKPOINT).is_file() and run.state != "finished":
+        lines.append(f"checkpoint: `{Path(run.folder) / CHECKPOINT}`")
+    if grading:
+        lines.append("**The grading model is from this run.**")
+    return "\n\n".join(lines)
+
+
+def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:
+    """What the run changes, what was said of it, and how it stands by that."""
+    if not run.plan:
+        return [f"changed against the recipe: {changes(run)}"]
+    plan = Plan.from_json(run.plan)
+    bundle = f", a bundle: {plan.bundle}" if plan.bundle else ""
+    lines = [f"changed against {plan.parent}: {in_words(plan.changes)}{bundle}"]
+    if plan.hypothesis:
+        lines.append(f"hypothesis: {plan.hypothesis}")
+    if plan.expect or plan.fail:
+        lines.append(f"expected: {asked(plan)}: **{verdict_of(run, epochs).word}**")
+    return lines
+
+
+def _state(run: Run) -> str:
+    return "stopping" if run.state == "running" and run.stop_requested_at else run.state
+
+
+def log_end(path: Path) -> str:
+    """The last lines of a log."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LOG_BYTES))
+        return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-LOG_LINES:])

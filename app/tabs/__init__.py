@@ -1,1 +1,0 @@
-"""One module a tab: plain handlers first, the wiring last."""

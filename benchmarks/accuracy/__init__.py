@@ -1,0 +1,1 @@
+"""Accuracy against simulated ground truth and real pictures."""

@@ -1,0 +1,1 @@
+"""Speed, as ratios to a named competitor or a physical floor, measured in one run."""

@@ -1,0 +1,1 @@
+"""Datasets for training: caches of pictures, crops and measurements, selection, targets."""

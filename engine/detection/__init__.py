@@ -1,0 +1,1 @@
+"""Card detection in photos, scans and slabs: two small networks and geometry."""

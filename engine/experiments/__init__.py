@@ -1,0 +1,1 @@
+"""Run folders, experiment plans, lineage and provenance."""

@@ -1,0 +1,1 @@
+"""Trained models in use: loading, prediction, evaluation, Grad-CAM, ONNX, model card."""

@@ -1,0 +1,1 @@
+"""Centering: the lines of the printed frame and the borders around it."""

@@ -1,0 +1,1 @@
+"""Surface: scratches and creases."""

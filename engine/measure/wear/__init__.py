@@ -1,0 +1,1 @@
+"""Wear of corners, edges and borders."""

@@ -1,0 +1,1 @@
+"""Network inputs from a rectified card: six channels on CPU and CUDA, crops, augmentation."""

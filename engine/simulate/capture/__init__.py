@@ -1,0 +1,1 @@
+"""Capture of a simulated card: camera, light, background, slabs and holders."""

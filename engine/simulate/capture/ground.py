@@ -1,0 +1,94 @@
+"""What a card lies on: tables, mats, cloth and paper for photos, lids for scans."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from engine.simulate.print.noise import add_grain, smooth
+from engine.simulate.print.pictures import draw_picture
+
+TILE = (560, 480)  # height and width of a drawn ground
+COARSER = 5.0  # pixels of the card that one pixel of the ground is wide
+
+
+def draw_table(random: Generator) -> np.ndarray:
+    """A table top, (560, 480, 3) uint8, each pixel as wide as five of the card's; it may be mirrored on."""
+    ways = (_plain, _wood, _wood, _felt, _stone, _ruled, _mat, _printed)
+    table = ways[random.integers(len(ways))](random)
+    add_grain(random, table, "white", float(random.uniform(1, 4)))
+    return table
+
+
+def draw_lid(random: Generator) -> tuple[int, int, int]:
+    """What a scanner shows around a card: a white lid, the dark, or a coloured sheet."""
+    kind = random.random()
+    level = int(random.integers(225, 253) if kind < 0.5 else random.integers(4, 34))
+    if kind > 0.88:
+        red, green, blue = random.integers(20, 200, 3).tolist()
+        return red, green, blue
+    return level, level, level
+
+
+def _colour(random: Generator) -> np.ndarray:
+    bright = float(random.uniform(25, 225))
+    return np.clip(bright + random.normal(0, 22, 3), 5, 250).astype(np.float32)
+
+
+def _plain(random: Generator) -> np.ndarray:
+    field = smooth(random, *TILE, 2, octaves=2)[..., None] - 0.5
+    return np.clip(_colour(random) + 14 * field, 0, 255).astype(np.uint8)
+
+
+def _wood(random: Generator) -> np.ndarray:
+    """Boards with grain along them."""
+    height, width = TILE
+    tone = np.array([(150, 104, 66), (98, 62, 40), (196, 160, 118), (70, 52, 44)][random.integers(4)], np.float32)
+    along = random.normal(0, 1, (height, 6)).astype(np.float32)
+    broad = random.normal(0, 0.8, (height // 6, 3)).astype(np.float32)
+    grain = cv2.resize(along, (width, height), interpolation=cv2.INTER_CUBIC) + cv2.resize(broad, (width, height))
+    wood = tone * (1 + 0.09 * grain[..., None])
+    for seam in range(int(random.integers(20, 120)), height, int(random.integers(110, 240))):
+        wood[seam : seam + 2] *= 0.45
+    wood = np.clip(wood, 0, 255).astype(np.uint8)
+    return wood if random.random() < 0.5 else np.ascontiguousarray(cv2.resize(np.rot90(wood), (width, height)))
+
+
+def _felt(random: Generator) -> np.ndarray:
+    cloth = np.full((*TILE, 3), _colour(random) * 0.7, np.float32)
+    weave = random.normal(0, 11, TILE).astype(np.float32)
+    return np.clip(cloth + weave[..., None], 0, 255).astype(np.uint8)
+
+
+def _stone(random: Generator) -> np.ndarray:
+    speckle = smooth(random, *TILE, 60, octaves=2)[..., None] - 0.5
+    return np.clip(_colour(random) + 150 * speckle, 0, 255).astype(np.uint8)
+
+
+def _ruled(random: Generator) -> np.ndarray:
+    """Squared or lined paper, a cutting mat."""
+    dark = random.random() < 0.4
+    paper = np.full((*TILE, 3), (36, 70, 62) if dark else (236, 236, 230), np.uint8)
+    ink = (150, 170, 120) if dark else (150, 180, 214)
+    pitch = int(random.integers(12, 26))
+    paper[::pitch] = ink
+    if random.random() < 0.7:
+        paper[:, ::pitch] = ink
+    return paper
+
+
+def _mat(random: Generator) -> np.ndarray:
+    """A playing mat: a picture printed on rubber."""
+    return cv2.GaussianBlur(draw_picture(random, *TILE), (0, 0), 1.5)
+
+
+def _printed(random: Generator) -> np.ndarray:
+    """A cloth with a repeating print."""
+    ground, ink = _colour(random), _colour(random)
+    cloth = np.full((*TILE, 3), ground, np.uint8)
+    pitch = int(random.integers(40, 90))
+    for row, y in enumerate(range(0, TILE[0] + pitch, pitch)):
+        for x in range((row % 2) * pitch // 2, TILE[1] + pitch, pitch):
+            cv2.circle(cloth, (x, y), pitch // 5, ink.tolist(), -1, cv2.LINE_AA)
+    return cloth

@@ -1,0 +1,1 @@
+"""Printing of a simulated card: designs, art, lettering, backs, foil."""

@@ -1,0 +1,1 @@
+"""Wear of a simulated card, by amount and grade."""

@@ -1,0 +1,103 @@
+"""Where a run stands: its place, the sums of the epoch at hand, and the best epoch so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.evaluation.metrics import CLASSES, qwk
+from engine.evaluation.model_selection import is_better
+from engine.events import EpochDone
+
+
+def _empty_confusion() -> list[list[int]]:
+    return np.zeros((CLASSES, CLASSES), int).tolist()
+
+
+def gap(train_qwk: float | None, val_qwk: float | None) -> float | None:
+    """How much better the training cards are graded than the validation cards, None where either is undefined.
+
+    A low estimate: training cards are graded while learning, with dropout and augmentation.
+    """
+    return None if train_qwk is None or val_qwk is None else train_qwk - val_qwk
+
+
+@dataclass
+class State:
+    """Where a run stands. With the weights, the optimiser and the random state it decides all that follows."""
+
+    epoch: int = 1
+    batch: int = 0
+    steps: int = 0
+    # 0: a whole batch.
+    cards_at_once: int = 0
+    loss_sum: float = 0.0
+    seen: int = 0
+    confusion: list[list[int]] = field(default_factory=_empty_confusion)
+    epoch_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    pairs_trained: int = 0
+    train_seconds: float = 0.0
+    total_wait_seconds: float = 0.0
+    best_qwk: float | None = None
+    best: dict[str, Any] = field(default_factory=dict)
+    # Whose weights the network had at first, "" where they were random.
+    begun_from: str = ""
+    # The rule by which the run has failed, as a sentence.
+    failure: str = ""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the sums of one epoch back to zero."""
+        self.epoch, self.batch, self.seen, self.confusion = epoch, 0, 0, _empty_confusion()
+        self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
+
+    def count(self, loss_sum: float, counts: np.ndarray) -> None:
+        """Add a trained batch: its cards' losses summed, and their (10, 10) true by predicted grades."""
+        self.batch += 1
+        self.steps += 1
+        self.loss_sum += loss_sum
+        self.seen += int(counts.sum())
+        self.confusion = (np.array(self.confusion) + counts).tolist()
+
+    def end_epoch(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
+        """The epoch's figures: sums a card, divided once."""
+        self.pairs_trained += self.seen
+        self.train_seconds += self.epoch_seconds
+        self.total_wait_seconds += self.wait_seconds
+        counts = np.array(self.confusion)
+        train_qwk = qwk(counts)
+        return EpochDone(
+            epoch=self.epoch,
+            phase=phase,
+            train_loss=self.loss_sum / self.seen,
+            val_loss=val_loss,
+            learning_rate=rate,
+            metrics={**metrics, "train_qwk": train_qwk, "qwk_gap": gap(train_qwk, metrics["qwk"])},
+            train_metrics={"qwk": train_qwk, "exact": float(np.trace(counts) / counts.sum())},
+            seconds=self.epoch_seconds,
+            pairs_per_second=self.seen / self.epoch_seconds,
+            data_wait_share=self.wait_seconds / self.epoch_seconds,
+        )
+
+    def is_best(self, done: EpochDone) -> bool:
+        """Whether an epoch's validation QWK is the best yet, and if so keep it; an undefined QWK is the worst."""
+        score = done.metrics["qwk"]
+        if self.best and not is_better(score, self.best_qwk):
+            return False
+        self.best_qwk = score
+        self.best = {"epoch": done.epoch, **done.figures}
+        return True
+
+    def summary(self, epochs: int) -> dict[str, Any]:
+        """What `train` prints of a finished run: its best epoch's validation figures, and its speed."""
+        return {
+            "split": "validation",
+            "saved_epoch": self.best["epoch"],
+            "epochs": epochs,
+            "seconds": self.train_seconds,
+            "pairs_per_second": self.pairs_trained / self.train_seconds,
+            "data_wait_share": self.total_wait_seconds / self.train_seconds,
+            **{key: value for key, value in self.best.items() if key != "epoch"},
+        }

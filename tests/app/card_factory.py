@@ -1,0 +1,52 @@
+"""Cards drawn to the millimetre, laid before the measurement without a finder: the truth is arithmetic."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from engine.image.detection import Found
+from engine.image.quality import assess
+from engine.inference.predict import View
+
+PX_PER_MM = 12
+SIZE_MM = (63.0, 88.0)
+GROUND_MM = 4.0
+GROUND, BORDER, WHITE = (60, 62, 66), (210, 180, 40), (246, 244, 240)
+
+
+def card_quad() -> np.ndarray:
+    """(4, 2) where the drawn card lies in its picture, clockwise from the top left."""
+    low, (width, height) = GROUND_MM * PX_PER_MM, np.array(SIZE_MM) * PX_PER_MM
+    return np.array([(low, low), (low + width, low), (low + width, low + height), (low, low + height)]) - 0.5
+
+
+def picture_of_card(left: float, right: float, top: float, bottom: float, *, bare_corner_mm: float = 0.0) -> np.ndarray:
+    """A card whose art leaves these borders in mm, (1152, 852, 3) uint8; its ground is grey and lies all around.
+
+    bare_corner_mm  the top left corner is white stock below a diagonal of these legs
+    """
+    random = np.random.default_rng(5)
+    width, height = (round(side * PX_PER_MM) for side in SIZE_MM)
+    card = np.empty((height, width, 3), np.uint8)
+    card[:] = BORDER
+    edges = [round(border * PX_PER_MM) for border in (left, right, top, bottom)]
+    if min(edges) > 0:
+        inner = card[edges[2] : height - edges[3], edges[0] : width - edges[1]]
+        coarse = random.integers(20, 110, (12, 9, 3), dtype=np.uint8)
+        inner[:] = cv2.resize(coarse, inner.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    if bare_corner_mm:
+        rows, columns = np.indices(card.shape[:2])
+        card[rows + columns < bare_corner_mm * PX_PER_MM] = WHITE
+    around = round(GROUND_MM * PX_PER_MM)
+    picture = np.empty((height + 2 * around, width + 2 * around, 3), np.uint8)
+    picture[:] = GROUND
+    picture[around:-around, around:-around] = card
+    grain = random.normal(0, 1.5, picture.shape)
+    return np.clip(cv2.GaussianBlur(picture, (0, 0), 0.6) + grain, 0, 255).astype(np.uint8)
+
+
+def view_of(rgb: np.ndarray, quad: np.ndarray | None = None) -> View:
+    """The picture as the finder would hand it on, the card found where it was drawn or where it is said to be."""
+    found = Found("scan", card_quad() if quad is None else quad, confidence=1.0, upright_known=True)
+    return View(rgb, found, assess(rgb, found), float(PX_PER_MM))

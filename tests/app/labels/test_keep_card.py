@@ -1,0 +1,92 @@
+"""A pair from the browser becomes a card: every pixel kept, every trace of where and how it was taken dropped."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from app.labels.keep_card import keep_card
+from app.settings import Trouble
+from db import cards, labels
+from engine.image.read import BadPicture
+from tests.card_factory import card_picture
+
+ORIENTATION, GPS, MAKER = 0x0112, 0x8825, 0x010F
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A photo as a phone takes it: turned by its EXIF, with the place where it was taken."""
+    path = tmp_path / "upload" / "photo.jpg"
+    path.parent.mkdir()
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[MAKER] = "Camera of Somebody"
+    exif.get_ifd(GPS).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 36.0)})
+    Image.fromarray(card_picture(7, seed=1, side="front")).save(path, exif=exif, quality=90)
+    with Image.open(path) as written:
+        assert written.getexif().get_ifd(GPS), "the test's own photo must carry what is to be dropped"
+    return path
+
+
+def stored(home):
+    return sorted(path for path in home.data.pictures.iterdir() if path.suffix == ".png")
+
+
+def test_the_kept_picture_has_the_upright_pixels_and_no_metadata(own_home, photo):
+    keep_card(own_home.database, own_home.data, photo, None, 9.0)
+    (kept,) = stored(own_home)
+    with Image.open(photo) as before, Image.open(kept) as after:
+        upright = np.asarray(ImageOps.exif_transpose(before))
+        assert after.format == "PNG"
+        assert np.array_equal(np.asarray(after), upright)
+        assert dict(after.getexif()) == {}
+        assert set(after.info) == set()
+    assert b"Somebody" not in kept.read_bytes()
+
+
+def test_the_same_pictures_again_are_the_same_card_with_another_label(own_home, photo, picture):
+    back = picture("upload/back.png", seed=4)
+    names = {keep_card(own_home.database, own_home.data, photo, back, grade) for grade in (9.0, 8.0)}
+    with own_home.database.reading() as session:
+        assert cards.counts(session).cards == 1
+        card = cards.card_by_name(session, name=names.pop())
+        events = labels.label_history(session, card_id=card.id)
+    assert not names
+    assert [(event.grade, event.source) for event in events if event.grade] == [(9.0, "person"), (8.0, "person")]
+    assert card.back is not None
+    assert len(stored(own_home)) == 2
+
+
+def test_a_side_that_comes_later_or_is_left_away_is_the_same_card_and_no_grade_is_lost(own_home, photo, picture):
+    back = picture("upload/back.png", seed=4)
+    given = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
+    names = {keep_card(own_home.database, own_home.data, *each) for each in given}
+    with own_home.database.reading() as session:
+        card = cards.card_by_name(session, name=names.pop())
+        events = labels.label_history(session, card_id=card.id)
+        assert cards.counts(session).cards == 1
+    assert not names
+    assert [event.grade for event in events if event.grade] == [9.0, 8.0, 7.0, 6.0]
+
+
+def test_a_card_whose_grade_is_not_known_is_kept_without_a_label(own_home, photo):
+    keep_card(own_home.database, own_home.data, photo, None, None)
+    with own_home.database.reading() as session:
+        assert labels.count_by_grade(session) == {None: 1}
+
+
+def test_a_back_alone_is_a_card_too(own_home, picture):
+    name = keep_card(own_home.database, own_home.data, None, picture("back.png"), 5.0)
+    with own_home.database.reading() as session:
+        card = cards.card_by_name(session, name=name)
+    assert (card.front, card.back is None) == (None, False)
+
+
+def test_what_is_no_picture_is_refused_by_name_and_leaves_nothing(own_home, tmp_path):
+    (tmp_path / "note.jpg").write_text("not a picture", encoding="utf-8")
+    with pytest.raises(BadPicture, match=r"note\.jpg"):
+        keep_card(own_home.database, own_home.data, tmp_path / "note.jpg", None, 9.0)
+    with pytest.raises(Trouble, match="at least one picture"):
+        keep_card(own_home.database, own_home.data, None, None, 9.0)
+    with own_home.database.reading() as session:
+        assert cards.counts(session).cards == 0

@@ -1,0 +1,56 @@
+"""The Train tab promises a run only as many cards as it will get."""
+
+import pytest
+
+from app.screens.train_tab import cards_text
+from db import cards, labels
+from labeling.snapshot import NothingToTrainOn, freeze
+
+
+@pytest.fixture
+def label(own_home, picture):
+    """Adds a card with that label."""
+
+    def add(grade, qualifier=None):
+        with own_home.database.writing() as session:
+            number = cards.counts(session).cards
+            path, own = picture(f"{number}.png"), f"{number:064x}"
+            front = cards.add_picture(session, path=path, sha256=own, width=60, height=84, phash=own[:16])
+            card = cards.add_card(session, name=f"card-{number}", front_id=front.id)
+            labels.add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source="person")
+
+    return add
+
+
+def test_qualified_cards_alone_are_not_ready_as_a_run_would_find_too(own_home, label, tmp_path):
+    label(8.0, "OC")
+    label(8.0, "OC")
+    text, can_start = cards_text(own_home.database)
+    assert not can_start
+    assert text.startswith("### No card to train on yet")
+    assert "2 labelled cards are left out" in text
+    with pytest.raises(NothingToTrainOn):
+        freeze(own_home.database, folder=tmp_path / "snapshots")
+
+
+def test_the_cards_promised_are_those_that_a_snapshot_takes_and_the_others_are_counted(own_home, label, tmp_path):
+    for grade, qualifier in ((9.0, None), (8.5, None), (8.0, "OC"), (None, "AUTHENTIC"), (None, None)):
+        label(grade, qualifier)
+    text, can_start = cards_text(own_home.database)
+    assert can_start
+    frozen = freeze(own_home.database, folder=tmp_path / "snapshots")
+    assert text.startswith(f"{len(frozen.pairs)} labelled cards are ready to train on. ")
+    assert len(frozen.pairs) == 2
+    assert "2 labelled cards are left out: " in text, "the label that was taken back is none"
+
+
+def test_where_all_labels_are_plain_nothing_is_said_to_be_left_out(own_home, label):
+    label(9.0)
+    assert cards_text(own_home.database) == ("1 labelled card is ready to train on.", True)
+
+
+def test_without_any_label_the_tab_says_what_to_do_first(own_home, label):
+    label(None)
+    text, can_start = cards_text(own_home.database)
+    assert not can_start
+    assert "No labelled cards yet" in text

@@ -1,0 +1,72 @@
+"""The grading model stays what was promoted, whatever its run does next."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from app.grading.model_registry import model_path
+from app.screens.train_tab import use_for_grading
+from app.settings import Trouble
+from db import models, runs
+from engine.experiments.run_folder import MODEL
+
+
+@pytest.fixture
+def run_id(own_home):
+    folder = own_home.data.run_folder(1)
+    folder.mkdir(parents=True)
+    with own_home.database.writing() as session:
+        run = runs.add_run(
+            session,
+            recipe="baseline",
+            parent=None,
+            config={},
+            snapshot_id=None,
+            folder=str(folder),
+            log_path=str(folder / "log.txt"),
+        )
+        return run.id
+
+
+def write_model(home, content: bytes) -> Path:
+    """As the engine does it: aside, then renamed over the old one."""
+    path = home.data.run_folder(1) / MODEL
+    aside = path.with_suffix(".part")
+    aside.write_bytes(content)
+    return aside.replace(path)
+
+
+def test_a_promoted_model_stays_when_its_run_writes_a_better_one(own_home, run_id):
+    write_model(own_home, b"epoch 1")
+    use_for_grading(own_home.database, run_id)
+    write_model(own_home, b"epoch 2, better")
+    current = model_path(None, own_home.data)
+    assert current == model_path("current", own_home.data)
+    assert current.read_bytes() == b"epoch 1"
+    with own_home.database.reading() as session:
+        promotion = models.current_model(session)
+    assert promotion.sha256 == hashlib.sha256(b"epoch 1").hexdigest()
+    assert promotion.run_id == run_id
+
+
+def test_promoting_again_takes_the_better_one_and_twice_the_same_is_no_harm(own_home, run_id):
+    for content in (b"epoch 1", b"epoch 1", b"epoch 2"):
+        write_model(own_home, content)
+        use_for_grading(own_home.database, run_id)
+    assert model_path(None, own_home.data).read_bytes() == b"epoch 2"
+
+
+def test_a_run_without_a_model_cannot_be_promoted(own_home, run_id):
+    for chosen in (run_id, None, 99):
+        with pytest.raises(Trouble, match="no model yet"):
+            use_for_grading(own_home.database, chosen)
+    assert model_path(None, own_home.data) is None
+
+
+def test_a_promoted_model_that_is_gone_is_said_to_be_gone(own_home, run_id):
+    write_model(own_home, b"epoch 1")
+    use_for_grading(own_home.database, run_id)
+    model_path(None, own_home.data).unlink()
+    with pytest.raises(Trouble, match="is gone; choose another"):
+        model_path(None, own_home.data)

@@ -1,0 +1,65 @@
+"""The settings form: every key of the config has a widget, and no widget changes what it is given."""
+
+import asyncio
+
+import gradio as gr
+import pytest
+
+from app.screens import settings_form
+from engine import config
+from engine.recipes import RECIPES, recipe_config
+
+
+@pytest.fixture(scope="module")
+def widgets():
+    async def draw():
+        with gr.Blocks(analytics_enabled=False):
+            return settings_form.draw()
+
+    # Within a loop that is closed at its end; Gradio would make its own and leave it open.
+    return asyncio.run(draw())
+
+
+def test_the_form_shows_every_key_of_the_config_once(widgets):
+    assert sorted(settings_form.names()) == sorted(config.Config.model_fields)
+    assert [widget.label for widget in widgets] == settings_form.names()
+    assert len({widget.elem_id for widget in widgets}) == len(widgets)
+
+
+def test_every_widget_explains_its_key(widgets):
+    assert all(widget.info for widget in widgets)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_that_goes_through_the_form_comes_back_as_it_was(widgets, recipe):
+    wanted = recipe_config(recipe)
+    values = settings_form.values(wanted)
+    through_the_page = [
+        widget.preprocess(widget.postprocess(value)) for widget, value in zip(widgets, values, strict=True)
+    ]
+    assert settings_form.read(through_the_page) == wanted
+
+
+def test_an_empty_field_is_named():
+    values = settings_form.values(config.Config())
+    values[settings_form.names().index("dropout")] = None
+    with pytest.raises(config.BadConfig, match="dropout is empty"):
+        settings_form.read(values)
+
+
+def test_a_value_out_of_bounds_is_named_with_what_it_was():
+    values = settings_form.values(config.Config())
+    values[settings_form.names().index("image_size")] = 100
+    with pytest.raises(config.BadConfig, match="image_size = 100 is not allowed"):
+        settings_form.read(values)
+
+
+def test_what_may_ask_for_a_download_is_the_field_of_the_starting_weights(widgets):
+    assert settings_form.pretrained(widgets).label == "pretrained"
+
+
+def test_the_starting_weights_offered_are_the_named_ones_and_then_the_models_and_any_path_is_taken(widgets):
+    offered = settings_form.starting_weights([("Run 2: loupe", "/runs/2/model.pt")])["choices"]
+    assert [value for _, value in offered] == ["none", "starter", "imagenet", "/runs/2/model.pt"]
+    assert offered[3][0] == "Run 2: loupe"
+    assert settings_form.pretrained(widgets).allow_custom_value

@@ -1,0 +1,276 @@
+"""One card's life as a person sees it: imported, corrected, trained on, graded, corrected again, retrained.
+
+The tests of this file are the chapters of one story and follow one another on one page.
+"""
+
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import wait_for
+from tests.card_factory import card_picture, write_cards
+from tests.commands import SMALL_RUN, run
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+GRADES = [1 + (7 * number // 3) % 10 for number in range(25)]
+PERSONS_LABELS = "SELECT count(*) FROM label_events WHERE source = 'person'"
+NUMBERS = ("image_size", "batch_size", "phase2_epochs")
+
+
+@pytest.fixture(scope="module")
+def shoebox(tmp_path_factory):
+    """A folder of cards in which one picture is no picture."""
+    folder = tmp_path_factory.mktemp("shoebox")
+    manifest = write_cards(folder, [*GRADES, 9])
+    (folder / "card-025_front.png").write_bytes(b"no picture")
+    return manifest.parent
+
+
+@pytest.fixture(scope="module")
+def new_card(tmp_path_factory):
+    """Both sides of a card that the app has never seen."""
+    folder = tmp_path_factory.mktemp("new_card")
+    paths = [folder / f"{side}.png" for side in ("front", "back")]
+    for path in paths:
+        Image.fromarray(card_picture(4, seed=99, side=path.stem)).save(path)
+    return paths
+
+
+def latest_grades(server, count: int) -> list[float]:
+    """The last so many labels that a person gave, in their order."""
+    latest = f"SELECT grade FROM label_events WHERE source = 'person' ORDER BY id DESC LIMIT {count}"
+    return server.query(latest)[::-1]
+
+
+def labels_given(server) -> int:
+    return server.query(PERSONS_LABELS)[0]
+
+
+def state_of(server, run_id: int) -> str:
+    return server.query(f"SELECT state FROM runs WHERE id = {run_id}")[0]
+
+
+def epochs_of(server, run_id: int) -> int:
+    return server.query(f"SELECT count(*) FROM epochs WHERE run_id = {run_id}")[0]
+
+
+def start_run(visitor, epochs: int, encoder: str = SMALL_RUN["front_encoder"]) -> None:
+    """Fill in the form for a small run and start it."""
+    visitor.chooses("#recipe", "baseline")
+    for name in ("front_encoder", "back_encoder"):
+        visitor.chooses(f"#set-{name}", encoder)
+    for name in NUMBERS:
+        visitor.enters(f"#set-{name}", {**SMALL_RUN, "batch_size": 2, "phase2_epochs": epochs}[name])
+    visitor.page.locator("#start-run").click()
+
+
+def epochs_shown(visitor) -> list[str]:
+    """The first column of the table of epochs, the latest first."""
+    rows = visitor.page.locator("#epochs [role=row]:has([role=gridcell])").all()
+    return [row.inner_text().split()[0] for row in rows]
+
+
+def test_a_first_visitor_is_told_what_to_do_and_sees_nothing_empty(visitor, server):
+    visitor.waits_to_read("#grading-model", "It has learned from simulated cards alone")
+    assert not any(visitor.sees(place) for place in ("#probabilities", "#front-overlay", "#keep-card", "#own-grade"))
+    visitor.takes_a_picture("01-grade-first-visit")
+    visitor.turn_to("Label")
+    visitor.page.locator("#import-path").wait_for()
+    assert not any(visitor.sees(place) for place in ("#grade-1", "#no-grade", "#next-card", "#label-filter"))
+    visitor.takes_a_picture("02-label-first-visit")
+    visitor.turn_to("Train")
+    visitor.waits_to_read("#train-cards", "No labelled cards yet")
+    empty = ("#start-run", "#stop-run", "#use-model", "#loss-plot", "#epochs", "#run-log", "#recipe")
+    assert not any(visitor.sees(place) for place in empty)
+    visitor.takes_a_picture("03-train-first-visit")
+
+
+def test_cards_are_imported_and_a_bad_picture_is_named(visitor, server, shoebox):
+    visitor.turn_to("Label")
+    visitor.enters("#import-path", shoebox)
+    visitor.page.locator("#import-start").click()
+    visitor.waits_to_read("#import-outcome", "25 cards added, 0 known already, 1 refused")
+    assert "card-025_front.png" in visitor.reads("#import-outcome")
+    visitor.page.locator("#grade-1").wait_for()
+    assert "25 cards" in visitor.reads("#label-counts")
+    assert server.query("SELECT count(*) FROM cards") == [25]
+    visitor.takes_a_picture("04-label-imported")
+
+
+def test_a_grade_is_corrected_by_click_and_by_key(visitor, server):
+    for press, grade in (
+        (lambda: visitor.page.locator("#grade-9").click(), 9),
+        (lambda: visitor.page.keyboard.press("7"), 7),
+        (lambda: visitor.page.keyboard.press("0"), 10),
+    ):
+        before, card = labels_given(server), visitor.reads("#current-grade").split()[-1]
+        press()
+        visitor.waits_to_read("#label-status", f"Saved: {card} is {grade}")
+        assert labels_given(server) == before + 1
+        latest = "FROM label_events JOIN cards ON cards.id = card_id ORDER BY label_events.id DESC LIMIT 1"
+        assert server.query(f"SELECT grade {latest}") == [grade]
+        assert server.query(f"SELECT name {latest}") == [card]
+        wait_for(lambda card=card: visitor.reads("#current-grade").split()[-1] != card, "the next card")
+
+
+def test_a_key_right_after_the_half_is_ticked_gives_the_half_grade(visitor, server):
+    card = visitor.reads("#current-grade").split()[-1]
+    visitor.page.get_by_label("Half grade").click()
+    visitor.page.keyboard.press("8")
+    visitor.waits_to_read("#label-status", f"Saved: {card} is 8.5")
+    assert latest_grades(server, 1) == [8.5]
+
+
+def test_twenty_fast_keys_are_twenty_labels_in_their_order(visitor, server):
+    before, pressed = labels_given(server), [1 + number % 9 for number in range(20)]
+    for key in pressed:
+        visitor.page.keyboard.press(str(key))
+        visitor.page.wait_for_timeout(30)
+    wait_for(lambda: labels_given(server) >= before + 20, "twenty labels", patience_s=20)
+    visitor.page.wait_for_timeout(1000)
+    assert labels_given(server) == before + 20
+    assert latest_grades(server, 20) == pressed
+
+
+def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
+    before = labels_given(server)
+    visitor.page.locator("#label-filter input").click()
+    visitor.page.keyboard.type("789")
+    visitor.page.keyboard.press("Escape")
+    visitor.turn_to("Train")
+    visitor.page.locator("#start-run").wait_for()
+    visitor.page.keyboard.press("5")
+    visitor.page.wait_for_timeout(1000)
+    assert labels_given(server) == before
+
+
+def test_both_epochs_of_a_run_arrive_live(visitor, server):
+    start_run(visitor, epochs=2, encoder="resnet18")  # whose model will grade
+    visitor.waits_to_read("#run-status", "Run 1: baseline, running")
+    visitor.takes_a_picture("05-train-running")
+    visitor.waits_to_read("#run-status", "best validation QWK")  # the first epoch is in while the run goes on, or over
+    visitor.waits_to_read("#run-status", "Run 1: baseline, finished")
+    assert epochs_of(server, 1) == 2
+    wait_for(lambda: epochs_shown(visitor) == ["2", "1"], "both rows")
+    for plot in ("#loss-plot", "#qwk-plot", "#rate-plot"):
+        assert visitor.sees(plot)
+    assert "epoch 2: train loss" in visitor.page.locator("#run-log textarea").input_value()
+    visitor.takes_a_picture("06-train-finished")
+
+
+def test_a_reload_in_the_middle_of_a_run_goes_on_watching_it(visitor, server):
+    start_run(visitor, epochs=200)
+    wait_for(lambda: server.query("SELECT max(id) FROM runs") == [2] and epochs_of(server, 2) >= 1, "an epoch")
+    visitor.page.reload()
+    visitor.turn_to("Train")
+    visitor.waits_to_read("#run-status", "Run 2: baseline, running")
+    seen = epochs_of(server, 2)
+    wait_for(lambda: f"epoch {seen + 2}: train loss" in visitor.page.locator("#run-log textarea").input_value(), "more")
+    assert state_of(server, 2) == "running"
+
+
+def test_the_page_answers_a_label_key_within_three_seconds_while_a_run_trains(visitor, server):
+    visitor.turn_to("Label")
+    visitor.page.locator("#grade-1").wait_for()
+    card = visitor.reads("#current-grade").split()[-1]
+    began = time.monotonic()
+    visitor.page.keyboard.press("6")
+    visitor.waits_to_read("#label-status", f"Saved: {card} is 6", patience_s=3)
+    assert time.monotonic() - began < 3
+    assert state_of(server, 2) == "running"
+
+
+def test_a_run_is_stopped_midway_and_its_checkpoint_can_be_found(visitor, server):
+    visitor.turn_to("Train")
+    visitor.page.locator("#stop-run").click()
+    visitor.waits_to_read("#run-status", "Run 2: baseline, stopped")
+    checkpoint = visitor.page.locator("#run-status code").filter(has_text="ckpt").inner_text()
+    assert Path(checkpoint).is_file()
+    assert Path(checkpoint).is_relative_to(server.root)
+    assert state_of(server, 2) == "stopped"
+    visitor.takes_a_picture("07-train-stopped")
+
+
+def test_a_stopped_run_is_resumed_where_it_was(visitor, server):
+    done = epochs_of(server, 2)
+    visitor.page.locator("#resume-run").click()
+    visitor.waits_to_read("#run-status", "Run 2: baseline, running")
+    wait_for(lambda: epochs_of(server, 2) > done, "a further epoch")
+    assert server.query("SELECT epoch FROM epochs WHERE run_id = 2") == list(range(1, epochs_of(server, 2) + 1))
+
+
+def test_a_finished_runs_model_becomes_the_grading_model(visitor, server):
+    visitor.chooses("#chosen-run", "Run 1:")
+    visitor.waits_to_read("#run-status", "Run 1: baseline, finished")
+    visitor.page.locator("#use-model").click()
+    visitor.waits_to_read("#run-status", "grading model")
+    assert server.query("SELECT run_id FROM promotions") == [1]
+
+
+def test_a_pair_is_graded_with_both_overlays_and_ten_bars(visitor, server, new_card):
+    visitor.turn_to("Grade")
+    sha256 = server.query("SELECT sha256 FROM promotions")[0]
+    visitor.waits_to_read("#grading-model", sha256[:12])
+    for side, path in zip(("front", "back"), new_card, strict=True):
+        visitor.page.locator(f"#{side}-in input[type=file]").set_input_files(path)
+        visitor.page.locator(f"#{side}-in img").wait_for()
+    visitor.page.locator("#grade-start").click()
+    visitor.waits_to_read("#verdict", "Expected grade")
+    assert sha256[:12] in visitor.reads("#verdict")
+    for side in ("front", "back"):
+        for name in ("card", "overlay", "quad"):
+            picture = visitor.page.locator(f"#{side}-{name} img")
+            picture.wait_for()
+            wait_for(lambda picture=picture: picture.evaluate("image => image.naturalWidth") > 0, "the picture to load")
+            assert urlsplit(picture.get_attribute("src")).path.endswith(".png")
+    # The chart describes each of its bars to those who cannot see it.
+    bars = visitor.page.locator("#probabilities [aria-roledescription=bar]")
+    wait_for(lambda: bars.count() == 10, "ten bars")
+    visitor.takes_a_picture("08-grade-graded")
+
+
+def test_the_graded_pair_is_corrected_by_keeping_it_as_a_card(visitor, server):
+    before = labels_given(server)
+    visitor.chooses("#own-grade", "4")
+    visitor.page.locator("#keep-card").click()
+    visitor.waits_to_read("#kept", "graded 4")
+    assert server.query("SELECT count(*) FROM cards") == [26]
+    assert labels_given(server) == before + 1
+
+
+def test_a_retraining_takes_the_new_label_and_waits_for_the_run_before_it(visitor, server):
+    visitor.turn_to("Train")
+    visitor.waits_to_read("#train-cards", "26 labelled cards are ready")
+    start_run(visitor, epochs=1)
+    visitor.waits_to_read("#run-status", "Run 3: baseline, queued")
+    assert server.query("SELECT pairs FROM snapshots ORDER BY id") == [25, 25, 26]
+    wait_for(lambda: "waits for the run before it" in visitor.page.locator("#run-log textarea").input_value(), "a turn")
+    visitor.takes_a_picture("09-train-queued")
+    visitor.page.locator("#stop-run").click()
+    visitor.waits_to_read("#run-status", "Run 3: baseline, stopped")
+    assert state_of(server, 2) == "running"
+    visitor.chooses("#chosen-run", "Run 2:")
+    visitor.waits_to_read("#run-status", "Run 2: baseline, running")
+    visitor.page.locator("#stop-run").click()
+    visitor.waits_to_read("#run-status", "Run 2: baseline, stopped")
+
+
+def test_a_second_server_and_a_taken_port_are_one_clear_sentence(visitor, server, tmp_path):
+    port = urlsplit(server.url).port
+    same_folder = run("--data", server.root, "--port", "1", "--no-browser")
+    assert server.url in same_folder.complaint
+    assert "--data" in same_folder.complaint
+    same_port = run("--data", tmp_path / "other", "--port", port, "--no-browser")
+    assert str(port) in same_port.complaint
+    assert "--port" in same_port.complaint
+
+
+def test_in_all_this_nothing_left_the_machine_and_nothing_broke_on_the_page(visitor, server):
+    elsewhere = [url for url in visitor.requests if urlsplit(url).scheme not in ("data", "blob")]
+    assert {urlsplit(url).hostname for url in elsewhere} == {"127.0.0.1"}
+    assert server.connections == set()
+    assert visitor.complaints == []

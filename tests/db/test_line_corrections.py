@@ -1,0 +1,118 @@
+"""The lines that hold are the last ones laid over a picture's side; nothing that was laid can be unsaid."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from db.append_only import AppendOnly
+from db.line_corrections import add_lines, current_lines
+from db.schema import LinesEvent
+
+QUAD = [(10.0, 10.0), (640.5, 10.0), (640.5, 890.0), (10.0, 890.0)]
+PICTURE, OTHER = "a" * 64, "b" * 64
+
+
+def around(border_mm: float) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """The four sides of a card of 63 x 88 mm, that far inside its edge."""
+    low, right, bottom = border_mm, 63 - border_mm, 88 - border_mm
+    corners = [(low, low), (right, low), (right, bottom), (low, bottom)]
+    return [(corners[side], corners[(side + 1) % 4]) for side in range(4)]
+
+
+def laid(session, border_mm: float | None, *, picture: str = PICTURE, side: str = "front", **changes) -> LinesEvent:
+    lines = {"physical": None, "printed": None}
+    if border_mm is not None:
+        lines = {"physical": around(0), "printed": around(border_mm)}
+    told = {"quad": QUAD, "width_mm": 63.0, "height_mm": 88.0, "author": "ada", **lines, **changes}
+    return add_lines(session, picture_sha256=picture, side=side, **told)
+
+
+def borders(session) -> dict[tuple[str, str], float]:
+    """The border of the lines that hold, by picture and side."""
+    return {key: event.printed[0][0][0] for key, event in current_lines(session).items()}
+
+
+def test_the_last_lines_hold_for_their_picture_and_their_side_alone(database):
+    with database.writing() as session:
+        laid(session, 2.0)
+        laid(session, 3.0, side="back")
+        laid(session, 4.0, picture=OTHER)
+        laid(session, 2.5)
+    with database.reading() as session:
+        assert borders(session) == {(PICTURE, "front"): 2.5, (PICTURE, "back"): 3.0, (OTHER, "front"): 4.0}
+
+
+def test_lines_taken_back_hold_no_longer_and_stay_in_the_history(database):
+    with database.writing() as session:
+        laid(session, 2.0)
+        laid(session, None)
+        assert borders(session) == {}
+        laid(session, 3.0)
+    with database.reading() as session:
+        assert borders(session) == {(PICTURE, "front"): 3.0}
+        history = session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all()
+        assert [event.printed and event.printed[0][0][0] for event in history] == [2.0, None, 3.0]
+
+
+def test_lines_come_back_as_they_were_laid(database):
+    with database.writing() as session:
+        laid(session, 2.125)
+    with database.reading() as session:
+        [event] = current_lines(session).values()
+    assert [[tuple(point) for point in line] for line in event.printed] == [list(line) for line in around(2.125)]
+    assert [tuple(point) for point in event.quad] == QUAD
+    assert (event.width_mm, event.height_mm, event.author) == (63.0, 88.0, "ada")
+    assert event.created_at.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"picture": "a" * 63},
+        {"side": "rim"},
+        {"width_mm": 0.0},
+        {"height_mm": -88.0},
+        {"physical": None},
+        {"printed": None},
+    ],
+)
+def test_lines_that_cannot_be_are_refused(database, wrong):
+    with pytest.raises(IntegrityError, match="CHECK"), database.writing() as session:
+        laid(session, 2.0, **wrong)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE lines_events SET printed = NULL, physical = NULL",
+        "DELETE FROM lines_events",
+        "INSERT OR REPLACE INTO lines_events SELECT id, picture_sha256, 'back', quad, width_mm, height_mm, physical, "
+        "printed, author, created_at FROM lines_events",
+    ],
+)
+def test_no_program_can_move_lines_that_were_laid(database, tmp_path, statement):
+    with database.writing() as session:
+        laid(session, 2.0)
+    path = tmp_path / "loupe.db"
+    with closing(sqlite3.connect(path)) as raw, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        raw.execute(statement)
+    with database.reading() as session:
+        assert borders(session) == {(PICTURE, "front"): 2.0}
+
+
+def test_the_session_refuses_to_move_lines_before_the_database_does(database):
+    with database.writing() as session:
+        row = laid(session, 2.0).id
+    with pytest.raises(AppendOnly), database.writing() as session:
+        session.get(LinesEvent, row).side = "back"
+    with pytest.raises(AppendOnly), database.writing() as session:
+        session.delete(session.get(LinesEvent, row))
+    with pytest.raises(AppendOnly), database.writing() as session:
+        session.execute(update(LinesEvent).values(side="back"))
+    with pytest.raises(AppendOnly), database.writing() as session:
+        session.execute(delete(LinesEvent))

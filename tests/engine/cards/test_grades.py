@@ -1,0 +1,91 @@
+"""The scale as PSA prints it, and what of it is a training target."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.cards.grades import (
+    HALF_GRADES,
+    NO_GRADES,
+    QUALIFIERS,
+    BadGrade,
+    LeftOut,
+    grade_name,
+    parse_grade,
+    parse_qualifier,
+    training_target,
+)
+
+SCALE = [1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("written", "grade"),
+    [("9", 9), (" 8.5 ", 8.5), ("PSA 10", 10), ("psa9", 9), (7, 7), (6.0, 6), ("", None), ("  ", None), (None, None)],
+)
+def test_a_grade_is_read_as_people_write_it(written, grade):
+    assert parse_grade(written) == grade
+
+
+@pytest.mark.parametrize("written", ["9.5", "0", "11", "-1", "8.25", "nan", "inf", "mint", "PSA", "PSA PSA 9", "1_0"])
+def test_what_is_not_on_the_scale_is_refused_naming_it(written):
+    with pytest.raises(BadGrade, match=f"grade '{written}' is not on the PSA scale"):
+        parse_grade(written)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_read_exactly_when_it_is_on_the_scale(number):
+    if number in SCALE:
+        assert parse_grade(number) == number
+    else:
+        with pytest.raises(BadGrade):
+            parse_grade(number)
+
+
+@pytest.mark.parametrize("grade", SCALE)
+def test_every_grade_of_the_scale_is_read_back_from_its_own_writing(grade):
+    assert parse_grade(f"{grade:g}") == grade
+    assert parse_grade(f"PSA {grade:g}") == grade
+
+
+@pytest.mark.parametrize(
+    ("grade", "name"), [(10, "Gem Mint"), (9, "Mint"), (8.5, "NM-MT+"), (1.5, "Fair"), (1, "Poor")]
+)
+def test_a_grade_has_the_name_that_is_printed(grade, name):
+    assert grade_name(grade) == name
+
+
+@pytest.mark.parametrize("code", [*QUALIFIERS, *NO_GRADES])
+def test_qualifiers_and_no_grades_are_read_in_any_case(code):
+    assert parse_qualifier(f" {code.lower()} ") == code
+
+
+@pytest.mark.parametrize("text", ["", None, "  "])
+def test_no_qualifier_is_none(text):
+    assert parse_qualifier(text) is None
+
+
+def test_an_unknown_qualifier_is_refused_naming_the_known_ones():
+    with pytest.raises(BadGrade, match="qualifier 'XX' is not known; use one of OC, MC"):
+        parse_qualifier("XX")
+
+
+@pytest.mark.parametrize("grade", range(1, 11))
+def test_a_whole_grade_is_its_own_class(grade):
+    assert training_target(grade, None) == grade
+
+
+@pytest.mark.parametrize("grade", HALF_GRADES)
+def test_a_half_grade_trains_as_the_whole_grade_it_meets(grade):
+    assert training_target(grade, None) == grade - 0.5
+
+
+@pytest.mark.parametrize("code", [*QUALIFIERS, *NO_GRADES])
+def test_a_qualified_or_ungraded_card_is_left_out_and_the_reason_names_the_flaw(code):
+    left_out = training_target(8, code)
+    assert isinstance(left_out, LeftOut)
+    assert (QUALIFIERS | NO_GRADES)[code] in left_out.reason
+
+
+def test_an_unlabelled_card_is_left_out_and_says_so():
+    assert training_target(None, None) == LeftOut("not labelled")

@@ -1,0 +1,45 @@
+"""What was said of each card comes back as it was written."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from engine.evaluation.predictions import BadPredictions, Predictions, read, write
+
+
+@pytest.fixture
+def said():
+    random = np.random.default_rng(0)
+    names = ("plain", 'a "quoted", name', "リザードン\u2028card")
+    return Predictions(names, ("g", "g", "h"), np.array([1, 10, 5]), random.dirichlet(np.ones(10), 3))
+
+
+def test_predictions_come_back_as_they_were_written(said, tmp_path):
+    write(tmp_path / "p.csv", said)
+    again = read(tmp_path / "p.csv")
+    assert (again.cards, again.groups) == (said.cards, said.groups)
+    np.testing.assert_array_equal(again.truth, said.truth)
+    np.testing.assert_allclose(again.probabilities, said.probabilities, rtol=1e-8)
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["card_id"] for row in csv.DictReader(file)] == list(said.cards)
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+
+
+def test_cards_are_chosen_by_name_in_the_order_asked_for(said):
+    chosen = said.of_cards(["リザードン\u2028card", "plain"])
+    assert (chosen.groups, chosen.truth.tolist()) == (("h", "g"), [5, 1])
+    np.testing.assert_array_equal(chosen.probabilities, said.probabilities[[2, 0]])
+    both = Predictions.together([chosen, said.of_cards(['a "quoted", name'])])
+    assert both.cards == ("リザードン\u2028card", "plain", 'a "quoted", name')
+
+
+@pytest.mark.parametrize("content", [None, "", "card_id,grade\na,9\n", "card_id,group,grade,p1\na,g,nine,1\n"])
+def test_what_is_no_file_of_predictions_is_refused_with_its_name(content, tmp_path):
+    path = tmp_path / "p.csv"
+    if content:
+        path.write_text(content, encoding="utf-8")
+    if content == "":
+        path.mkdir()
+    with pytest.raises(BadPredictions, match=r"p\.csv: "):
+        read(path)

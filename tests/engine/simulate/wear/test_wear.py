@@ -1,0 +1,115 @@
+"""Wear is drawn for a grade, and its truth gives exactly that grade: from the rubric and the table, nothing else."""
+
+from collections import Counter
+from datetime import date
+
+import numpy as np
+import pytest
+
+from engine.cards.rubric import ceiling
+from engine.image.rectify import SPORTS, TRADING
+from engine.simulate.wear.centering import centering, miscut, place_print
+from engine.simulate.wear.severity import ALLOWED, attribute_grades, grade_of, measure_grade
+from engine.simulate.wear.wear import draw_wear
+
+NOW, BEFORE = date(2025, 6, 1), date(2020, 1, 1)
+FRAME = (TRADING.width_mm - 6.2, TRADING.height_mm - 6.2)
+
+
+def worn(seed, grade, *, day=NOW, front=FRAME, size=TRADING, corner_mm=3.0):
+    random = np.random.default_rng([seed, grade])
+    return draw_wear(random, size=size, corner_mm=corner_mm, frames=(front, FRAME), grade=grade, graded_on=day)
+
+
+@pytest.mark.parametrize("grade", range(1, 11))
+def test_the_truth_gives_the_grade_that_was_asked_for(grade):
+    for seed in range(20):
+        day = (NOW, BEFORE)[seed % 2]
+        front = None if seed % 4 == 3 else FRAME
+        card = worn(seed, grade, day=day, front=front, corner_mm=0.0 if seed % 3 == 0 else 3.0)
+        assert grade_of(card.front.wear, card.back.wear, day) == grade
+
+
+def test_every_attribute_is_sometimes_the_one_that_holds_a_card_back():
+    held = Counter()
+    for seed in range(26):
+        for grade in (3, 6, 9):
+            card = worn(seed, grade)
+            grades = attribute_grades(card.front.wear, card.back.wear, NOW)
+            held.update(attribute for attribute, own in grades.items() if own == grade)
+    assert set(held) == {"centering", "corners", "edges", "surface"}
+    assert min(held.values()) >= 5
+
+
+def test_what_goes_through_the_paper_is_on_both_sides_mirrored():
+    seen = Counter()
+    for seed in range(12):
+        card = worn(seed, 1 + seed % 4)
+        through = [[d for d in side.wear.defects if d.through] for side in (card.front, card.back)]
+        assert len(through[0]) == len(through[1])
+        for kind in {d.kind for d in through[0]}:
+            here = sorted((TRADING.width_mm - d.at_mm[0], d.at_mm[1]) for d in through[0] if d.kind == kind)
+            there = sorted(d.at_mm for d in through[1] if d.kind == kind)
+            assert np.array(there) == pytest.approx(np.array(here), abs=0.25)
+            seen[kind] += 1
+        for corner, other in enumerate((1, 0, 3, 2)):
+            assert card.front.wear.corners[corner].rounding_mm == card.back.wear.corners[other].rounding_mm
+    assert {"corner_rounding", "corner_fray", "crease", "corner_bend", "missing_piece"} <= set(seen)
+
+
+def test_the_sums_are_those_of_the_defects_and_every_defect_lies_on_the_card():
+    for seed in range(10):
+        card = worn(seed, 1 + seed % 5, size=SPORTS, corner_mm=0.0, front=(56.0, 82.0))
+        for side in (card.front, card.back):
+            wear = side.wear
+            for edge in range(4):
+                lengths = [d.length_mm for d in wear.defects if d.kind == "edge_whitening" and d.edge == edge]
+                assert wear.edges[edge].whitening_mm == pytest.approx(sum(lengths), abs=1e-3)
+            creases = [d.length_mm for d in wear.defects if d.kind == "crease"]
+            assert wear.surface.crease_mm == pytest.approx(sum(creases), abs=1e-3)
+            for defect in wear.defects:
+                points = np.array(defect.points_mm)
+                if defect.kind != "miscut":
+                    assert points.min() > -0.2
+                    assert (points < np.array([SPORTS.width_mm, SPORTS.height_mm]) + 0.2).all()
+
+
+@pytest.mark.parametrize("attribute", list(ALLOWED))
+def test_the_table_allows_more_to_every_lower_grade(attribute):
+    for measure, row in ALLOWED[attribute].items():
+        assert len(row) == 10
+        assert list(row) == sorted(row)
+        assert measure_grade(attribute, measure, 0.0) == 10
+        assert measure_grade(attribute, measure, row[8] + 0.01) == 1
+        for grade in range(2, 11):
+            assert measure_grade(attribute, measure, row[10 - grade]) >= grade
+
+
+def test_a_square_millimetre_of_whitening_on_one_corner_is_a_seven():
+    assert measure_grade("corners", "whitening_mm2", 1.0) == 7
+
+
+@pytest.mark.parametrize("shares", [(50.0, 50.0), (55.0, 52.0), (61.5, 58.0), (50.5, 88.0)])
+def test_a_print_is_placed_so_that_the_worse_end_of_its_frame_has_the_wanted_share(shares):
+    for seed in range(8):
+        placement = place_print(np.random.default_rng(seed), shares, FRAME, TRADING)
+        truth = centering(placement, FRAME, TRADING)
+        assert (truth.worst_lr, truth.worst_tb) == pytest.approx(shares, abs=0.01)
+        # The rotated frame's own corners, by hand.
+        angle = np.radians(truth.tilt_deg)
+        turn = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
+        middle = np.array([TRADING.width_mm, TRADING.height_mm]) / 2 + placement.shift_mm
+        top_left = turn @ (-np.array(FRAME) / 2) + middle
+        assert truth.frame_mm[0] == pytest.approx(top_left, abs=1e-3)
+        assert truth.left_mm + truth.right_mm == pytest.approx(TRADING.width_mm - FRAME[0] * np.cos(angle), abs=1e-3)
+
+
+def test_a_cut_inside_the_frame_is_a_miscut_and_leaves_no_border():
+    placement = place_print(np.random.default_rng(2), (110.0, 55.0), FRAME, TRADING)
+    truth = centering(placement, FRAME, TRADING)
+    assert min(truth.left_mm, truth.right_mm) < 0
+    assert truth.worst_lr == 100.0
+    assert ceiling("front", truth.worst, NOW) == 1
+    (gone,) = miscut(placement, FRAME, TRADING)
+    assert gone.depth_mm == pytest.approx(-min(truth.left_mm, truth.right_mm), abs=0.3)
+    assert gone.edge == (3 if truth.left_mm < 0 else 1)

@@ -1,0 +1,124 @@
+"""Files with weights: whole or not there, read without running anything."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.experiments import run_folder
+from engine.storage import checkpoint
+from engine.storage.checkpoint import BadModel
+
+CONTENT = {"weights": {"a": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "best": None, "names": ["x", 1.5, True]}
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    checkpoint.save(tmp_path / "m.pt", CONTENT)
+    loaded = checkpoint.load(tmp_path / "m.pt")
+    assert torch.equal(loaded["weights"]["a"], CONTENT["weights"]["a"])
+    assert {key: loaded[key] for key in ("epoch", "best", "names")} == {
+        "epoch": 3,
+        "best": None,
+        "names": ["x", 1.5, True],
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pt"]
+
+
+@pytest.mark.parametrize("moment", ["torch.save", "os.fsync", "pathlib.Path.replace"])
+def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch, moment):
+    path = tmp_path / "m.pt"
+    checkpoint.save(path, CONTENT)
+    before = path.read_bytes()
+
+    def crash(*arguments, **others):
+        if moment == "torch.save":
+            arguments[1].write(b"half a checkpoint")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moment, crash)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(path, {"epoch": 4})
+    assert path.read_bytes() == before
+    assert checkpoint.load(path)["epoch"] == 3
+    checkpoint.save(path, {"epoch": 4})
+    assert checkpoint.load(path)["epoch"] == 4
+
+
+class Trap:
+    """What an attacker would put into a model file: unpickling it makes a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.touch, (Path(self.target),))
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_a_file_with_code_in_it_is_refused_and_the_code_never_run(tmp_path, as_zip):
+    trap, path = tmp_path / "sprung", tmp_path / "m.pt"
+    content = {"format": checkpoint.FORMAT, "weights": Trap(trap)}
+    torch.save(content, path, _use_new_zipfile_serialization=as_zip)
+    with pytest.raises(BadModel, match="is no readable model"):
+        checkpoint.load(path)
+    assert not trap.exists()
+    torch.load(path, weights_only=False)
+    assert trap.exists(), "the trap would have sprung"
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(BadModel, match=r"m\.pt: there is no such file; give the path of a model\.pt"):
+        checkpoint.load(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("content", [{"epoch": 1}, {"format": 99}, [1, 2]])
+def test_a_file_of_another_program_or_version_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(BadModel, match="was not written by this version of Loupe"):
+        checkpoint.load(tmp_path / "m.pt")
+
+
+def damaged(whole, seed):
+    """The file cut short, overwritten in places, or noise that begins as a pickle does, bare or zipped as torch's."""
+    random = np.random.default_rng(seed)
+    kind, content = seed % 4, bytearray(whole)
+    if kind == 0:
+        return bytes(content[: random.integers(0, len(content))])
+    if kind == 1:
+        for place in random.integers(0, len(content), 40):
+            content[place] = random.integers(256)
+        return bytes(content)
+    noise = b"\x80\x02" + random.integers(0, 256, 200, dtype=np.uint8).tobytes()
+    if kind == 2:
+        return noise
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(zipped, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, noise if name.endswith("data.pkl") else old.read(name))
+    return zipped.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_damaged_file_is_refused_in_one_sentence_or_still_readable(tmp_path):
+    path = tmp_path / "m.pt"
+    checkpoint.save(path, CONTENT)
+    whole, refused = path.read_bytes(), 0
+    for seed in range(400):
+        path.write_bytes(damaged(whole, seed))
+        try:
+            checkpoint.load(path)
+        except BadModel as refusal:
+            refused += 1
+            assert str(refusal).startswith(f"{path}: ")
+            assert "\n" not in str(refusal)
+    assert refused > 300
+
+
+def test_the_sha256_is_hashlib_s(tmp_path):
+    (tmp_path / "m.pt").write_bytes(b"loupe" * 100_000)
+    assert run_folder.sha256(tmp_path / "m.pt") == hashlib.sha256(b"loupe" * 100_000).hexdigest()

@@ -1,0 +1,53 @@
+"""A threshold says what it says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.thresholds import ASKED, COMPARISONS, BadThreshold, Threshold, parse_all
+
+thresholds = st.builds(
+    Threshold,
+    st.sampled_from(ASKED),
+    st.sampled_from(sorted(COMPARISONS)),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.none() | st.integers(1, 999),
+)
+
+
+@given(thresholds)
+def test_a_threshold_that_is_written_and_read_is_the_same(threshold):
+    assert Threshold.parse(str(threshold)) == threshold
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [
+        ("qwk>=0.74@27", 0.74, True),
+        ("qwk>0.74@27", 0.74, False),
+        ("qwk < .4 @ 13", 0.287, True),
+        ("qwk<=0.4", 0.41, False),
+        ("val_loss<=3.3@27", 3.53, False),
+        ("qwk<0.4", None, None),
+    ],
+)
+def test_a_threshold_holds_as_the_comparison_reads(text, value, holds):
+    threshold = Threshold.parse(text)
+    assert threshold.holds({threshold.metric: value}) is holds
+
+
+def test_the_history_s_failure_rule_is_two_thresholds():
+    assert parse_all("qwk<0.40@13, qwk<0.70@27") == (
+        Threshold("qwk", "<", 0.4, 13),
+        Threshold("qwk", "<", 0.7, 27),
+    )
+    assert parse_all(" ") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["qwk", "qwk=0.4", "qwk<", "qwk<a@3", "qwk<0.4@", "qwk<0.4@1.5", "beauty>1", "qwk<1@0"]
+)
+def test_what_is_no_threshold_is_refused_with_its_text(text):
+    with pytest.raises(BadThreshold, match=r"threshold|epoch") as refusal:
+        Threshold.parse(text)
+    assert repr(text) in str(refusal.value)

@@ -1,0 +1,66 @@
+"""The moving average of the weights, against the sum written out."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from engine.training.ema import Average
+
+
+def averaged(values, decay):
+    """The average after a weight has taken these values, one after another."""
+    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    network[0].weight.data.fill_(values[0])
+    average = Average(network, decay)
+    for steps, value in enumerate(values[1:]):
+        network[0].weight.data.fill_(value)
+        network[1].running_mean.fill_(value)
+        network[1].num_batches_tracked.fill_(steps + 1)
+        average.update(steps)
+    return average.module
+
+
+def test_the_average_is_the_weighted_sum_of_all_that_the_weight_has_been():
+    values = np.random.default_rng(0).normal(size=30)
+    decays = [min(0.7, (1 + step) / (10 + step)) for step in range(29)]
+    expected = values[0] * np.prod(decays)
+    for step, value in enumerate(values[1:]):
+        expected += value * (1 - decays[step]) * np.prod(decays[step + 1 :])
+    module = averaged(values, 0.7)
+    np.testing.assert_allclose(module[0].weight.item(), expected, rtol=1e-5)
+    # The running statistics began at nought.
+    without_start = expected - values[0] * np.prod(decays)
+    np.testing.assert_allclose(module[1].running_mean.item(), without_start, rtol=1e-4)
+    assert module[1].num_batches_tracked.item() == 29
+
+
+def test_without_decay_the_average_is_the_network_itself():
+    network = nn.Linear(2, 2)
+    average = Average(network, 0.0)
+    average.update(0)
+    assert average.module is network
+    assert average.state_dict() == {}
+
+
+def test_the_average_learns_nothing_and_does_not_move_the_network():
+    network = nn.Linear(2, 2)
+    before = network.weight.detach().clone()
+    average = Average(network, 0.9)
+    average.module.weight.data.zero_()
+    average.update(100)
+    assert torch.equal(network.weight, before)
+    assert not any(parameter.requires_grad for parameter in average.module.parameters())
+    assert network.weight.requires_grad
+
+
+def test_an_average_goes_on_from_its_state():
+    network = nn.Linear(1, 1, bias=False)
+    one, two = Average(network, 0.5), Average(network, 0.5)
+    for step in range(3):
+        network.weight.data.fill_(float(step))
+        one.update(step)
+    two.load_state_dict(one.state_dict())
+    network.weight.data.fill_(9.0)
+    one.update(3)
+    two.update(3)
+    assert torch.equal(one.module.weight, two.module.weight)

@@ -1,0 +1,57 @@
+"""A run's folder: what it was told is written once, and what cannot be gone on with is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.cards.pairs import write_snapshot
+from engine.config import BadConfig
+from engine.events import Stopped
+from engine.training.loop import resume
+from tests.engine.training_helpers import config, run
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path, cards, prepared):
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    for settings, pairs in ((config(dropout=0.5), cards), (config(), cards[1:])):
+        with pytest.raises(BadConfig, match="already holds a run with other settings or cards; choose another folder"):
+            run(settings, pairs, tmp_path / "run", prepared)
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
+    with pytest.raises(BadConfig, match="holds no run; give a folder that a training run has written"):
+        list(resume(tmp_path))
+
+
+@pytest.mark.parametrize("written", ["", '{"dropout": ', '{"dropout": 7}', '{"of_a_later_version": 1}'])
+def test_a_run_whose_settings_cannot_be_read_is_refused_in_one_sentence(tmp_path, cards, written):
+    (tmp_path / "config.json").write_text(written)
+    write_snapshot(tmp_path / "pairs.jsonl", cards)
+    with pytest.raises(BadConfig) as refusal:
+        list(resume(tmp_path))
+    assert str(refusal.value).startswith(f"{tmp_path / 'config.json'}: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_kill_while_the_settings_are_written_leaves_a_folder_that_can_be_used(tmp_path, cards, prepared, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(config(), cards, tmp_path / "run", prepared)
+    assert isinstance(run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)[-1], Stopped)
+
+
+def test_cards_with_relative_paths_can_be_trained_on_and_gone_on_with(tmp_path, cards, prepared, monkeypatch):
+    monkeypatch.chdir(cards[0].front.parent)
+    relative = [
+        replace(card, front=card.front and Path(card.front.name), back=card.back and Path(card.back.name))
+        for card in cards
+    ]
+    for _ in range(2):
+        events = run(config(), relative, tmp_path / "run", prepared, stop=lambda: True)
+        assert isinstance(events[-1], Stopped)
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(list(resume(tmp_path / "run", lambda: True, prepared))[-1], Stopped)

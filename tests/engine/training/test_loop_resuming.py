@@ -1,0 +1,159 @@
+"""A run is the same run, whatever interrupts it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.data import picture_cache as cache_module
+from engine.events import EpochDone, Finished, Progress, Saved, Stopped
+from engine.experiments import plans
+from engine.experiments.plans import Plan
+from engine.training.loop import resume, train
+from engine.training.state import State
+from tests.engine.training_helpers import (
+    EVERYTHING_ON,
+    assert_equal,
+    config,
+    of,
+    run,
+    run_for,
+    told,
+    trained,
+    where_it_ended,
+)
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+
+# Two steps into phase 1; its last step; five steps (phase 2 has begun); the very last step of the run.
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [2, 4, 5, 12])
+def test_a_run_stopped_after_some_steps_and_resumed_is_the_uninterrupted_run_bit_for_bit(
+    tmp_path, cards, prepared, straight, steps
+):
+    folder = tmp_path / "run"
+    first = run_for(steps, config(**EVERYTHING_ON), cards, folder, prepared)
+    stopped = first[-1]
+    assert stopped == Stopped(folder / "last.ckpt", epoch=(steps - 1) // 4 + 1)
+    assert trained(first) == steps
+    torch.manual_seed(99)
+    torch.rand(7)
+    second = list(resume(folder, cache=prepared))
+    assert isinstance(second[-1], Finished)
+    assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
+    assert told([*first, *second]) == told(straight[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["best model saved", "epoch told", "checkpoint saved"])
+def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and_no_epoch_goes_untold(
+    tmp_path, cards, prepared, straight, moment
+):
+    folder, seen, killed = tmp_path / "run", [], train(config(**EVERYTHING_ON), cards, tmp_path / "run", cache=prepared)
+    for event in killed:
+        seen.append(event)
+        reached = {
+            "best model saved": isinstance(event, Saved) and event.best,
+            "epoch told": isinstance(event, EpochDone),
+            "checkpoint saved": isinstance(event, Saved) and not event.best,
+        }
+        if reached[moment]:
+            break
+    killed.close()
+    second = list(resume(folder, cache=prepared))
+    assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
+    assert told([*seen, *second]) == told(straight[1])
+
+
+@pytest.fixture
+def ever_better(monkeypatch):
+    """Every epoch is the best yet: these few cards and steps are graded alike in all, and the first would stay it."""
+    plain = State.is_best
+
+    def is_best(state, done):
+        state.best = {}
+        return plain(state, done)
+
+    monkeypatch.setattr(State, "is_best", is_best)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", ["predictions.csv", "model.pt", "ledger.json"])
+def test_a_run_killed_between_the_writes_of_an_epoch_s_end_and_resumed_ends_as_its_twin(
+    tmp_path, cards, prepared, ever_better, monkeypatch, written
+):
+    """They are written aside and renamed, in this order, the checkpoint last; the second epoch is the one that dies."""
+    settings, saved = config(**EVERYTHING_ON), []
+    *_, twin_end = run(settings, cards, tmp_path / "twin", prepared)
+    renaming = Path.replace
+
+    def replace(aside, target):
+        renaming(aside, target)
+        if target.name == written and len(saved) == 1:
+            raise KeyboardInterrupt
+
+    plans.record(tmp_path / "run", Plan())
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            for event in train(settings, cards, tmp_path / "run", cache=prepared):
+                saved += [event] if isinstance(event, Saved) and not event.best else []
+    *_, end = resume(tmp_path / "run", cache=prepared)
+    assert_equal(where_it_ended(tmp_path / "run"), where_it_ended(tmp_path / "twin"))
+    said, expected = ((tmp_path / name / "predictions.csv").read_bytes() for name in ("run", "twin"))
+    assert said == expected
+    assert plans.epochs_of(tmp_path / "run") == plans.epochs_of(tmp_path / "twin")
+    assert end.summary["saved_epoch"] == twin_end.summary["saved_epoch"] == 3
+    assert end.summary["verdict"] == json.loads((tmp_path / "run/ledger.json").read_text())["verdict"]
+
+
+def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path, cards, prepared, straight):
+    def first_loss(seed):
+        settings = config(**{**EVERYTHING_ON, "seed": seed})
+        run_ = train(settings, cards, tmp_path / f"{seed}", cache=prepared)
+        done = next(event for event in run_ if isinstance(event, EpochDone))
+        run_.close()
+        return done.train_loss, done.val_loss
+
+    (expected, *_) = of(EpochDone, straight[1])
+    assert first_loss(EVERYTHING_ON["seed"]) == (expected.train_loss, expected.val_loss)
+    assert first_loss(6) != (expected.train_loss, expected.val_loss)
+
+
+def test_preparing_the_pictures_first_leaves_a_run_as_it_is(tmp_path, cards, prepared, monkeypatch):
+    """Preparing may draw from torch's random numbers: a network for finding cards does when it is built."""
+    find_and_prepare = cache_module.find_and_prepare
+
+    def drawing(path, *, size):
+        torch.rand(3)
+        return find_and_prepare(path, size=size)
+
+    monkeypatch.setattr(cache_module, "find_and_prepare", drawing)
+    losses = []
+    for name, cache in (("found prepared", prepared), ("prepares by itself", None)):
+        events = train(config(), cards, tmp_path / name, cache=cache)
+        losses.append(next(event for event in events if isinstance(event, EpochDone)).train_loss)
+        events.close()
+    assert losses[0] == losses[1]
+
+
+def test_a_finished_run_says_finished_again_and_trains_nothing(cards, prepared, straight):
+    folder, events = straight
+    again = run(config(**EVERYTHING_ON), cards, folder, prepared)
+    assert again == events[-1:]
+
+
+def test_a_resumed_run_that_is_stopped_while_preparing_still_names_its_checkpoint(tmp_path, cards, prepared):
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    events = list(resume(tmp_path / "run", lambda: True, tmp_path / "another cache"))
+    assert [type(event) for event in events] == [Progress, Stopped]
+    assert events[-1].checkpoint == tmp_path / "run/last.ckpt"
+
+
+def test_a_checkpoint_made_on_a_gpu_can_be_gone_on_with_on_a_cpu(tmp_path, cards, prepared):
+    run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
+    content = torch.load(tmp_path / "run/last.ckpt", weights_only=True)
+    torch.save({**content, "random_cuda": [torch.zeros(16, dtype=torch.uint8)]}, tmp_path / "run/last.ckpt")
+    assert isinstance(list(resume(tmp_path / "run", cache=prepared))[-1], Finished)

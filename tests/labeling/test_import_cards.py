@@ -1,0 +1,358 @@
+"""An import takes in what is good, names what is not, and can be killed or repeated without harm."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import imagehash
+import pytest
+from PIL import Image
+
+from db.cards import all_cards, card_by_name, counts
+from db.labels import add_label, current_label, label_history
+from labeling.import_cards import Imported, ImportRefused, import_cards
+from labeling.picture_info import PictureFile, look_at
+
+
+def rows(database, query: str) -> list[tuple]:
+    """Ask the file itself, behind our own code's back."""
+    with closing(sqlite3.connect(database.engine.url.database)) as raw:
+        return raw.execute(query).fetchall()
+
+
+def write_manifest(path: Path, *lines: str) -> Path:
+    path.write_text("card_id,front,back,grade,group,split,cert,game,qualifier,notes\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def grades_of(database, name: str) -> list[tuple[float | None, str]]:
+    with database.reading() as session:
+        card = card_by_name(session, name=name)
+        return [(event.grade, event.source) for event in label_history(session, card_id=card.id)]
+
+
+def test_what_a_picture_holds_is_recorded(database, picture, tmp_path):
+    path = picture("in/a_front.png", seed=1, size=(60, 84))
+    assert import_cards(database, tmp_path / "in") == Imported(1, 0, [])
+    [row] = rows(
+        database, "SELECT path, sha256, width, height, phash, json_extract(quality, '$.verdict') FROM pictures"
+    )
+    oracle = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert row[:4] == (str(path), oracle, 60, 84)
+    assert row[4] == str(imagehash.phash(Image.fromarray(cv2.imread(str(path))[..., ::-1])))
+    assert row[5] in {"good", "usable", "refuse"}
+
+
+def test_a_manifest_is_imported_with_all_that_it_says(database, picture, tmp_path):
+    picture("1.png", seed=1)
+    picture("2.png", seed=2)
+    manifest = write_manifest(tmp_path / "m.csv", "c1,1.png,2.png,8.5,g1,val,12345,pokemon,OC,a note")
+    assert import_cards(database, manifest).added == 1
+    [row] = rows(
+        database,
+        "SELECT name, f.path, b.path, group_name, fixed_split, cert, game, notes, synthetic, grade, qualifier, source "
+        "FROM cards JOIN pictures f ON f.id = front_id JOIN pictures b ON b.id = back_id "
+        "JOIN label_events ON card_id = cards.id",
+    )
+    sides = (str(tmp_path / "1.png"), str(tmp_path / "2.png"))
+    assert row == ("c1", *sides, "g1", "val", "12345", "pokemon", "a note", 0, 8.5, "OC", "import")
+
+
+def test_a_folder_per_grade_labels_its_cards(database, picture, tmp_path):
+    for seed, name in enumerate(["psa1/a.png", "PSA_10/b_front.png", "PSA_10/b_back.png", "8.5/c.png"]):
+        picture(f"in/{name}", seed=seed)
+    assert import_cards(database, tmp_path / "in") == Imported(3, 0, [])
+    found = rows(database, "SELECT name, grade FROM cards JOIN label_events ON card_id = cards.id ORDER BY grade")
+    assert found == [("psa1/a", 1.0), ("8.5/c", 8.5), ("PSA_10/b", 10.0)]
+
+
+def test_importing_twice_adds_nothing(database, picture, tmp_path):
+    for seed in range(4):
+        picture(f"in/psa{1 + seed % 2}/{seed}.png", seed=seed)
+    first = import_cards(database, tmp_path / "in")
+    before = [rows(database, f"SELECT * FROM {table}") for table in ("pictures", "cards", "label_events")]
+    assert (first, import_cards(database, tmp_path / "in")) == (Imported(4, 0, []), Imported(0, 4, []))
+    assert [rows(database, f"SELECT * FROM {table}") for table in ("pictures", "cards", "label_events")] == before
+
+
+def test_a_known_picture_is_not_decoded_again(database, picture, tmp_path, monkeypatch):
+    picture("in/a.png")
+    import_cards(database, tmp_path / "in")
+    monkeypatch.setattr("labeling.picture_info.read_picture", lambda path: pytest.fail(f"{path} was decoded again"))
+    assert import_cards(database, tmp_path / "in").known == 1
+
+
+@pytest.mark.parametrize(("first", "then"), [("front", "back"), ("back", "front")])
+def test_a_known_side_that_comes_with_its_other_side_is_completed_and_counts_as_known(
+    database, picture, tmp_path, first, then
+):
+    picture(f"in/a_{first}.png", seed=1)
+    assert import_cards(database, tmp_path / "in") == Imported(1, 0, [])
+    picture(f"in/a_{then}.png", seed=2)
+    assert import_cards(database, tmp_path / "in") == Imported(0, 1, [])
+    with database.reading() as session:
+        [card] = all_cards(session)
+    assert [Path(side.path).name for side in (card.front, card.back)] == ["a_front.png", "a_back.png"]
+
+
+def test_a_complete_card_seen_again_from_one_side_stays_complete(database, picture, tmp_path):
+    front = picture("in/a_front.png", seed=1)
+    picture("in/a_back.png", seed=2)
+    import_cards(database, tmp_path / "in")
+    (tmp_path / "alone").mkdir()
+    shutil.copy(front, tmp_path / "alone")
+    assert import_cards(database, tmp_path / "alone") == Imported(0, 1, [])
+    assert rows(database, "SELECT count(*) FROM cards WHERE front_id AND back_id") == [(1,)]
+
+
+def test_two_known_sides_are_not_made_into_a_third_card(database, picture, tmp_path):
+    picture("1.png", seed=1)
+    picture("2.png", seed=2)
+    import_cards(database, write_manifest(tmp_path / "m.csv", "a,1.png,,9", "b,,2.png,8"))
+    [refused] = import_cards(database, write_manifest(tmp_path / "n.csv", "c,1.png,2.png,9")).refused
+    assert refused.reason == "card 'c': its two sides are already the cards 'a' and 'b'; one card cannot be made of two"
+
+
+def test_known_pictures_under_another_name_are_the_known_card(database, picture, tmp_path):
+    path = picture("in/a.png")
+    import_cards(database, tmp_path / "in")
+    (tmp_path / "copy").mkdir()
+    shutil.copy(path, tmp_path / "copy" / "b.png")
+    assert import_cards(database, tmp_path / "copy") == Imported(0, 1, [])
+    assert rows(database, "SELECT name FROM cards") == [("a",)]
+
+
+def test_a_name_taken_by_other_pictures_is_refused_naming_both(database, picture, tmp_path):
+    old = picture("in/a.png", seed=1)
+    import_cards(database, tmp_path / "in")
+    new = picture("other/a.png", seed=2)
+    picture("other/b.png", seed=3)
+    imported = import_cards(database, tmp_path / "other")
+    [refused] = imported.refused
+    assert (imported.added, refused.path) == (1, str(new))
+    assert refused.reason == f"card 'a': the name is taken by the card in {old}; rename one of the two"
+
+
+def test_an_import_says_a_grade_once_and_again_only_when_it_changes(database, picture, tmp_path):
+    picture("1.png")
+    for grade in ("8", "8", "9", "", "9", "8"):
+        import_cards(database, write_manifest(tmp_path / "m.csv", f"c,1.png,,{grade}"))
+    assert grades_of(database, "c") == [(8, "import"), (9, "import"), (8, "import")]
+
+
+def test_an_import_never_overrides_a_person(database, picture, tmp_path):
+    picture("1.png")
+    import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8"))
+    with database.writing() as session:
+        add_label(session, card_id=1, grade=6, source="person")
+    for grade in ("8", "9"):
+        import_cards(database, write_manifest(tmp_path / "m.csv", f"c,1.png,,{grade}"))
+    assert grades_of(database, "c") == [(8, "import"), (6, "person"), (9, "import")]
+    with database.reading() as session:
+        assert current_label(session, card_id=1).grade == 6
+
+
+def test_the_same_pictures_under_two_grades_are_not_guessed_between(database, picture, tmp_path):
+    picture("in/psa3/a.png", seed=1)
+    picture("in/psa7/b.png", seed=1)
+    for expected in ((1, 0), (0, 1)):
+        imported = import_cards(database, tmp_path / "in")
+        assert (imported.added, imported.known) == expected
+        [refused] = imported.refused
+        assert refused.reason == ("card 'psa7/b': it is also listed as 'psa3/a' with another label; keep the right one")
+    assert grades_of(database, "psa3/a") == [(3, "import")]
+
+
+def test_a_manifest_updates_what_it_says_and_leaves_what_it_does_not(database, picture, tmp_path):
+    picture("1.png")
+    import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,,train,111,pokemon,,old"))
+    import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,,test,,,,new"))
+    found = rows(database, "SELECT fixed_split, cert, game, notes FROM cards")
+    assert found == [("test", "111", "pokemon", "new")]
+
+
+def test_a_group_never_changes(database, picture, tmp_path):
+    picture("1.png")
+    import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,g1"))
+    [refused] = import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,g2")).refused
+    assert "its group is 'g1', not 'g2', and never changes" in refused.reason
+    assert import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,")).refused == []
+    assert rows(database, "SELECT group_name FROM cards") == [("g1",)]
+
+
+def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, picture, tmp_path):
+    picture("good.png", seed=1)
+    whole = picture("whole.png", seed=2).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "words.jpg").write_text("no picture")
+    manifest = write_manifest(
+        tmp_path / "m.csv",
+        "good,good.png,,9",
+        "gone,gone.png,,9",
+        "cut,good.png,cut.png,9",
+        "words,words.jpg,,9",
+        "eleven,whole.png,,11",
+        ",whole.png,,9",
+        "none,,,9",
+        "split,whole.png,,9,,holdout",
+        "qualifier,whole.png,,9,,,,,XX",
+        "mirror,whole.png,whole.png,9",
+        "good,whole.png,,9",
+    )
+    imported = import_cards(database, manifest)
+    assert (imported.added, imported.known) == (1, 0)
+    reasons = {Path(refused.path).name: refused.reason.split(";")[0] for refused in imported.refused}
+    assert reasons == {
+        "gone.png": "gone.png: there is no such file",
+        "cut.png": "cut.png: is damaged or cut short",
+        "words.jpg": "words.jpg: is not a picture, whatever its name says",
+        "m.csv:6": "grade '11' is not on the PSA scale",
+        "m.csv:7": "card_id is empty",
+        "m.csv:8": "card 'none' has neither front nor back",
+        "m.csv:9": "split 'holdout' is not known",
+        "m.csv:10": "qualifier 'XX' is not known",
+        "whole.png": "card 'mirror': its front and its back are the same picture",
+        "m.csv:12": "card_id 'good' stands twice",
+    }
+    assert all(";" in refused.reason or "use one of" in refused.reason for refused in imported.refused), "no remedy"
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_name_that_is_not_utf8_is_refused_and_the_rest_is_imported(database, picture, tmp_path):
+    picture("in/a_front.png", seed=1)
+    picture("in/b_front.png", seed=2).rename(tmp_path / "in" / os.fsdecode(b"caf\xe9_front.png"))
+    imported = import_cards(database, tmp_path / "in")
+    assert imported.added == 1
+    (refused,) = imported.refused
+    assert refused.path.endswith("caf?_front.png")
+    assert "rename it" in refused.reason
+
+
+def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_cards, "BATCH_CARDS", 3)
+    for seed in range(8):
+        picture(f"in/psa9/{seed}.png", seed=seed)
+
+    def kill_at_five(done: int, total: int) -> None:
+        assert total == 8
+        if done == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        import_cards(database, tmp_path / "in", progress=kill_at_five)
+    assert rows(database, "SELECT count(*) FROM cards") == rows(database, "SELECT count(*) FROM label_events") == [(3,)]
+    assert import_cards(database, tmp_path / "in") == Imported(5, 3, [])
+
+
+def test_a_killed_import_stops_looking_at_pictures(database, picture, tmp_path, monkeypatch):
+    looked: list[Path] = []
+
+    def look_slowly(path: Path, **options) -> PictureFile:
+        looked.append(path)
+        time.sleep(0.01)  # lets the kill come before all the rest is looked at
+        return look_at(path, **options)
+
+    def kill(done: int, total: int) -> None:
+        raise Killed
+
+    monkeypatch.setattr(import_cards, "look_at", look_slowly)
+    for seed in range(60):
+        picture(f"in/{seed}.bmp", seed=seed)
+    with pytest.raises(Killed):
+        import_cards(database, tmp_path / "in", progress=kill)
+    assert len(looked) < 30
+
+
+def test_progress_counts_every_card_once(database, picture, tmp_path):
+    for seed in range(5):
+        picture(f"in/{seed}.png", seed=seed)
+    (tmp_path / "in" / "bad.png").write_text("no picture")
+    said: list[tuple[int, int]] = []
+    import_cards(database, tmp_path / "in", progress=lambda done, total: said.append((done, total)))
+    assert said == [(done, 6) for done in range(1, 7)]
+
+
+def test_when_progress_says_all_is_done_all_is_written(database, picture, tmp_path):
+    for seed in range(3):
+        picture(f"in/{seed}.png", seed=seed)
+    written = {}
+    import_cards(
+        database,
+        tmp_path / "in",
+        progress=lambda done, total: written.update({done: rows(database, "SELECT count(*) FROM cards")}),
+    )
+    assert written[3] == [(3,)]
+
+
+def test_two_imports_at_once_add_each_card_once(database, picture, tmp_path, monkeypatch):
+    """The second runs whole while the first is between two of its batches."""
+    monkeypatch.setattr(import_cards, "BATCH_CARDS", 2)
+    for seed in range(6):
+        picture(f"in/{seed}.png", seed=seed)
+    second: list[Imported] = []
+
+    def start_second(done: int, total: int) -> None:
+        if done == 3:
+            second.append(import_cards(database, tmp_path / "in"))
+
+    first = import_cards(database, tmp_path / "in", progress=start_second)
+    assert (first, second) == (Imported(2, 4, []), [Imported(4, 2, [])])
+
+
+def test_the_path_of_a_moved_picture_is_repaired(database, picture, tmp_path):
+    picture("in/a.png")
+    import_cards(database, tmp_path / "in")
+    (tmp_path / "in").rename(tmp_path / "moved")
+    assert import_cards(database, tmp_path / "moved") == Imported(0, 1, [])
+    assert rows(database, "SELECT path FROM pictures") == [(str(tmp_path / "moved" / "a.png"),)]
+
+
+def test_a_copy_does_not_take_the_place_of_a_picture_that_is_still_there(database, picture, tmp_path):
+    path = picture("in/a.png")
+    import_cards(database, tmp_path / "in")
+    shutil.copytree(tmp_path / "in", tmp_path / "copy")
+    import_cards(database, tmp_path / "copy")
+    assert rows(database, "SELECT path FROM pictures") == [(str(path),)]
+
+
+def test_what_the_simulator_made_is_marked(database, picture, tmp_path):
+    picture("sim/1.png", seed=1)
+    write_manifest(tmp_path / "sim" / "labels.csv", "s,1.png,,9")
+    (tmp_path / "sim" / "truth.jsonl").touch()
+    picture("real/r.png", seed=2)
+    import_cards(database, tmp_path / "sim")
+    import_cards(database, tmp_path / "real")
+    assert rows(database, "SELECT name, synthetic FROM cards ORDER BY id") == [("s", 1), ("r", 0)]
+
+
+def test_grades_can_come_in_a_file_of_their_own(database, picture, tmp_path):
+    picture("in/a_front.png", seed=1)
+    picture("in/a_back.png", seed=2)
+    labels = tmp_path / "in" / "labels.csv"
+    labels.write_text("card_id,grade\na,7\n")
+    assert import_cards(database, tmp_path / "in", labels=labels) == Imported(1, 0, [])
+    assert grades_of(database, "a") == [(7, "import")]
+
+
+def test_a_manifest_and_a_label_file_together_are_refused(database, picture, tmp_path):
+    picture("1.png")
+    manifest = write_manifest(tmp_path / "m.csv", "c,1.png,,8")
+    with pytest.raises(ImportRefused, match=r"a manifest brings its own grades; leave m\.csv out"):
+        import_cards(database, manifest, labels=manifest)
+
+
+def test_a_path_that_is_not_there_is_refused_and_changes_nothing(database, tmp_path):
+    with pytest.raises(ImportRefused, match="there is no such file or folder"):
+        import_cards(database, tmp_path / "nowhere")
+    with database.reading() as session:
+        assert counts(session).cards == 0

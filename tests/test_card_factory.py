@@ -1,0 +1,48 @@
+"""The synthetic cards that other tests rely on are what they claim to be."""
+
+import numpy as np
+
+from engine.detection.find_card import find_card
+from engine.image.quality import assess
+from engine.image.read import read_picture
+from labeling.duplicates import NEAR_BITS, hamming
+from labeling.picture_info import look_at
+from tests.card_factory import card_picture, corners_of_the_card, write_cards
+
+
+def test_the_finder_sees_a_good_picture_of_one_card_where_it_was_laid():
+    for grade in (1, 5, 10):
+        for side in ("front", "back"):
+            picture = card_picture(grade, seed=grade, side=side)
+            found = find_card(picture)
+            assert not found.whole_picture
+            assert np.abs(found.quad - corners_of_the_card()).max() < 4.0
+            # 4 px/mm is all that these small pictures have; nothing else may be amiss with them.
+            quality = assess(picture, found)
+            assert (quality.verdict, len(quality.reasons)) == ("usable", 1)
+            assert "px/mm" in quality.reasons[0]
+
+
+def test_no_front_is_taken_for_another_photo_of_the_same_card(tmp_path):
+    write_cards(tmp_path, [1 + number % 10 for number in range(40)])
+    hashes = np.array(
+        [int(look_at(path, known=frozenset()).content.phash, 16) for path in sorted(tmp_path.glob("*_front.png"))],
+        np.uint64,
+    )
+    apart = [int(hamming(one, np.delete(hashes, place)).min()) for place, one in enumerate(hashes)]
+    assert min(apart) > NEAR_BITS
+
+
+def test_the_lower_the_grade_the_whiter_the_corners(tmp_path):
+    white = [
+        (card_picture(grade, seed=3, side="front")[25:65, 25:65].min(axis=2) > 230).mean() for grade in range(1, 11)
+    ]
+    assert (np.diff(white) < 0).all()
+
+
+def test_equal_arguments_write_equal_bytes(tmp_path):
+    for folder in ("one", "two"):
+        write_cards(tmp_path / folder, [9, 4])
+    names = ["card-000_front.png", "card-001_back.png"]
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+    assert read_picture(tmp_path / "one" / names[0]).shape == (400, 300, 3)
