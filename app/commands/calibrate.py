@@ -14,7 +14,7 @@ from app.settings import DataFolder, Trouble
 from app.terminal import say
 from engine.cards.pairs import CardPair
 from engine.data.selection import taken
-from engine.evaluation.calibration import fit, shortage
+from engine.evaluation.calibration import TooFewCards, fit, shortage
 from engine.experiments import run_folder
 from engine.experiments.provenance import again, learned_by
 from engine.experiments.run_folder import holds_run, sha256
@@ -93,4 +93,4 @@ def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:
     """
     groups = [pair.group_key for pair in pairs if pair.has_class]
     if groups and (too_few := shortage(groups, coverage)):
-        raise calibration.TooFewCards(f"{too_few}; label more")
+        raise TooFewCards(f"{too_few}; label more")
