@@ -1,4 +1,4 @@
-"""The front door: no command opens the app; the commands do by script what the screens do by hand."""
+"""Command line of Loupe: opens the app, or runs one of its functions as a command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 
 from app.settings import DataFolder, check_file, check_folder, data_folder
-from app.terminal import complain, give, process
+from app.terminal import print_error, print_result, rank_and_world_size
 
 BAD_INPUT, ABSTAINED = 2, 3
 Result = TypeVar("Result")
@@ -20,33 +20,44 @@ program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich
 
 
 def _writable_folder(out: Path | None) -> Path | None:
-    """Asked when the words are read: hours of training shall not end in a folder that takes nothing."""
+    """Check the folder while parsing the options, so that hours of training cannot end in a folder without access."""
     if out is not None:
-        _plainly(lambda: check_folder(out, str(out), "--out"))
+        _or_exit(lambda: check_folder(out, str(out), "--out"))
     return out
 
 
 def _writable_file(option: str) -> Callable[[Path | None], Path | None]:
-    def checked(file: Path | None) -> Path | None:
+    def check(file: Path | None) -> Path | None:
         if file is not None:
-            _plainly(lambda: check_file(file, option))
+            _or_exit(lambda: check_file(file, option))
         return file
 
-    return checked
+    return check
 
 
-Data = Annotated[Path | None, typer.Option("--data", help="The data folder; LOUPE_DATA, else the user's own.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data folder. Default: $LOUPE_DATA, or the user's data folder."),
+]
 Json = Annotated[
     Path | None,
-    typer.Option("--json", callback=_writable_file("--json"), help="Write the result there, not to stdout."),
+    typer.Option("--json", callback=_writable_file("--json"), help="Write the JSON result to this file, not stdout."),
 ]
-ModelName = Annotated[str | None, typer.Option("--model", help="A path, 'starter' or 'current'.")]
-Out = Annotated[Path | None, typer.Option("--out", callback=_writable_folder, help="Where files go.")]
-Widest = Annotated[
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="Model file, 'current' or 'starter'. Default: current, or starter if there is none."),
+]
+Out = Annotated[Path | None, typer.Option("--out", callback=_writable_folder, help="Output folder.")]
+MaxIntervalWidth = Annotated[
     int | None,
-    typer.Option(min=1, max=10, help="Grades that the interval may span before a card is not graded."),
+    typer.Option(
+        "--max-interval-width",
+        min=1,
+        max=10,
+        help="Do not grade a card whose prediction interval spans more grades. Default: the model's own limit.",
+    ),
 ]
-OutFile = Annotated[Path | None, typer.Option("--out", callback=_writable_file("--out"), help="The file to write.")]
+OutFile = Annotated[Path | None, typer.Option("--out", callback=_writable_file("--out"), help="Output file.")]
 
 
 @program.callback(invoke_without_command=True)
@@ -57,58 +68,58 @@ def app(
     data: Data = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
-    """Loupe: which PSA grade would this card get, how sure is that, and where does the card lose it?"""
+    """Predict the PSA grade of trading cards. Without a command, open the app in the browser."""
     context.obj = data
-    # Read by torch's thread pool when it is loaded. By default its idle threads spin: beside other programs on two
-    # cores a training step then took 3 times the processor time and 2.5 times as long (12 steps, ResNet-18, 96 px).
+    # Read by torch's thread pool on import. By default its idle threads spin: with other programs on two cores a
+    # training step then took 3 times the CPU time and 2.5 times as long (12 steps, ResNet-18, 96 px).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if context.invoked_subcommand is None:
         from app.screens.server import serve
 
-        _plainly(lambda: serve(data_folder(data), host=host, port=port, open_browser=not no_browser))
+        _or_exit(lambda: serve(data_folder(data), host=host, port=port, open_browser=not no_browser))
 
 
 @program.command("import")
 def import_(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A folder, a manifest, or a folder per grade.")],
-    labels: Annotated[Path | None, typer.Option(help="A CSV of card_id and grade beside a folder.")] = None,
+    path: Annotated[Path, typer.Argument(help="Folder of pictures, folder with one subfolder per grade, or manifest.")],
+    labels: Annotated[Path | None, typer.Option(help="CSV of grades for a folder: card_id,grade[,qualifier].")] = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Take cards and their labels in."""
+    """Import cards and their labels into the data folder."""
     from app.commands import import_cards
 
-    result = _plainly(lambda: import_cards.run(_folder(context, data), path, labels))
-    give(result, json)
+    result = _or_exit(lambda: import_cards.run(_folder(context, data), path, labels))
+    print_result(result, json)
     raise typer.Exit(BAD_INPUT if result["refused"] else 0)
 
 
 @program.command()
 def simulate(
-    pairs: Annotated[int, typer.Option(min=1, help="How many cards, each with front and back.")],
-    out: Annotated[Path, typer.Option(callback=_writable_folder, help="The folder to fill, or to go on filling.")],
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal cards.")] = 0,
-    mix: Annotated[
-        Literal["history", "psa", "uniform"], typer.Option(help="How often each grade is drawn.")
-    ] = "history",
-    noise: Annotated[
-        float, typer.Option(min=0, max=5, help="Standard deviation, in grades, of the labels around the grade.")
-    ] = 0.0,
-    kinds: Annotated[str, typer.Option(help="scan, photo, slab, sleeve, as in scan=3,photo=1; empty: all four.")] = "",
-    height: Annotated[int, typer.Option(min=200, max=4200, help="Of the card in its picture, pixels.")] = 1050,
+    pairs: Annotated[int, typer.Option(min=1, help="Number of cards, each with front and back.")],
+    out: Annotated[Path, typer.Option(callback=_writable_folder, help="Output folder; a partial one is completed.")],
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; the same seed gives the same cards.")] = 0,
+    mix: Annotated[Literal["history", "psa", "uniform"], typer.Option(help="Distribution of the grades.")] = "history",
+    noise: Annotated[float, typer.Option(min=0, max=5, help="Standard deviation of the label noise, in grades.")] = 0.0,
+    kinds: Annotated[
+        str, typer.Option(help="Kinds of picture (scan, photo, slab, sleeve), e.g. scan=3,photo=1. Default: all.")
+    ] = "",
+    height: Annotated[
+        int, typer.Option(min=200, max=4200, help="Height of the card in the picture, in pixels.")
+    ] = 1050,
     graded_on: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="The day whose centering rules hold.")
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Grading date; selects the centering rules.")
     ] = datetime(2025, 2, 1),
-    art: Annotated[Path | None, typer.Option(help="A folder of pictures to show on the fronts.")] = None,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0: one a core.")] = 0,
+    art: Annotated[Path | None, typer.Option(help="Folder of pictures to print on the card fronts.")] = None,
+    workers: Annotated[int, typer.Option(min=0, max=256, help="Number of processes; 0: one per CPU core.")] = 0,
     json: Json = None,
 ) -> None:
-    """Draw cards whose truth is known."""
+    """Generate simulated cards with known grade, wear and centering."""
     from app.commands import simulate
 
-    give(
-        _plainly(
+    print_result(
+        _or_exit(
             lambda: simulate.run(
                 out,
                 pairs=pairs,
@@ -129,61 +140,71 @@ def simulate(
 @program.command()
 def train(
     context: typer.Context,
-    recipe: Annotated[str | None, typer.Option(help="Where the settings start from; without it, loupe.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; repeats.")] = None,
-    manifest: Annotated[Path | None, typer.Option(help="Train on these cards, with --out.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe to take the settings from. Default: loupe.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Train on the cards of this manifest; requires --out. Default: all labels.")
+    ] = None,
     out: Out = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
-    run: Annotated[int | None, typer.Option(help="Train this queued run: how the app starts its processes.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume the run in this folder.")] = None,
+    run: Annotated[int | None, typer.Option(help="Train this queued run of the data folder; used by the app.")] = None,
     folds: Annotated[
-        int, typer.Option(min=0, max=20, help="Train K runs, each card validated once, stop_if ending none; 0: one.")
+        int, typer.Option(min=0, max=20, help="K-fold cross-validation (ignores stop_if); 0: a single run.")
     ] = 0,
     controls: Annotated[
-        bool, typer.Option("--controls", help="Train background- and label-only controls too.")
+        bool, typer.Option("--controls", help="Also train controls that see only the background or only the label.")
     ] = False,
-    parent: Annotated[str, typer.Option(help="The recipe or run that this one varies; else the recipe.")] = "",
-    bundle: Annotated[str, typer.Option(help="Why several changes are made at once.")] = "",
-    hypothesis: Annotated[str, typer.Option(help="What the change is thought to do.")] = "",
-    expect: Annotated[str, typer.Option(help="What should then hold, as in qwk>=0.74@27,val_loss<=3.3@27.")] = "",
-    fail: Annotated[str, typer.Option(help="What makes the run a failure, as in qwk<0.40@13.")] = "",
+    parent: Annotated[str, typer.Option(help="Recipe or run to compare with. Default: the recipe.")] = "",
+    bundle: Annotated[
+        str,
+        typer.Option("--several-changes-because", help="Reason for changing several settings at once."),
+    ] = "",
+    hypothesis: Annotated[str, typer.Option(help="Expected effect of the change.")] = "",
+    expect: Annotated[str, typer.Option(help="Success criteria, e.g. qwk>=0.74@27,val_loss<=3.3@27.")] = "",
+    fail: Annotated[str, typer.Option("--fail-if", help="Failure criteria, e.g. qwk<0.40@13.")] = "",
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Train a model."""
-    from app.runs.plan_input import Said
+    """Train a model. Trains on the data folder's labels or on a manifest, or resumes a run."""
+    from app.runs.plan_input import PlanInput
 
-    said = Said(parent, bundle, hypothesis, expect, fail)
-    if resume is not None and (recipe or settings or manifest or out or run or folds or controls or said != Said()):
+    plan_input = PlanInput(parent, bundle, hypothesis, expect, fail)
+    other_options = recipe or settings or manifest or out or run or folds or controls or plan_input != PlanInput()
+    if resume is not None and other_options:
         _refuse(
-            "--resume goes on with what the run was told and what was said of it; leave --recipe, --set, --manifest, "
-            "--out, --folds, --controls, --parent, --bundle and the like away"
+            "--resume uses the settings and the plan of the run; omit --recipe, --set, --manifest, --out, --folds, "
+            "--controls, --parent and the other plan options"
         )
-    _refuse_words_that_do_not_go_together(manifest, out, resume, folds, controls=controls)
+    _refuse_conflicting_options(manifest, out, resume, folds, controls=controls)
     from app.commands import train
-    from app.runs.worker import work
+    from app.runs.worker import train_queued_run
 
-    def trained() -> dict[str, Any]:
+    def train_or_resume() -> dict[str, Any]:
         if resume is not None:
-            return train.go_on(_folder(context, data), resume)
+            return train.resume_run(_folder(context, data), resume)
         if run is not None:
-            return work(_folder(context, data), run)
-        start = recipe or train.DEFAULT
+            return train_queued_run(_folder(context, data), run)
+        start = recipe or train.DEFAULT_RECIPE
         if manifest is not None and out is not None:
-            return train.from_manifest(manifest, out, start, settings or [], said, folds=folds, controls=controls)
-        return train.from_labels(_folder(context, data), start, settings or [], said)
+            return train.from_manifest(manifest, out, start, settings or [], plan_input, folds=folds, controls=controls)
+        return train.from_labels(_folder(context, data), start, settings or [], plan_input)
 
-    give(_plainly(trained), json)
+    print_result(_or_exit(train_or_resume), json)
 
 
-def _refuse_words_that_do_not_go_together(
+def _refuse_conflicting_options(
     manifest: Path | None, out: Path | None, resume: Path | None, folds: int, *, controls: bool
 ) -> None:
     if (manifest is None) != (out is None):
-        _refuse("--manifest and --out go together: the cards to train on, and the folder the run is written to")
-    if process()[1] > 1 and manifest is None and resume is None:
-        _refuse("the data folder's runs are one process each; under torchrun give --manifest and --out, or --resume")
+        _refuse("--manifest and --out go together: give the cards to train on and the folder of the run")
+    if rank_and_world_size()[1] > 1 and manifest is None and resume is None:
+        _refuse("runs of the data folder use one process; with torchrun give --manifest and --out, or --resume")
     if (folds or controls) and (manifest is None or (folds and controls)):
-        _refuse("--folds and --controls go with --manifest and --out, one of the two at a time")
+        _refuse("--folds and --controls require --manifest and --out and exclude each other; give only one of them")
     if folds == 1:
         _refuse("--folds 1 leaves no card to train on; give 2 or more")
 
@@ -192,22 +213,32 @@ def _refuse_words_that_do_not_go_together(
 def evaluate(
     context: typer.Context,
     model: ModelName = None,
-    manifest: Annotated[Path | None, typer.Option(help="Measure on these cards.")] = None,
-    split: Annotated[Literal["train", "val", "test", "all"] | None, typer.Option(help="Which cards.")] = None,
-    keep: Annotated[
+    manifest: Annotated[
+        Path | None, typer.Option(help="Evaluate on the cards of this manifest. Default: the data folder's labels.")
+    ] = None,
+    split: Annotated[
+        Literal["train", "val", "test", "all"] | None,
+        typer.Option(help="Split to evaluate on. Default: all of a manifest, val of the data folder."),
+    ] = None,
+    predictions: Annotated[
         Path | None,
-        typer.Option("--predictions", callback=_writable_file("--predictions"), help="Write each card's ten there."),
+        typer.Option(
+            "--predictions",
+            callback=_writable_file("--predictions"),
+            help="Write the ten probabilities of each card to this file.",
+        ),
     ] = None,
     views: Annotated[
-        int, typer.Option(min=1, max=64, help="Look at each card so often, each time moved and lit otherwise.")
+        int, typer.Option("--tta", min=1, max=64, help="Test-time augmentation: number of augmented views.")
     ] = 1,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Measure a model."""
+    """Evaluate a model on labelled cards. Prints QWK, accuracy, calibration error and more."""
     from app.commands import evaluate
 
-    give(_plainly(lambda: evaluate.run(_folder(context, data), model, manifest, split, keep, views)), json)
+    result = _or_exit(lambda: evaluate.run(_folder(context, data), model, manifest, split, predictions, views))
+    print_result(result, json)
 
 
 @program.command()
@@ -215,40 +246,43 @@ def calibrate(
     context: typer.Context,
     out: OutFile = None,
     model: ModelName = None,
-    manifest: Annotated[Path | None, typer.Option(help="Calibrate on these cards.")] = None,
-    split: Annotated[
-        Literal["val", "test", "all"] | None, typer.Option(help="Which cards; of a manifest all, else val.")
+    manifest: Annotated[
+        Path | None, typer.Option(help="Calibrate on the cards of this manifest. Default: the data folder's labels.")
     ] = None,
-    coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="How often an interval holds the grade.")] = 0.9,
-    widest: Widest = None,
+    split: Annotated[
+        Literal["val", "test", "all"] | None,
+        typer.Option(help="Split to calibrate on. Default: all of a manifest, val of the data folder."),
+    ] = None,
+    coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Coverage of the prediction intervals.")] = 0.9,
+    max_interval_width: MaxIntervalWidth = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Set a model's probabilities and doubt right on cards that it has not learned from; writes a new model file."""
+    """Calibrate a model on held-out cards and write it to a new file."""
     if out is None:
-        _refuse("--out names the file to write the calibrated model to; give it")
+        _refuse("Missing --out: the file to write the calibrated model to")
     from app.commands import calibrate
 
-    asked = calibrate.Asked(split, coverage, widest)
-    give(_plainly(lambda: calibrate.run(_folder(context, data), model, manifest, out, asked)), json)
+    options = calibrate.CalibrationOptions(split, coverage, max_interval_width)
+    print_result(_or_exit(lambda: calibrate.run(_folder(context, data), model, manifest, out, options)), json)
 
 
 @program.command()
 def compare(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(help="Runs by number, folder or model file.")],
-    reference: Annotated[
-        list[str] | None, typer.Option("--with", help="The runs to compare them with; repeats.")
+    runs: Annotated[list[str], typer.Argument(help="Runs, each by number, folder or model file.")],
+    references: Annotated[
+        list[str] | None, typer.Option("--against", help="Reference run; may be repeated, one per seed.")
     ] = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Compare runs card by card: is one better, or is it chance?"""
-    if not reference:
-        _refuse("--with names the run to compare with; give it at least once")
+    """Test whether runs differ significantly in QWK. The runs are paired by seed and card."""
+    if not references:
+        _refuse("Missing --against: the run to compare with")
     from app.commands import compare
 
-    give(_plainly(lambda: compare.run(_folder(context, data), runs, reference or [])), json)
+    print_result(_or_exit(lambda: compare.run(_folder(context, data), runs, references or [])), json)
 
 
 @program.command()
@@ -256,74 +290,79 @@ def grade(
     context: typer.Context,
     front: Annotated[Path | None, typer.Argument(help="Picture of the front.")] = None,
     back: Annotated[Path | None, typer.Argument(help="Picture of the back.")] = None,
-    batch: Annotated[Path | None, typer.Option(help="A manifest: grade all its cards.")] = None,
+    batch: Annotated[Path | None, typer.Option(help="Grade all cards of this manifest.")] = None,
     model: ModelName = None,
     out: Out = None,
-    widest: Widest = None,
+    max_interval_width: MaxIntervalWidth = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Grade one pair of pictures, or many."""
+    """Grade one card from its pictures, or all cards of a manifest."""
     if (front is None) == (batch is None):
         _refuse("give either the picture of a front, or --batch with a manifest")
     from app.commands import grade
 
     folder = _folder(context, data)
     if batch is not None:
-        give(_plainly(lambda: grade.many(folder, batch, model, out, widest)), json)
+        print_result(_or_exit(lambda: grade.grade_batch(folder, batch, model, out, max_interval_width)), json)
         return
     assert front is not None
-    result = _plainly(lambda: grade.one(folder, front, back, model, out, widest))
-    give(result, json)
+    result = _or_exit(lambda: grade.grade_pair(folder, front, back, model, out, max_interval_width))
+    print_result(result, json)
     raise typer.Exit(ABSTAINED if result["abstained"] else 0)
 
 
 @program.command()
 def export(
     context: typer.Context,
-    what: Annotated[Literal["labels", "model", "report", "history"], typer.Argument(help="What to write.")],
+    kind: Annotated[
+        Literal["labels", "model", "report", "history"],
+        typer.Argument(help="Content to export."),
+    ],
     model: ModelName = None,
     out: OutFile = None,
-    bits: Annotated[Literal["8", "32"], typer.Option(help="Of a model's weights in the file.")] = "32",
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write the model as an ONNX graph.")] = False,
-    manifest: Annotated[Path | None, typer.Option(help="Cards to compare the written model on with the model.")] = None,
+    bits: Annotated[Literal["8", "32"], typer.Option(help="Bits per weight of an exported model.")] = "32",
+    onnx: Annotated[bool, typer.Option("--onnx", help="Export the model as an ONNX graph.")] = False,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Cards on which to compare the exported model with the original.")
+    ] = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Write labels, a model, its report or the history of runs to a file."""
-    if what != "model" and (bits != "32" or onnx or manifest):
-        _refuse(f"--bits, --onnx and --manifest are for export model, not for export {what}; leave them away")
+    """Export labels, a model, a report or the history. The report describes a model, the history all runs."""
+    if kind != "model" and (bits != "32" or onnx or manifest):
+        _refuse(f"--bits, --onnx and --manifest apply to export model only; omit them with export {kind}")
     if onnx and bits != "32":
-        _refuse("--onnx writes all of the weights' 32 bits; leave --bits away")
+        _refuse("--onnx always writes 32-bit weights; omit --bits")
     from app.commands import export
-    from app.commands.export_model import Asked
+    from app.commands.export_model import ExportOptions
 
-    asked = Asked("onnx" if onnx else "8 bits" if bits == "8" else "model", manifest)
-    give(_plainly(lambda: export.run(_folder(context, data), what, model, out, asked)), json)
+    options = ExportOptions("onnx" if onnx else "8 bits" if bits == "8" else "model", manifest)
+    print_result(_or_exit(lambda: export.run(_folder(context, data), kind, model, out, options)), json)
 
 
 def _folder(context: typer.Context, data: Path | None) -> DataFolder:
-    """The data folder, whether --data stood before the command or after it."""
-    return _plainly(lambda: data_folder(data or context.obj))
+    """The data folder; --data may precede or follow the command."""
+    return _or_exit(lambda: data_folder(data or context.obj))
 
 
-def _plainly(act: Callable[[], Result]) -> Result:
-    """Do it; what a person can mend ends as one line on stderr and exit code 2."""
+def _or_exit(action: Callable[[], Result]) -> Result:
+    """Call `action`; an error that the user can correct becomes one line on stderr and exit code 2."""
     try:
-        return act()
-    except _mendable() as error:
+        return action()
+    except _user_errors() as error:
         _refuse(str(error))
 
 
-def _mendable() -> tuple[type[Exception], ...]:
-    """Asked for only when something was raised, so that a command loads no room that it does not use."""
-    from app.errors import MENDABLE
+def _user_errors() -> tuple[type[Exception], ...]:
+    """The exceptions shown to the user; imported only after an error, so that a command loads only what it uses."""
+    from app.errors import USER_ERRORS
 
-    return MENDABLE
+    return USER_ERRORS
 
 
 def _refuse(sentence: str) -> NoReturn:
-    complain(sentence)
+    print_error(sentence)
     raise typer.Exit(BAD_INPUT)
 
 

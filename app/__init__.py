@@ -1,1 +1,1 @@
-"""The program around the engine: settings, commands, runs, grading, labels and screens."""
+"""The application around the engine: settings, commands, runs, grading, labels and screens."""

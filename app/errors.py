@@ -1,8 +1,8 @@
-"""The errors whose message is written for the user: shown as one sentence, never as a traceback."""
+"""Exceptions with a message for the user: shown as one sentence, never as a traceback."""
 
 from __future__ import annotations
 
-from app.settings import Trouble
+from app.settings import UserError
 from db.session import DatabaseUnusable
 from engine.errors import BadInput
 from labeling.discover import ImportRefused
@@ -10,8 +10,8 @@ from labeling.export import ExportRefused
 from labeling.snapshot import NothingToTrainOn
 from labeling.splits import LeakingSplit
 
-MENDABLE: tuple[type[Exception], ...] = (
-    Trouble,
+USER_ERRORS: tuple[type[Exception], ...] = (
+    UserError,
     BadInput,
     DatabaseUnusable,
     ImportRefused,

@@ -1,4 +1,4 @@
-"""Where everything lies on this machine: one data folder, read once at the front door and handed on."""
+"""Paths below the data folder, which is resolved once at start-up and passed on."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_data_path
 
-from engine.paths import written
+from engine.paths import expand_path
 
 PROGRAM = Path(__file__).parent.parent
 
 
-class Trouble(RuntimeError):
-    """Something a person can mend; the message says what is wrong and what to do, and is all they are shown."""
+class UserError(RuntimeError):
+    """An error that the user can correct; only its message is shown: the problem and the remedy."""
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The paths below the data folder. Nothing else in the program puts such a path together."""
+    """Paths below the data folder. No other module builds such a path."""
 
     root: Path
 
     @property
     def database(self) -> Path:
-        """The one SQLite file."""
+        """The SQLite file."""
         return self.root / "loupe.db"
 
     @property
     def runs(self) -> Path:
-        """A folder a training run."""
+        """Training runs, one folder each."""
         return self.root / "runs"
 
     @property
     def snapshots(self) -> Path:
-        """Frozen labels."""
+        """Label snapshots."""
         return self.root / "snapshots"
 
     @property
@@ -46,17 +46,17 @@ class DataFolder:
 
     @property
     def graphs(self) -> Path:
-        """Models as onnxruntime reads them; may be deleted at any time."""
+        """Models as ONNX graphs for onnxruntime; may be deleted at any time."""
         return self.root / "cache" / "graphs"
 
     @property
     def pictures(self) -> Path:
-        """Pictures that came in through the browser."""
+        """Pictures uploaded in the browser and kept."""
         return self.root / "pictures"
 
     @property
     def uploads(self) -> Path:
-        """What a browser sends, until it is a day old."""
+        """Temporary browser uploads, deleted after a day."""
         return self.root / "uploads"
 
     @property
@@ -66,54 +66,54 @@ class DataFolder:
 
     @property
     def backups(self) -> Path:
-        """Copies of the database from before each migration."""
+        """Copies of the database, one before each migration."""
         return self.root / "backups"
 
     def run_folder(self, run_id: int) -> Path:
-        """Checkpoints, model and log of one run."""
+        """The folder of a run: checkpoints, model and log."""
         return self.runs / f"run-{run_id:04d}"
 
     def log(self, run_id: int) -> Path:
-        """What one run's processes said, one after the other."""
+        """The log of a run, appended to by each of its processes."""
         return self.run_folder(run_id) / "log.txt"
 
     def server_lock(self) -> FileLock:
-        """Held while a server serves this folder."""
+        """Lock held while a server serves this folder."""
         return FileLock(self.root / "server.lock", timeout=0)
 
     def training_lock(self) -> FileLock:
-        """Held by the one run that trains; the others wait their turn."""
+        """Lock held by the run that trains; other runs wait for it."""
         return FileLock(self.root / "training.lock", timeout=0)
 
     def run_lock(self, run_id: int) -> FileLock:
-        """Held by a run's process from its first moment to its last: a run lives while this is held."""
+        """Lock held by a run's process from start to exit: the run is alive while it is held."""
         return FileLock(self.run_folder(run_id) / "run.lock", timeout=0)
 
 
 def data_folder(option: Path | None) -> DataFolder:
-    """The data folder from --data, else LOUPE_DATA, else the user's own; made where it is missing.
+    """The data folder from --data, LOUPE_DATA or the user's default, in this order; created if missing.
 
-    Raises BadPath, and Trouble where it cannot be written to.
+    Raises BadPath, and UserError if it is not writable.
     """
     root = option or Path(os.environ.get("LOUPE_DATA") or user_data_path("loupe"))
-    root = written(root).absolute()
+    root = expand_path(root).absolute()
     check_folder(root, f"the data folder {root}", "--data")
     return DataFolder(root)
 
 
-def check_folder(folder: Path, what: str, option: str) -> None:
-    """Make a folder where it is missing and see that files can be written there. Raises Trouble naming the option."""
+def check_folder(folder: Path, name: str, option: str) -> None:
+    """Create a folder if missing and check that it is writable. Raises UserError, which names the option."""
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink(missing_ok=True)  # several processes may ask at once
+        probe.unlink(missing_ok=True)  # several processes may check at once
     except OSError as error:
-        raise Trouble(f"{what} cannot be written to ({error.strerror}); give another with {option}") from error
+        raise UserError(f"{name} cannot be written to ({error.strerror}); give another with {option}") from error
 
 
 def check_file(file: Path, option: str) -> None:
-    """See that a file of that name can be written, its folder made where it is missing. Raises Trouble."""
+    """Check that a file can be written; create its folder if missing. Raises UserError."""
     check_folder(file.absolute().parent, str(file), option)
     if file.is_dir():
-        raise Trouble(f"{file} is a folder; give the name of a file with {option}")
+        raise UserError(f"{file} is a folder; give the name of a file with {option}")

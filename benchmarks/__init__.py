@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m benchmarks NAME`."""
+"""Benchmarks of speed and accuracy: `python -m benchmarks NAME`."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks NAME [--json PATH]: measure, print a table, and say whether each bound holds."""
+"""python -m benchmarks NAME [--json PATH]: run a benchmark, print a table and check each bound."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ BENCHMARKS = {
 
 
 def main() -> int:
-    """Run one benchmark by name; returns 1 where a bound does not hold."""
+    """Run one benchmark by name; returns 1 if a bound does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--json", type=Path, help="also write the rows here")
-    chosen = parser.parse_args()
-    rows = importlib.import_module(BENCHMARKS[chosen.name]).measure()
+    arguments = parser.parse_args()
+    rows = importlib.import_module(BENCHMARKS[arguments.name]).measure()
     for row in rows:
         bound = f">= {row.at_least:g}" if row.at_least is not None else f"<= {row.at_most:g}"
         verdict = "holds" if row.holds else "DOES NOT HOLD"
         print(f"{row.what:58} / {row.versus:44} {row.ratio:9.3f}  {bound:10} {verdict}  (n = {row.n})")
-    if chosen.json:
-        chosen.json.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
     return 0 if all(row.holds for row in rows) else 1
 
 

@@ -1,4 +1,4 @@
-"""Ratios that hold on any machine: everything compared is timed in one run, in turn, and medians are divided."""
+"""Benchmark harness: ratios that hold on any machine, from interleaved timings of one run and their medians."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import torch
 Result = TypeVar("Result")
 MEBI = 2**20
 ROOT = Path(__file__).resolve().parent.parent
-# Card art is never part of the repository. Unset, this names a folder that does not exist.
+# Card art is never part of the repository. If the variable is unset, this is a folder that does not exist.
 REAL_PICTURES = Path(os.environ.get("LOUPE_REAL_PICTURES") or "folder-in-LOUPE_REAL_PICTURES").absolute()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a benchmark: what was measured against what, and the bound that it must keep."""
+    """One line of a benchmark: the quantities compared, their ratio and its bound."""
 
     what: str
     versus: str
@@ -36,13 +36,13 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the ratio keeps its bound."""
+        """True if the ratio is within its bound."""
         return (self.at_least is None or self.ratio >= self.at_least) and (
             self.at_most is None or self.ratio <= self.at_most
         )
 
     def as_json(self) -> dict[str, str | float | int | bool]:
-        """The row as it goes into the JSON file, without the bound it does not have."""
+        """The row for the JSON file, with its one bound."""
         bound = {"at_least": self.at_least} if self.at_least is not None else {"at_most": self.at_most or 0.0}
         return {
             "what": self.what,
@@ -54,14 +54,14 @@ class Row:
         }
 
 
-def one_thread() -> None:
-    """Let OpenCV and torch use one thread, as the table's single-thread rows ask."""
+def use_one_thread() -> None:
+    """Limit OpenCV and torch to one thread."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
 
-def now(device: torch.device) -> float:
-    """A time to subtract another from, in seconds: a GPU's clock when its work is done, else the processor's own."""
+def clock_s(device: torch.device) -> float:
+    """Clock for differences, seconds: wall time after synchronizing on a GPU, CPU time of the process otherwise."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         return time.perf_counter()
@@ -69,28 +69,28 @@ def now(device: torch.device) -> float:
 
 
 def peak_memory_mib() -> float:
-    """The most that this process has held: of the GPU's memory where there is one, else of all."""
+    """Peak memory of this process: GPU memory if there is a GPU, otherwise resident memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / MEBI
-    # Linux's own high-water mark: getrusage's also counts what the parent process held.
+    # VmHWM of Linux, because the peak of getrusage includes the parent process.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return int(peak) / 1024
 
 
-def alone(act: Callable[..., Result], *arguments: object) -> Result:
-    """What a function gives in a fresh process."""
+def in_fresh_process(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(act, *arguments).result()
+        return pool.submit(function, *arguments).result()
 
 
-def medians_in_turn(ways: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
-    """Median seconds of each way; the ways take turns, so that a slow moment of the machine slows them all."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()
+def interleaved_medians(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Median seconds of each function; calls are interleaved, so that a slow moment of the machine affects all."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for function in functions.values():
+        function()
     for _ in range(rounds):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - began)
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -1,10 +1,10 @@
-"""Two stories of the training history, told by the ledger on small runs of simulated cards; a few minutes.
+"""Two mistakes of the training history, repeated on purpose in small runs on simulated cards; takes a few minutes.
 
-A rate that never falls against one that halves on a plateau, and four changes at once against one of them. The
-history's schedule was a one-cycle that nobody stepped. Here nobody can forget it: a schedule is stepped by the one
-loop there is, so the mistake can only be made on purpose, and `schedule=constant` is what it came to.
+A constant learning rate against one that halves on a plateau, and four changes at once against one of them. The
+history's one-cycle schedule was never stepped, which amounts to `schedule=constant`. The training loop now steps every
+schedule, so the mistake can only be made on purpose.
 
-The page goes to docs/stories.md; with so few cards no difference need be more than chance, and the page says so.
+Writes docs/stories.md. With so few cards, differences need not be significant.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from app.commands import compare, export, import_cards, train
-from app.runs.plan_input import Said
+from app.runs.plan_input import PlanInput
 from app.settings import DataFolder
-from app.terminal import say
-from benchmarks.harness import Row, one_thread
+from app.terminal import print_message
+from benchmarks.harness import Row, use_one_thread
 from db import runs
 from db.session import Database
 from engine.cards.pairs import read_manifest, write_manifest
-from engine.simulate.cards import Recipe
-from engine.simulate.folder import LABELS, write_cards
+from engine.simulate.cards import SimulationConfig
+from engine.simulate.folder import LABELS_FILE, write_cards
 
 PAGE = Path(__file__).parent.parent / "docs" / "stories.md"
 PAIRS, HEIGHT, EPOCHS, SEEDS = 120, 420, 16, (0, 1)
@@ -43,35 +43,37 @@ FOUR = {"alpha_emd": 0.4, "label_smoothing": 0.1, "mixup_alpha": 0.3, "class_wei
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way of training, and what is said of it before; its parent is the first way's run of the same seed."""
+class Variant:
+    """Training settings and the experiment plan; the parent is the run of the first variant with the same seed."""
 
     name: str
-    said: Said
+    plan: PlanInput
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-WAYS = (
-    Way(
+VARIANTS = (
+    Variant(
         "plateau, stepped",
-        Said(hypothesis="the rate halves when validation QWK stops rising", expect=f"learning_rate<{RATE}@{EPOCHS}"),
+        PlanInput(
+            hypothesis="the rate halves when validation QWK stops rising", expect=f"learning_rate<{RATE}@{EPOCHS}"
+        ),
     ),
-    Way(
+    Variant(
         "never stepped",
-        Said(
+        PlanInput(
             hypothesis="a schedule that is never stepped leaves the rate where it began",
             expect=f"learning_rate>={RATE}@{EPOCHS}",
         ),
         {"schedule": "constant"},
     ),
-    Way(
+    Variant(
         "one change",
-        Said(hypothesis="smoothing alone costs no QWK", fail=f"qwk<0@{EPOCHS}"),
+        PlanInput(hypothesis="smoothing alone costs no QWK", fail=f"qwk<0@{EPOCHS}"),
         {"label_smoothing": 0.1},
     ),
-    Way(
+    Variant(
         "four at once",
-        Said(
+        PlanInput(
             hypothesis="as in the history's fourth run: all four were thought to help",
             fail=f"qwk<0@{EPOCHS}",
             bundle="to tell the story of the run that made them all at once",
@@ -82,78 +84,80 @@ WAYS = (
 
 
 def simulated(folder: Path) -> Path:
-    """A manifest of scans of every grade alike, two groups of three to train on and the third to validate."""
-    write_cards(folder, Recipe(seed=5, mix="uniform", kinds=(("scan", 1.0),), height=HEIGHT), PAIRS, workers=2)
-    pairs = read_manifest(folder / LABELS).pairs
+    """Simulate scans with equally frequent grades; returns a manifest with every third group for validation."""
+    write_cards(
+        folder, SimulationConfig(seed=5, mix="uniform", kinds=(("scan", 1.0),), height=HEIGHT), PAIRS, workers=2
+    )
+    pairs = read_manifest(folder / LABELS_FILE).pairs
     groups = sorted({pair.group_key for pair in pairs})
-    sides = {group: "val" if place % 3 == 2 else "train" for place, group in enumerate(groups)}
-    write_manifest(folder / "split.csv", [replace(pair, split=sides[pair.group_key]) for pair in pairs])  # type: ignore[arg-type]
+    split = {group: "val" if index % 3 == 2 else "train" for index, group in enumerate(groups)}
+    write_manifest(folder / "split.csv", [replace(pair, split=split[pair.group_key]) for pair in pairs])  # type: ignore[arg-type]
     return folder / "split.csv"
 
 
 def run_all(data: DataFolder) -> dict[str, list[int]]:
-    """Train every way with every seed; the numbers of its runs by the way's name."""
-    done: dict[str, list[int]] = {way.name: [] for way in WAYS}
-    for place, seed in enumerate(SEEDS):
-        for way in WAYS:
-            first = done[WAYS[0].name]
-            said = way.said if way is WAYS[0] else replace(way.said, parent=str(first[place]))
-            told = {**SCALE, **way.settings, "seed": seed, "device": "cpu"}
-            say(f"{way.name}, seed {seed}")
-            train.from_labels(data, "baseline", [f"{key}={value}" for key, value in told.items()], said)
+    """Train every variant with every seed; returns the run numbers by variant."""
+    run_ids: dict[str, list[int]] = {variant.name: [] for variant in VARIANTS}
+    for index, seed in enumerate(SEEDS):
+        for variant in VARIANTS:
+            first = run_ids[VARIANTS[0].name]
+            plan = variant.plan if variant is VARIANTS[0] else replace(variant.plan, parent=str(first[index]))
+            settings = {**SCALE, **variant.settings, "seed": seed, "device": "cpu"}
+            print_message(f"{variant.name}, seed {seed}")
+            train.from_labels(data, "baseline", [f"{key}={value}" for key, value in settings.items()], plan)
             with Database.open(data.database) as database, database.reading() as session:
-                done[way.name].append(runs.runs(session, limit=1)[0].id)
-    return done
+                run_ids[variant.name].append(runs.runs(session, limit=1)[0].id)
+    return run_ids
 
 
-def rates(data: DataFolder, run_ids: Sequence[int]) -> list[float]:
-    """The last epoch's rate of each run."""
+def final_learning_rates(data: DataFolder, run_ids: Sequence[int]) -> list[float]:
+    """Learning rate of each run in its last epoch."""
     with Database.open(data.database) as database, database.reading() as session:
         return [runs.epochs(session, run_id=run_id)[-1].learning_rate for run_id in run_ids]
 
 
-def story_page(data: DataFolder, done: dict[str, list[int]]) -> str:
-    """The comparisons, then the ledger's own page."""
-    first = [str(number) for number in done[WAYS[0].name]]
-    others = [str(number) for way in WAYS[1:] for number in done[way.name]]
-    said = compare.run(data, others, first)
+def story_page(data: DataFolder, run_ids: dict[str, list[int]]) -> str:
+    """The comparisons, followed by the ledger's training history."""
+    references = [str(run_id) for run_id in run_ids[VARIANTS[0].name]]
+    candidates = [str(run_id) for variant in VARIANTS[1:] for run_id in run_ids[variant.name]]
+    comparisons = compare.run(data, candidates, references)["comparisons"]
     lines = [
-        "# Two stories, told by the ledger",
+        "# Two mistakes of the training history, repeated on purpose",
         "",
         f"Written by `python -m benchmarks stories`: {PAIRS} simulated cards, {EPOCHS} epochs, {len(SEEDS)} seeds.",
-        f"Each way against *{WAYS[0].name}*, with the same seeds on the same validation cards; intervals by drawing",
-        "groups and seeds, p-values after Holm for the family. Where the interval holds nought, nothing was shown.",
+        f"Each variant against *{VARIANTS[0].name}*, with the same seeds and validation cards; bootstrap intervals",
+        "over groups and seeds, Holm-adjusted p-values. A difference whose interval contains 0 is not significant.",
         "",
-        "| way | runs | changes | QWK | its reference's | difference | 95 % interval | P(better) | p, Holm | loss |",
+        "| variant | runs | changes | QWK | reference QWK | difference | 95 % interval | P(better) | p (Holm) | loss |",
         "|---" * 10 + "|",
     ]
-    for way, row in zip(WAYS[1:], said["comparisons"], strict=True):
+    for variant, row in zip(VARIANTS[1:], comparisons, strict=True):
         loss = "not comparable" if row["delta_val_loss"] is None else f"{row['delta_val_loss']:+.3f}"
         cells = (
-            *(way.name, ", ".join(row["runs"]), row["changes"], f"{row['qwk']:.3f}", f"{row['reference_qwk']:.3f}"),
+            *(variant.name, ", ".join(row["runs"]), row["changes"], f"{row['qwk']:.3f}", f"{row['reference_qwk']:.3f}"),
             *(f"{row['delta_qwk']:+.3f}", f"{row['low']:+.3f} to {row['high']:+.3f}", f"{row['better']:.2f}"),
             *(f"{row['p_holm']:.2f}", loss),
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    lines += ["", f"n = {said['comparisons'][0]['cards']} cards in {said['comparisons'][0]['groups']} groups.", ""]
+    lines += ["", f"n = {comparisons[0]['cards']} cards in {comparisons[0]['groups']} groups.", ""]
     history = Path(export.run(data, "history", None, data.root / "history.md")["path"]).read_text(encoding="utf-8")
     return "\n".join([*lines, history.replace("# Training history", "## The ledger", 1).replace("\n## R", "\n### R")])
 
 
 def measure() -> list[Row]:
-    """Train, write the page, and say whether the rate fell where it was stepped and nowhere else."""
-    one_thread()
+    """Train, write the page, and check that the learning rate fell only if it was stepped."""
+    use_one_thread()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data = DataFolder(root / "data")
         import_cards.run(data, simulated(root / "cards"), None)
         with (root / "log.txt").open("w") as log, redirect_stderr(log):
-            done = run_all(data)
-        PAGE.write_text(story_page(data, done), encoding="utf-8")
-        stepped, never = (rates(data, done[way.name]) for way in WAYS[:2])
-    print(f"written: {os.path.relpath(PAGE)}; runs: {json.dumps(done)}")
+            run_ids = run_all(data)
+        PAGE.write_text(story_page(data, run_ids), encoding="utf-8")
+        stepped, constant = (final_learning_rates(data, run_ids[variant.name]) for variant in VARIANTS[:2])
+    print(f"written: {os.path.relpath(PAGE)}; runs: {json.dumps(run_ids)}")
     what = "learning rate of the last epoch / of the first"
     return [
         Row(what, "plateau, stepped: the slowest to fall", max(stepped) / RATE, len(SEEDS), at_most=0.5),
-        Row(what, "never stepped: the one that fell most", min(never) / RATE, len(SEEDS), at_least=1.0),
+        Row(what, "never stepped: the one that fell most", min(constant) / RATE, len(SEEDS), at_least=1.0),
     ]

@@ -1,1 +1,1 @@
-"""Rows and rules: the only room that knows SQLAlchemy."""
+"""Database schema and queries; the only package that uses SQLAlchemy."""

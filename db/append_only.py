@@ -1,6 +1,6 @@
-"""What people said is written once: the session refuses to change or delete it, on every database.
+"""Append-only tables: sessions refuse to change or delete label and line events, on every database.
 
-On SQLite triggers refuse it a second time, also for programs that are not ours (migrations/versions).
+On SQLite, triggers also refuse it for other programs (migrations/versions).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures and cards: adding them, finding them again by content or by name, leafing through them."""
+"""Queries for pictures and cards: add, find by content or name, list, count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.schema import Card, Picture
 
 @dataclass(frozen=True)
 class Counts:
-    """How much there is: pictures, cards, and of the cards those with both sides."""
+    """Number of pictures, of cards, and of cards with both sides."""
 
     pictures: int
     cards: int
@@ -32,26 +32,26 @@ def add_picture(
     phash: str,
     quality: dict[str, Any] | None = None,
 ) -> Picture:
-    """Add a picture file under the hash of its bytes (64 hex); phash is 16 hex, width and height are pixels."""
+    """Add a picture file. sha256 is 64 hex digits, phash 16; width and height are in pixels."""
     picture = Picture(path=str(path), sha256=sha256, width=width, height=height, phash=phash, quality=quality)
     add_pictures(session, pictures=[picture])
     return picture
 
 
 def add_pictures(session: Session, *, pictures: Iterable[Picture]) -> None:
-    """Add many pictures in one statement; they have their ids afterwards."""
+    """Add many pictures in one statement and assign their ids."""
     session.add_all(pictures)
     session.flush()
 
 
 def pictures_by_sha(session: Session, *, sha256s: Iterable[str]) -> dict[str, Picture]:
-    """Those of some pictures that are known, by their hash."""
-    found = session.scalars(select(Picture).where(Picture.sha256.in_(list(sha256s))))
-    return {picture.sha256: picture for picture in found}
+    """The stored pictures among some hashes, by hash."""
+    pictures = session.scalars(select(Picture).where(Picture.sha256.in_(list(sha256s))))
+    return {picture.sha256: picture for picture in pictures}
 
 
 def known_sha256s(session: Session) -> set[str]:
-    """The hashes of all known pictures."""
+    """The hashes of all stored pictures."""
     return set(session.scalars(select(Picture.sha256)))
 
 
@@ -68,7 +68,7 @@ def add_card(
     notes: str = "",
     synthetic: bool = False,
 ) -> Card:
-    """Add a card; without a group it is its own, under its name."""
+    """Add a card; without a group, its name is its group."""
     card = Card(
         name=name,
         front_id=front_id,
@@ -85,7 +85,7 @@ def add_card(
 
 
 def add_cards(session: Session, *, cards: Iterable[Card]) -> None:
-    """Add many cards in one statement; they have their ids afterwards."""
+    """Add many cards in one statement and assign their ids."""
     session.add_all(cards)
     session.flush()
 
@@ -96,41 +96,43 @@ def get(session: Session, *, card_id: int) -> Card | None:
 
 
 def find_card(session: Session, *, front_id: int | None, back_id: int | None) -> Card | None:
-    """The card that these pictures show, the oldest of several (see `matching_cards`)."""
+    """The oldest card that may be shown by these pictures (see `matching_cards`)."""
     sides = [side for side in (front_id, back_id) if side is not None]
     cards = cards_of_pictures(session, picture_ids=sides)
     return next(iter(matching_cards(cards, front_id=front_id, back_id=back_id)), None)
 
 
 def card_of_files(session: Session, *, front: str | None, back: str | None) -> Card | None:
-    """As find_card, by the SHA-256 of the pictures' files; None too where a file is not known."""
-    asked = [sha for sha in (front, back) if sha is not None]
-    known = {sha: picture.id for sha, picture in pictures_by_sha(session, sha256s=asked).items()}
-    if len(known) < len({*asked}):
+    """Find a card by the SHA-256 of its picture files, as `find_card`; None if a file is not stored."""
+    hashes = [sha for sha in (front, back) if sha is not None]
+    ids = {sha: picture.id for sha, picture in pictures_by_sha(session, sha256s=hashes).items()}
+    if len(ids) < len({*hashes}):
         return None
-    front_id, back_id = (None if sha is None else known[sha] for sha in (front, back))
+    front_id, back_id = (None if sha is None else ids[sha] for sha in (front, back))
     return find_card(session, front_id=front_id, back_id=back_id)
 
 
 def matching_cards(cards: Iterable[Card], *, front_id: int | None, back_id: int | None) -> list[Card]:
-    """The cards that these pictures may show: the one with exactly these, or else those with a side less or more.
+    """The cards that may be shown by these pictures: the exact match, or cards with one side missing or added.
 
-    A card with another picture on either side is another card, even if the other side is the same.
+    A card with a different picture on either side is a different card, even if the other side is the same.
     """
-    fits = [card for card in cards if _fits(card.front_id, front_id) and _fits(card.back_id, back_id)]
-    shared = [card for card in fits if front_id == card.front_id is not None or back_id == card.back_id is not None]
-    exact = [card for card in shared if (card.front_id, card.back_id) == (front_id, back_id)]
-    return exact or shared
+    compatible = [card for card in cards if _fits(card.front_id, front_id) and _fits(card.back_id, back_id)]
+    matches = [
+        card for card in compatible if front_id == card.front_id is not None or back_id == card.back_id is not None
+    ]
+    exact = [card for card in matches if (card.front_id, card.back_id) == (front_id, back_id)]
+    return exact or matches
 
 
-def _fits(known: int | None, given: int | None) -> bool:
-    return known is None or given is None or known == given
+def _fits(stored_id: int | None, requested_id: int | None) -> bool:
+    return stored_id is None or requested_id is None or stored_id == requested_id
 
 
 def cards_of_pictures(session: Session, *, picture_ids: Sequence[int]) -> Sequence[Card]:
-    """All cards that show one of these pictures on either side, oldest first."""
-    shows = or_(Card.front_id.in_(picture_ids), Card.back_id.in_(picture_ids))
-    return session.scalars(select(Card).where(shows).order_by(Card.id)).all()
+    """All cards with one of these pictures on either side, oldest first."""
+    condition = or_(Card.front_id.in_(picture_ids), Card.back_id.in_(picture_ids))
+    return session.scalars(select(Card).where(condition).order_by(Card.id)).all()
 
 
 def card_by_name(session: Session, *, name: str) -> Card | None:
@@ -139,12 +141,12 @@ def card_by_name(session: Session, *, name: str) -> Card | None:
 
 
 def cards_by_name(session: Session, *, names: Sequence[str]) -> dict[str, Card]:
-    """Those of some names that are taken, with their cards."""
+    """The stored cards among some names, by name."""
     return {card.name: card for card in session.scalars(select(Card).where(Card.name.in_(names)))}
 
 
 def all_cards(session: Session) -> Sequence[Card]:
-    """Every card with its pictures, oldest first."""
+    """All cards with their pictures, oldest first."""
     return session.scalars(select(Card).order_by(Card.id)).all()
 
 
@@ -155,7 +157,7 @@ def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, s
 
 
 def counts(session: Session) -> Counts:
-    """How many pictures and cards there are."""
+    """Count pictures and cards."""
     pictures = select(func.count(Picture.id)).scalar_subquery()
     both = func.count(Card.id).filter(Card.front_id.is_not(None), Card.back_id.is_not(None))
     return Counts(*session.execute(select(pictures, func.count(Card.id), both)).one())

@@ -1,4 +1,4 @@
-"""Where a person says a card's edges and its printed frame lie: an append-only history, the last word holds."""
+"""Queries for line corrections of a card's edges and printed frame: append-only, the latest is current."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_lines(
     printed: Lines | None,
     author: str,
 ) -> LinesEvent:
-    """Record eight lines laid over a picture; neither physical nor printed: the lines before them are taken back."""
+    """Record eight lines on a picture; neither physical nor printed: earlier lines are withdrawn."""
     event = LinesEvent(
         picture_sha256=picture_sha256,
         side=side,
@@ -37,10 +37,10 @@ def add_lines(
 
 
 def current_lines(session: Session) -> dict[tuple[str, Side], LinesEvent]:
-    """The lines that hold, by picture and side. What was taken back has no entry.
+    """The current lines by picture and side; withdrawn lines have no entry.
 
-    Order is by id, not by time: clocks step back, ids do not.
+    Ordered by id, not by time: clocks can step back, ids cannot.
     """
     last = select(func.max(LinesEvent.id)).group_by(LinesEvent.picture_sha256, LinesEvent.side)
-    holding = select(LinesEvent).where(LinesEvent.id.in_(last), LinesEvent.physical.is_not(None))
-    return {(event.picture_sha256, event.side): event for event in session.scalars(holding)}
+    current = select(LinesEvent).where(LinesEvent.id.in_(last), LinesEvent.physical.is_not(None))
+    return {(event.picture_sha256, event.side): event for event in session.scalars(current)}

@@ -1,4 +1,4 @@
-"""Bring a database up to date, with a copy of an older file put aside first."""
+"""Upgrade a database to the newest revision, after a backup of an older file."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class DatabaseUnusable(RuntimeError):
-    """The database cannot be used; the message is one sentence naming it, the trouble and the remedy."""
+    """The database cannot be used; the message is one sentence with its name, the problem and the remedy."""
 
 
 def migrate(readers: Engine, writers: Engine, *, file: Path | None, backup_dir: Path | None) -> None:
-    """Upgrade to the newest revision, if it is due.
+    """Upgrade to the newest revision if needed.
 
-    It is one transaction that holds the write lock, so that of two programs started together one migrates and the
-    other then finds nothing to do, and a failed migration leaves the database as it was.
+    The upgrade is one transaction with the write lock: of two programs started together only one migrates, and a failed
+    migration leaves the database unchanged.
 
     file         the SQLite file, None for other databases
-    backup_dir   where its copy goes; None: the folder `backups` beside it
-    raises       DatabaseUnusable where the database is newer than this program, or another program's
+    backup_dir   folder of the backup; None: the folder `backups` next to the file
+    raises       DatabaseUnusable if the database is newer than this program or belongs to another program
     """
     scripts = ScriptDirectory(str(MIGRATIONS))
     newest = scripts.get_current_head()
@@ -39,9 +39,9 @@ def migrate(readers: Engine, writers: Engine, *, file: Path | None, backup_dir: 
         revision = _revision(connection)
         if revision == newest:
             return
-        _check_ours(connection, revision, scripts)
+        _check_revision(connection, revision, scripts)
         if file is not None and revision is not None:
-            _put_copy_aside(file, revision, backup_dir or file.parent / "backups")
+            _back_up(file, revision, backup_dir or file.parent / "backups")
         command.upgrade(_config(connection), "head")
 
 
@@ -56,7 +56,7 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def _check_ours(connection: Connection, revision: str | None, scripts: ScriptDirectory) -> None:
+def _check_revision(connection: Connection, revision: str | None, scripts: ScriptDirectory) -> None:
     name = connection.engine.url.render_as_string(hide_password=True)
     if revision is None:
         if inspect(connection).get_table_names():
@@ -65,12 +65,12 @@ def _check_ours(connection: Connection, revision: str | None, scripts: ScriptDir
         raise DatabaseUnusable(f"{name} was written by a newer Loupe (revision {revision}); update this one")
 
 
-def _put_copy_aside(file: Path, revision: str, backup_dir: Path) -> None:
-    """Copy a live SQLite file with SQLite's own backup: a plain file copy would miss what is still in the WAL."""
+def _back_up(file: Path, revision: str, backup_dir: Path) -> None:
+    """Back up a live SQLite file with SQLite's backup API: a file copy would miss the content of the WAL."""
     backup = backup_dir / f"{file.stem}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     try:
         backup_dir.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as target:
             source.backup(target)
     except (OSError, sqlite3.Error) as error:
-        raise DatabaseUnusable(f"{backup}: the copy before the update failed ({error}); free some space") from error
+        raise DatabaseUnusable(f"{backup}: the backup before the upgrade failed ({error}); free some space") from error

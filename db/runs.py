@@ -1,4 +1,4 @@
-"""Training runs: the queue, the moves a run may make, and what it says while it is on."""
+"""Queries for training runs: the queue, state transitions, progress and epochs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from db.schema import Epoch, Run, RunState, utc_now
 
-LEGAL_MOVES: dict[RunState, frozenset[RunState]] = {
+LEGAL_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     "queued": frozenset({"running", "stopped", "failed"}),
     "running": frozenset({"finished", "stopped", "failed", "lost"}),
     "finished": frozenset(),
@@ -18,16 +18,16 @@ LEGAL_MOVES: dict[RunState, frozenset[RunState]] = {
     "failed": frozenset({"queued"}),
     "lost": frozenset({"queued"}),
 }
-OPEN: tuple[RunState, ...] = ("queued", "running")
-LARGEST_ID = 2**63 - 1
+OPEN_STATES: tuple[RunState, ...] = ("queued", "running")
+MAX_ID = 2**63 - 1
 
 
-class IllegalMove(ValueError):
-    """A move between states that no run may make."""
+class IllegalTransition(ValueError):
+    """A state transition that is not allowed."""
 
 
 class UnknownRun(LookupError):
-    """A run id without a row."""
+    """There is no run with this id."""
 
 
 def add_run(
@@ -41,7 +41,7 @@ def add_run(
     log_path: str,
     plan: dict[str, Any] | None = None,
 ) -> Run:
-    """Queue a run; `plan` is what was said of it before it ran."""
+    """Queue a run; `plan` is its experiment plan."""
     run = Run(
         recipe=recipe,
         parent=parent,
@@ -58,55 +58,55 @@ def add_run(
 
 
 def get(session: Session, *, run_id: int) -> Run | None:
-    """The run with this id; none has one beyond what the database counts up to."""
-    return session.get(Run, run_id) if run_id <= LARGEST_ID else None
+    """The run with this id, or None; an id above MAX_ID would overflow the database's integer."""
+    return session.get(Run, run_id) if run_id <= MAX_ID else None
 
 
 def runs(session: Session, *, limit: int | None = None) -> Sequence[Run]:
-    """The runs, or the latest of them, newest first. A thousand are read in 16 ms."""
+    """All runs, or the latest `limit`, newest first. A thousand are read in 16 ms."""
     return session.scalars(select(Run).order_by(Run.id.desc()).limit(limit)).all()
 
 
 def open_runs(session: Session) -> Sequence[Run]:
-    """The runs that wait or train, oldest first."""
-    return session.scalars(select(Run).where(Run.state.in_(OPEN)).order_by(Run.id)).all()
+    """The queued and running runs, oldest first."""
+    return session.scalars(select(Run).where(Run.state.in_(OPEN_STATES)).order_by(Run.id)).all()
 
 
-def move(session: Session, *, run_id: int, expected: RunState, to: RunState, **fields: Any) -> bool:
-    """Move a run from one state to another if it is still in the first: of several who try, one gets True.
+def change_state(session: Session, *, run_id: int, expected: RunState, to: RunState, **fields: Any) -> bool:
+    """Compare and set: change a run's state if it is `expected`; of several concurrent callers one gets True.
 
-    Into running it is stamped as started, into an end state as ended; back into the queue it forgets the wish to
-    stop, its last words, its process and its end. `fields` are further columns to set (pid, message, summary ...).
-    Raises IllegalMove where no run may go from `expected` to `to`.
+    Sets the start time on `running` and the end time on a final state; `queued` clears the stop request, the message,
+    the process id and the end time. `fields` are further columns to set (pid, message, summary ...).
+    Raises IllegalTransition if `expected` to `to` is not allowed.
     """
-    if to not in LEGAL_MOVES[expected]:
-        raise IllegalMove(f"run {run_id} cannot go from {expected} to {to}")
-    changes = {"state": to, **_marks(to), **fields}
+    if to not in LEGAL_TRANSITIONS[expected]:
+        raise IllegalTransition(f"run {run_id} cannot go from {expected} to {to}")
+    changes = {"state": to, **_transition_fields(to), **fields}
     statement = update(Run).where(Run.id == run_id, Run.state == expected).values(**changes)
-    return _changed(session, statement) == 1
+    return _updated_rows(session, statement) == 1
 
 
-def _marks(to: RunState) -> dict[str, Any]:
+def _transition_fields(to: RunState) -> dict[str, Any]:
     if to == "queued":
         return {"stop_requested_at": None, "message": "", "ended_at": None, "pid": None}
     return {"started_at": utc_now()} if to == "running" else {"ended_at": utc_now()}
 
 
 def request_stop(session: Session, *, run_id: int) -> bool:
-    """Ask a queued or running run to stop; False where it is neither. Asking twice keeps the first moment."""
-    here = update(Run).where(Run.id == run_id, Run.state.in_(OPEN))
-    _changed(session, here.where(Run.stop_requested_at.is_(None)).values(stop_requested_at=utc_now()))
+    """Request a queued or running run to stop; False in other states. A second request keeps the first time."""
+    open_run = update(Run).where(Run.id == run_id, Run.state.in_(OPEN_STATES))
+    _updated_rows(session, open_run.where(Run.stop_requested_at.is_(None)).values(stop_requested_at=utc_now()))
     return stop_requested(session, run_id=run_id)
 
 
 def stop_requested(session: Session, *, run_id: int) -> bool:
-    """Whether this run has been asked to stop."""
+    """True if the run has a stop request."""
     return session.scalar(select(Run.stop_requested_at).where(Run.id == run_id)) is not None
 
 
 def record_progress(session: Session, *, run_id: int, progress: dict[str, Any]) -> None:
-    """Say how far a run is: {phase, epoch, batch, batches, step_name}. Raises UnknownRun."""
-    if not _changed(session, update(Run).where(Run.id == run_id).values(progress=progress)):
+    """Record the progress of a run: {phase, epoch, batch, batches, step_name}. Raises UnknownRun."""
+    if not _updated_rows(session, update(Run).where(Run.id == run_id).values(progress=progress)):
         raise UnknownRun(f"run {run_id} does not exist")
 
 
@@ -123,7 +123,7 @@ def record_epoch(
     seconds: float,
     metrics: dict[str, Any],
 ) -> Epoch:
-    """Record what an epoch measured; an epoch trained again after a resume replaces its row."""
+    """Record the metrics of an epoch; an epoch repeated after a resume replaces its row."""
     row = Epoch(
         run_id=run_id,
         epoch=epoch,
@@ -146,5 +146,5 @@ def epochs(session: Session, *, run_id: int) -> Sequence[Epoch]:
     return session.scalars(select(Epoch).where(Epoch.run_id == run_id).order_by(Epoch.epoch)).all()
 
 
-def _changed(session: Session, statement: Any) -> int:
+def _updated_rows(session: Session, statement: Any) -> int:
     return cast("CursorResult[Any]", session.execute(statement)).rowcount

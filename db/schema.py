@@ -1,4 +1,4 @@
-"""The tables: what a row is, and the rules that hold whoever writes it."""
+"""Database tables and their constraints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Point = tuple[float, float]
 Points = list[Point]
 Lines = list[tuple[Point, Point]]
 
-# The scale is written out again because this room imports no other; a test holds it against engine.cards.grades.
+# Copies of the grading scale, because db imports no other package; a test compares them with engine.cards.grades.
 GRADES_SQL = "1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10"
 QUALIFIERS_SQL = (
     "'OC', 'MC', 'MK', 'ST', 'PD', 'OF', 'AUTHENTIC', 'ALTERED', 'N1', 'N2', 'N3', 'N4', 'N5', 'N6', 'N7', 'N8', 'N9'"
@@ -36,18 +36,18 @@ QUALIFIERS_SQL = (
 
 
 def utc_now() -> datetime:
-    """The present moment, timezone-aware."""
+    """The current time in UTC, timezone-aware."""
     return datetime.now(UTC)
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite forgets time zones: they are settled on the way in and put back on the way out."""
+    """A timezone-aware time in UTC. SQLite drops time zones: stored as UTC, and marked as UTC when read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware time into UTC; raises ValueError for a naive one, whose zone nobody can know."""
+        """Convert an aware time to UTC. Raises ValueError for a naive one."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -55,14 +55,14 @@ class UtcTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back an aware time in UTC."""
+        """Return an aware time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """What all tables share: constraint names that migrations can rely on, and how Python types are stored."""
+    """Base of all tables: constraint names for migrations, and the column type of each Python type."""
 
     metadata = MetaData(
         naming_convention={
@@ -73,7 +73,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's own name, read once when the class is made
+    type_annotation_map = {  # noqa: RUF012  # a name defined by SQLAlchemy, read once when the class is created
         datetime: UtcTime,
         dict[str, Any]: JSON(none_as_null=True),
         list[dict[str, str]]: JSON(none_as_null=True),
@@ -83,7 +83,7 @@ class Base(DeclarativeBase):
 
 
 class Picture(Base):
-    """One picture file, known by the hash of its bytes and referenced where it lies."""
+    """A picture file, identified by the hash of its bytes and referenced by path."""
 
     __tablename__ = "pictures"
     __table_args__ = (
@@ -103,7 +103,7 @@ class Picture(Base):
 
 
 class Card(Base):
-    """One physical card: a front, a back, or both."""
+    """A physical card: a front, a back, or both."""
 
     __tablename__ = "cards"
     __table_args__ = (
@@ -111,7 +111,7 @@ class Card(Base):
         CheckConstraint("fixed_split IN ('train', 'val', 'test')", name="fixed_split"),
         CheckConstraint("group_name <> ''", name="group_name"),
         UniqueConstraint("front_id", "back_id"),
-        # To a UNIQUE constraint two NULLs differ, so that one-sided cards need rules of their own.
+        # UNIQUE treats two NULLs as different, so one-sided cards need separate indexes.
         Index(
             "uq_cards_front_alone",
             "front_id",
@@ -133,7 +133,7 @@ class Card(Base):
     name: Mapped[str] = mapped_column(unique=True)  # the manifest's card_id
     front_id: Mapped[int | None] = mapped_column(ForeignKey("pictures.id"))
     back_id: Mapped[int | None] = mapped_column(ForeignKey("pictures.id"))
-    group_name: Mapped[str]  # cards of one group stay on one side of every split
+    group_name: Mapped[str]  # cards of one group are always in the same split
     fixed_split: Mapped[str | None] = mapped_column(String(5))
     cert: Mapped[str] = mapped_column(default="")
     game: Mapped[str] = mapped_column(default="")
@@ -146,7 +146,7 @@ class Card(Base):
 
 
 class LabelEvent(Base):
-    """One judgement of a card's grade. Written once: a correction is another event (append_only.py)."""
+    """A label given to a card. Append-only: a correction is another event (append_only.py)."""
 
     __tablename__ = "label_events"
     __table_args__ = (
@@ -166,10 +166,10 @@ class LabelEvent(Base):
 
 
 class LinesEvent(Base):
-    """Eight lines that a person laid over one side of a card. Written once, like a label (append_only.py).
+    """Eight lines placed by a person on one side of a card. Append-only, like a label (append_only.py).
 
-    The picture is known by its bytes alone: lines are laid over pictures that are no card's as well. Millimetres count
-    from the top left corner of `quad`, so that the lines stay in their place however the card is found later.
+    The picture is identified by its hash alone, because lines may also be placed on a picture without a card row.
+    Millimetres count from the top left corner of `quad`, so the lines stay valid if a later detection differs.
     """
 
     __tablename__ = "lines_events"
@@ -187,14 +187,14 @@ class LinesEvent(Base):
     quad: Mapped[Points]  # pixels of the upright picture, clockwise from the printed top left
     width_mm: Mapped[float]  # of the card
     height_mm: Mapped[float]
-    physical: Mapped[Lines | None]  # mm: top, right, bottom, left; none: what was measured holds again
+    physical: Mapped[Lines | None]  # mm: top, right, bottom, left; none: the measured lines apply again
     printed: Mapped[Lines | None]
-    author: Mapped[str]  # who was logged in
+    author: Mapped[str]  # the user who was logged in
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Snapshot(Base):
-    """A frozen list of pairs on disk, and the cards that it left out with the reason for each."""
+    """A snapshot file of card pairs, and the cards left out with a reason each."""
 
     __tablename__ = "snapshots"
     __table_args__ = (CheckConstraint("length(sha256) = 64", name="sha256_length"),)
@@ -208,7 +208,7 @@ class Snapshot(Base):
 
 
 class Run(Base):
-    """One training run: what it was told, where it writes, how far it is."""
+    """A training run: settings, folder, state and progress."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -217,8 +217,8 @@ class Run(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     recipe: Mapped[str]
-    parent: Mapped[str | None]  # the recipe or run that this one varies
-    plan: Mapped[dict[str, Any] | None]  # what was said before it ran (engine.thresholds.Plan); none of older runs
+    parent: Mapped[str | None]  # the recipe or run to compare with
+    plan: Mapped[dict[str, Any] | None]  # engine.experiments.plans.ExperimentPlan; None for older runs
     config: Mapped[dict[str, Any]]
     snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("snapshots.id"))
     folder: Mapped[str]
@@ -235,7 +235,7 @@ class Run(Base):
 
 
 class Epoch(Base):
-    """What one epoch of a run measured; an epoch trained again after a resume replaces its row."""
+    """The metrics of one epoch of a run; an epoch repeated after a resume replaces its row."""
 
     __tablename__ = "epochs"
 
@@ -252,7 +252,7 @@ class Epoch(Base):
 
 
 class Promotion(Base):
-    """The moment a model became the current one; the last row is the model in use."""
+    """A model made the current one; the last row is the model in use."""
 
     __tablename__ = "promotions"
     __table_args__ = (CheckConstraint("length(sha256) = 64", name="sha256_length"),)

@@ -1,4 +1,4 @@
-"""The database and its two doors: reading() sees one consistent moment, writing() is one transaction."""
+"""Database sessions: reading() is a consistent read, writing() is one transaction."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from db.migrate import DatabaseUnusable, migrate
 __all__ = ["Database", "DatabaseUnusable", "Session"]
 
 BUSY_TIMEOUT_S = 10
-# What SQLite's primary error codes mean to the person at the screen.
-SQLITE_TROUBLE = {
+# Messages for the user by SQLite's primary error code.
+SQLITE_ERRORS = {
     sqlite3.SQLITE_NOTADB: "is not a Loupe database; move that file away or choose another data folder",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from the folder 'backups' beside it",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from the folder 'backups' next to it",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder exists and may be written to",
     sqlite3.SQLITE_READONLY: "may not be written to; check the permissions of the file and its folder",
     sqlite3.SQLITE_PERM: "may not be written to; check the permissions of the file and its folder",
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error; check the disk",
-    sqlite3.SQLITE_BUSY: f"was held by another program for more than {BUSY_TIMEOUT_S} s; close that program and retry",
+    sqlite3.SQLITE_BUSY: f"was locked by another program for more than {BUSY_TIMEOUT_S} s; close it and retry",
 }
 
 
 class Database:
-    """An open, migrated database. Rows handed out by its sessions stay usable after their session is closed."""
+    """An open, migrated database. Rows returned by its sessions stay usable after the session is closed."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -42,10 +42,10 @@ class Database:
 
     @classmethod
     def open(cls, url_or_path: str | Path, *, backup_dir: Path | None = None) -> Database:
-        """Open the database, creating it where there is none and bringing it up to date where it is older.
+        """Open a database; create it if missing, upgrade it if older.
 
-        url_or_path   a file's path, or a database URL
-        backup_dir    where an older file is copied before it changes; by default `backups` beside the file
+        url_or_path   a file path or a database URL
+        backup_dir    folder for a copy of the file before an upgrade; default: `backups` next to the file
         raises        DatabaseUnusable
         """
         url = _as_url(url_or_path)
@@ -54,7 +54,7 @@ class Database:
             _make_folder(file.parent)
         engine = _server_engine(url) if file is None else _sqlite_engine(url)
         try:
-            with _explained(engine):
+            with _translate_errors(engine):
                 migrate(_reading(engine), _writing(engine), file=file, backup_dir=backup_dir)
         except BaseException:
             engine.dispose()
@@ -63,22 +63,22 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that sees the database as it was at its first query; a write in it is refused.
+        """A read-only session that sees the database as of its first query.
 
-        Raises DatabaseUnusable where the file cannot be read.
+        Raises DatabaseUnusable if the file cannot be read.
         """
-        with _explained(self.engine, writes=False), self._readers() as session:
+        with _translate_errors(self.engine, writes=False), self._readers() as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session that is one transaction: committed at the end, rolled back if anything is raised.
+        """A session that is one transaction: committed at the end, rolled back on any exception.
 
-        On SQLite the write lock is taken at once (BEGIN IMMEDIATE), so that nothing read here can be outdated by
-        the time it is written back. Keep it short: other writers wait, 10 s at most, then DatabaseUnusable, as it is
-        where the file cannot be read or written.
+        On SQLite the write lock is acquired at once (BEGIN IMMEDIATE), so data read here cannot change before it is
+        written back. Keep it short: other writers wait for at most 10 s. Raises DatabaseUnusable after that, or if the
+        file cannot be read or written.
         """
-        with _explained(self.engine), self._writers.begin() as session:
+        with _translate_errors(self.engine), self._writers.begin() as session:
             session.connection()
             yield session
 
@@ -108,7 +108,7 @@ def _as_url(url_or_path: str | Path) -> URL:
         return make_url(url_or_path)
     except ArgumentError as error:
         raise DatabaseUnusable(
-            f"{url_or_path!r} is no database URL; write for example sqlite:////path/to/loupe.db"
+            f"{url_or_path!r} is not a database URL; write for example sqlite:////path/to/loupe.db"
         ) from error
 
 
@@ -116,7 +116,7 @@ def _sqlite_file(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite":
         return None
     if not url.database or url.database == ":memory:":
-        raise DatabaseUnusable("a database in memory cannot be shared by the app and its runs; name a file")
+        raise DatabaseUnusable("a database in memory cannot be shared by the app and its runs; give a file")
     return Path(url.database)
 
 
@@ -125,7 +125,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseUnusable(
-            f"{folder}: the folder cannot be made ({error.strerror}); choose another data folder"
+            f"{folder}: the folder cannot be created ({error.strerror}); choose another data folder"
         ) from error
 
 
@@ -139,11 +139,11 @@ def _server_engine(url: URL) -> Engine:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    """An engine whose transactions begin when we say so.
+    """An engine with explicit transactions.
 
-    Left alone, Python's sqlite3 begins a transaction only before the first write, which makes read-then-write
-    unsafe. Its own cure (Connection.autocommit) needs Python 3.12 and knows no IMMEDIATE; isolation_level None with
-    our own BEGIN works on every version.
+    By default Python's sqlite3 begins a transaction only before the first write, which makes read-then-write unsafe.
+    Connection.autocommit needs Python 3.12 and has no IMMEDIATE; isolation_level None with an explicit BEGIN works on
+    every version.
     """
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _prepare_connection)
@@ -165,14 +165,14 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _explained(engine: Engine, *, writes: bool = True) -> Iterator[None]:
-    """Turn what SQLite reports about the file into one clear sentence; everything else passes as it is."""
+def _translate_errors(engine: Engine, *, writes: bool = True) -> Iterator[None]:
+    """Translate SQLite's errors about the file into DatabaseUnusable; other exceptions pass unchanged."""
     try:
         yield
     except DBAPIError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
-        trouble = None if code is None else SQLITE_TROUBLE.get(code & 0xFF)
-        # A write through the reading door is the program's fault, not the file's.
-        if trouble is None or (code == sqlite3.SQLITE_READONLY and not writes):
+        problem = None if code is None else SQLITE_ERRORS.get(code & 0xFF)
+        # A write in a read-only session is a bug, not a problem of the file.
+        if problem is None or (code == sqlite3.SQLITE_READONLY and not writes):
             raise
-        raise DatabaseUnusable(f"{engine.url.database} {trouble}") from error
+        raise DatabaseUnusable(f"{engine.url.database} {problem}") from error

@@ -1,4 +1,4 @@
-"""Frozen lists of pairs, as rows that name their file."""
+"""Queries for snapshots: rows that reference a snapshot file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from db.schema import Snapshot
 
 
 def add_snapshot(session: Session, *, path: Path, sha256: str, pairs: int, left_out: list[dict[str, str]]) -> Snapshot:
-    """Record a snapshot file, how many pairs it holds, and each card left out as {card_id, reason}."""
+    """Record a snapshot file, its number of pairs, and the cards left out as {card_id, reason}."""
     snapshot = Snapshot(path=str(path), sha256=sha256, pairs=pairs, left_out=left_out)
     session.add(snapshot)
     session.flush()

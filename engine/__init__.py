@@ -1,1 +1,1 @@
-"""Pixels and numbers: networks, measurements, training, evaluation. Knows no database, no screen and no user."""
+"""Networks, measurements, training and evaluation. Independent of the database and the user interface."""

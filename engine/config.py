@@ -1,19 +1,19 @@
-"""All that a run can be told: one frozen model, with bounds and help beside each default.
+"""Settings of a training run: one frozen model with defaults, bounds and help texts.
 
 The form in the Train tab, `--set key=value`, the run row and the checkpoint all use these flat keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from engine.errors import BadInput
-from engine.paths import written
-from engine.thresholds import BadThreshold, parse_all
+from engine.paths import expand_path
+from engine.thresholds import BadThreshold, parse_conditions
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
 Loss = Literal["ce_emd", "ordinal"]
@@ -23,191 +23,222 @@ Precision = Literal["auto", "32", "bf16", "16"]
 Channels = Literal["six", "rgb"]
 Attention = Literal["cbam_rim", "cbam", "none"]
 
-# Starting weights that have a name; all others are paths.
+# Named initial weights; any other value of `pretrained` is a path.
 WEIGHTS = ("none", "starter", "imagenet")
+# Settings that earlier versions saved under another name: old name -> current name.
+RENAMED_SETTINGS = {
+    "seen": "input_region",
+    "teachers_share": "teacher_weight",
+    "worn_up_to": "synthetic_wear_per_grade",
+    "measured_inputs": "use_measurements",
+    "measured_dropout": "measurement_dropout",
+    "measured_targets": "auxiliary_targets",
+}
 
-Seen = Literal["card", "background", "label", "picture"]
-# Settings that show the network the card by itself: none of them goes with a control.
-SHOW_THE_CARD = frozenset({"worn_up_to", "regions", "measured_inputs"})
+InputRegion = Literal["card", "background", "label", "picture"]
+# Settings that feed card pixels or measurements to the network; a control may use none of them.
+CARD_ONLY_SETTINGS = frozenset({"synthetic_wear_per_grade", "regions", "use_measurements"})
 
 
 class BadConfig(BadInput):
-    """A setting that is not known or out of bounds; the message names the key, the value and the remedy."""
+    """An unknown or out-of-bounds setting; the message names the key, the value and the remedy."""
 
 
 class Config(BaseModel):
-    """One training run's settings. Immutable; every field has a default, bounds and a sentence of help."""
+    """Settings of one training run. Immutable; the docstring of a field is its help text in the Train tab."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     front_encoder: Encoder = "resnet18"
-    """Network that reads the front."""
+    """Network that reads the front of the card."""
     back_encoder: Encoder = "resnet34"
-    """Network that reads the back."""
+    """Network that reads the back of the card."""
     pretrained: str = "none"
-    """Starting weights: none, starter (the model that ships), a run's model.pt, imagenet (downloaded once), or
-    torchvision's own: a file for both encoders, or a folder of resnet18.pth etc."""
+    """Initial weights: none (random), starter (the model shipped with Loupe), imagenet (downloaded once), or a path: a
+    run's model.pt, or torchvision weights as one file for both encoders or a folder of resnet18.pth etc."""
     image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
-    """Side of the square the card is fitted into, in pixels; 224 is quick, 384 standard, 448 high resolution."""
+    """Side of the network's square input, in pixels: 224 is fast, 384 standard, 448 high resolution."""
     channels: Channels = "six"
-    """What the encoders see: lightness, colours and gradients (six channels), or plain red, green and blue."""
+    """Input channels: six (lightness, colors and gradients) or rgb (plain red, green and blue)."""
     attention: Attention = "cbam_rim"
-    """Attention on the back's last features: channels and places (CBAM), told where the rim lies or not; or none."""
+    """Attention on the back's last features: cbam (over channels and positions), cbam_rim (the same, with a mask of the
+    card's rim) or none."""
     batch_size: int = Field(16, ge=2, le=512)
-    """Cards that go through the network together."""
+    """Cards per training step."""
     phase1_epochs: int = Field(0, ge=0, le=1000)
-    """Epochs of phase 1: back only, the front encoder frozen."""
+    """Epochs of phase 1, which trains on the backs only; the front encoder is frozen."""
     phase2_epochs: int = Field(50, ge=0, le=1000)
-    """Epochs of phase 2: front and back together."""
+    """Epochs of phase 2, which trains on fronts and backs together."""
     lr_phase1: float = Field(3e-4, gt=0, le=1)
-    """Learning rate at the start of phase 1."""
+    """Base learning rate of phase 1."""
     lr_phase2: float = Field(3e-4, gt=0, le=1)
-    """Learning rate at the start of phase 2."""
+    """Base learning rate of phase 2."""
     schedule: Schedule = "plateau"
-    """How the rate moves: halved when validation QWK stops rising, along a cosine, up and down once, or not at all."""
+    """Learning rate over the epochs: plateau (halved when validation QWK stops rising), cosine, one_cycle (up, then
+    down) or constant."""
     weight_decay: float = Field(2e-4, ge=0, le=1)
-    """AdamW's pull of the weights towards zero."""
+    """Weight decay of the AdamW optimizer, which pulls the weights towards zero."""
     dropout: float = Field(0.25, ge=0, lt=1)
-    """Share of the fused features switched off at random while training."""
+    """Fraction of the fused features switched off at random during training."""
     loss: Loss = "ce_emd"
-    """Grade loss: weighted cross-entropy plus earth mover's distance, or cumulative (ordinal) cross-entropy."""
+    """Grade loss: ce_emd (weighted cross-entropy plus earth mover's distance) or ordinal (cumulative cross-entropy)."""
     alpha_emd: float = Field(0.7, ge=0, le=10)
-    """Weight of the earth mover's distance beside cross-entropy."""
+    """Weight of the earth mover's distance, added to cross-entropy."""
     beta_edge: float = Field(0.05, ge=0, le=10)
-    """Weight of the edge-damage loss, where edge damage was measured."""
+    """Weight of the edge-damage loss, on cards whose edge damage was measured."""
     beta_center: float = Field(0.1, ge=0, le=10)
-    """Weight of the centering loss, where centering was measured."""
-    measured_targets: bool = True
-    """Whether edge damage and centering are measured on the cards, once, for those two losses."""
+    """Weight of the centering loss, on cards whose centering was measured."""
+    auxiliary_targets: bool = True
+    """Measure edge damage and centering of the training cards once, and train the network to predict both."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of each label spread evenly over the ten grades."""
+    """Fraction of each label that is spread evenly over the ten grades."""
     soft_label_width: float = Field(0.0, ge=0, le=10)
-    """Soft ordinal labels: a grade d away gets a share in proportion to exp(-d / width); 0 is off."""
+    """Soft labels: a grade at distance d gets a weight proportional to exp(-d / width); 0 is off."""
     teachers: str = ""
-    """Files of evaluate --predictions, separated by commas: what those models say on average of the training cards is
-    learned too (distillation); empty is off."""
-    teachers_share: float = Field(0.5, ge=0, le=1)
-    """How much of a card's target is its teachers' word, where they have one; the label has the rest."""
+    """Distillation: comma-separated files written by evaluate --predictions; their average prediction becomes part of a
+    card's training target. Empty is off."""
+    teacher_weight: float = Field(0.5, ge=0, le=1)
+    """Weight of the teachers' prediction in a card's training target; the label gets the rest. A card without a
+    prediction is trained on its label alone."""
     focal_gamma: float = Field(0.0, ge=0, le=5)
-    """Focal loss: how strongly cards that are already right are played down; 0 is plain cross-entropy."""
+    """Focal loss: higher values reduce the weight of cards that are already graded well; 0 is plain cross-entropy."""
     mixup_alpha: float = Field(0.0, ge=0, le=10)
-    """Mixup: cards are blended in pairs, both sides alike, with a share drawn from Beta(alpha, alpha); 0 is off."""
+    """Mixup: blend cards in pairs, with a ratio drawn from Beta(alpha, alpha); 0 is off."""
     class_weights: ClassWeights = "balanced"
-    """Whether a rare grade counts more in the loss."""
+    """Weight the loss by inverse class frequency, so that rare grades count more: balanced or none."""
     class_weight_cap: float = Field(0.0, ge=0, le=1000)
-    """Largest class weight allowed; 0 is unlimited."""
+    """Maximum class weight; 0 is unlimited."""
     sampler_eta: float = Field(0.0, ge=0, le=1)
-    """Draw rare grades more often, with probability 1 / frequency ** eta; 0 draws every card once an epoch."""
+    """Draw cards of rare grades more often, in proportion to 1 / frequency ** eta; 0 draws each card once per epoch."""
     fusion_weight: float = Field(0.7, ge=0, le=1)
-    """Share of the back in the fused features; the front has the rest."""
+    """Weight of the back in the fused features; the front gets the rest."""
     regions: bool = False
-    """Whether corners and edges are also read at the picture's own resolution, by a small network of their own."""
-    measured_inputs: bool = False
-    """Whether the network is also told what was measured on each side: centering, corners, edges, lines, stains."""
-    measured_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of sides whose measurements are hidden while training, so that the pixels by themselves are learned too."""
+    """Also read corners and edges at the picture's full resolution, with a small extra network."""
+    use_measurements: bool = False
+    """Also feed the network the measurements of each side: centering, corners, edges, lines and stains."""
+    measurement_dropout: float = Field(0.0, ge=0, lt=1)
+    """Fraction of sides whose measurements are hidden during training, so that the network also learns from pixels
+    alone."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of cards that lose one of their two sides while training, so that a missing side is learned."""
+    """Fraction of cards that lose one of their two sides during training, so that the model can grade a single side."""
     augment: bool = True
-    """Whether training pictures are shifted, turned, flipped and lit a little differently each epoch."""
-    worn_up_to: int = Field(0, ge=0, le=100_000)
-    """Fill grades 1 to 8 with worn copies of your 9s and 10s, up to this many training cards each; 0 makes none."""
+    """Shift, rotate, flip and relight the training pictures a little, differently in each epoch."""
+    synthetic_wear_per_grade: int = Field(0, ge=0, le=100_000)
+    """Fill grades 1 to 8 with synthetically worn copies of your 9s and 10s, up to this many training cards per grade; 0
+    is off."""
     ema_decay: float = Field(0.0, ge=0, lt=1)
-    """Validate and save a moving average of the weights that keeps this share of itself each step; 0 is off."""
+    """Decay of the exponential moving average (EMA) of the weights, which is then validated and saved; 0 is off."""
     stop_if: str = ""
-    """Rules that end the run as failed, asked of the epoch they name: qwk<0.40@13, more of them after commas."""
+    """Early-stop rules, comma-separated, e.g. qwk<0.40@13: fail the run if QWK is below .40 at epoch 13."""
     max_pairs: int = Field(0, ge=0)
-    """At most this many cards to learn from and to validate on, keeping the mix of both and of grades; 0 takes all."""
-    seen: Seen = "card"
-    """What the network is shown. All but the card are controls, which never grade: the picture without its card, the
-    slab's label alone, or the whole picture, label and all."""
+    """Maximum number of training and validation cards together, a sample with the same mix of grades; 0 uses all."""
+    input_region: InputRegion = "card"
+    """Part of the picture that the network gets: card, or for control models, which cannot grade, background (all but
+    the card), label (the slab's label) or picture (everything)."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Every random choice of the run follows from this number."""
+    """Random seed of the run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes the GPU where there is one."""
+    """Device to train on; auto uses the GPU if there is one."""
     precision: Precision = "auto"
-    """Numbers between the layers while training; auto is bf16 on a GPU that has it, else 32 bits."""
+    """Number format during training; auto is bf16 on a GPU that supports it, else 32 bits."""
 
     @field_validator("pretrained")
     @classmethod
-    def _weights_lie_where_they_lay(cls, name: str) -> str:
-        """Whoever goes on with the run, or asks what its model has learned from, may stand in another folder."""
-        return name if name in WEIGHTS else str(written(name).absolute()) if name.strip() else "none"
+    def _absolute_pretrained_path(cls, name: str) -> str:
+        """Store an absolute path: the run may be resumed from another working directory."""
+        return name if name in WEIGHTS else str(expand_path(name).absolute()) if name.strip() else "none"
 
     @field_validator("teachers")
     @classmethod
-    def _teachers_lie_where_they_lay(cls, names: str) -> str:
-        return ",".join(str(written(name.strip()).absolute()) for name in names.split(",") if name.strip())
+    def _absolute_teacher_paths(cls, names: str) -> str:
+        return ",".join(str(expand_path(name.strip()).absolute()) for name in names.split(",") if name.strip())
 
     @field_validator("stop_if")
     @classmethod
-    def _stop_if_names_epochs(cls, text: str) -> str:
-        endless = [rule for rule in parse_all(text) if rule.epoch is None]
-        if endless:
-            raise BadThreshold(f"{endless[0]} names no epoch to be asked at; write it as {endless[0]}@13")
+    def _stop_if_needs_epochs(cls, text: str) -> str:
+        without_epoch = [rule for rule in parse_conditions(text) if rule.epoch is None]
+        if without_epoch:
+            raise BadThreshold(f"{without_epoch[0]} names no epoch; write it as {without_epoch[0]}@13")
         return text
 
     @property
     def epochs(self) -> int:
-        """Epochs of both phases."""
+        """Epochs of both phases together."""
         return self.phase1_epochs + self.phase2_epochs
 
 
 def fields() -> dict[str, FieldInfo]:
-    """Every key with its default, bounds and help, in the order a form shows them."""
+    """All settings with default, bounds and help text, in the order of the form."""
     return Config.model_fields
 
 
 def choices(name: str) -> tuple[str, ...]:
-    """The values a key may take where it is one of a list, else none."""
+    """Allowed values of a setting that is a choice; empty for any other setting."""
     values = get_args(Config.model_fields[name].annotation)
     return values if all(isinstance(value, str) for value in values) else ()
 
 
 def build(changes: dict[str, Any]) -> Config:
-    """Make a config from defaults and changes; text is read as the key's own type. Raises BadConfig."""
+    """Build a config from the defaults and `changes`; text is parsed to the type of the setting. Raises BadConfig."""
     try:
         config = Config(**changes)
     except ValidationError as error:
         raise BadConfig(_sentence(error)) from error
     if config.epochs == 0:
         raise BadConfig("phase1_epochs and phase2_epochs are both 0; give at least one phase an epoch")
-    late = [rule for rule in parse_all(config.stop_if) if rule.epoch is not None and rule.epoch > config.epochs]
+    late = [rule for rule in parse_conditions(config.stop_if) if rule.epoch is not None and rule.epoch > config.epochs]
     if late:
         raise BadConfig(
-            f"stop_if = {str(late[0])!r} is never asked: the run ends with epoch {config.epochs}; name that or less"
+            f"stop_if = {str(late[0])!r} is never reached: the run ends at epoch {config.epochs}; use that or an "
+            "earlier epoch"
         )
-    showing = [key for key, value in config.model_dump().items() if key in SHOW_THE_CARD and value]
-    if config.seen != "card" and showing:
+    card_only = [key for key, value in config.model_dump().items() if key in CARD_ONLY_SETTINGS and value]
+    if config.input_region != "card" and card_only:
         raise BadConfig(
-            f"{showing[0]} goes with seen = card alone, and seen = {config.seen} is a control; switch it off"
+            f"{card_only[0]} requires input_region = card, but input_region is {config.input_region}; switch it off"
         )
     return config
 
 
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename the keys of saved settings that an earlier version wrote under another name."""
+    return {RENAMED_SETTINGS.get(key, key): value for key, value in dict(settings).items()}
+
+
+def from_saved(settings: Mapping[str, Any]) -> Config:
+    """Build a config from settings saved by this or an earlier version. Raises BadConfig."""
+    return build(current_names(settings))
+
+
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:
-    """Read `key=value` texts as --set takes them. Raises BadConfig where one has no "=" or an unknown key."""
+    """Parse the `key=value` texts of --set. Raises BadConfig if one has no "=" or an unknown key."""
     changes: dict[str, str] = {}
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator:
             raise BadConfig(f"--set {setting!r} has no '='; write it as key=value")
         if key.strip() not in Config.model_fields:
-            raise BadConfig(f"{key.strip()!r} is no setting; the settings are {', '.join(Config.model_fields)}")
+            raise BadConfig(_unknown(key.strip()))
         changes[key.strip()] = value.strip()
     return changes
 
 
 def difference(config: Config, parent: Config) -> dict[str, tuple[Any, Any]]:
-    """What differs from the parent: key -> (parent's value, own value)."""
-    ours, theirs = config.model_dump(), parent.model_dump()
-    return {key: (theirs[key], ours[key]) for key in ours if ours[key] != theirs[key]}
+    """Settings that differ from the parent's: key -> (value in `parent`, value in `config`)."""
+    values, parent_values = config.model_dump(), parent.model_dump()
+    return {key: (parent_values[key], value) for key, value in values.items() if value != parent_values[key]}
+
+
+def _unknown(key: str) -> str:
+    if key in RENAMED_SETTINGS:
+        return f"the setting {key!r} is now called {RENAMED_SETTINGS[key]!r}; use the new name"
+    return f"{key!r} is not a setting; the settings are {', '.join(Config.model_fields)}"
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{key!r} is no setting; the settings are {', '.join(Config.model_fields)}"
+        return _unknown(key)
     reason = first["msg"].removeprefix("Value error, ")
     return f"{key} = {first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"

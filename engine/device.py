@@ -1,4 +1,4 @@
-"""Choose the device, the precision and the processes once."""
+"""Device, precision and process count of a run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from lightning_fabric.strategies import DDPStrategy
 from engine.config import BadConfig, Config
 from engine.distributed import started_by_torchrun
 
-# A process may have to wait while another prepares the pictures of all.
-PATIENCE = timedelta(days=1)
-# What the allocators of the CPU say; a GPU's has an error of its own.
-MEMORY_WORDS = ("can't allocate memory", "not enough memory")
+# The other ranks wait while rank 0 prepares all pictures.
+PROCESS_GROUP_TIMEOUT = timedelta(days=1)
+# The CPU allocators raise a plain RuntimeError; a GPU raises torch.OutOfMemoryError.
+CPU_OUT_OF_MEMORY_MESSAGES = ("can't allocate memory", "not enough memory")
 
 Mode = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def resolve(device: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
-    """Which of the two it is; raises BadConfig where CUDA is asked for and absent."""
+    """Resolve "auto" to the GPU if there is one, else the CPU. Raises BadConfig if CUDA is requested but missing."""
     if device == "cuda" and not torch.cuda.is_available():
         raise BadConfig("device = 'cuda': this machine has no usable NVIDIA GPU; use auto or cpu")
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def precision(config: Config) -> Mode:
-    """How numbers are kept in training. Weights are always float32; the shorter numbers are those between the layers.
+    """Precision of training as Fabric names it. Weights are always float32; only activations use the shorter format.
 
-    auto is bf16 on a GPU that computes in it and float32 elsewhere: on a CPU bf16 was measured slower. float16 needs
-    the scaling of gradients that only a GPU's autocast is made for. Raises BadConfig.
+    auto is bf16 on a GPU that supports it and float32 elsewhere: on a CPU bf16 was measured slower. float16 needs
+    gradient scaling, which only the GPU autocast provides. Raises BadConfig.
     """
     gpu = resolve(config.device) == "cuda"
     if config.precision == "16" and not gpu:
@@ -43,26 +43,31 @@ def precision(config: Config) -> Mode:
 
 
 def launch(config: Config) -> Fabric:
-    """Fabric on the chosen device, over as many processes as torchrun has started; one without it. Raises BadConfig."""
-    count, here = started_by_torchrun()
+    """Launch Fabric on the chosen device, over the processes that torchrun has started, else over one.
+
+    Raises BadConfig.
+    """
+    world_size, local_world_size = started_by_torchrun()
     device = resolve(config.device)
-    if device == "cuda" and here > torch.cuda.device_count():
+    if device == "cuda" and local_world_size > torch.cuda.device_count():
         gpus = torch.cuda.device_count()
-        raise BadConfig(f"torchrun has started {here} processes beside {gpus} GPUs; give --nproc-per-node {gpus}")
+        raise BadConfig(
+            f"torchrun has started {local_world_size} processes on {gpus} GPUs; give --nproc-per-node {gpus}"
+        )
     fabric = Fabric(
         accelerator=device,
-        devices=here,
-        num_nodes=count // here,
+        devices=local_world_size,
+        num_nodes=world_size // local_world_size,
         precision=precision(config),
-        # Phase 1 and cards with one side leave weights out; batch statistics are shared by the layers themselves.
-        strategy=DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False, timeout=PATIENCE)
-        if count > 1
+        # Phase 1 and single-sided cards leave some weights unused; sync_batch_norm shares the batch statistics.
+        strategy=DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False, timeout=PROCESS_GROUP_TIMEOUT)
+        if world_size > 1
         else "auto",
     )
     fabric.launch()
     return fabric
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether the error says that memory was asked for and not there."""
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in MEMORY_WORDS)
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return True if the error is a failed memory allocation on the GPU or the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in CPU_OUT_OF_MEMORY_MESSAGES)

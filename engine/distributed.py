@@ -1,6 +1,6 @@
-"""The processes of one run, as torchrun starts them: what they add up, agree on and share out. Alone, it is all free.
+"""Collectives over torchrun ranks; no-ops with one process.
 
-The words are torch's own: a run has `count` ranks, numbered from 0; only rank 0 writes files and tells events.
+Terms as in torch.distributed: a run has `world_size` ranks, numbered from 0. Only rank 0 writes files.
 """
 
 from __future__ import annotations
@@ -21,82 +21,82 @@ Shared = TypeVar("Shared")
 
 
 class PeerLost(BadInput):
-    """Another process of the run is gone; torchrun ends the rest."""
+    """Another process of the run has ended; torchrun ends the rest."""
 
 
 def started_by_torchrun() -> tuple[int, int]:
-    """How many processes torchrun has started, and how many of them on this machine; (1, 1) without it."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    return count, int(os.environ.get("LOCAL_WORLD_SIZE", str(count)))
+    """Number of processes that torchrun has started, in all and on this machine; (1, 1) without torchrun."""
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    return world_size, int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
 
 
-class Ranks:
-    """This process among those of its run. Every method is called by all ranks, in the same order."""
+class ProcessGroup:
+    """Ranks of a run, seen from this process. All ranks must call the methods in the same order."""
 
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
-        self.own, self.count = fabric.global_rank, fabric.world_size
+        self.rank, self.world_size = fabric.global_rank, fabric.world_size
 
     @property
-    def first(self) -> bool:
-        """Whether this process writes and tells."""
-        return self.own == 0
+    def is_first(self) -> bool:
+        """True on rank 0, which writes the files and yields the events."""
+        return self.rank == 0
 
     @property
-    def share(self) -> slice:
-        """This process's rows of a batch: every `count`-th of them."""
-        return slice(self.own, None, self.count)
+    def local_rows(self) -> slice:
+        """Rows of a batch that belong to this rank: every `world_size`-th."""
+        return slice(self.rank, None, self.world_size)
 
     def sum(self, values: np.ndarray) -> np.ndarray:
-        """Float64 values, added up over the ranks entry by entry."""
-        if self.count == 1:
+        """Elementwise sum of a float64 array over the ranks."""
+        if self.world_size == 1:
             return values
         summed = torch.from_numpy(values).to(self._fabric.device)
         distributed.all_reduce(summed)
         return summed.cpu().numpy()
 
-    def any(self, mine: bool) -> bool:
-        """Whether it is so on any of them."""
-        return bool(self.sum(np.array([float(mine)]))[0])
+    def any(self, value: bool) -> bool:
+        """Return True if `value` is true on any rank."""
+        return bool(self.sum(np.array([float(value)]))[0])
 
-    def gather(self, mine: Shared) -> list[Shared]:
-        """What every rank has, in their order."""
-        all_of_them: list[Any] = [mine] * self.count
-        if self.count > 1:
-            distributed.all_gather_object(all_of_them, mine)
-        return all_of_them
+    def gather(self, value: Shared) -> list[Shared]:
+        """Values of all ranks, in rank order."""
+        values: list[Any] = [value] * self.world_size
+        if self.world_size > 1:
+            distributed.all_gather_object(values, value)
+        return values
 
     @contextmanager
-    def first_goes_first(self) -> Iterator[None]:
-        """Rank 0 does what stands within while the others wait; then they do it too, and find done what is done once.
+    def rank_zero_first(self) -> Iterator[None]:
+        """Run the block on rank 0 while the others wait; then on the others, which find the shared work done.
 
-        Where rank 0 fails, the others fail on their own in the same way.
+        If rank 0 fails, the others run the block and fail in the same way.
         """
-        if not self.first:
+        if not self.is_first:
             self.any(False)
         try:
             yield
         finally:
-            if self.first:
+            if self.is_first:
                 self.any(False)
 
 
 @contextmanager
-def leaving() -> Iterator[None]:
-    """Whatever happens within, the process leaves its run's group at the end, if it was in one. Raises PeerLost."""
+def cleanup() -> Iterator[None]:
+    """Destroy the process group, if there is one, at the end of the block. Raises PeerLost."""
     try:
         yield
     except RuntimeError as error:
         if not isinstance(error, distributed.DistBackendError) and "by peer" not in str(error):
             raise
-        raise PeerLost("another process of this run has ended, and with it the run; that one says why") from error
+        raise PeerLost("another process of this run has ended; see the error that it has printed") from error
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def total(count: int, device: torch.device) -> int:
-    """`count` summed over the ranks, for code that is handed no Ranks: a layer within the network."""
+def sum_over_ranks(count: int, device: torch.device) -> int:
+    """Sum `count` over the ranks, for code without a ProcessGroup: a layer of the network."""
     if not distributed.is_initialized():
         return count
     summed = torch.tensor(count, device=device)
@@ -104,17 +104,17 @@ def total(count: int, device: torch.device) -> int:
     return int(summed)
 
 
-class Total(torch.autograd.Function):
-    """A tensor summed over the ranks, through which gradients pass: theirs are summed too."""
+class AllReduceSum(torch.autograd.Function):
+    """Differentiable sum of a tensor over the ranks; the gradients are summed too."""
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:
-        """Sum the ranks' values entry by entry."""
+        """Sum the values of all ranks elementwise."""
         summed = values.clone()
         distributed.all_reduce(summed)
         return summed
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        """Each rank's values went into every rank's sum."""
-        return Total.forward(context, gradients[0].contiguous())
+        """Sum the gradients of all ranks, since each rank's values went into every sum."""
+        return AllReduceSum.forward(context, gradients[0].contiguous())

@@ -1,4 +1,4 @@
-"""What a run can say: the events that `engine.training.loop.train` yields and that files, rows and screens are made from."""
+"""Events of a run, as `engine.training.loop.train` yields them; files, database rows and screens are made from them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 
-def figures_of(metrics: Mapping[str, Any], val_loss: float, learning_rate: float) -> dict[str, Any]:
-    """What a threshold may ask of an epoch (engine.thresholds.ASKED), and more, from what events and rows keep of it."""
+def epoch_metrics(metrics: Mapping[str, Any], val_loss: float, learning_rate: float) -> dict[str, Any]:
+    """Metrics of an epoch by name, with its loss and learning rate (a superset of engine.thresholds.METRICS)."""
     return {"val_loss": val_loss, "learning_rate": learning_rate, **metrics}
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something a person must know that does not end the run, as one sentence."""
+    """A warning or remark for the user, as one sentence; the run continues."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step has come; `step` names it: "worn copies", "pictures", "regions", "measuring", "training", ..."""
+    """Progress of a step, named by `step`: "worn copies", "pictures", "regions", "measuring", "training", ..."""
 
     step: str
     epoch: int
@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch's figures: mean losses per card, the rate used, validation metrics as `engine.evaluation.metrics` names them."""
+    """Results of one epoch: mean losses per card, learning rate, metrics named as in `engine.evaluation.metrics`."""
 
     epoch: int
     phase: int
@@ -46,14 +46,14 @@ class EpochDone:
     data_wait_share: float
 
     @property
-    def figures(self) -> dict[str, Any]:
-        """What a threshold may ask of the epoch (engine.thresholds.ASKED), and more."""
-        return figures_of(self.metrics, self.val_loss, self.learning_rate)
+    def all_metrics(self) -> dict[str, Any]:
+        """Metrics of the epoch by name (a superset of engine.thresholds.METRICS)."""
+        return epoch_metrics(self.metrics, self.val_loss, self.learning_rate)
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A file now stands complete on disk. `best` is true for the model of the best validation QWK so far."""
+    """A file was written completely. `best` is true for the model with the best validation QWK so far."""
 
     path: Path
     epoch: int
@@ -62,7 +62,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The run ended early because it was asked to; it resumes from `checkpoint`, or anew where there is none yet."""
+    """The run was stopped on request; it resumes from `checkpoint`, or from the start if that is None."""
 
     checkpoint: Path | None
     epoch: int
@@ -70,7 +70,7 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is complete: the model file and the figures of its validation split at the saved epoch."""
+    """The run is complete: its model file, and the validation metrics of the saved epoch."""
 
     model: Path
     summary: dict[str, Any]

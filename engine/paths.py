@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""Paths entered by a user."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 
 from engine.errors import BadInput
 
-# Bytes of a file's or folder's name; no file system in use allows more.
-LONGEST_NAME = 255
+# Limit of the common file systems (ext4, NTFS, APFS) for a single file or folder name.
+MAX_NAME_BYTES = 255
 
 
 class BadPath(BadInput):
-    """A path that can name no file; the message names it and the remedy."""
+    """An invalid path; the message names it and the remedy."""
 
 
-def written(path: str | Path) -> Path:
-    """The path with the home that a ~ stands for. Raises BadPath for one that no file can have."""
+def expand_path(path: str | Path) -> Path:
+    """Expand a leading ~ to the home folder. Raises BadPath if the path is invalid on every file system."""
     if "\0" in str(path):
-        raise BadPath(f"the path {str(path)!r} holds a zero byte; write it anew")
+        raise BadPath(f"the path {str(path)!r} holds a zero byte; enter it again")
     try:
-        whole = Path(path).expanduser()
-    except RuntimeError as error:  # what pathlib raises for a home it cannot find
-        raise BadPath(f"{str(path)!r} names the home of a user who is not known; write the whole path") from error
-    for name in whole.parts:
-        if len(os.fsencode(name)) > LONGEST_NAME:
-            raise BadPath(f"no file has a name as long as {name[:20]!r}...; check the path that you gave")
-    return whole
+        expanded = Path(path).expanduser()
+    except RuntimeError as error:  # raised by pathlib for a home folder it cannot find
+        raise BadPath(f"{str(path)!r} names the home of an unknown user; give the full path") from error
+    for name in expanded.parts:
+        if len(os.fsencode(name)) > MAX_NAME_BYTES:
+            raise BadPath(f"no file has a name as long as {name[:20]!r}...; check the path")
+    return expanded

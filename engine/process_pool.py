@@ -1,4 +1,4 @@
-"""Processes for work beside a run: free of torch unless the work asks for it, and gone when the run is."""
+"""Process pool that ignores ctrl-C and exits with its parent; free of torch unless a task imports it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ from typing import Any, cast
 import cv2
 
 
-def processes() -> ProcessPoolExecutor:
-    """As many as there are cores, a thread each. Not forked: this process may hold torch's and OpenCV's threads."""
-    return _Processes(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+def spawn_pool() -> ProcessPoolExecutor:
+    """Create a pool with one single-threaded process per core.
+
+    Spawned, not forked: this process may have torch and OpenCV threads.
+    """
+    return _SpawnPool(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"), initializer=_init_worker)
 
 
-class _Processes(ProcessPoolExecutor):
-    """Processes that are deaf to ctrl-C from the first: they are started when work is handed in."""
+class _SpawnPool(ProcessPoolExecutor):
+    """Process pool whose processes, which are started by `submit`, never receive ctrl-C."""
 
-    def submit(self, *work: Any, **named: Any) -> Future[Any]:
-        """Hand in work, and perhaps start a process for it."""
-        with _ctrl_c_waiting():
-            return super().submit(*work, **named)
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Schedule a call; may start a process."""
+        with _ctrl_c_blocked():
+            return super().submit(*args, **kwargs)
 
 
 @contextmanager
-def _ctrl_c_waiting() -> Iterator[None]:
-    """Ctrl-C is answered afterwards. A process that is started meanwhile never hears it, even while it is loading.
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Delay ctrl-C until the end of the block; a process started in it inherits the mask and never receives ctrl-C.
 
-    A terminal sends it to all of them, and one that died of it would end the run. Windows knows no such mask: there a
-    process hears it until `_begin`.
+    A terminal sends ctrl-C to all processes, and one that died of it would break the pool. Windows has no signal mask:
+    there, a process receives it until `_init_worker` has run.
     """
     if sys.platform == "win32":
         yield
@@ -48,15 +51,15 @@ def _ctrl_c_waiting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
-    """One thread, and an end when the run that started it is gone, even killed."""
-    # The run alone answers ctrl-C, after the chunk that they are at.
+def _init_worker() -> None:
+    """Use one thread, ignore ctrl-C, and exit when the parent process ends, even if it is killed."""
+    # The parent handles ctrl-C, after the current chunk of work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    run = cast(BaseProcess, multiprocessing.parent_process())
+    parent = cast(BaseProcess, multiprocessing.parent_process())
 
-    def end_with_the_run() -> None:
-        wait([run.sentinel])
+    def exit_with_parent() -> None:
+        wait([parent.sentinel])
         os._exit(1)
 
-    Thread(target=end_with_the_run, daemon=True).start()
+    Thread(target=exit_with_parent, daemon=True).start()

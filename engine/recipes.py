@@ -1,4 +1,4 @@
-"""The named recipes: each a config, its parent, and what it sets out to test."""
+"""Named recipes: each a config, its parent, and the question it answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT = "loupe"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named config. `changes` stand on top of the parent's; `tests` says in one sentence what is asked of it."""
+    """A named config: the parent's with `changes`. `tests` is the question it answers, shown in the Train tab."""
 
     name: str
     parent: str | None
@@ -29,7 +29,7 @@ RECIPES = _recipes(
     Recipe(
         "original",
         None,
-        "The first recorded run: two large encoders, little regularisation, a long first phase on the back alone.",
+        "The first recorded run: two large encoders, weak regularization, a long first phase on the backs only.",
         {
             "front_encoder": "resnet34",
             "back_encoder": "resnet34",
@@ -42,7 +42,7 @@ RECIPES = _recipes(
     Recipe(
         "over_regularised",
         "original",
-        "Do smaller encoders, strong dropout and a low rate cure the over-fitting of the original?",
+        "Do smaller encoders, strong dropout and a low learning rate fix the overfitting of the original?",
         {
             "front_encoder": "resnet18",
             "back_encoder": "resnet18",
@@ -55,7 +55,7 @@ RECIPES = _recipes(
     Recipe(
         "baseline",
         "over_regularised",
-        "Both sides from the start, moderate regularisation: the history's best run (val QWK .7633).",
+        "Both sides from the start, moderate regularization: the best recorded run (validation QWK .7633).",
         {
             "back_encoder": "resnet34",
             "phase1_epochs": 0,
@@ -69,53 +69,54 @@ RECIPES = _recipes(
     Recipe(
         "four_at_once",
         "baseline",
-        "Four changes together: weaker EMD, smoothing, mixup and capped weights. Which of them did the harm?",
+        "Four changes at once: weaker EMD, label smoothing, mixup and capped class weights. Which of them hurt?",
         {"alpha_emd": 0.4, "label_smoothing": 0.1, "mixup_alpha": 0.3, "class_weight_cap": 10.0},
     ),
     Recipe(
         "label_smoothing",
         "baseline",
-        "Does label smoothing alone curb over-confidence without costing QWK?",
+        "Does label smoothing alone reduce overconfidence without lowering QWK?",
         {"label_smoothing": 0.1},
     ),
     Recipe(
         "ordinal",
         "baseline",
-        "Do monotone cumulative logits, with no class weights, beat ten separate classes?",
+        "Do ordinal (cumulative) logits without class weights beat ten separate classes?",
         {"loss": "ordinal", "class_weights": "none"},
     ),
     Recipe(
         "smoothing_capped",
         "label_smoothing",
-        "Smoothing with the class weights capped at 10: do a few very rare grades pull too hard?",
+        "Label smoothing with class weights capped at 10: do very rare grades weigh too much?",
         {"class_weight_cap": 10.0},
     ),
     Recipe(
         "smoothing_emd_05",
         "label_smoothing",
-        "Smoothing with a weaker EMD of .5: was .7 too much beside smoothed labels?",
+        "Label smoothing with an EMD weight of .5: is .7 too much with smoothed labels?",
         {"alpha_emd": 0.5},
     ),
     Recipe(
         "smoothing_15",
         "label_smoothing",
-        "Stronger smoothing of .15: is there more calibration to be had?",
+        "Label smoothing of .15: does stronger smoothing improve calibration?",
         {"label_smoothing": 0.15},
     ),
     Recipe(
         "focal",
         "baseline",
-        "Focal loss with gamma 2: does attention to hard cards help the rare grades?",
+        "Focal loss with gamma 2: does more weight on hard cards help the rare grades?",
         {"focal_gamma": 2.0},
     ),
     Recipe(
         "loupe",
         "ordinal",
-        "Ours: the ordinal recipe told what was measured, along a cosine; sides and measurements may be missing.",
+        "Loupe's default: the ordinal recipe with a cosine schedule and measurements as inputs; sides and measurements "
+        "are hidden at random.",
         {
-            "measured_inputs": True,
-            "measured_dropout": 0.2,
-            "measured_targets": False,
+            "use_measurements": True,
+            "measurement_dropout": 0.2,
+            "auxiliary_targets": False,
             "schedule": "cosine",
             "side_dropout": 0.1,
         },
@@ -124,17 +125,17 @@ RECIPES = _recipes(
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name; raises BadConfig naming the known ones."""
+    """Recipe of that name. Raises BadConfig, listing the recipes, if there is none."""
     if name not in RECIPES:
-        raise BadConfig(f"recipe {name!r} is not known; the recipes are {', '.join(RECIPES)}")
+        raise BadConfig(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}")
     return RECIPES[name]
 
 
 def recipe_config(name: str, changes: dict[str, Any] | None = None) -> Config:
-    """A recipe's full config: its ancestors' changes, then its own, then `changes`. Raises BadConfig."""
-    return config.build({**_inherited(recipe(name)), **(changes or {})})
+    """Full config of a recipe: the changes of its ancestors, of the recipe, then `changes`. Raises BadConfig."""
+    return config.build({**_all_changes(recipe(name)), **(changes or {})})
 
 
-def _inherited(own: Recipe) -> dict[str, Any]:
-    above = _inherited(RECIPES[own.parent]) if own.parent else {}
-    return {**above, **own.changes}
+def _all_changes(recipe: Recipe) -> dict[str, Any]:
+    inherited = _all_changes(RECIPES[recipe.parent]) if recipe.parent else {}
+    return {**inherited, **recipe.changes}

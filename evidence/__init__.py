@@ -1,5 +1,5 @@
-"""How good the models are and how that is known: every figure of docs/evidence.md, by command.
+"""Evidence of how good the models are: every figure of docs/evidence.md, by command.
 
-`python -m evidence STEP --out FOLDER` goes on where it was stopped; the runs on simulated cards stand in the
-ledger of the data folder FOLDER/data. Steps take minutes to hours.
+`python -m evidence STEP --out FOLDER` resumes if it was interrupted; the runs on simulated cards are in the ledger of
+the data folder FOLDER/data. Steps take minutes to hours.
 """

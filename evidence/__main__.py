@@ -1,4 +1,4 @@
-"""python -m evidence STEP --out FOLDER: gather one part of the evidence, or go on gathering it."""
+"""python -m evidence STEP --out FOLDER: gather one part of the evidence, or resume it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,40 @@ import json
 import os
 from pathlib import Path
 
-from evidence import simulated
+from evidence.steps import simulated
 
-STEPS = ("changes", "sizes", "simulated", "stronger", "fronts", "cost", "page")
-SIZED = ("simulated", "stronger")
+STEPS = {
+    "changes": "evidence.steps.changes",
+    "sizes": "evidence.steps.sizes",
+    "simulated": "evidence.steps.simulated",
+    "stronger": "evidence.steps.stronger",
+    "fronts": "evidence.steps.fronts",
+    "cost": "evidence.steps.cost",
+    "page": "evidence.page",
+}
+SCALABLE_STEPS = ("simulated", "stronger")
 
 
 def main() -> None:
-    """Run one step and print what it found."""
+    """Run one step and print its results."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parser = argparse.ArgumentParser(prog="python -m evidence", description=__doc__)
     parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--out", type=Path, required=True, help="where cards, runs and figures go; gone on with")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for cards, runs and results; resumed if it exists"
+    )
     parser.add_argument(
         "--full",
         action="store_true",
-        help=f"{', '.join(SIZED)}: all recipes at full size, for a GPU, in a folder of its own",
+        help=f"{', '.join(SCALABLE_STEPS)}: all recipes at full size, for a GPU; needs a separate --out folder",
     )
-    chosen = parser.parse_args()
-    if chosen.full and chosen.step not in SIZED:
-        parser.error(f"--full goes with {' and '.join(SIZED)}")
-    out = chosen.out.absolute()
+    arguments = parser.parse_args()
+    if arguments.full and arguments.step not in SCALABLE_STEPS:
+        parser.error(f"--full works only with {' and '.join(SCALABLE_STEPS)}")
+    out = arguments.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    size = {"size": simulated.FULL} if chosen.full else {}
-    print(json.dumps(importlib.import_module(f"evidence.{chosen.step}").run(out, **size), indent=2))
+    options = {"scale": simulated.FULL} if arguments.full else {}
+    print(json.dumps(importlib.import_module(STEPS[arguments.step]).run(out, **options), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a long command has found, kept in its folder as JSON: told again where it stands, made where it does not."""
+"""JSON files that cache the results of long computations."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.storage.atomic import aside
+from engine.storage.atomic import atomic_write
 
 
-def once(path: Path, make: Callable[[], Any]) -> Any:
-    """What the file holds; made and written where there is none."""
+def load_or_compute(path: Path, compute: Callable[[], Any]) -> Any:
+    """Load the file; if it is missing, compute and write it first."""
     if not path.is_file():
-        write(path, make())
-    return read(path)
+        write_json(path, compute())
+    return read_json(path)
 
 
-def write(path: Path, found: Any) -> None:
-    """Write it: the file is at every moment the old one or the whole new one."""
+def write_json(path: Path, value: Any) -> None:
+    """Write the value atomically: an interruption leaves the old file intact."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with aside(path) as part:
-        part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def read(path: Path) -> Any:
-    """What was written."""
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def same_plan(plan: Any, path: Path) -> None:
-    """Keep the plan that a folder is filled by. Ends the program where the folder is filled by another."""
-    told = json.loads(json.dumps(plan))
-    if once(path, lambda: told) != told:
-        raise SystemExit(f"{path.parent} is filled by another plan ({path.name}); give another folder")
+def require_same_plan(plan: Any, path: Path) -> None:
+    """Store the plan of a folder at `path`. Raises SystemExit if the folder was filled by another plan."""
+    plan = json.loads(json.dumps(plan))
+    if load_or_compute(path, lambda: plan) != plan:
+        raise SystemExit(f"{path.parent} was filled by another plan ({path.name}); choose another folder")

@@ -1,7 +1,7 @@
-"""docs/evidence.md: what the other steps have found, in words and tables; what is not gathered yet is named.
+"""docs/evidence.md, written from the results of the other steps; missing parts are listed at its end.
 
-A section is written anew where the folder holds what its step found, and else stays as it stands on the page: one part
-of the evidence can be gathered again without all the others.
+A section is rewritten if its results are in the folder and kept otherwise, so one part of the evidence can be gathered
+again without the others.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from pathlib import Path
 from app.settings import PROGRAM
 from engine.cards.pairs import read_manifest
 from engine.evaluation import predictions
-from engine.inference.model_card import FILE, Card
+from engine.inference.model_card import FILE_NAME, ModelCard
 from engine.starter import MODEL
 from evidence import pictures, sections, worst
-from evidence.cached_json import read
-from evidence.tables import FIGURES, Found, bounded, listed, of_one_model, table
+from evidence.cached_json import read_json
+from evidence.tables import METRIC_HEADS, Results, comma_list, metric_cells, table, with_interval
 
-# By step, in the page's order.
+# Section titles by step, in the order of the page.
 TITLES = {
     "starter": "The starter model",
-    "simulated": "Simulated pairs: the recipes, and no learning at all",
+    "simulated": "Simulated pairs: the recipes and a rubric baseline",
     "changes": "One change at a time",
-    "sizes": "Larger pictures, and what they cost",
-    "stronger": "Stronger predictions, and what they cost",
+    "sizes": "Larger pictures and their cost",
+    "stronger": "Stronger predictions and their cost",
     "fronts": "Real fronts",
     "cost": "Cost",
 }
 PAGE = PROGRAM / "docs" / "evidence.md"
 PICTURES = PROGRAM / "docs" / "evidence"
-# The ten worst errors, looked at and explained by a person, under the SHA-256 of the model that made them.
-EXPLAINED = Path(__file__).parent / "worst.md"
-TELLERS: dict[str, Callable[[Found], list[str]]] = {
+# Explanation of the ten worst errors, written by hand; it names the SHA-256 of its model.
+EXPLANATION = Path(__file__).parent / "worst.md"
+SECTION_WRITERS: dict[str, Callable[[Results], list[str]]] = {
     "simulated": sections.simulated,
     "changes": sections.changes,
     "sizes": sections.sizes,
@@ -41,86 +41,89 @@ TELLERS: dict[str, Callable[[Found], list[str]]] = {
     "cost": sections.cost,
 }
 
-INTRODUCTION = """# How good is it, and how do we know
+INTRODUCTION = """# Evidence: how accurate the models are, and how it was measured
 
-Written by `python -m evidence page --out DIR` from what the other steps left in that folder, and in
-`DIR/starter` from what `python -m tools.build_starter --work DIR/starter` left. Each goes on where it was stopped. A
-section whose findings are not in that folder stays as it was written before.
+Written by `python -m evidence page --out DIR` from the results of the other steps in that folder, and from those of
+`python -m tools.build_starter --work DIR/starter` in `DIR/starter`. Each step can be interrupted and resumed. A section
+whose results are not in the folder keeps its previous text.
 
-Intervals are 95 %: whole groups of cards (a design, a near-duplicate) are drawn with replacement a thousand times.
-Where there are several seeds, those are drawn too; two or three of them show less than the whole chance of training,
-one shows nothing of it. Differences are paired, card by card and seed by seed, from ten thousand draws. Their intervals
-are each row's own; their p-values are after Holm for the rows of a table, and none can be told below the number of rows
-times .0002. Intervals of a calibration error lean upwards: cards drawn anew make gaps by chance. What was tried and did
-not help stands here like what did.
+Intervals are 95 %, from a bootstrap over groups of cards (a design, a near-duplicate) with a thousand resamples. With
+several seeds, the seeds are resampled too; two or three seeds underestimate the variation between training runs, and
+one seed does not measure it. Differences are paired by card and seed, from ten thousand resamples. Their intervals are
+per row; their p-values are Holm-adjusted over the rows of a table, and the smallest possible is .0002 x rows. Bootstrap
+intervals of the calibration error are biased upwards, since resampling adds random gaps. Negative results are listed
+too.
 
-Macro-MAE is the mean of the grades' own MAE. The AUC of 9 and 10 says how well tens are told from nines; .5 is chance.
-RPS is the ranked probability score, 0 for who is certain and right.
+Macro-MAE is the mean of the MAE of each grade. The AUC of 9 and 10 measures how well tens are separated from nines; .5
+is chance. RPS: ranked probability score, 0 is perfect.
 """
 
 
-def run(folder: Path) -> Found:
-    """Write the page; returns where it lies, which parts stay as they stood, and which are missing."""
-    found = {name: read(path) for name in TITLES if (path := folder / f"{name}.json").exists()}
-    told: dict[str, list[str]] = {}
-    if MODEL.with_name(FILE).exists() and (folder / "starter" / "fresh.csv").exists():
-        told["starter"] = _starter(folder / "starter")
-    told |= {name: tell(found[name]) for name, tell in TELLERS.items() if name in found}
-    if "simulated" in found:
-        pictures.certainty(found["simulated"]["certainty"], PICTURES / "simulated.png")
-    stood = _sections(PAGE)
-    kept = [name for name, title in TITLES.items() if name not in told and title in stood]
-    missing = [name for name in TITLES if name not in told and name not in kept]
-    written = [INTRODUCTION]
+def run(folder: Path) -> Results:
+    """Write the page; returns its path, the kept sections and the missing ones."""
+    results = {name: read_json(path) for name in TITLES if (path := folder / f"{name}.json").exists()}
+    new: dict[str, list[str]] = {}
+    if MODEL.with_name(FILE_NAME).exists() and (folder / "starter" / "fresh.csv").exists():
+        new["starter"] = _starter(folder / "starter")
+    new |= {name: write(results[name]) for name, write in SECTION_WRITERS.items() if name in results}
+    if "simulated" in results:
+        pictures.draw_uncertainty(results["simulated"]["certainty"], PICTURES / "simulated.png")
+    old = _sections(PAGE)
+    kept_names = [name for name, title in TITLES.items() if name not in new and title in old]
+    missing = [name for name in TITLES if name not in new and name not in kept_names]
+    lines = [INTRODUCTION]
     for name, title in TITLES.items():
-        if name in told:
-            written += [f"## {title}", "", *told[name]]
-        elif name in kept:
-            written += [f"## {title}", stood[title]]
+        if name in new:
+            lines += [f"## {title}", "", *new[name]]
+        elif name in kept_names:
+            lines += [f"## {title}", old[title]]
     if missing:
-        written += ["## Not gathered yet", "", f"{listed(missing).capitalize()}.", ""]
-    PAGE.write_text("\n".join(written), encoding="utf-8")
-    return {"page": str(PAGE), "kept": kept, "missing": missing}
+        lines += ["## Not gathered yet", "", f"{comma_list(missing).capitalize()}.", ""]
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    return {"page": str(PAGE), "kept": kept_names, "missing": missing}
 
 
 def _sections(page: Path) -> dict[str, str]:
-    """By title what stands below it on the page, up to the next title of its rank."""
+    """Text of each section of the page by title."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     return dict(section.split("\n", 1) for section in text.split("\n## ")[1:])
 
 
-def _starter(made: Path) -> list[str]:
-    """What ships, from its card, and its worst errors on the fresh cards of the folder that it was made in."""
-    card = Card.model_validate_json(MODEL.with_name(FILE).read_bytes())
-    if read(made / "evaluate.json")["model"]["sha256"] != card.sha256:
-        raise SystemExit(f"{made} holds another model than the one that ships; give the folder that it was made in")
-    figures, agreed = card.measured[0].figures, card.agreement
-    pictures.certainty(figures, PICTURES / "starter.png")
-    pairs = read_manifest(made / "fresh" / "labels.csv").pairs
-    worst.sheet(predictions.read(made / "fresh.csv"), pairs, PICTURES / "worst.jpg")
-    explained = EXPLAINED.read_text(encoding="utf-8") if EXPLAINED.exists() else ""
-    looked_at = explained if card.sha256 in explained else "Nobody has looked at them yet."
-    heads = ["", "n", *FIGURES.values(), "ranges hold"]
+def _starter(folder: Path) -> list[str]:
+    """The shipped model, from its card, and its worst errors on the fresh cards in the folder of its build.
+
+    Raises SystemExit if the folder holds another model than the shipped one.
+    """
+    card = ModelCard.model_validate_json(MODEL.with_name(FILE_NAME).read_bytes())
+    if read_json(folder / "evaluate.json")["model"]["sha256"] != card.sha256:
+        raise SystemExit(f"{folder} holds another model than the one that ships; give the folder that it was built in")
+    metrics, agreement = card.measured[0].figures, card.agreement
+    pictures.draw_uncertainty(metrics, PICTURES / "starter.png")
+    pairs = read_manifest(folder / "fresh" / "labels.csv").pairs
+    worst.draw_worst(predictions.read(folder / "fresh.csv"), pairs, PICTURES / "worst.jpg")
+    explanation = EXPLANATION.read_text(encoding="utf-8") if EXPLANATION.exists() else ""
+    heads = ["", "n", *METRIC_HEADS.values(), "ranges hold"]
     rows = [
         [
-            *(each.on, each.figures["n"], *of_one_model(each.figures)),
-            bounded(each.figures, "coverage") if "coverage" in each.figures else "",
+            *(result.on, result.figures["n"], *metric_cells(result.figures)),
+            with_interval(result.figures, "coverage") if "coverage" in result.figures else "",
         ]
-        for each in card.measured
+        for result in card.measured
     ]
     return [
         *(f"- {sentence}" for sentence in (*card.data, *card.limits)),
         "",
         *table(heads, rows),
-        f"Stored in 8 bits it tells the same grade as at full precision on {agreed['equal_grades']:.1%} of those "
-        f"{agreed['cards']} fresh cards that the program's own split does not call test; no probability differs by "
-        f"more than {agreed['largest_difference']:.4f}; QWK {agreed['qwk']:.4f} against {agreed['qwk_full']:.4f}.",
+        f"Stored in 8 bits, the model gives the same grade as at full precision on {agreement['equal_grades']:.1%} of "
+        f"{agreement['cards']} fresh cards (those outside the program's own test split); no probability differs by "
+        f"more than {agreement['largest_difference']:.4f}; QWK {agreement['qwk']:.4f} against "
+        f"{agreement['qwk_full']:.4f}.",
         "",
-        *sections.certainty(figures, "evidence/starter.png"),
+        *sections.uncertainty(metrics, "evidence/starter.png"),
         "### Its ten worst errors",
         "",
         "![Ten cards, front and back, with the true and the expected grade](evidence/worst.jpg)",
         "",
-        looked_at,
+        explanation if card.sha256 in explanation else "They have not been explained yet.",
         "",
     ]

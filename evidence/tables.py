@@ -1,12 +1,12 @@
-"""The page's tables: figures with their intervals as the steps keep them, put into Markdown."""
+"""Markdown tables of the evidence page: metrics with their intervals, from the steps' JSON files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-# Of a row, by name as the steps keep it, and its head.
-FIGURES = {
+# Column heads by metric name.
+METRIC_HEADS = {
     "qwk": "QWK",
     "exact": "exact",
     "within_one": "within one",
@@ -16,52 +16,52 @@ FIGURES = {
     "rps": "RPS",
 }
 
-Found = dict[str, Any]
+Results = dict[str, Any]
 
 
 def table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
-    """A table in Markdown, and the empty line after it."""
+    """Lines of a Markdown table, and an empty line after it."""
     lines = [heads, ["---"] * len(heads), *rows]
     return [*("| " + " | ".join(map(str, line)) + " |" for line in lines), ""]
 
 
-def figure(value: float | None, low: float | None, high: float | None) -> str:
-    """A figure and its interval; nothing where it is undefined."""
+def format_estimate(value: float | None, low: float | None, high: float | None) -> str:
+    """Format a metric and its interval; empty if undefined."""
     if value is None:
         return ""
     return f"{value:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
-def bounded(figures: Found, name: str) -> str:
-    """The figure of that name among what `evaluate` prints, with its interval."""
-    return figure(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])
+def with_interval(metrics: Results, name: str) -> str:
+    """Format one metric of the output of `evaluate` with its interval."""
+    return format_estimate(metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"])
 
 
-def of_one_model(figures: Found) -> list[str]:
-    """A row's FIGURES, from what `evaluate` prints."""
-    return [bounded(figures, name) for name in FIGURES]
+def metric_cells(metrics: Results) -> list[str]:
+    """Cells of METRIC_HEADS from the output of `evaluate`."""
+    return [with_interval(metrics, name) for name in METRIC_HEADS]
 
 
-def of_seeds(figures: Found, names: Sequence[str] = (*FIGURES,)) -> list[str]:
-    """A row's figures, from what `over_seeds` gives."""
-    return [figure(*figures[name]) for name in names]
+def seed_metric_cells(estimates: Results, names: Sequence[str] = (*METRIC_HEADS,)) -> list[str]:
+    """Cells of the named metrics from the output of `metrics_over_seeds`."""
+    return [format_estimate(*estimates[name]) for name in names]
 
 
-def difference(row: Found) -> list[str]:
-    """A row's difference with its interval, and its p-value after Holm, from what `differences` gives."""
+def difference_cells(row: Results) -> list[str]:
+    """A difference with its interval, and its Holm-adjusted p-value, from the output of `qwk_differences`."""
     return [f"{row['delta']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})", f"{row['p_holm']:.3f}"]
 
 
-def listed(values: Sequence[object]) -> str:
-    """Values after one another."""
+def comma_list(values: Sequence[object]) -> str:
+    """Values separated by commas."""
     return ", ".join(map(str, values))
 
 
-def settings(told: Found) -> str:
-    """What runs were told."""
-    return listed([f"{name} {value}" for name, value in told.items()])
+def settings_text(settings: Results) -> str:
+    """Settings as "name value", separated by commas."""
+    return comma_list([f"{name} {value}" for name, value in settings.items()])
 
 
-def two_places(values: Sequence[float | None]) -> list[str]:
-    """A row of shares."""
+def two_decimals(values: Sequence[float | None]) -> list[str]:
+    """Format fractions with two decimals; empty for None."""
     return [f"{value:.2f}" if value is not None else "" for value in values]

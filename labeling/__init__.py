@@ -1,1 +1,1 @@
-"""Judgement about cards and labels: what comes in, what it is called, who trains on it."""
+"""Cards and labels: import, duplicates, splits, the labeling queue, snapshots and export."""

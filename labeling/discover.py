@@ -1,4 +1,4 @@
-"""Which cards lie at a path: a manifest, a folder with a manifest, a folder per grade, or a plain folder."""
+"""Discovery of the cards at a path: a manifest, a folder with a manifest, a folder per grade, or a plain folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.image.read import SUFFIXES
 
 MANIFEST_NAMES = ("manifest.csv", "labels.csv")
 GRADE_FOLDER = re.compile(r"(?:psa)?[ _-]*(\d{1,2}(?:\.\d)?)", re.IGNORECASE)
-# A side word stands alone: "card_front", "front-2", but not "quarterback" or "frontier".
+# Matches a whole word: "card_front", "front-2", but not "quarterback" or "frontier".
 SIDE_WORD = re.compile(r"[ _-]*(?<![a-z])(front|back)(?![a-z])", re.IGNORECASE)
 
 
@@ -22,9 +22,9 @@ class ImportRefused(ValueError):
 
 
 def cards_at(path: Path) -> Manifest:
-    """List the cards at a path, without opening a picture; what cannot be a card is refused by itself.
+    """List the cards at a path without opening a picture; entries that are not cards are in `refused`.
 
-    Raises ImportRefused where the path is absent, neither folder nor manifest, or holds no card at all.
+    Raises ImportRefused if the path does not exist, is neither a folder nor a manifest, or holds no card.
     """
     manifest = manifest_at(path)
     if manifest is None:
@@ -32,21 +32,21 @@ def cards_at(path: Path) -> Manifest:
     try:
         return _not_empty(read_manifest(manifest), manifest)
     except BadManifest as error:
-        hint = "" if manifest == path else "; if it only grades the pictures beside it, pass it as --labels"
+        hint = "" if manifest == path else "; if it only holds grades for the pictures, pass it as --labels"
         raise ImportRefused(f"{error}{hint}") from error
 
 
 def manifest_at(path: Path) -> Path | None:
-    """The manifest at a path: the CSV itself, or the one that a folder holds; None where there is none."""
+    """The manifest at a path: the CSV itself, or the one in the folder; None if there is none."""
     if path.is_file() and path.suffix.lower() == ".csv":
         return path
     return next((path / name for name in MANIFEST_NAMES if (path / name).is_file()), None)
 
 
 def cards_in_folder(root: Path) -> Manifest:
-    """List the cards in a folder per grade (psa1 .. psa10 or 1 .. 10), or else in a plain folder.
+    """List the cards in a folder with one subfolder per grade (psa1 .. psa10 or 1 .. 10), or in a plain folder.
 
-    Raises ImportRefused where it is absent, no folder, or holds no picture.
+    Raises ImportRefused if the folder does not exist, is not a folder, or holds no picture.
     """
     if not root.exists():
         raise ImportRefused(f"{root}: there is no such file or folder; check the path")
@@ -67,27 +67,27 @@ def _not_empty(cards: Manifest, path: Path) -> Manifest:
 def _cards_in_folder(root: Path) -> Manifest:
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not any(GRADE_FOLDER.fullmatch(folder.name) for folder in folders):
-        return _joined(
-            [_pair_up(root, root, None), _refuse_pictures(folders, "lies deeper; import that folder by itself")]
+        return _merge(
+            [_pair_up(root, root, None), _refuse_pictures(folders, "is a subfolder; import that folder separately")]
         )
-    loose = _refuse_pictures(_files(root), "lies beside the grade folders; move it into one of them")
-    return _joined([loose, *(_graded(folder, root) for folder in folders)])
+    loose = _refuse_pictures(_files(root), "is not in a grade folder; move it into one of them")
+    return _merge([loose, *(_cards_in_grade_folder(folder, root) for folder in folders)])
 
 
-def _graded(folder: Path, root: Path) -> Manifest:
-    written = GRADE_FOLDER.fullmatch(folder.name)
-    if written is None:
-        return _refuse_pictures([folder], "the folder's name is no grade; name it psa1 to psa10, or 1 to 10")
+def _cards_in_grade_folder(folder: Path, root: Path) -> Manifest:
+    match = GRADE_FOLDER.fullmatch(folder.name)
+    if match is None:
+        return _refuse_pictures([folder], "the folder's name is not a grade; name it psa1 to psa10, or 1 to 10")
     try:
-        grade = parse_grade(written[1])
+        grade = parse_grade(match[1])
     except BadGrade as error:
         return Manifest([], [Refused(str(folder), str(error))])
-    deeper = [entry for entry in folder.iterdir() if entry.is_dir()]
-    return _joined([_pair_up(folder, root, grade), _refuse_pictures(deeper, "lies deeper; move its pictures up")])
+    subfolders = [entry for entry in folder.iterdir() if entry.is_dir()]
+    return _merge([_pair_up(folder, root, grade), _refuse_pictures(subfolders, "is a subfolder; move its pictures up")])
 
 
 def _pair_up(folder: Path, root: Path, grade: float | None) -> Manifest:
-    """Make the pictures of one folder into cards; a picture without a side word is a front."""
+    """Pair the pictures of a folder into cards; a picture without "front" or "back" in its name is a front."""
     sides: dict[str, dict[str, Path]] = {}
     names: dict[str, str] = {}
     refused: list[Refused] = []
@@ -97,30 +97,30 @@ def _pair_up(folder: Path, root: Path, grade: float | None) -> Manifest:
             continue
         name, side = name_and_side(file, root)
         key = name.casefold()
-        taken = sides.setdefault(key, {})
+        card_sides = sides.setdefault(key, {})
         names.setdefault(key, name)
-        if side in taken:
-            reason = f"card {names[key]!r} already has its {side}, {taken[side].name}; rename one of the two"
+        if side in card_sides:
+            reason = f"card {names[key]!r} already has its {side}, {card_sides[side].name}; rename one of the two"
             refused.append(Refused(str(file), reason))
         else:
-            taken[side] = file
+            card_sides[side] = file
     pairs = [CardPair(names[key], s.get("front"), s.get("back"), grade) for key, s in sides.items()]
     return Manifest(pairs, refused)
 
 
 def name_and_side(file: Path, root: Path) -> tuple[str, str]:
-    """A card's name and the side that a file shows: "psa4/ab_Front.jpg" -> ("psa4/ab", "front").
+    """The card name and the side of a picture file: "psa4/ab_Front.jpg" -> ("psa4/ab", "front").
 
-    The name is the path relative to `root` without suffix and side word; a file called only "front.jpg" names
-    its card after its folder. Of several side words the last counts.
+    The name is the path relative to `root` without suffix and side word, or the folder for a file such as "front.jpg".
+    The last of several side words counts.
     """
     words = list(SIDE_WORD.finditer(file.stem))
     side = words[-1][1].lower() if words else "front"
     stem = (file.stem[: words[-1].start()] + file.stem[words[-1].end() :]) if words else file.stem
     folder = file.parent.relative_to(root)
-    own = stem.strip(" _-")
-    if own:
-        return (folder / own).as_posix(), side
+    card_stem = stem.strip(" _-")
+    if card_stem:
+        return (folder / card_stem).as_posix(), side
     return (folder.as_posix() if folder.parts else root.name), side
 
 
@@ -129,7 +129,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _refuse_pictures(paths: Iterable[Path], reason: str) -> Manifest:
-    """Refuse those of some paths that are, or hold, pictures; other files were never meant for us."""
+    """Refuse the paths that are or contain pictures; other files are ignored."""
     return Manifest([], [Refused(str(path), reason) for path in paths if _has_picture(path)])
 
 
@@ -140,6 +140,6 @@ def _has_picture(path: Path) -> bool:
     return guess.startswith("image/") or path.suffix.lower() in SUFFIXES
 
 
-def _joined(parts: Iterable[Manifest]) -> Manifest:
+def _merge(parts: Iterable[Manifest]) -> Manifest:
     parts = list(parts)
     return Manifest([p for part in parts for p in part.pairs], [r for part in parts for r in part.refused])

@@ -1,7 +1,7 @@
 """Near-duplicate photos of fronts, by the Hamming distance of their perceptual hashes.
 
-A picture that was compressed, scaled or brightened again must not sit in training while its twin sits in the test.
-Backs take no part: all backs of a game look alike.
+A recompressed, scaled or brightened copy of a test picture must not be in the training set. Backs are not compared: all
+backs of a game look alike.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ import numpy as np
 
 from engine.image.read import BadPicture, read_picture
 
-# Of 64 bits; distances are even, because pHash cuts at its own median. Measured on 6,000 fronts of graded baseball
-# cards, 600 of them altered and saved again. Within 4 lie all of those at JPEG quality 40, halved or doubled in size,
-# 98 % with 15 % more light and 95 % with 1 % cut off all round (within 2: 99, 99, 86 and 71 %). Of different cards
-# 4 lets 43 of the 6,000 share a group: of 28 such pairs looked at, 15 are two copies of one print, 12 two cards of
-# one design and one is unrelated. 6 would let 195 share one, about half of its pairs unrelated; 8 would let 694.
-# Another photo of a card, turned by 2 degrees or cut by 3 %, is mostly out of reach: no distance finds it safely.
-NEAR_BITS = 4
-# Of the 30 pairs of those fronts within 4 bits, two copies of one print correlate at up to .992 over 32 x 32 cells; all
-# recompressed and halved copies of 300 fronts at .996 and more, 95 % of those 15 % lighter at .995. So from here on two
-# fronts are beyond doubt one photo, and a split that is fixed otherwise is refused.
-SAME_PHOTO = 0.995
-CELLS = 32
-# The 64 bits in one part more than may differ: in one of them at least, two near hashes are equal.
-PARTS = tuple(np.uint64(sum(1 << bit for bit in range(part, 64, NEAR_BITS + 1))) for part in range(NEAR_BITS + 1))
+# Maximum Hamming distance of near duplicates, out of 64 bits; distances are even, because pHash thresholds at the
+# median. Measured on 6,000 fronts of graded baseball cards, 600 of them with altered copies. A distance of 4 finds all
+# copies at JPEG quality 40 and at half or double size, 98 % of those 15 % brighter and 95 % of those with 1 % cropped
+# all round (2: 99, 99, 86 and 71 %). It also groups 43 of the 6,000 different cards: of 28 such pairs inspected, 15 are
+# two copies of one print, 12 two cards of one design, and one is unrelated. 6 would group 195 cards, with about half of
+# the pairs unrelated; 8 would group 694. A second photo of a card, rotated by 2 degrees or cropped by 3 %, is mostly
+# out of reach: no threshold finds it reliably.
+MAX_NEAR_BITS = 4
+# Correlation over 32 x 32 brightness cells. Among the 30 pairs of those fronts within 4 bits, two copies of one print
+# reach .992; recompressed and halved copies of 300 fronts all reach .996, and 95 % of those 15 % brighter .995. From
+# this value on two fronts are the same photo, and conflicting fixed splits are refused.
+MIN_SAME_PHOTO_CORRELATION = 0.995
+GRID_SIZE = 32
+# Masks of MAX_NEAR_BITS + 1 disjoint parts of the 64 bits: two near hashes are equal in at least one part.
+PART_MASKS = tuple(
+    np.uint64(sum(1 << bit for bit in range(part, 64, MAX_NEAR_BITS + 1))) for part in range(MAX_NEAR_BITS + 1)
+)
 
 
 class FrontIndex:
-    """The fronts known so far and the group that each stands in, for one import."""
+    """Index of front hashes and their groups during one import."""
 
     def __init__(self) -> None:
         self._hashes = np.zeros(1024, dtype=np.uint64)
@@ -39,7 +42,7 @@ class FrontIndex:
         self._splits: dict[str, str] = {}
 
     def add(self, phash: str, *, group: str, fixed_split: str | None) -> None:
-        """Make a front known, with its card's group and the split that a manifest fixed for it, if any."""
+        """Add a front with its card's group and the split fixed by a manifest, if any."""
         if len(self._groups) == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
         self._hashes[len(self._groups)] = int(phash, 16)
@@ -48,72 +51,75 @@ class FrontIndex:
             self._splits.setdefault(group, fixed_split)
 
     def group_of(self, phash: str, *, fixed_split: str | None) -> str | None:
-        """The group of the nearest known front (the earliest of equals), or None where none is near.
+        """The group of the nearest front (the earliest of equals), or None if none is near.
 
-        Likeness is a guess and a manifest's split is a statement: a card whose split is fixed is not drawn into a
-        group that is fixed to another one.
+        Similarity is uncertain, a manifest's split is not: a card with a fixed split never joins a group that is fixed
+        to another split.
         """
-        distances = hamming(np.uint64(int(phash, 16)), self._hashes[: len(self._groups)])
-        near = np.flatnonzero(distances <= NEAR_BITS)
-        for place in near[np.argsort(distances[near], kind="stable")]:
-            group = self._groups[place]
+        distances = hamming_distances(np.uint64(int(phash, 16)), self._hashes[: len(self._groups)])
+        near = np.flatnonzero(distances <= MAX_NEAR_BITS)
+        for index in near[np.argsort(distances[near], kind="stable")]:
+            group = self._groups[index]
             if fixed_split is None or self._splits.get(group, fixed_split) == fixed_split:
                 return group
         return None
 
 
-def hamming(one: np.uint64, many: np.ndarray) -> np.ndarray:
-    """How many bits differ between one hash and each of many, uint64 (N,) -> uint8 (N,)."""
-    return np.bitwise_count(many ^ one)
+def hamming_distances(reference: np.uint64, hashes: np.ndarray) -> np.ndarray:
+    """Number of bits in which each hash differs from the reference, uint64 (N,) -> uint8 (N,)."""
+    return np.bitwise_count(hashes ^ reference)
 
 
-def near(phashes: Sequence[str | None]) -> Iterator[tuple[int, int]]:
-    """The pairs of places, the lower first, whose hashes (16 hex, or None) lie within the distance, in their order.
+def near_duplicates(phashes: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+    """Yield the index pairs, sorted, lower index first, of hashes (16 hex, or None) within MAX_NEAR_BITS.
 
-    Of five parts of two such hashes one is equal, since four bits cannot lie in all five: only hashes that share a part
-    are compared, not all with all.
+    Four differing bits leave at least one of five parts equal, so only hashes that share a part are compared.
     """
-    places = np.array([place for place, phash in enumerate(phashes) if phash is not None], dtype=np.int64)
-    hashes = np.array([int(phashes[place] or "", 16) for place in places], dtype=np.uint64)
-    pairs = np.concatenate([_sharing(hashes, part) for part in range(len(PARTS))])
-    for one, other in pairs[np.lexsort(pairs.T[::-1])]:
-        yield int(places[one]), int(places[other])
+    indices = np.array([index for index, phash in enumerate(phashes) if phash is not None], dtype=np.int64)
+    hashes = np.array([int(phashes[index] or "", 16) for index in indices], dtype=np.uint64)
+    pairs = np.concatenate([_pairs_sharing_part(hashes, part) for part in range(len(PART_MASKS))])
+    for first, second in pairs[np.lexsort(pairs.T[::-1])]:
+        yield int(indices[first]), int(indices[second])
 
 
-def _sharing(hashes: np.ndarray, part: int) -> np.ndarray:
-    """The near ones among hashes that share a part and none before it: (n, 2), the lower place first."""
-    keys = hashes & PARTS[part]
+def _pairs_sharing_part(hashes: np.ndarray, part: int) -> np.ndarray:
+    """Index pairs (n, 2), lower first, of near hashes that share this part and no earlier one."""
+    keys = hashes & PART_MASKS[part]
     order = np.argsort(keys, kind="stable")
-    keys, found = keys[order], [np.empty((0, 2), np.int64)]
-    # Of the sorted keys, those that equal the one `apart` places on also equal all between.
-    first = np.arange(len(keys))
-    for apart in range(1, len(keys)):
-        first = first[: np.searchsorted(first, len(keys) - apart)]
-        first = first[keys[first] == keys[first + apart]]
-        if not len(first):
+    keys, pairs = keys[order], [np.empty((0, 2), np.int64)]
+    # The keys are sorted: a key equal to the one `step` positions later also equals all keys in between.
+    starts = np.arange(len(keys))
+    for step in range(1, len(keys)):
+        starts = starts[: np.searchsorted(starts, len(keys) - step)]
+        starts = starts[keys[starts] == keys[starts + step]]
+        if not len(starts):
             break
-        one, other = order[first], order[first + apart]
-        differing = hashes[one] ^ hashes[other]
-        close = np.bitwise_count(differing) <= NEAR_BITS
-        for earlier in PARTS[:part]:
-            close &= (differing & earlier) != 0
-        found.append(np.stack([one[close], other[close]], axis=1))
-    return np.concatenate(found)
+        first, second = order[starts], order[starts + step]
+        differing = hashes[first] ^ hashes[second]
+        near = np.bitwise_count(differing) <= MAX_NEAR_BITS
+        for earlier_mask in PART_MASKS[:part]:
+            near &= (differing & earlier_mask) != 0
+        pairs.append(np.stack([first[near], second[near]], axis=1))
+    return np.concatenate(pairs)
 
 
-def same_photo(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    """Whether two pictures' cells tell beyond doubt of one photo, saved anew; what cannot be read is not."""
-    return one is not None and other is not None and float(one @ other) >= SAME_PHOTO
+def same_photo(first_cells: np.ndarray | None, second_cells: np.ndarray | None) -> bool:
+    """True if two pictures are certainly the same photo, saved again; False if one is unreadable (None)."""
+    return (
+        first_cells is not None
+        and second_cells is not None
+        and float(first_cells @ second_cells) >= MIN_SAME_PHOTO_CORRELATION
+    )
 
 
-def cells(path: Path | None) -> np.ndarray | None:
-    """A picture's mean brightness in 32 x 32 cells, (1024,), its mean nought and its length one; None if unreadable."""
+def brightness_cells(path: Path | None) -> np.ndarray | None:
+    """Mean brightness in 32 x 32 cells, (1024,) with zero mean and unit length; None if the picture is unreadable."""
     if path is None:
         return None
     try:
         grey = cv2.cvtColor(read_picture(path), cv2.COLOR_RGB2GRAY)
-    except BadPicture:  # whoever uses the picture says so
+    except BadPicture:  # reported by the code that uses the picture
         return None
-    means = cv2.resize(grey, (CELLS, CELLS), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
+    means = cv2.resize(grey, (GRID_SIZE, GRID_SIZE), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
     means -= means.mean()
     return means / max(float(np.linalg.norm(means)), 1e-9)

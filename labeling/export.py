@@ -1,4 +1,4 @@
-"""Take the labels along: a manifest of all cards with the label that holds for each."""
+"""Export of all cards with their current labels as a manifest."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from labeling.snapshot import all_pairs
 
 
 class ExportRefused(ValueError):
-    """A place where nothing can be written; the message names it and the remedy."""
+    """The target cannot be written; the message names it and the remedy."""
 
 
 def export_labels(database: Database, path: Path) -> int:
-    """Write every card to a manifest CSV and return how many; the file appears whole or not at all.
+    """Write all cards to a manifest CSV atomically; returns their number.
 
-    Imported into an empty database it gives the same cards, labels, groups and fixed splits. Who gave a label and
-    what it was before stay behind. Raises ExportRefused where the file cannot be written.
+    Importing the file into an empty database restores cards, labels, groups and fixed splits, but not the label
+    history. Raises ExportRefused if the file cannot be written.
     """
     pairs = all_pairs(database)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent) as aside:
-            part = Path(aside, path.name)
-            write_manifest(part, pairs)
-            part.replace(path)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            temporary = Path(folder, path.name)
+            write_manifest(temporary, pairs)
+            temporary.replace(path)
     except OSError as error:
-        raise ExportRefused(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise ExportRefused(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     return len(pairs)

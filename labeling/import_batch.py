@@ -1,4 +1,4 @@
-"""The pictures and cards that one batch of an import may touch, as they stand while the batch is placed."""
+"""Identity map of the pictures and cards of one import batch."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from db.session import Session
 from labeling.picture_info import PictureFile
 
 
-class Shelf:
-    """Loaded with a handful of queries for the whole batch, where one by one would take five for each card."""
+class ImportBatch:
+    """Pictures and cards that a batch may touch, loaded with a few queries instead of five per card."""
 
     def __init__(self, session: Session, *, files: Sequence[PictureFile], names: Sequence[str]) -> None:
-        self.new: list[Card] = []
+        self.new_cards: list[Card] = []
         self.by_name = card_rows.cards_by_name(session, names=names)
         self._pictures = _picture_rows(session, files)
-        self._showing: defaultdict[int, list[Card]] = defaultdict(list)  # by picture id
+        self._cards_by_picture: defaultdict[int, list[Card]] = defaultdict(list)  # by picture id
         ids = [picture.id for picture in self._pictures.values()]
         for card in card_rows.cards_of_pictures(session, picture_ids=ids):
-            self._show(card)
+            self._index(card)
 
     def picture(self, file: PictureFile | None) -> Picture | None:
-        """The row of a file's bytes."""
+        """The row of a picture file."""
         return None if file is None else self._pictures[file.sha256]
 
     def matches(self, front: Picture | None, back: Picture | None) -> list[Card]:
-        """The cards that these pictures may show (see db.cards.matching_cards)."""
+        """The cards that may be shown by these pictures (see db.cards.matching_cards)."""
         sides = [side.id for side in (front, back) if side is not None]
-        cards = dict.fromkeys(card for side in sides for card in self._showing[side])
+        cards = dict.fromkeys(card for side in sides for card in self._cards_by_picture[side])
         return card_rows.matching_cards(
             cards, front_id=None if front is None else front.id, back_id=None if back is None else back.id
         )
 
-    def put(self, card: Card) -> None:
-        """Put a new card on the shelf."""
-        self.new.append(card)
+    def add(self, card: Card) -> None:
+        """Add a new card to the batch."""
+        self.new_cards.append(card)
         self.by_name[card.name] = card
-        self._show(card)
+        self._index(card)
 
-    def complete(self, card: Card, front: Picture | None, back: Picture | None) -> None:
-        """Give a card the sides that it does not have yet."""
+    def add_sides(self, card: Card, front: Picture | None, back: Picture | None) -> None:
+        """Add the sides that a card does not have yet."""
         if front is not None and card.front_id is None:
             card.front, card.front_id = front, front.id
         if back is not None and card.back_id is None:
             card.back, card.back_id = back, back.id
 
-    def _show(self, card: Card) -> None:
+    def _index(self, card: Card) -> None:
         for side in (card.front_id, card.back_id):
             if side is not None:
-                self._showing[side].append(card)
+                self._cards_by_picture[side].append(card)
 
 
 def _picture_rows(session: Session, files: Sequence[PictureFile]) -> dict[str, Picture]:
-    """The rows of some files by hash; unknown ones are added, and one whose old file is gone gets the new path."""
+    """The rows of the files by hash; adds new pictures, and updates the path of a row whose file no longer exists."""
     rows = card_rows.pictures_by_sha(session, sha256s={file.sha256 for file in files})
     new: list[Picture] = []
     for file in files:
@@ -71,7 +71,7 @@ def _picture_rows(session: Session, files: Sequence[PictureFile]) -> dict[str, P
 
 
 def _as_row(file: PictureFile) -> Picture:
-    assert file.content is not None  # only known bytes come undecoded, and a known picture is never deleted
+    assert file.content is not None  # only pictures that have a row are not decoded, and rows are never deleted
     return Picture(
         path=str(file.path),
         sha256=file.sha256,

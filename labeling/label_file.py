@@ -1,4 +1,4 @@
-"""A CSV of grades (card_id, grade, perhaps qualifier) for cards that a folder names."""
+"""Label files: a CSV with card_id, grade and optionally qualifier for the cards of a folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from labeling.discover import ImportRefused
 
 
 def with_labels(cards: Manifest, path: Path) -> Manifest:
-    """Give cards the grades that a CSV holds under their names; a row that fits no card is refused by itself.
+    """Add the grades of a CSV to the cards by name; rows that match no card are added to `refused`.
 
-    A card without a row keeps the grade of its folder, if any. Raises ImportRefused where the file cannot be read
-    or lacks the columns card_id and grade.
+    A card without a row keeps the grade of its folder, if any. Raises ImportRefused if the file is unreadable or lacks
+    the columns card_id and grade.
     """
     pairs = {pair.card_id.casefold(): pair for pair in cards.pairs}
     labelled: dict[str, CardPair] = {}
@@ -26,7 +26,7 @@ def with_labels(cards: Manifest, path: Path) -> Manifest:
             if key not in pairs:
                 raise BadGrade(f"no picture belongs to card {row['card_id']!r}; check the name")
             if key in labelled:
-                raise BadGrade(f"card {row['card_id']!r} stands twice; keep one of its rows")
+                raise BadGrade(f"card {row['card_id']!r} is listed twice; keep one of its rows")
             grade, qualifier = parse_grade(row["grade"]), parse_qualifier(row.get("qualifier"))
         except BadGrade as error:
             refused.append(Refused(f"{path.name}:{line}", str(error)))
@@ -43,7 +43,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except OSError as error:
         raise ImportRefused(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ImportRefused(f"{path}: is not a CSV file in UTF-8; save it as one") from error
+        raise ImportRefused(f"{path}: not a CSV file in UTF-8; save it as one") from error
     for column in ("card_id", "grade"):
         if column not in (reader.fieldnames or []):
             raise ImportRefused(f"{path}: the column {column!r} is missing; the first line must name card_id,grade")

@@ -1,4 +1,4 @@
-"""What import notes of a picture file: its content hash, size, perceptual hash and quality."""
+"""Picture files on import: content hash, size, perceptual hash and quality."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from PIL import Image
 from engine.image.quality import picture_quality
 from engine.image.read import BadPicture, picture_size, read_picture, read_reduced
 
-# pHash looks at 32 x 32 pixels: eight times as many lines decoded leave it as it is to two bits.
-LEAST_FOR_PHASH = 256
+# pHash uses 32 x 32 pixels; decoding eight times as many per side changes it by two bits at most.
+MIN_PHASH_SIDE_PX = 256
 
 
 @dataclass(frozen=True)
-class Content:
-    """What decoding a picture told: upright size in pixels, pHash as 16 hex, quality as plain values."""
+class PictureContent:
+    """Data of a decoded picture: upright size in pixels, pHash as 16 hex digits, quality as plain values."""
 
     width: int
     height: int
@@ -30,32 +30,32 @@ class Content:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture file and the hash of its bytes; without content where those bytes were known and not decoded again."""
+    """A picture file with the hash of its bytes; `content` is None if the hash was known and the file not decoded."""
 
     path: Path
     sha256: str
-    content: Content | None
+    content: PictureContent | None
 
 
-def look_at(path: Path, *, known: Set[str]) -> PictureFile:
-    """Hash a picture file, and decode it unless its hash is among `known`. Raises BadPicture."""
+def load_picture_file(path: Path, *, known_hashes: Set[str]) -> PictureFile:
+    """Hash a picture file, and decode it unless its hash is among `known_hashes`. Raises BadPicture."""
     sha256 = _sha256(path)
-    return PictureFile(path, sha256, None if sha256 in known else look_into(path))
+    return PictureFile(path, sha256, None if sha256 in known_hashes else decode_content(path))
 
 
-def look_into(path: Path) -> Content:
-    """Decode a picture file and note what it shows. Raises BadPicture."""
+def decode_content(path: Path) -> PictureContent:
+    """Decode a picture file and compute its data. Raises BadPicture."""
     rgb = read_picture(path)
     height, width = rgb.shape[:2]
     phash = str(imagehash.phash(Image.fromarray(rgb)))
-    return Content(width, height, phash, asdict(picture_quality(rgb)))
+    return PictureContent(width, height, phash, asdict(picture_quality(rgb)))
 
 
 def phash_of(path: Path) -> str | None:
-    """The perceptual hash alone, of a JPEG decoded no larger than it needs; None for what cannot be read."""
+    """The perceptual hash of a picture, decoded at reduced size if possible; None if unreadable."""
     try:
-        rgb, _ = read_reduced(path, shrink=min(picture_size(path)) / LEAST_FOR_PHASH)
-    except BadPicture:  # whoever uses the picture says so
+        rgb, _ = read_reduced(path, max_reduction=min(picture_size(path)) / MIN_PHASH_SIDE_PX)
+    except BadPicture:  # reported by the code that uses the picture
         return None
     return str(imagehash.phash(Image.fromarray(rgb)))
 

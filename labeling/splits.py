@@ -1,7 +1,7 @@
-"""Which side a card trains on: fixed by its group's name alone, so that new cards move no old ones.
+"""Splits into train, val and test, derived from the group's name alone, so that new cards never move old ones.
 
-Cards that belong together stand on one side: those of one group, those that show one picture, those whose certificates
-are neighbours, those whose fronts look nearly alike. What is so joined bears the name of its oldest card's group.
+Cards that belong together get the same split: cards of one group, with the same picture, with neighbouring
+certificates, or with near-duplicate fronts. Such a set takes the group name of its oldest card.
 """
 
 from __future__ import annotations
@@ -14,127 +14,133 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from engine.cards.leakage import same_pictures
+from engine.cards.leakage import shared_pictures
 from engine.cards.pairs import CardPair, Split
-from labeling.duplicates import cells, near, same_photo
+from labeling.duplicates import brightness_cells, near_duplicates, same_photo
 
-TRAIN_SHARE = 0.70
-VAL_SHARE = 0.15
-# Certificates of one submission follow each other, and not every card of it need be here. Of 10,000 cards with
-# certificates out of a hundred million, one in a thousand has a stranger this near.
-CERTIFICATES_APART = 10
-CERTIFICATE = re.compile(r"\d{6,10}")
+TRAIN_FRACTION = 0.70
+VAL_FRACTION = 0.15
+# Cards of one submission have consecutive certificates, some of which may be missing here. Of 10,000 cards with
+# certificates out of a hundred million, one in a thousand has an unrelated neighbour this near.
+MAX_CERTIFICATE_GAP = 10
+CERTIFICATE_PATTERN = re.compile(r"\d{6,10}")
 
 
 class LeakingSplit(ValueError):
-    """Cards that must stay together are told to be on two sides."""
+    """Cards that must stay together are fixed to different splits."""
 
 
 class Link(NamedTuple):
-    """Two cards, by their places, that belong together, and why, as the rest of a sentence on the two."""
+    """Two cards that belong together, by index, and the reason as a predicate ("show the same picture ...")."""
 
-    one: int
-    other: int
-    why: str
+    first: int
+    second: int
+    reason: str
 
 
 def split_of(group: str) -> Split:
-    """The side of a group: 70 % train, 15 % val, 15 % test, drawn from the SHA-256 of its name."""
-    place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
-    if place < TRAIN_SHARE:
+    """The split of a group: 70 % train, 15 % val, 15 % test, by the SHA-256 of its name."""
+    position = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    if position < TRAIN_FRACTION:
         return "train"
-    return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
+    return "val" if position < TRAIN_FRACTION + VAL_FRACTION else "test"
 
 
 def assign_splits(pairs: Iterable[CardPair], phashes: Sequence[str | None] = ()) -> list[CardPair]:
-    """Give every pair its side and the name of what it is joined to, in the order given, which is oldest first.
+    """Assign a split and a group to every pair; `pairs` are in order from oldest to newest.
 
-    A split fixed for one card holds for all that are joined to it. Likeness is a guess and a manifest's split is a
-    statement: fronts that only look nearly alike join no cards that are fixed to different sides.
+    A split fixed for one card applies to its whole set. Near-duplicate fronts do not merge sets that are fixed to
+    different splits, because similarity is uncertain and a manifest's split is not.
 
-    phashes  of the fronts, one a card, None where there is none; empty: fronts are not compared
-    Raises LeakingSplit where two cards that belong together are fixed to different sides.
+    phashes  perceptual hash of each front, None without a front; empty: fronts are not compared
+    Raises LeakingSplit if two cards that belong together are fixed to different splits.
     """
     pairs = list(pairs)
-    joined = _Joined(pairs)
-    for link in (*_of_groups(pairs), *_of_pictures(pairs), *_of_certificates(pairs)):
-        joined.join(link)
-    # However many it looks like, a front is decoded once.
-    cells_of = cache(cells)
-    for one, other in near(phashes):
-        if joined.agree(one, other) or same_photo(cells_of(pairs[one].front), cells_of(pairs[other].front)):
-            joined.join(Link(one, other, "have fronts that are the same photo, saved anew"))
-    return [joined.placed(place) for place in range(len(pairs))]
+    sets = _DisjointSets(pairs)
+    for link in (*_group_links(pairs), *_picture_links(pairs), *_certificate_links(pairs)):
+        sets.merge(link)
+    # Each front is decoded only once, however many near duplicates it has.
+    cells_of = cache(brightness_cells)
+    for first, second in near_duplicates(phashes):
+        if sets.can_merge(first, second) or same_photo(cells_of(pairs[first].front), cells_of(pairs[second].front)):
+            sets.merge(Link(first, second, "have fronts that are the same photo, saved again"))
+    return [sets.assigned(index) for index in range(len(pairs))]
 
 
-class _Joined:
-    """Cards in sets that grow together. The oldest card of a set stands for it; one that is fixed speaks for it."""
+class _DisjointSets:
+    """Union-find over cards by index. A set's root is its oldest card; its split is that of its fixed card, if any."""
 
     def __init__(self, pairs: Sequence[CardPair]) -> None:
         self._pairs = pairs
-        self._above = list(range(len(pairs)))
-        self._fixed = {place: place for place, pair in enumerate(pairs) if pair.split is not None}
+        self._parents = list(range(len(pairs)))
+        self._fixed = {index: index for index, pair in enumerate(pairs) if pair.split is not None}
 
-    def oldest(self, place: int) -> int:
-        """The first card of a card's set."""
-        while self._above[place] != place:
-            self._above[place] = self._above[self._above[place]]
-            place = self._above[place]
-        return place
+    def root(self, index: int) -> int:
+        """The oldest card of a card's set."""
+        while self._parents[index] != index:
+            self._parents[index] = self._parents[self._parents[index]]
+            index = self._parents[index]
+        return index
 
-    def _speakers(self, one: int, other: int) -> list[CardPair]:
-        """The fixed cards of the two sets, at most one of each."""
-        sets = sorted({self.oldest(one), self.oldest(other)})
-        return [self._pairs[self._fixed[top]] for top in sets if top in self._fixed]
+    def _fixed_cards(self, first: int, second: int) -> list[CardPair]:
+        """The fixed cards of the sets of two cards, at most one per set."""
+        roots = sorted({self.root(first), self.root(second)})
+        return [self._pairs[self._fixed[root]] for root in roots if root in self._fixed]
 
-    def agree(self, one: int, other: int) -> bool:
-        """Whether the sets of two cards can become one."""
-        return len({card.split for card in self._speakers(one, other)}) < 2
+    def can_merge(self, first: int, second: int) -> bool:
+        """True if the sets of two cards are not fixed to different splits."""
+        return len({card.split for card in self._fixed_cards(first, second)}) < 2
 
-    def join(self, link: Link) -> None:
-        """Make the sets of two cards one. Raises LeakingSplit where they are fixed to different sides."""
-        speakers = self._speakers(link.one, link.other)
-        if not self.agree(link.one, link.other):
-            raise LeakingSplit(_refusal(speakers, self._pairs[link.one], self._pairs[link.other], link.why))
-        first, second = sorted((self.oldest(link.one), self.oldest(link.other)))
-        self._above[second] = first
+    def merge(self, link: Link) -> None:
+        """Merge the sets of two cards. Raises LeakingSplit if they are fixed to different splits."""
+        fixed_cards = self._fixed_cards(link.first, link.second)
+        if not self.can_merge(link.first, link.second):
+            first_pair, second_pair = self._pairs[link.first], self._pairs[link.second]
+            raise LeakingSplit(_leak_message(fixed_cards, first_pair, second_pair, link.reason))
+        first, second = sorted((self.root(link.first), self.root(link.second)))
+        self._parents[second] = first
         fixed = self._fixed.pop(second, None)
         if fixed is not None:
             self._fixed.setdefault(first, fixed)
 
-    def placed(self, place: int) -> CardPair:
-        """A card with its set's side and name."""
-        top = self.oldest(place)
-        name, pair = self._pairs[top].group_key, self._pairs[place]
-        side = self._pairs[self._fixed[top]].split if top in self._fixed else split_of(name)
-        return replace(pair, split=side, group=pair.group if pair.group_key == name else name)
+    def assigned(self, index: int) -> CardPair:
+        """A card with the split and the group of its set."""
+        root = self.root(index)
+        name, pair = self._pairs[root].group_key, self._pairs[index]
+        split = self._pairs[self._fixed[root]].split if root in self._fixed else split_of(name)
+        return replace(pair, split=split, group=pair.group if pair.group_key == name else name)
 
 
-def _refusal(speakers: list[CardPair], one: CardPair, other: CardPair, why: str) -> str:
-    fixed = " and ".join(f"{card.card_id!r} ({card.split})" for card in speakers)
-    direct = {card.card_id for card in speakers} == {one.card_id, other.card_id}
-    same_group = len({card.group_key for card in (*speakers, one, other)}) == 1
-    through = "" if direct or same_group else f"belong together through {one.card_id!r} and {other.card_id!r}, which "
-    return f"cards {fixed} {through}{why}, which must stay on one side; give them the same split in the manifest"
+def _leak_message(fixed_cards: list[CardPair], first: CardPair, second: CardPair, reason: str) -> str:
+    names = " and ".join(f"{card.card_id!r} ({card.split})" for card in fixed_cards)
+    direct = {card.card_id for card in fixed_cards} == {first.card_id, second.card_id}
+    same_group = len({card.group_key for card in (*fixed_cards, first, second)}) == 1
+    through = (
+        "" if direct or same_group else f"belong together through {first.card_id!r} and {second.card_id!r}, which "
+    )
+    return f"cards {names} {through}{reason}, which must stay in one split; give them the same split in the manifest"
 
 
-def _of_groups(pairs: Sequence[CardPair]) -> Iterator[Link]:
+def _group_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
     first_of: dict[str, int] = {}
-    for place, pair in enumerate(pairs):
-        first = first_of.setdefault(pair.group_key, place)
-        if first != place:
-            yield Link(first, place, f"are both of the group {pair.group_key!r}")
+    for index, pair in enumerate(pairs):
+        first = first_of.setdefault(pair.group_key, index)
+        if first != index:
+            yield Link(first, index, f"are both of the group {pair.group_key!r}")
 
 
-def _of_pictures(pairs: Sequence[CardPair]) -> Iterator[Link]:
-    for same in same_pictures(pairs):
-        yield Link(same.one, same.other, f"show the same picture {same.path.name}")
+def _picture_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
+    for shared in shared_pictures(pairs):
+        yield Link(shared.first, shared.second, f"show the same picture {shared.path.name}")
 
 
-def _of_certificates(pairs: Sequence[CardPair]) -> Iterator[Link]:
-    """Neighbours in the order of their numbers, of six digits or more: fewer are somebody's own count."""
-    numbered = sorted((int(pair.cert), place) for place, pair in enumerate(pairs) if CERTIFICATE.fullmatch(pair.cert))
-    for (number, place), (next_number, next_place) in pairwise(numbered):
-        if next_number - number <= CERTIFICATES_APART:
-            one, other = sorted((place, next_place))
-            yield Link(one, other, f"have the neighbouring certificates {pairs[one].cert} and {pairs[other].cert}")
+def _certificate_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
+    """Links of neighbouring certificates of six digits or more; shorter numbers are a collector's numbering."""
+    certificates = sorted(
+        (int(pair.cert), index) for index, pair in enumerate(pairs) if CERTIFICATE_PATTERN.fullmatch(pair.cert)
+    )
+    for (number, index), (next_number, next_index) in pairwise(certificates):
+        if next_number - number <= MAX_CERTIFICATE_GAP:
+            first, second = sorted((index, next_index))
+            certs = f"{pairs[first].cert} and {pairs[second].cert}"
+            yield Link(first, second, f"have the neighbouring certificates {certs}")

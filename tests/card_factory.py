@@ -1,6 +1,6 @@
-"""Synthetic cards for tests: a bordered card on plain ground, whose corners whiten the more the lower its grade.
+"""Synthetic cards for tests: a bordered card on plain ground with whiter corners for lower grades.
 
-A small net can learn the whitening; nothing here is anyone's art.
+A small network can learn the whitening.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ BORDER = 16
 GROUND, WHITE = (164, 167, 170), (246, 244, 240)
 
 
-def corners_of_the_card() -> np.ndarray:
-    """Where the card lies in every picture here: (4, 2) pixel-centre coordinates, clockwise from the top left."""
+def card_quad() -> np.ndarray:
+    """The quad of the card in all pictures here: (4, 2) pixel-center coordinates, clockwise from the top left."""
     left, top, right, bottom = MARGIN, MARGIN, MARGIN + CARD[0], MARGIN + CARD[1]
     return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64) - 0.5
 
 
 def card_picture(grade: float, seed: int, side: str) -> np.ndarray:
-    """One side of a card, (400, 300, 3) uint8: equal arguments give equal pixels, another seed another card."""
+    """Draw one side of a card, (400, 300, 3) uint8; equal arguments give equal pixels."""
     random = np.random.default_rng((seed, side == "back"))
     width, height = CARD
     border = np.array([20, 40, 80]) if side == "back" else random.integers(10, 80, 3)
@@ -58,7 +58,7 @@ def _print_text(card: np.ndarray, random: np.random.Generator) -> None:
 
 
 def _whiten_corners(card: np.ndarray, *, radius: float, random: np.random.Generator) -> None:
-    """Lay bare the white stock within about `radius` pixels of each corner."""
+    """Expose the white stock within about `radius` pixels of each corner."""
     rows, columns = np.indices(card.shape[:2])
     height, width = card.shape[:2]
     to_corner = np.minimum(rows, height - 1 - rows) + np.minimum(columns, width - 1 - columns)

@@ -1,4 +1,4 @@
-"""The program as a person at a terminal has it: run as a process of its own, or called within this one."""
+"""Run the command line in a separate process or within this one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import launch
 
 PROGRAM = Path(launch.__file__).absolute()
-# The smallest run that is a real one. One thread a process (see conftest) makes it ten times faster on a busy machine.
+# Settings of the smallest useful run. One thread per process (see conftest) is ten times faster on a busy machine.
 SMALL_RUN = {
     "front_encoder": "mobilenet_v2",
     "back_encoder": "mobilenet_v2",
@@ -25,22 +25,22 @@ SMALL_RUN = {
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command left behind."""
+class CommandResult:
+    """Exit code, standard output and standard error of a command."""
 
-    code: int
+    exit_code: int
     out: str
     err: str
 
     @property
     def result(self) -> Any:
-        """Standard output as the JSON that it must be, all of it."""
+        """Standard output parsed as JSON."""
         return json.loads(self.out)
 
     @property
-    def complaint(self) -> str:
-        """The one line that a refused command says, on standard error and nowhere else."""
-        assert self.code == 2, self
+    def error_line(self) -> str:
+        """The single line on standard error of a refused command, which prints nothing else."""
+        assert self.exit_code == 2, self
         assert self.out == "", self
         assert self.err.count("\n") == 1, self
         assert self.err.endswith("\n"), self
@@ -48,25 +48,25 @@ class Said:
 
 
 def start(*words: Any, **options: Any) -> subprocess.Popen[str]:
-    """The program in a process of its own, its two streams to be read."""
+    """Start the program in a separate process with piped output."""
     command = [sys.executable, str(PROGRAM), *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
-def run(*words: Any, **options: Any) -> Said:
-    """The program in a process of its own, to its end."""
+def run(*words: Any, **options: Any) -> CommandResult:
+    """Run the program in a separate process to its end."""
     process = start(*words, **options)
     out, err = process.communicate(timeout=300)
-    return Said(process.returncode, out, err)
+    return CommandResult(process.returncode, out, err)
 
 
-def call(*words: Any) -> Said:
-    """The same within this process, where nothing but the words of the contract is asked: torch is loaded once."""
+def call(*words: Any) -> CommandResult:
+    """Run the program within this process, which loads torch only once."""
     result = CliRunner().invoke(launch.program, [str(word) for word in words])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
-    return Said(result.exit_code, result.stdout, result.stderr)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 def settings(**changes: Any) -> list[str]:
-    """SMALL_RUN with changes, as --set takes it."""
+    """SMALL_RUN with changes, as --set options."""
     return [word for key, value in {**SMALL_RUN, **changes}.items() for word in ("--set", f"{key}={value}")]

@@ -1,4 +1,4 @@
-"""Fixtures for every room: an empty database, and small pictures that look like nothing else."""
+"""Shared fixtures: an empty database, small distinct pictures, a trained model."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.card_factory import write_cards
 
 GRADES_OF_CARDS = [1 + (7 * number // 3) % 10 for number in range(30)]
 
-# Before any test loads torch, and for the processes that tests start. Small nets gain nothing from more threads, and
-# where tests share a machine, threads that wait for each other were measured to train twenty times slower.
+# Set before any test imports torch, and for the processes that tests start. Small networks gain nothing from more
+# threads, and on a shared machine waiting threads made training twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# For the same reason no example has a deadline: a slow moment of the machine is no fault of what is tested.
+# For the same reason hypothesis has no deadline: a busy machine must not fail a test.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
@@ -37,7 +37,7 @@ class PictureFactory(Protocol):
 
 @pytest.fixture(autouse=True)
 def without_the_starter(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whether this copy ships a starter changes no test; one that wants a starter puts its own there."""
+    """Hide the starter model, so that tests do not depend on it; a test that needs one provides its own."""
     monkeypatch.setattr("engine.starter.MODEL", tmp_path_factory.getbasetemp() / "no starter" / "model.pt")
 
 
@@ -48,10 +48,10 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> commands.Said:
-    """What `train` said of a small run of one epoch on the thirty cards; its model is `trained.result["model"]`.
+def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> commands.CommandResult:
+    """Output of `train` for a small run of one epoch on the thirty cards; its model is `trained.result["model"]`.
 
-    resnet18 on both sides: within so few steps mobilenet_v2 tells no card from another.
+    resnet18 on both sides: mobilenet_v2 learns nothing within so few steps.
     """
     out = tmp_path_factory.mktemp("trained") / "run"
     small = commands.settings(front_encoder="resnet18", back_encoder="resnet18")
@@ -59,14 +59,14 @@ def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> command
 
 
 @pytest.fixture(scope="session")
-def model(trained: commands.Said) -> Path:
+def model(trained: commands.CommandResult) -> Path:
     """A trained model's file."""
     return Path(trained.result["model"])
 
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty, migrated database file to copy: a copy is ten times faster than the migrations."""
+    """An empty, migrated database file to copy, which is ten times faster than running the migrations."""
     path = tmp_path_factory.mktemp("migrated") / "loupe.db"
     Database.open(path).close()
     return path
@@ -82,9 +82,9 @@ def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> PictureFactory:
-    """Write `tmp_path / name`: coarse coloured noise drawn from `seed`, `size` is (width, height) in pixels.
+    """Write `tmp_path / name`: coarse colored noise from `seed`; `size` is (width, height) in pixels.
 
-    Equal seeds give equal bytes in files of one kind; different seeds give pictures that nobody takes for another.
+    Equal seeds give equal bytes in files of one format; different seeds give clearly different pictures.
     """
 
     def write(name: str, seed: int = 0, *, size: tuple[int, int] = (60, 84)) -> Path:
@@ -99,7 +99,7 @@ def picture(tmp_path: Path) -> PictureFactory:
 
 @pytest.fixture
 def signals_as_they_were() -> Iterator[None]:
-    """For tests that call in this process what takes the signals of its own for the wish to stop."""
+    """Restore SIGINT and SIGTERM handlers, for tests that call code in this process that replaces them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():

@@ -1,24 +1,24 @@
-"""The synthetic cards that other tests rely on are what they claim to be."""
+"""The synthetic cards of the tests have the documented properties."""
 
 import numpy as np
 
 from engine.detection.find_card import find_card
-from engine.image.quality import assess
+from engine.image.quality import card_quality
 from engine.image.read import read_picture
-from labeling.duplicates import NEAR_BITS, hamming
-from labeling.picture_info import look_at
-from tests.card_factory import card_picture, corners_of_the_card, write_cards
+from labeling.duplicates import MAX_NEAR_BITS, hamming_distances
+from labeling.picture_info import load_picture_file
+from tests.card_factory import card_picture, card_quad, write_cards
 
 
 def test_the_finder_sees_a_good_picture_of_one_card_where_it_was_laid():
     for grade in (1, 5, 10):
         for side in ("front", "back"):
             picture = card_picture(grade, seed=grade, side=side)
-            found = find_card(picture)
-            assert not found.whole_picture
-            assert np.abs(found.quad - corners_of_the_card()).max() < 4.0
-            # 4 px/mm is all that these small pictures have; nothing else may be amiss with them.
-            quality = assess(picture, found)
+            detection = find_card(picture)
+            assert not detection.whole_picture
+            assert np.abs(detection.quad - card_quad()).max() < 4.0
+            # These small pictures have only 4 px/mm; there must be no other quality problem.
+            quality = card_quality(picture, detection)
             assert (quality.verdict, len(quality.reasons)) == ("usable", 1)
             assert "px/mm" in quality.reasons[0]
 
@@ -26,11 +26,14 @@ def test_the_finder_sees_a_good_picture_of_one_card_where_it_was_laid():
 def test_no_front_is_taken_for_another_photo_of_the_same_card(tmp_path):
     write_cards(tmp_path, [1 + number % 10 for number in range(40)])
     hashes = np.array(
-        [int(look_at(path, known=frozenset()).content.phash, 16) for path in sorted(tmp_path.glob("*_front.png"))],
+        [
+            int(load_picture_file(path, known_hashes=frozenset()).content.phash, 16)
+            for path in sorted(tmp_path.glob("*_front.png"))
+        ],
         np.uint64,
     )
-    apart = [int(hamming(one, np.delete(hashes, place)).min()) for place, one in enumerate(hashes)]
-    assert min(apart) > NEAR_BITS
+    distances = [int(hamming_distances(value, np.delete(hashes, index)).min()) for index, value in enumerate(hashes)]
+    assert min(distances) > MAX_NEAR_BITS
 
 
 def test_the_lower_the_grade_the_whiter_the_corners(tmp_path):

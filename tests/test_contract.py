@@ -1,4 +1,4 @@
-"""The commands that scripts rely on: their names, options, JSON keys and exit codes, and where they say what."""
+"""The contract of the commands: names, options, JSON keys, exit codes and output streams."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 from engine.config import Config
 from engine.image.read import read_picture
 from engine.recipes import RECIPES
-from tests.card_factory import card_picture, corners_of_the_card, write_cards
+from tests.card_factory import card_picture, card_quad, write_cards
 from tests.commands import call, run, settings
 
 METRICS = {"qwk", "qwk_low", "qwk_high", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "confusion", "ece", "n"}
@@ -33,7 +33,7 @@ SIDE = {
 
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path, monkeypatch):
-    """No test may touch the data folder of whoever runs it."""
+    """Keep tests away from the user's data folder."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
 
 
@@ -47,26 +47,26 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def below_a_file(tmp_path: Path) -> Path:
-    """A folder that nobody can make, not even root."""
+    """A folder that cannot be created, not even by root."""
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     return tmp_path / "file" / "folder"
 
 
-# --- the front door
+# --- the command line
 
 
 def test_every_command_of_the_contract_is_there():
-    said = call("--help")
-    assert said.code == 0
+    output = call("--help")
+    assert output.exit_code == 0
     for word in ("import", "train", "evaluate", "grade", "export", "--host", "--port", "--data", "--no-browser"):
-        assert word in said.out + said.err
+        assert word in output.out + output.err
 
 
 @pytest.mark.parametrize("command", ["import", "train", "evaluate", "grade", "export"])
 def test_every_command_takes_a_data_folder_and_a_place_for_its_json(command):
-    said = call(command, "--help")
-    assert "--data" in said.out
-    assert "--json" in said.out
+    output = call(command, "--help")
+    assert "--data" in output.out
+    assert "--json" in output.out
 
 
 def test_the_recipes_and_the_flat_keys_have_the_names_that_scripts_use():
@@ -83,9 +83,9 @@ def test_the_recipes_and_the_flat_keys_have_the_names_that_scripts_use():
 
 def test_import_says_what_it_did_and_does_nothing_twice(manifest, tmp_path):
     first = call("import", manifest, "--data", tmp_path / "data")
-    assert (first.code, first.result) == (0, {"added": 30, "known": 0, "refused": []})
+    assert (first.exit_code, first.result) == (0, {"added": 30, "known": 0, "refused": []})
     again = call("--data", tmp_path / "data", "import", manifest.parent)
-    assert (again.code, again.result) == (0, {"added": 0, "known": 30, "refused": []})
+    assert (again.exit_code, again.result) == (0, {"added": 0, "known": 30, "refused": []})
 
 
 def test_import_names_what_it_refuses_in_a_line_each_takes_the_rest_and_exits_with_2(tmp_path):
@@ -93,19 +93,19 @@ def test_import_names_what_it_refuses_in_a_line_each_takes_the_rest_and_exits_wi
     (tmp_path / "cards" / "card-001_back.png").write_bytes(b"no picture")
     (tmp_path / "cards" / "card-002_front.png").unlink()
     manifest.write_text(manifest.read_text(encoding="utf-8").replace(",6,", ",eleven,"), encoding="utf-8")
-    said = run("import", manifest, "--data", tmp_path / "data")
-    assert said.code == 2
-    assert (said.result["added"], said.result["known"]) == (1, 0)
-    assert [set(each) for each in said.result["refused"]] == [{"path", "reason"}] * 3
-    reasons = " ".join(each["reason"] for each in said.result["refused"])
+    output = run("import", manifest, "--data", tmp_path / "data")
+    assert output.exit_code == 2
+    assert (output.result["added"], output.result["known"]) == (1, 0)
+    assert [set(refusal) for refusal in output.result["refused"]] == [{"path", "reason"}] * 3
+    reasons = " ".join(refusal["reason"] for refusal in output.result["refused"])
     for word in ("card-001_back.png", "card-002_front.png", "eleven"):
         assert word in reasons
-    # A slow machine says how far it is; that is no refusal.
-    told = [line for line in said.err.splitlines() if not line.startswith("cards: ")]
-    assert len(told) == 3
-    for line, each in zip(told, said.result["refused"], strict=True):
-        name = Path(each["path"]).name
-        assert line.startswith(f"{each['path']}: ")
+    # A slow machine also prints progress lines.
+    lines = [line for line in output.err.splitlines() if not line.startswith("cards: ")]
+    assert len(lines) == 3
+    for line, refusal in zip(lines, output.result["refused"], strict=True):
+        name = Path(refusal["path"]).name
+        assert line.startswith(f"{refusal['path']}: ")
         assert line.count(name) == 1, "the file is named once"
 
 
@@ -120,11 +120,11 @@ def test_import_reads_a_folder_per_grade_pairs_by_name_and_a_file_of_labels(mani
             shutil.copy(path, paired)
     (tmp_path / "grades.csv").write_text("card_id,grade\ncard-003,8.5\n", encoding="utf-8")
 
-    said = call("import", graded, "--data", tmp_path / "data")
-    assert (said.code, said.result["added"]) == (2, 2)
-    assert "psa11" in said.result["refused"][0]["path"]
-    said = call("import", paired, "--labels", tmp_path / "grades.csv", "--data", tmp_path / "data")
-    assert (said.code, said.result["added"]) == (0, 2)
+    output = call("import", graded, "--data", tmp_path / "data")
+    assert (output.exit_code, output.result["added"]) == (2, 2)
+    assert "psa11" in output.result["refused"][0]["path"]
+    output = call("import", paired, "--labels", tmp_path / "grades.csv", "--data", tmp_path / "data")
+    assert (output.exit_code, output.result["added"]) == (0, 2)
 
     path = call("export", "labels", "--out", tmp_path / "labels.csv", "--data", tmp_path / "data").result["path"]
     rows = {row["card_id"]: row for row in rows_of(Path(path))}
@@ -141,16 +141,16 @@ def test_import_reads_a_folder_per_grade_pairs_by_name_and_a_file_of_labels(mani
 def test_the_data_folder_comes_from_the_option_or_else_from_the_environment(manifest, tmp_path):
     (tmp_path / "one").mkdir()
     shutil.copy(pictures_of(manifest, "card-000")[0], tmp_path / "one")
-    assert call("import", tmp_path / "one").code == 0
+    assert call("import", tmp_path / "one").exit_code == 0
     assert (tmp_path / "from_environment" / "loupe.db").is_file()
-    assert call("--data", tmp_path / "before", "import", tmp_path / "one", "--data", tmp_path / "after").code == 0
+    assert call("--data", tmp_path / "before", "import", tmp_path / "one", "--data", tmp_path / "after").exit_code == 0
     assert (tmp_path / "after" / "loupe.db").is_file()
     assert not (tmp_path / "before" / "loupe.db").exists()
 
 
 def test_json_goes_to_the_file_that_is_named_and_then_not_to_stdout(manifest, tmp_path):
-    said = call("import", manifest, "--json", tmp_path / "said.json")
-    assert (said.code, said.out) == (0, "")
+    output = call("import", manifest, "--json", tmp_path / "said.json")
+    assert (output.exit_code, output.out) == (0, "")
     assert json.loads((tmp_path / "said.json").read_text(encoding="utf-8"))["added"] == 30
 
 
@@ -158,16 +158,16 @@ def test_json_goes_to_the_file_that_is_named_and_then_not_to_stdout(manifest, tm
 
 
 def test_train_prints_one_json_with_the_model_its_speed_and_its_metrics(trained):
-    assert trained.code == 0, trained.err
-    said = trained.result
-    assert set(said) >= TRAINED | METRICS
-    assert Path(said["model"]).is_absolute()
-    assert Path(said["model"]).is_file()
-    assert (said["split"], said["epochs"], said["n"]) == ("validation", 1, 6)
-    assert said["seconds"] > 0
+    assert trained.exit_code == 0, trained.err
+    result = trained.result
+    assert set(result) >= TRAINED | METRICS
+    assert Path(result["model"]).is_absolute()
+    assert Path(result["model"]).is_file()
+    assert (result["split"], result["epochs"], result["n"]) == ("validation", 1, 6)
+    assert result["seconds"] > 0
     # The oracle: 18 cards are trained on, each once an epoch.
-    assert said["pairs_per_second"] == pytest.approx(18 / said["seconds"])
-    assert 0 <= said["data_wait_share"] <= 1
+    assert result["pairs_per_second"] == pytest.approx(18 / result["seconds"])
+    assert 0 <= result["data_wait_share"] <= 1
     assert "epoch 1: train loss" in trained.err
 
 
@@ -176,55 +176,60 @@ def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(
 ):
     folder = tmp_path / "run"
     shutil.copytree(Path(trained.result["model"]).parent, folder)
-    complaint = call("train", "--manifest", manifest, "--out", folder, *settings()).complaint
-    assert str(folder) in complaint
-    assert "--resume" in complaint
+    error_line = call("train", "--manifest", manifest, "--out", folder, *settings()).error_line
+    assert str(folder) in error_line
+    assert "--resume" in error_line
     resumed = call("train", "--resume", folder, "--data", tmp_path / "data")
-    assert resumed.code == 0, resumed.err
+    assert resumed.exit_code == 0, resumed.err
     # All epochs were done: nothing is trained again, and the figures are the ones that were printed.
     assert resumed.result == {**trained.result, "model": str(folder / "model.pt")}
 
 
 def test_evaluate_measures_the_split_that_is_asked_for(model, manifest):
-    said = {
+    outputs = {
         split: call("evaluate", "--model", model, "--manifest", manifest, "--split", split)
         for split in ("train", "val", "test", "all")
     }
-    assert [each.code for each in said.values()] == [0, 0, 0, 0]
-    assert {split: each.result["n"] for split, each in said.items()} == {"train": 18, "val": 6, "test": 6, "all": 30}
-    for each in said.values():
-        assert set(each.result) >= METRICS | CERTAINTY
-        confusion = np.array(each.result["confusion"])
+    assert [output.exit_code for output in outputs.values()] == [0, 0, 0, 0]
+    assert {split: output.result["n"] for split, output in outputs.items()} == {
+        "train": 18,
+        "val": 6,
+        "test": 6,
+        "all": 30,
+    }
+    for output in outputs.values():
+        assert set(output.result) >= METRICS | CERTAINTY
+        confusion = np.array(output.result["confusion"])
         assert confusion.shape == (10, 10)
-        assert confusion.sum() == each.result["n"]
-        assert each.result["exact"] == pytest.approx(np.trace(confusion) / confusion.sum())
+        assert confusion.sum() == output.result["n"]
+        assert output.result["exact"] == pytest.approx(np.trace(confusion) / confusion.sum())
         distance = np.abs(np.subtract.outer(np.arange(10), np.arange(10)))
-        assert each.result["mae"] == pytest.approx((confusion * distance).sum() / confusion.sum())
+        assert output.result["mae"] == pytest.approx((confusion * distance).sum() / confusion.sum())
     grades = [int(row["grade"]) for row in rows_of(manifest)]
-    counted = np.array(said["all"].result["confusion"]).sum(axis=1)
+    counted = np.array(outputs["all"].result["confusion"]).sum(axis=1)
     assert counted.tolist() == np.bincount(grades, minlength=11)[1:].tolist()
 
 
 def test_evaluate_gives_the_figures_that_training_printed_for_its_validation_split(model, manifest, trained):
-    said = call("evaluate", "--model", model, "--manifest", manifest, "--split", "val").result
-    assert said["confusion"] == trained.result["confusion"]
-    assert said["ece"] == pytest.approx(trained.result["ece"], abs=1e-4)
+    result = call("evaluate", "--model", model, "--manifest", manifest, "--split", "val").result
+    assert result["confusion"] == trained.result["confusion"]
+    assert result["ece"] == pytest.approx(trained.result["ece"], abs=1e-4)
 
 
 def test_evaluate_writes_the_ten_probabilities_of_each_card_where_asked(model, manifest, tmp_path):
-    kept = tmp_path / "said.csv"
-    said = call("evaluate", "--model", model, "--manifest", manifest, "--split", "all", "--predictions", kept).result
-    rows = rows_of(kept)
+    path = tmp_path / "said.csv"
+    result = call("evaluate", "--model", model, "--manifest", manifest, "--split", "all", "--predictions", path).result
+    rows = rows_of(path)
     probabilities = np.array([[float(row[f"p{grade}"]) for grade in range(1, 11)] for row in rows])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     truth = {row["card_id"]: int(row["grade"]) for row in rows_of(manifest)}
-    told = {row["card_id"]: grade for row, grade in zip(rows, probabilities.argmax(axis=1) + 1, strict=True)}
-    assert said["exact"] == pytest.approx(np.mean([told[card] == truth[card] for card in truth]))
+    predicted = {row["card_id"]: grade for row, grade in zip(rows, probabilities.argmax(axis=1) + 1, strict=True)}
+    assert result["exact"] == pytest.approx(np.mean([predicted[card] == truth[card] for card in truth]))
 
 
 def test_evaluate_looks_as_often_as_it_is_told_and_says_so(model, manifest):
     once, often = (
-        call("evaluate", "--model", model, "--manifest", manifest, *views).result for views in ((), ("--views", 3))
+        call("evaluate", "--model", model, "--manifest", manifest, *views).result for views in ((), ("--tta", 3))
     )
     assert (once["views"], often["views"]) == (1, 3)
     assert once["nll"] != often["nll"]
@@ -232,8 +237,8 @@ def test_evaluate_looks_as_often_as_it_is_told_and_says_so(model, manifest):
 
 def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, manifest, tmp_path):
     call("import", manifest, "--data", tmp_path / "data")
-    said = call("evaluate", "--model", model, "--data", tmp_path / "data", "--split", "all")
-    assert (said.code, said.result["n"]) == (0, 30)
+    output = call("evaluate", "--model", model, "--data", tmp_path / "data", "--split", "all")
+    assert (output.exit_code, output.result["n"]) == (0, 30)
 
 
 # --- grade
@@ -241,9 +246,9 @@ def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, 
 
 def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
     front, back = pictures_of(manifest, "card-002")
-    said = run("grade", front, back, "--model", model, "--out", tmp_path / "out")
-    assert said.code == 0, said.err
-    graded = said.result
+    output = run("grade", front, back, "--model", model, "--out", tmp_path / "out")
+    assert output.exit_code == 0, output.err
+    graded = output.result
     assert set(graded) == GRADED
     assert graded["grade"] in range(1, 11)
     assert len(graded["probabilities"]) == 10
@@ -258,7 +263,7 @@ def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
     for side in ("front", "back"):
         assert set(graded[side]) >= SIDE
         assert graded[side]["kind"] in ("photo", "scan", "slab")
-        assert np.abs(np.array(graded[side]["quad"]) - corners_of_the_card()).max() < 4
+        assert np.abs(np.array(graded[side]["quad"]) - card_quad()).max() < 4
         # A card of 63 x 88 mm is 250 pixels wide here.
         assert graded[side]["px_per_mm"] == pytest.approx(250 / 63, rel=0.03)
         assert {"verdict", "sharpness", "glare"} <= set(graded[side]["quality"])
@@ -267,39 +272,39 @@ def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
         with Image.open(overlay) as picture:
             assert picture.format == "PNG"
             card = read_picture(overlay.with_name(f"{side}_card.png"))
-            # Heat may be nowhere, where nothing lowers the grade; the card below it is always this one.
+            # The heat map may be empty if nothing lowers the grade; the card below it is always this one.
             assert np.asarray(picture).shape == card.shape
 
 
 def test_grade_answers_for_a_front_alone(model, manifest):
     front, _ = pictures_of(manifest, "card-002")
-    said = call("grade", front, "--model", model)
-    assert said.code == 0
-    assert said.result["grade"] in range(1, 11)
-    assert said.result["back"] is None
-    assert said.result["front"]["overlay"] is None
+    output = call("grade", front, "--model", model)
+    assert output.exit_code == 0
+    assert output.result["grade"] in range(1, 11)
+    assert output.result["back"] is None
+    assert output.result["front"]["overlay"] is None
 
 
 def test_grade_without_any_model_still_finds_the_card_and_abstains_with_3(manifest):
-    said = call("grade", *pictures_of(manifest, "card-002"))
-    assert said.code == 3
-    graded = said.result
+    output = call("grade", *pictures_of(manifest, "card-002"))
+    assert output.exit_code == 3
+    graded = output.result
     assert set(graded) == GRADED
     assert (graded["grade"], graded["probabilities"], graded["model"]) == (None, None, None)
     assert graded["abstained"] is True
     assert graded["reasons"]
     for side in ("front", "back"):
-        assert np.abs(np.array(graded[side]["quad"]) - corners_of_the_card()).max() < 4
+        assert np.abs(np.array(graded[side]["quad"]) - card_quad()).max() < 4
         assert graded[side]["overlay"] is None
 
 
 def test_grade_finds_the_card_in_the_upright_picture(tmp_path):
     picture = Image.fromarray(card_picture(8, seed=1, side="front"))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera lay on its side: to be turned by 90 degrees clockwise when shown
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise to show
     picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     quad = np.array(call("grade", tmp_path / "turned.png").result["front"]["quad"])
-    assert np.abs(quad - corners_of_the_card()).max() < 4
+    assert np.abs(quad - card_quad()).max() < 4
 
 
 def test_grade_batch_answers_in_the_order_of_the_manifest_with_an_error_where_one_failed(model, tmp_path):
@@ -310,16 +315,16 @@ def test_grade_batch_answers_in_the_order_of_the_manifest_with_an_error_where_on
         file.write(f"eleven,{tmp_path}/cards/card-000_front.png,,11,,,,,,\n")
         for name in names:
             file.write(f"{name},,{tmp_path}/cards/card-002_back.png,,,,,,,\n")
-    said = call("grade", "--batch", manifest, "--model", model, "--out", tmp_path / "out")
-    assert said.code == 0
-    assert [each["card_id"] for each in said.result] == ["card-000", "card-001", "card-002", "eleven", *names]
-    assert [set(said.result[place]) for place in (1, 3)] == [{"card_id", "error"}] * 2
-    assert "grade '11'" in said.result[3]["error"]
-    assert "card-001_front.png" in said.result[1]["error"]
-    for place, sides in ((0, ("front", "back")), (2, ("front", "back")), *((4 + at, ("back",)) for at in range(4))):
-        assert set(said.result[place]) == {"card_id", *GRADED}
-        assert all(Path(said.result[place][side]["overlay"]).is_file() for side in sides)
-    overlays = {Path(said.result[place]["back"]["overlay"]) for place in (0, 2, 4, 5, 6, 7)}
+    output = call("grade", "--batch", manifest, "--model", model, "--out", tmp_path / "out")
+    assert output.exit_code == 0
+    assert [report["card_id"] for report in output.result] == ["card-000", "card-001", "card-002", "eleven", *names]
+    assert [set(output.result[index]) for index in (1, 3)] == [{"card_id", "error"}] * 2
+    assert "grade '11'" in output.result[3]["error"]
+    assert "card-001_front.png" in output.result[1]["error"]
+    for index, sides in ((0, ("front", "back")), (2, ("front", "back")), *((4 + at, ("back",)) for at in range(4))):
+        assert set(output.result[index]) == {"card_id", *GRADED}
+        assert all(Path(output.result[index][side]["overlay"]).is_file() for side in sides)
+    overlays = {Path(output.result[index]["back"]["overlay"]) for index in (0, 2, 4, 5, 6, 7)}
     assert len(overlays) == 6
     assert all(overlay.resolve().is_relative_to(tmp_path / "out") for overlay in overlays)
     assert not [*(tmp_path / "out").glob("*.png")]
@@ -333,8 +338,8 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
     call("import", manifest, *data)
     labels = call("export", "labels", *data)
     assert labels.result["cards"] == 30
-    other = call("import", labels.result["path"], "--data", tmp_path / "other")
-    assert other.result == {"added": 30, "known": 0, "refused": []}
+    second_import = call("import", labels.result["path"], "--data", tmp_path / "other")
+    assert second_import.result == {"added": 30, "known": 0, "refused": []}
     copy = call("export", "model", "--model", model, "--out", tmp_path / "deep" / "copy.pt", *data)
     assert (tmp_path / "deep" / "copy.pt").read_bytes() == model.read_bytes()
     assert copy.result["path"] == str(tmp_path / "deep" / "copy.pt")
@@ -383,7 +388,7 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
         (["train", "--parent", "9" * 20], "9" * 20),
         (["train", "--set", "pretrained=~nobody-of-this-name/model.pt"], "~nobody-of-this-name"),
         (["train", "--set", "teachers=~nobody-of-this-name/said.csv"], "~nobody-of-this-name"),
-        (["compare", "9" * 20, "--with", "8" * 20], "there is no run"),
+        (["compare", "9" * 20, "--against", "8" * 20], "there is no run"),
         (["train"], "label"),
         (["evaluate", "--manifest", "{cards}/labels.csv"], "model"),
         (["evaluate", "--model", "{tmp}/absent.pt"], "absent.pt"),
@@ -405,9 +410,9 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
         (["grade", "{front}", "--json", "{tmp}/empty"], "empty"),
         (["export", "model"], "model"),
         (["export", "report", "--model", "{tmp}/noise.png"], "noise.png"),
-        (["export", "report", "--model", "{state}"], "give the model.pt beside it"),
-        (["export", "model", "--model", "{state}"], "give the model.pt beside it"),
-        (["export", "model", "--bits", "8", "--model", "{state}"], "give the model.pt beside it"),
+        (["export", "report", "--model", "{state}"], "give the model.pt in the same folder"),
+        (["export", "model", "--model", "{state}"], "give the model.pt in the same folder"),
+        (["export", "model", "--bits", "8", "--model", "{state}"], "give the model.pt in the same folder"),
         (["export", "labels", "--out", "{unmakeable}/labels.csv"], "file/folder"),
         (["--data", "{unmakeable}", "--no-browser"], "file/folder"),
         (["--data", "~nobody-of-this-name", "--no-browser"], "~nobody-of-this-name"),
@@ -420,7 +425,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(words, named, tmp_path, man
         (tmp_path / name / "config.json").write_text(config, encoding="utf-8")
     (tmp_path / "noise.png").write_bytes(b"neither a picture nor a model")
     (tmp_path / "columns.csv").write_text("card_id,grade\na,9\n", encoding="utf-8")
-    places = {
+    paths = {
         "tmp": tmp_path,
         "cards": manifest.parent,
         "front": pictures_of(manifest, "card-000")[0],
@@ -429,25 +434,25 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(words, named, tmp_path, man
         "long": "x" * 300,
         "unmakeable": below_a_file(tmp_path),
     }
-    complaint = call(*(word.format(**places) for word in words)).complaint
-    assert complaint.startswith("loupe: ")
-    assert named in complaint.removeprefix("loupe: ")
-    assert "Error" not in complaint
+    error_line = call(*(word.format(**paths) for word in words)).error_line
+    assert error_line.startswith("loupe: ")
+    assert named in error_line.removeprefix("loupe: ")
+    assert "Error" not in error_line
 
 
 def test_a_refusal_in_a_process_of_its_own_shows_no_traceback(tmp_path):
-    said = run("import", tmp_path / "nowhere", "--data", tmp_path / "data")
-    assert "nowhere" in said.complaint
+    output = run("import", tmp_path / "nowhere", "--data", tmp_path / "data")
+    assert "nowhere" in output.error_line
 
 
 def test_a_wrong_row_of_a_training_manifest_is_named_and_left_out(tmp_path):
     manifest = write_cards(tmp_path / "cards", [9, 8, 7, 6])
     text = manifest.read_text(encoding="utf-8").replace(",9,", ",eleven,")
     manifest.write_text("\n".join(line for line in text.splitlines() if "val" not in line), encoding="utf-8")
-    said = call("train", "--manifest", manifest, "--out", tmp_path / "run", *settings())
+    output = call("train", "--manifest", manifest, "--out", tmp_path / "run", *settings())
     # What is left has no validation card, so nothing is trained: two lines, the row's and the reason to stop.
-    assert (said.code, said.out) == (2, "")
-    row, reason = said.err.splitlines()
+    assert (output.exit_code, output.out) == (2, "")
+    row, reason = output.err.splitlines()
     assert row.startswith("labels.csv:2: ")
     assert "eleven" in row
     assert "validation" in reason

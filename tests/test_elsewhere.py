@@ -12,7 +12,7 @@ import typer
 
 import launch
 from tests import commands
-from tests.test_import_rules import ROOMS
+from tests.test_import_rules import PACKAGES
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "docs/elsewhere/Dockerfile").read_text(encoding="utf-8")
@@ -21,10 +21,10 @@ LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for l
 
 
 def copied():
-    """What the image is given: pairs of a path in the repository and its place in the image."""
+    """The files of the image, as pairs of a path in the repository and its path in the image."""
     for line in re.findall(r"^COPY (.+)$", DOCKERFILE, re.MULTILINE):
-        *sources, place = line.split()
-        yield from ((source, source if place == "./" else place) for source in sources)
+        *sources, target = line.split()
+        yield from ((source, source if target == "./" else target) for source in sources)
 
 
 def test_the_image_starts_from_a_plain_name_and_installs_the_tested_versions():
@@ -33,28 +33,28 @@ def test_the_image_starts_from_a_plain_name_and_installs_the_tested_versions():
     assert install == "pip install --no-cache-dir -c constraints.txt -e ."
 
 
-def test_the_image_is_given_every_room():
-    assert {*ROOMS, "launch.py", "pyproject.toml", "constraints.txt"} <= {source for source, _ in copied()}
+def test_the_image_contains_every_package():
+    assert {*PACKAGES, "launch.py", "pyproject.toml", "constraints.txt"} <= {source for source, _ in copied()}
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if " launch.py " in line])
 def test_every_command_of_the_page_exists_with_its_options(line):
     words = line.split("launch.py ")[1].split()
     command = typer.main.get_command(launch.program).commands[words[0]]
-    known = {name for parameter in command.params for name in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= known
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
 
 
 @pytest.mark.slow
 def test_with_the_image_s_files_alone_the_start_script_trains_and_started_again_goes_on(tmp_path, manifest):
     image, run = tmp_path / "image", tmp_path / "run"
-    for source, place in copied():
-        (image / place).parent.mkdir(parents=True, exist_ok=True)
+    for source, target in copied():
+        (image / target).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, image / place, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / source, image / target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copyfile(ROOT / source, image / place)
-    surroundings = {
+            shutil.copyfile(ROOT / source, image / target)
+    environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "CARDS": str(manifest),
@@ -62,12 +62,12 @@ def test_with_the_image_s_files_alone_the_start_script_trains_and_started_again_
         "PROCESSES": "1",
         "SETTINGS": " ".join(commands.settings()),
     }
-    said = []
+    results = []
     for _ in range(2):
         done = subprocess.run(
-            ["sh", "train.sh"], cwd=image, env=surroundings, capture_output=True, text=True, check=False
+            ["sh", "train.sh"], cwd=image, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        said.append(commands.Said(done.returncode, done.stdout, done.stderr).result)
-    assert said[0] == said[1]
-    assert Path(said[0]["model"]) == run / "model.pt"
+        results.append(commands.CommandResult(done.returncode, done.stdout, done.stderr).result)
+    assert results[0] == results[1]
+    assert Path(results[0]["model"]) == run / "model.pt"

@@ -1,4 +1,4 @@
-"""A model written for elsewhere, and the model that ships: what the commands print, and where the card speaks."""
+"""Exported models and the starter model: the output of the commands and the use of the model card."""
 
 from pathlib import Path
 
@@ -7,32 +7,32 @@ import onnxruntime
 import pytest
 
 from app.grading.answer_text import grade_pictures, model_text, verdict_text
-from app.grading.model_report import model_page
+from app.grading.model_report import model_report
 from app.settings import data_folder
 from db.session import Database
 from engine.experiments.run_folder import sha256
-from engine.experiments.test_set_log import open_test
+from engine.experiments.test_set_log import log_test_access
 from engine.inference import model_card as cards
-from engine.inference.model_card import card_of
+from engine.inference.model_card import read_model_card
 from engine.starter import MODEL
 from tests.commands import call
 from tests.engine.inference.test_model_card import a_card
 
 AGREEMENT = {"cards", "equal_grades", "largest_difference", "mean_difference", "qwk_full", "qwk"}
-REASON = "the model has learned from simulated cards alone"
+REASON = "the model was trained only on simulated cards"
 
 
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path, monkeypatch):
-    """No test may touch the data folder of whoever runs it."""
+    """Keep tests away from the user's data folder."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture
 def starter(model, tmp_path, monkeypatch):
-    """A stand-in for the model that ships: its weights in 8 bits, its card beside it, in a place of its own."""
+    """A substitute for the starter model: 8-bit weights and a model card, in a temporary folder."""
     path = tmp_path / "starter" / "model.pt"
-    assert call("export", "model", "--bits", "8", "--model", model, "--out", path).code == 0
+    assert call("export", "model", "--bits", "8", "--model", model, "--out", path).exit_code == 0
     cards.write(path.parent, a_card(sha256=sha256(path)))
     monkeypatch.setattr("engine.starter.MODEL", path)
     return path
@@ -44,14 +44,14 @@ def pictures_of(manifest: Path) -> tuple[Path, Path]:
 
 def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree(model, manifest, tmp_path):
     out = tmp_path / "eight.pt"
-    said = call("export", "model", "--bits", "8", "--model", model, "--out", out, "--manifest", manifest)
-    assert said.code == 0, said.err
-    assert said.result["bytes"] == out.stat().st_size < model.stat().st_size * 0.27
-    assert said.result["sha256"] == sha256(out)
-    assert set(said.result["agreement"]) == AGREEMENT
-    # Six of the thirty stand in the test split, which only `evaluate` opens.
-    assert said.result["agreement"]["cards"] == 24
-    assert said.result["agreement"]["largest_difference"] < 0.05
+    output = call("export", "model", "--bits", "8", "--model", model, "--out", out, "--manifest", manifest)
+    assert output.exit_code == 0, output.err
+    assert output.result["bytes"] == out.stat().st_size < model.stat().st_size * 0.27
+    assert output.result["sha256"] == sha256(out)
+    assert set(output.result["agreement"]) == AGREEMENT
+    # Six of the thirty are test cards, which an export does not use.
+    assert output.result["agreement"]["cards"] == 24
+    assert output.result["agreement"]["largest_difference"] < 0.05
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} <= {"eight.pt", "test_openings.jsonl"}
     both = [call("evaluate", "--model", path, "--manifest", manifest, "--split", "val") for path in (model, out)]
     assert both[0].result["ece"] == pytest.approx(both[1].result["ece"], abs=0.05)
@@ -61,38 +61,43 @@ def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree
 
 @pytest.mark.parametrize("form", [(), ("--bits", "8")])
 def test_the_report_on_an_exported_model_tells_the_openings_of_the_one_it_was_made_from(model, tmp_path, form):
-    own = tmp_path / "own" / "model.pt"
-    own.parent.mkdir()
-    own.write_bytes(model.read_bytes())
+    original = tmp_path / "own" / "model.pt"
+    original.parent.mkdir()
+    original.write_bytes(model.read_bytes())
     for _ in range(2):
-        open_test(own, sha256=sha256(own), cards=6, of="labels.csv")
+        log_test_access(original, sha256=sha256(original), cards=6, of="labels.csv")
     out = tmp_path / "new" / "model.pt"
-    assert call("export", "model", *form, "--model", own, "--out", out).code == 0
-    assert "the test split was opened 2 times" in model_page(out)
+    assert call("export", "model", *form, "--model", original, "--out", out).exit_code == 0
+    assert "the test split was opened 2 times" in model_report(out)
 
 
 @pytest.mark.parametrize("form", [(), ("--bits", "8"), ("--onnx",)])
 def test_a_model_is_never_exported_over_itself_by_whatever_name(model, tmp_path, form):
-    own, other_name = tmp_path / "model.pt", tmp_path / "same.pt"
-    own.write_bytes(model.read_bytes())
-    other_name.symlink_to(own)
-    for out in (own, other_name):
-        assert "give another file with --out" in call("export", "model", *form, "--model", own, "--out", out).complaint
-    assert sha256(own) == sha256(model)
+    original, other_name = tmp_path / "model.pt", tmp_path / "same.pt"
+    original.write_bytes(model.read_bytes())
+    other_name.symlink_to(original)
+    for out in (original, other_name):
+        assert (
+            "give another file with --out"
+            in call("export", "model", *form, "--model", original, "--out", out).error_line
+        )
+    assert sha256(original) == sha256(model)
 
 
 @pytest.mark.slow
 def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manifest, tmp_path):
-    said = call("export", "model", "--onnx", "--model", model, "--manifest", manifest)
-    assert said.code == 0, said.err
-    assert said.result["path"] == str(tmp_path / "data" / "exports" / sha256(model)[:12] / "model.onnx")
-    assert said.result["largest_difference"] <= said.result["tolerance"] == 1e-4
-    assert said.result["agreement"]["equal_grades"] == 1
-    assert said.result["agreement"]["largest_difference"] < 1e-4
-    session = onnxruntime.InferenceSession(said.result["path"], providers=["CPUExecutionProvider"])
+    output = call("export", "model", "--onnx", "--model", model, "--manifest", manifest)
+    assert output.exit_code == 0, output.err
+    assert output.result["path"] == str(tmp_path / "data" / "exports" / sha256(model)[:12] / "model.onnx")
+    assert output.result["largest_difference"] <= output.result["tolerance"] == 1e-4
+    assert output.result["agreement"]["equal_grades"] == 1
+    assert output.result["agreement"]["largest_difference"] < 1e-4
+    session = onnxruntime.InferenceSession(output.result["path"], providers=["CPUExecutionProvider"])
     noise = np.random.default_rng(0).random((2, 5, 6, 64, 64), dtype=np.float32)
-    (said_of,) = session.run(["log_probabilities"], {"front": noise[0], "back": noise[1], "present": np.eye(5, 2) > 0})
-    np.testing.assert_allclose(np.exp(said_of).sum(axis=1), 1, atol=1e-5)
+    (log_probabilities,) = session.run(
+        ["log_probabilities"], {"front": noise[0], "back": noise[1], "present": np.eye(5, 2) > 0}
+    )
+    np.testing.assert_allclose(np.exp(log_probabilities).sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -105,24 +110,27 @@ def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manife
     ],
 )
 def test_forms_that_mean_nothing_are_refused_in_one_line(words, named):
-    assert named in call("export", *words).complaint
+    assert named in call("export", *words).error_line
 
 
 def test_a_new_installation_grades_with_the_starter_and_every_grade_says_what_it_learned_from(starter, manifest):
-    said = call("grade", *pictures_of(manifest))
-    assert said.code == 0, said.err
-    assert said.result["grade"] in range(1, 11)
-    assert said.result["model"]["sha256"] == sha256(starter)
-    assert said.result["model"]["trained_on"].startswith("simulated cards: 18 cards")
-    assert said.result["reasons"][0] == REASON
+    output = call("grade", *pictures_of(manifest))
+    assert output.exit_code == 0, output.err
+    assert output.result["grade"] in range(1, 11)
+    assert output.result["model"]["sha256"] == sha256(starter)
+    assert output.result["model"]["trained_on"].startswith("simulated cards: 18 cards")
+    assert output.result["reasons"][0] == REASON
 
 
 def test_the_grade_tab_says_so_before_anything_is_graded_and_beside_the_grade(starter, manifest, tmp_path):
     data = data_folder(tmp_path / "data")
-    told = model_text(data)
+    text = model_text(data)
     for words in ("simulated cards: 18 cards", "QWK 0.81 (0.78 to 0.84)", "No real card was shown to it."):
-        assert words in told
-    assert "<details>" not in told, "there is no more to say"
+        assert words in text
+    outside, folded = text.split("<details>")
+    assert "It was trained only on simulated cards. No real card was shown to it." in outside
+    assert "QWK" not in outside, "figures for experts stay one click away"
+    assert sha256(starter)[:12] in folded
     cards.write(starter.parent, a_card(sha256=sha256(starter), limits=["No real card.", "One seed.", "No foil."]))
     outside, folded = model_text(data).split("<details>")
     assert "No real card." in outside
@@ -134,10 +142,10 @@ def test_the_grade_tab_says_so_before_anything_is_graded_and_beside_the_grade(st
 
 
 def test_its_report_holds_the_whole_card(starter, tmp_path):
-    said = call("export", "report", "--model", "starter", "--out", tmp_path / "report.md")
-    page = Path(said.result["path"]).read_text(encoding="utf-8")
+    output = call("export", "report", "--model", "starter", "--out", tmp_path / "report.md")
+    page = Path(output.result["path"]).read_text(encoding="utf-8")
     for words in (
-        *("## Card", "Learned from simulated cards alone.", "6000 simulated pairs.", "image_size = 384", "MIT"),
+        *("## Card", "Trained only on simulated cards.", "6000 simulated pairs.", "image_size = 384", "MIT"),
         *("No real card was shown to it.", "QWK 0.81 (0.78 to 0.84)", "n = 300", "99.5%", "tools.build_starter"),
     ):
         assert words in page
@@ -150,30 +158,31 @@ def test_what_is_made_of_the_starter_says_what_it_learned_from_too(starter, mani
     more = [manifest] if words[0] == "calibrate" else []
     out = tmp_path / "new" / "model.pt"
     for _ in range(2):  # the second takes the place of the first
-        said = call(*words, *more, "--model", starter, "--out", out)
-        assert said.code == 0, said.err
-        assert "belongs to something else" not in said.err
-        assert card_of(out, sha256(out)).learned_from == "simulated cards"
+        output = call(*words, *more, "--model", starter, "--out", out)
+        assert output.exit_code == 0, output.err
+        assert "belongs to something else" not in output.err
+        assert read_model_card(out, sha256(out)).learned_from == "simulated cards"
     starter.with_name("other.pt").write_bytes(starter.read_bytes())
-    beside = call(*words, *more, "--model", starter, "--out", starter.with_name("other.pt"))
-    assert beside.code == 0, beside.err
+    second_output = call(*words, *more, "--model", starter, "--out", starter.with_name("other.pt"))
+    assert second_output.exit_code == 0, second_output.err
     alike = sha256(starter.with_name("other.pt")) == sha256(starter)
-    assert (f"so that {starter.with_name('other.pt')} has no card to say that {REASON}" in beside.err) != alike
-    assert card_of(starter, sha256(starter)) == a_card(sha256=sha256(starter))
+    message = f"so {starter.with_name('other.pt')} has no model card with the caveat that {REASON}"
+    assert (message in second_output.err) != alike
+    assert read_model_card(starter, sha256(starter)) == a_card(sha256=sha256(starter))
 
 
 def test_a_card_of_another_model_says_nothing(starter, manifest):
     cards.write(starter.parent, a_card(sha256="b" * 64))
-    said = call("grade", *pictures_of(manifest)).result
-    assert REASON not in said["reasons"]
-    assert said["model"]["trained_on"].startswith("18 cards")
+    result = call("grade", *pictures_of(manifest)).result
+    assert REASON not in result["reasons"]
+    assert result["model"]["trained_on"].startswith("18 cards")
 
 
 def test_the_model_that_ships_has_its_card_and_takes_no_more_than_34_megabytes():
     if not MODEL.is_file():
         pytest.skip("this copy of Loupe ships no starter model")
     assert MODEL.stat().st_size <= 34e6
-    card = card_of(MODEL, sha256(MODEL))
+    card = read_model_card(MODEL, sha256(MODEL))
     assert card is not None, "the card beside the starter is that of another file"
     assert card.limits
     assert card.licence

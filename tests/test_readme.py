@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands exist, and CI runs its test line."""
+"""The README is correct: its commands exist, and CI runs its test line."""
 
 import re
 import subprocess
@@ -27,8 +27,8 @@ def program():
 def test_every_command_of_the_readme_exists_with_its_options(program, line):
     words = re.findall(r"[\w-]+", line)
     command = program.commands[words[0]]
-    known = {name for parameter in command.params for name in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= known
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
 
 
 def test_every_command_that_a_user_may_give_is_in_the_readme(program):
@@ -37,8 +37,8 @@ def test_every_command_that_a_user_may_give_is_in_the_readme(program):
 
 def test_ci_runs_the_test_line_of_the_readme():
     pattern = re.search(r"grep --max-count=1 '(.+)' README.md", (ROOT / ".ci/run").read_text(encoding="utf-8")).group(1)
-    found = subprocess.run(["grep", pattern, ROOT / "README.md"], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines() == [line for line in LINES if line.endswith("-m pytest")]
+    completed = subprocess.run(["grep", pattern, ROOT / "README.md"], capture_output=True, text=True, check=True)
+    assert completed.stdout.splitlines() == [line for line in LINES if line.endswith("-m pytest")]
 
 
 def test_both_lines_of_the_first_screen_install_under_the_tested_versions():
@@ -48,7 +48,7 @@ def test_both_lines_of_the_first_screen_install_under_the_tested_versions():
 
 def test_the_constraints_pin_every_dependency_within_its_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [
+    requirements = [
         *project["dependencies"],
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
@@ -56,7 +56,7 @@ def test_the_constraints_pin_every_dependency_within_its_bounds():
         line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if line
     )
     exact = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pinned.items()}
-    for requirement in map(Requirement, wanted):
+    for requirement in map(Requirement, requirements):
         assert exact[re.sub(r"[-_.]+", "-", requirement.name).lower()] in requirement.specifier, requirement.name
 
 

@@ -1,4 +1,4 @@
-"""One card's life by commands: imported, corrected, trained on, graded with both overlays, corrected, retrained."""
+"""One card by commands: import, correct, train, grade with both overlays, correct, retrain."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_a_card_lives_from_its_import_to_the_model_that_has_learned_it(manifest,
     # Imported: thirty labelled cards.
     assert call("import", manifest, *data).result == {"added": 30, "known": 0, "refused": []}
 
-    # Corrected: a person's word holds from now on, and the next import does not take it back.
+    # Corrected: a person's label stays current, also after the next import.
     with Database.open(tmp_path / "data" / "loupe.db") as database, database.writing() as session:
         card = cards.card_by_name(session, name="card-000")
         labels.add_label(session, card_id=card.id, grade=9, source="person")
@@ -28,31 +28,31 @@ def test_a_card_lives_from_its_import_to_the_model_that_has_learned_it(manifest,
 
     # Frozen and trained on: the snapshot has the corrected grade, the thirty cards and their fixed splits.
     first = call("train", "--recipe", "baseline", *settings(), *data)
-    assert first.code == 0, first.err
+    assert first.exit_code == 0, first.err
     frozen = snapshots(tmp_path)
     assert [len(pairs) for pairs in frozen] == [30]
     assert frozen[0]["card-000"] == "9"
 
-    # Graded: a card that nobody has seen, both overlays beside it.
+    # Graded: an unseen card, with both overlays.
     pair = [tmp_path / f"new_{side}.png" for side in ("front", "back")]
     for path, side in zip(pair, ("front", "back"), strict=True):
         Image.fromarray(card_picture(3, seed=77, side=side)).save(path)
     graded = call("grade", *pair, "--model", first.result["model"], "--out", tmp_path / "graded", *data)
-    assert graded.code == 0, graded.err
+    assert graded.exit_code == 0, graded.err
     assert graded.result["model"]["trained_on"].startswith("18 cards")
     for side in ("front", "back"):
         with Image.open(graded.result[side]["overlay"]) as overlay:
             assert overlay.format == "PNG"
             assert overlay.size[0] < overlay.size[1], "a card stands upright"
 
-    # Corrected: whatever the model said, it is a 3, and now it is a card like any other.
+    # Corrected: its true grade is 3, and it is imported like any other card.
     row = f"card_id,front,back,grade,split\nnew,{pair[0]},{pair[1]},3,train\n"
     (tmp_path / "new.csv").write_text(row, encoding="utf-8")
     assert call("import", tmp_path / "new.csv", *data).result == {"added": 1, "known": 0, "refused": []}
 
     # Retrained: from the labels as they are now.
     second = call("train", "--recipe", "baseline", *settings(), *data)
-    assert second.code == 0, second.err
+    assert second.exit_code == 0, second.err
     assert [len(pairs) for pairs in snapshots(tmp_path)] == [30, 31]
     again = call("grade", *pair, "--model", second.result["model"], *data).result
     assert again["model"]["trained_on"].startswith("19 cards")

@@ -1,8 +1,8 @@
-"""How the starter model is made: `python -m tools.build_starter --work DIR`, from nothing but simulated cards.
+"""Build the starter model from simulated cards: `python -m tools.build_starter --work DIR`.
 
-A sequence of the program's own commands, each in a process of its own. What a step has printed is kept in the work
-folder; called again after a stop, what is done is not done again, and a run is gone on with where it was saved.
-Last, the model and its card are put where the program looks for them.
+Runs a sequence of Loupe commands, each in a separate process, and stores the JSON of each step in the work folder. If
+called again after an interruption, finished steps are skipped and the training run is resumed. Finally the model and
+its card are copied to `engine/starter`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import Any
 
 from app.grading.calibration_report import how_often
 from app.settings import PROGRAM
-from benchmarks.accuracy.real_fronts import FRONTS, manifest_of_fronts
+from benchmarks.accuracy.real_fronts import FRONTS, write_fronts_manifest
+from engine.cards.folds import hash_order
 from engine.cards.pairs import read_manifest, write_manifest
-from engine.cards.stable_hash import lot
-from engine.evaluation.intervals import COVERAGE
+from engine.evaluation.conformal import COVERAGE
 from engine.experiments.run_folder import holds_run
-from engine.inference.model_card import Card, Measured, figure
+from engine.inference.model_card import EvaluationResult, ModelCard, format_metric
 from engine.inference.model_card import write as write_card
 from engine.starter import MODEL
-from engine.storage.atomic import aside
-from evidence.cached_json import read, same_plan
+from engine.storage.atomic import atomic_write
+from evidence.cached_json import read_json, require_same_plan
 from labeling.snapshot import pairs_from_manifest
 
-MOST_BYTES = 34_000_000
+MAX_MODEL_BYTES = 34_000_000
 
 
 @dataclass(frozen=True)
-class Cards:
+class CardSet:
     """A set of simulated cards."""
 
     pairs: int
@@ -46,25 +46,25 @@ class Cards:
     noise: float = 0.0
     height: int = 1050
 
-    def words(self) -> list[str]:
-        """As `simulate` is told."""
-        return [word for key, value in asdict(self).items() for word in (f"--{key}", str(value))]
+    def arguments(self) -> list[str]:
+        """Command-line options for `simulate`."""
+        return [argument for key, value in asdict(self).items() for argument in (f"--{key}", str(value))]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that the starter is made from.
+class StarterPlan:
+    """Datasets, recipe and settings of the starter.
 
-    training     what it learns from, and what its epoch is chosen by
-    calibration  a seed that nothing is trained on: by its cards the model learns how sure it may be
-    fresh        another such seed: on its cards it is measured
-    coarse       the same cards in pictures too small to measure wear on
+    training     training and validation cards
+    calibration  calibration cards, with a seed not used for training
+    fresh        test cards, with another seed not used for training
+    coarse       the test cards in pictures too small to measure wear
     """
 
-    training: Cards = Cards(pairs=2400, seed=301)
-    calibration: Cards = Cards(pairs=400, seed=302)
-    fresh: Cards = Cards(pairs=300, seed=790)
-    coarse: Cards = Cards(pairs=300, seed=790, height=400)
+    training: CardSet = CardSet(pairs=2400, seed=301)
+    calibration: CardSet = CardSet(pairs=400, seed=302)
+    fresh: CardSet = CardSet(pairs=300, seed=790)
+    coarse: CardSet = CardSet(pairs=300, seed=790, height=400)
     recipe: str = "loupe"
     settings: dict[str, Any] = field(
         default_factory=lambda: {
@@ -75,108 +75,112 @@ class Plan:
         }
     )
 
-    def sets(self) -> dict[str, Cards]:
-        """The cards by the folder that they are drawn into."""
+    def card_sets(self) -> dict[str, CardSet]:
+        """Card sets by the name of their folder."""
         names = ("training", "calibration", "fresh", "coarse")
         return {name: getattr(self, name) for name in names}
 
 
-LEARNED_FROM = "simulated cards"
-REAL_WORDS = "small pictures of slabbed fronts (150 x 200 pixels)"
-LICENCE = (
+TRAINED_ON = "simulated cards"
+REAL_PICTURES = "small pictures of slabbed fronts (150 x 200 pixels)"
+LICENSE = (
     "MIT: every picture was drawn by engine/simulate of this repository, in the fonts that come with matplotlib; the "
-    "weights started from random numbers"
+    "weights were initialized at random"
 )
-# Of each grade, from what is told of where the pictures lie; without them nothing is said of real cards.
-REAL_FRONTS = 30
+MAX_REAL_FRONTS_PER_GRADE = 30
 LIMITS = [
-    "It knows the wear, the designs and the cameras that engine/simulate draws, and no others.",
-    "Its probabilities are those of a deck in which every grade is as frequent.",
-    "It was trained once, with one seed: how much another training would differ is not known.",
+    "It was trained only on the wear, the card designs and the cameras of the simulator.",
+    "Its probabilities assume that all grades are equally frequent.",
+    "It was trained once, with one seed; how much another training run would differ is unknown.",
 ]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command, and the file in the work folder that its JSON goes to."""
+    """A command; its JSON is written to `name`.json in the work folder."""
 
     name: str
-    words: Sequence[str | Path]
+    arguments: Sequence[str | Path]
 
 
-class CannotMake(SystemExit):
-    """The starter cannot be made this way; the message, which ends the program, says why."""
+class CannotBuild(SystemExit):
+    """The starter cannot be built; the message gives the reason and ends the program."""
 
 
-def steps(plan: Plan, work: Path) -> list[Step]:
-    """The commands after the cards are drawn, in order; each may use what those before have written."""
-    run, whole, model, fresh = work / "starter", work / "whole.pt", work / "model.pt", work / "fresh" / "labels.csv"
-    settings = [word for key, value in plan.settings.items() for word in ("--set", f"{key}={value}")]
-    told = ["--recipe", plan.recipe, "--manifest", work / "training.csv", "--out", run, *settings]
-    held_out = ["--manifest", work / "calibration" / "labels.csv", "--split", "all"]
+def steps(plan: StarterPlan, work: Path) -> list[Step]:
+    """Commands after the simulation, in order; each may use the files of the earlier ones."""
+    run_folder, fresh = work / "starter", work / "fresh" / "labels.csv"
+    unquantized, model = work / "whole.pt", work / "model.pt"
+    settings = [argument for key, value in plan.settings.items() for argument in ("--set", f"{key}={value}")]
+    new_run = ["--recipe", plan.recipe, "--manifest", work / "training.csv", "--out", run_folder, *settings]
+    calibration_cards = ["--manifest", work / "calibration" / "labels.csv", "--split", "all"]
+    export = ["export", "model", "--bits", "8", "--model", unquantized, "--out", model, "--manifest", fresh]
     return [
-        Step("train", ["train", "--resume", run] if holds_run(run) else ["train", *told]),
-        Step("calibrate", ["calibrate", "--model", run / "model.pt", "--out", whole, *held_out]),
-        Step("export", ["export", "model", "--bits", "8", "--model", whole, "--out", model, "--manifest", fresh]),
-        Step("evaluate", [*_judged(model, fresh), "--predictions", work / "fresh.csv"]),
-        Step("fronts", _judged(model, work / "fronts.csv")),
-        Step("small", _judged(model, work / "coarse" / "labels.csv")),
-        *([Step("real", _judged(model, work / "real.csv"))] if (work / "real.csv").is_file() else []),
+        Step("train", ["train", "--resume", run_folder] if holds_run(run_folder) else ["train", *new_run]),
+        Step(
+            "calibrate",
+            ["calibrate", "--model", run_folder / "model.pt", "--out", unquantized, *calibration_cards],
+        ),
+        Step("export", export),
+        Step("evaluate", [*_evaluate_arguments(model, fresh), "--predictions", work / "fresh.csv"]),
+        Step("fronts", _evaluate_arguments(model, work / "fronts.csv")),
+        Step("small", _evaluate_arguments(model, work / "coarse" / "labels.csv")),
+        *([Step("real", _evaluate_arguments(model, work / "real.csv"))] if (work / "real.csv").is_file() else []),
     ]
 
 
-def _judged(model: Path, manifest: Path) -> list[str | Path]:
+def _evaluate_arguments(model: Path, manifest: Path) -> list[str | Path]:
     return ["evaluate", "--model", model, "--manifest", manifest, "--split", "all"]
 
 
-def make(plan: Plan, work: Path, out: Path) -> Card:
-    """Make the starter, or go on making it; writes model.pt and its card into `out`. Raises CannotMake."""
+def build(plan: StarterPlan, work: Path, out: Path) -> ModelCard:
+    """Build the starter, or resume building it; writes model.pt and card.json to `out`. Raises CannotBuild."""
     if str(plan.settings.get("pretrained", "none")) != "none":
-        raise CannotMake("the starter learns from simulated cards alone; leave pretrained away")
+        raise CannotBuild("the starter is trained on simulated cards alone; remove the setting pretrained")
     work.mkdir(parents=True, exist_ok=True)
-    same_plan(asdict(plan), work / "plan.json")
-    for name, cards in plan.sets().items():
-        _done(work, Step(name, ["simulate", *cards.words(), "--out", work / name]))
-    _once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
-    _once(work / "fronts.csv", lambda path: _fronts(work / "fresh" / "labels.csv", path))
+    require_same_plan(asdict(plan), work / "plan.json")
+    for name, cards in plan.card_sets().items():
+        _run_step(work, Step(name, ["simulate", *cards.arguments(), "--out", work / name]))
+    _write_once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
+    _write_once(work / "fronts.csv", lambda path: _fronts(work / "fresh" / "labels.csv", path))
     if FRONTS.is_dir():
-        _once(work / "real.csv", _real_fronts)
-    said = {step.name: _done(work, step) for step in steps(plan, work)}
-    size = said["export"]["bytes"]
-    if size > MOST_BYTES:
-        raise CannotMake(f"the model takes {size:,} bytes, more than {MOST_BYTES:,}; choose smaller encoders")
-    card = _card(plan, work, said)
+        _write_once(work / "real.csv", _real_fronts)
+    results = {step.name: _run_step(work, step) for step in steps(plan, work)}
+    size = results["export"]["bytes"]
+    if size > MAX_MODEL_BYTES:
+        raise CannotBuild(f"the model takes {size:,} bytes, more than {MAX_MODEL_BYTES:,}; choose smaller encoders")
+    card = _model_card(plan, results)
     out.mkdir(parents=True, exist_ok=True)
-    with aside(out / "model.pt") as part:
+    with atomic_write(out / "model.pt") as part:
         shutil.copyfile(work / "model.pt", part)
     write_card(out, card)
     return card
 
 
-def _done(work: Path, step: Step) -> dict[str, Any]:
-    """What the step's command printed, now or before."""
-    kept = work / f"{step.name}.json"
-    if not kept.is_file():
-        # `simulate` draws into its folder and knows no data folder.
-        data = [] if step.words[0] == "simulate" else ["--data", work / "data"]
-        words = [str(word) for word in (*step.words, *data, "--json", kept.with_suffix(".part"))]
-        print(shlex.join(["launch.py", *words]), flush=True)
-        subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *words], check=True)
-        said = read(kept.with_suffix(".part"))
-        if "stopped" in said:
-            raise CannotMake(f"{step.name} was stopped; the same command goes on with it")
-        kept.with_suffix(".part").replace(kept)
-    return read(kept)
-
-
-def _once(path: Path, write: Callable[[Path], None]) -> None:
+def _run_step(work: Path, step: Step) -> dict[str, Any]:
+    """Run the step, unless it is finished, and return its JSON."""
+    path = work / f"{step.name}.json"
+    part = path.with_suffix(".part")
     if not path.is_file():
-        with aside(path) as part:
+        # `simulate` has no option --data.
+        data = [] if step.arguments[0] == "simulate" else ["--data", work / "data"]
+        arguments = [str(argument) for argument in (*step.arguments, *data, "--json", part)]
+        print(shlex.join(["launch.py", *arguments]), flush=True)
+        subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *arguments], check=True)
+        if "stopped" in read_json(part):
+            raise CannotBuild(f"{step.name} was stopped; run the same command again to resume it")
+        part.replace(path)
+    return read_json(path)
+
+
+def _write_once(path: Path, write: Callable[[Path], None]) -> None:
+    if not path.is_file():
+        with atomic_write(path) as part:
             write(part)
 
 
 def _without_test(labels: Path, path: Path) -> None:
-    """The program's own split, its test cards given to training: the fresh cards are the test."""
+    """Assign the test cards of the default split to training: the fresh cards are the test set."""
     pairs = pairs_from_manifest(labels).pairs
     write_manifest(path, [replace(pair, split="train") if pair.split == "test" else pair for pair in pairs])
 
@@ -186,90 +190,96 @@ def _fronts(labels: Path, path: Path) -> None:
 
 
 def _real_fronts(path: Path) -> None:
-    """The same few of each grade every time."""
-    manifest_of_fronts(path)
-    ordered = sorted(read_manifest(path).pairs, key=lambda pair: (pair.grade or 0, lot(pair.card_id, 0)))
-    grades = groupby(ordered, lambda pair: pair.grade)
-    write_manifest(path, [pair for _, of_grade in grades for pair in islice(of_grade, REAL_FRONTS)])
+    """Write a reproducible subset of the real fronts, stratified by grade."""
+    write_fronts_manifest(path)
+    pairs = sorted(read_manifest(path).pairs, key=lambda pair: (pair.grade or 0, hash_order(pair.card_id, 0)))
+    by_grade = groupby(pairs, lambda pair: pair.grade)
+    write_manifest(path, [pair for _, group in by_grade for pair in islice(group, MAX_REAL_FRONTS_PER_GRADE)])
 
 
-def _card(plan: Plan, work: Path, said: dict[str, dict[str, Any]]) -> Card:
-    trained, fresh = said["train"], plan.fresh
-    words = "pairs drawn by simulate --mix {0.mix} --noise {0.noise:g} --seed {0.seed}"
-    return Card(
-        sha256=said["export"]["sha256"],
-        learned_from=LEARNED_FROM,
+def _model_card(plan: StarterPlan, results: dict[str, dict[str, Any]]) -> ModelCard:
+    validation, fresh = results["train"], plan.fresh
+    source = "pairs drawn by simulate --mix {0.mix} --noise {0.noise:g} --seed {0.seed}"
+    return ModelCard(
+        sha256=results["export"]["sha256"],
+        learned_from=TRAINED_ON,
         data=[
-            f"To learn from, and to choose the epoch by: {plan.training.pairs} {words.format(plan.training)}; "
-            f"{trained['n']} of them chose the epoch.",
-            f"To learn how sure it may be: {plan.calibration.pairs} {words.format(plan.calibration)}.",
-            f"To be measured on: {fresh.pairs} {words.format(fresh)}, a seed that nothing was trained on.",
+            f"Training and validation: {plan.training.pairs} {source.format(plan.training)}; "
+            f"{validation['n']} of them for validation.",
+            f"Calibration: {plan.calibration.pairs} {source.format(plan.calibration)}.",
+            f"Test: {fresh.pairs} {source.format(fresh)}, a seed not used for training.",
         ],
         recipe=plan.recipe,
         changes=plan.settings,
         commands=["python -m tools.build_starter --work DIR"],
         measured=[
-            Measured(
-                on=f"{said['evaluate']['n']} fresh simulated cards, front and back", figures=_figures(said["evaluate"])
+            EvaluationResult(
+                on=f"{results['evaluate']['n']} fresh simulated cards, front and back",
+                figures=_metrics(results["evaluate"]),
             ),
-            Measured(on="the fronts of the same cards alone", figures=_figures(said["fronts"])),
-            Measured(
-                on=f"the same cards {plan.coarse.height} pixels high, too few to measure wear on",
-                figures=_figures(said["small"]),
+            EvaluationResult(on="the fronts of the same cards", figures=_metrics(results["fronts"])),
+            EvaluationResult(
+                on=f"the same cards {plan.coarse.height} pixels high, too small to measure wear",
+                figures=_metrics(results["small"]),
             ),
-            *([Measured(on=f"real fronts: {REAL_WORDS}", figures=_figures(said["real"]))] if "real" in said else []),
-            Measured(on="the simulated cards that chose the epoch, which flatters", figures=_figures(trained)),
+            *(
+                [EvaluationResult(on=f"real fronts: {REAL_PICTURES}", figures=_metrics(results["real"]))]
+                if "real" in results
+                else []
+            ),
+            EvaluationResult(
+                on="the validation cards (optimistic: they chose the epoch)", figures=_metrics(validation)
+            ),
         ],
-        agreement=said["export"]["agreement"],
-        licence=LICENCE,
-        limits=limits(said),
+        agreement=results["export"]["agreement"],
+        licence=LICENSE,
+        limits=limits(results),
     )
 
 
-def limits(said: dict[str, dict[str, Any]]) -> list[str]:
-    """What the model does not know, from what `evaluate` said of it, by step."""
-    tens = f"How well it tells a 10 from a 9: {figure(said['evaluate'], 'auc_9_10')}, where 0.5 is chance."
-    return [_of_real_cards(said), *LIMITS, tens, _of_ranges(said)]
+def limits(results: dict[str, dict[str, Any]]) -> list[str]:
+    """Limits of the model, from the results of the `evaluate` steps by name."""
+    tens = f"Separating 10s from 9s: {format_metric(results['evaluate'], 'auc_9_10')}, where 0.5 is chance."
+    return [_real_cards_limit(results), *LIMITS, tens, _coverage_limit(results)]
 
 
-def _of_real_cards(said: dict[str, dict[str, Any]]) -> str:
-    unknown = "No real card was shown to it, and how well it grades good pictures of real cards has not been measured"
-    if "real" not in said:
+def _real_cards_limit(results: dict[str, dict[str, Any]]) -> str:
+    unknown = "It has never been trained on real cards, and its accuracy on good pictures of them has not been measured"
+    if "real" not in results:
         return f"{unknown}."
-    return f"{unknown}; on {said['real']['n']} {REAL_WORDS} it reaches {figure(said['real'], 'qwk')}."
+    return f"{unknown}; on {results['real']['n']} {REAL_PICTURES}: {format_metric(results['real'], 'qwk')}."
 
 
-def _of_ranges(said: dict[str, dict[str, Any]]) -> str:
-    """What its ranges come to on cards unlike those that they were learned on."""
+def _coverage_limit(results: dict[str, dict[str, Any]]) -> str:
+    def coverage(step: str) -> str:
+        low, high = results[step]["coverage_low"], results[step]["coverage_high"]
+        return f"{results[step]['coverage']:.0%}" + ("" if low is None else f" ({low:.0%} to {high:.0%})")
 
-    def held(step: str) -> str:
-        low, high = said[step]["coverage_low"], said[step]["coverage_high"]
-        return f"{said[step]['coverage']:.0%}" + ("" if low is None else f" ({low:.0%} to {high:.0%})")
-
-    on = {"fronts": "where the back was missing", "small": "in pictures too small to measure wear on"}
-    others = [f"of {held(step)} {words}" for step, words in on.items()]
-    if "real" in said:
-        others.append(f"of {held('real')} of those small real fronts")
+    conditions = {"fronts": "without the back", "small": "in pictures too small to measure wear"}
+    coverages = [f"of {coverage(step)} {condition}" for step, condition in conditions.items()]
+    if "real" in results:
+        coverages.append(f"of {coverage('real')} of the small real fronts")
     return (
-        f"Its ranges are to hold {how_often(COVERAGE)} and were learned on whole cards in pictures that show wear. "
-        f"They held the true grade of {held('evaluate')} of such cards, {', '.join(others[:-1])} and {others[-1]}."
+        f"Its ranges are calibrated to contain the true grade {how_often(COVERAGE)}, on cards with both sides in "
+        f"pictures that show wear. They contained the true grade of {coverage('evaluate')} of such cards, "
+        f"{', '.join(coverages[:-1])} and {coverages[-1]}."
     )
 
 
-def _figures(said: dict[str, Any]) -> dict[str, Any]:
-    """Without the paths of the machine that made it, and without openings: its cards hold no sealed test."""
-    return {key: value for key, value in said.items() if not isinstance(value, str) and key != "test_openings"}
+def _metrics(result: dict[str, Any]) -> dict[str, Any]:
+    """Drop the paths of this machine, and the test openings: no card of these sets is from a sealed test."""
+    return {key: value for key, value in result.items() if not isinstance(value, str) and key != "test_openings"}
 
 
 def main() -> None:
-    """Make the starter by the plan above."""
+    """Build the starter with the default plan."""
     parser = argparse.ArgumentParser(prog="python -m tools.build_starter", description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="pictures, the run and what each step said")
-    parser.add_argument("--out", type=Path, default=MODEL.parent, help="where model.pt and card.json go")
-    chosen = parser.parse_args()
+    parser.add_argument("--work", type=Path, required=True, help="folder for the pictures, the run and the results")
+    parser.add_argument("--out", type=Path, default=MODEL.parent, help="folder for model.pt and card.json")
+    options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    card = make(Plan(), chosen.work.absolute(), chosen.out.absolute())
-    print(card.in_short())
+    card = build(StarterPlan(), options.work.absolute(), options.out.absolute())
+    print(card.summary())
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""One module a command: plain arguments in, a JSON-ready result out. Loaded only when its command is given."""
+"""One module per command: plain arguments in, a JSON-ready result out. Imported only when the command runs."""

@@ -1,4 +1,4 @@
-"""`calibrate`: a model's probabilities and doubt set right on held-out cards, written as a new model file."""
+"""`calibrate`: calibrate a model on held-out cards and write it to a new file."""
 
 from __future__ import annotations
 
@@ -6,91 +6,100 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.commands.evaluate import open_test_cards, pairs_of, some_model, told, usual_split
-from app.commands.export_model import made_from, refuse_itself
-from app.grading.calibration_report import in_short
+from app.commands.evaluate import consume_events, default_split, load_pairs, log_test_cards, require_model_path
+from app.commands.export_model import carry_provenance, refuse_overwriting_model
+from app.grading.calibration_report import calibration_summary
 from app.grading.model_registry import open_grader
-from app.settings import DataFolder, Trouble
-from app.terminal import say
+from app.settings import DataFolder, UserError
+from app.terminal import print_message
 from engine.cards.pairs import CardPair
-from engine.data.selection import taken
-from engine.evaluation.calibration import TooFewCards, fit, shortage
+from engine.data.selection import training_and_validation
+from engine.evaluation.calibration import TooFewCards, fit, too_few_groups_message
 from engine.experiments import run_folder
-from engine.experiments.provenance import again, learned_by
+from engine.experiments.provenance import overlapping_cards, training_cards
 from engine.experiments.run_folder import holds_run, sha256
-from engine.inference.evaluate import predictions_of
+from engine.inference.evaluate import predict_cards
 from engine.storage import checkpoint
 
 
-class Asked(NamedTuple):
-    """On which cards, how sure the intervals shall be, and how wide they may be for a card to be graded.
+class CalibrationOptions(NamedTuple):
+    """Options of a calibration.
 
-    split  None: those that `usual_split` names
+    split               None: see `default_split`
+    coverage            target coverage of the prediction intervals
+    max_interval_width  cards with a wider interval, in grades, are not graded; None: recommended by `fit`
     """
 
     split: str | None
     coverage: float
-    widest: int | None
+    max_interval_width: int | None
 
 
-def run(data: DataFolder, model: str | None, manifest: Path | None, out: Path, asked: Asked) -> dict[str, Any]:
-    """Where the calibrated model lies, and its calibration with the figures that it reaches on cards left aside.
+def run(
+    data: DataFolder, model: str | None, manifest: Path | None, out: Path, options: CalibrationOptions
+) -> dict[str, Any]:
+    """Calibrate a model and write it to `out`; returns the path, the calibration and its cross-validated metrics.
 
-    Calibrating on cards of the test split opens it: that is counted beside the model and said, as `evaluate` does, and
-    every opening counts for the new file too, which also has the model's card. Too few cards are refused before they
-    are opened.
-    Raises Trouble, BadModel, NoCards, TooFewCards.
+    The use of test cards is printed and logged as in `evaluate`; the log and the model card are copied to the new file.
+    Too few cards are refused before any test card is used.
+    Raises UserError, BadModel, NoCards, TooFewCards.
     """
-    path = some_model(model, data)
-    refuse_itself(out, path)
+    path = require_model_path(model, data)
+    refuse_overwriting_model(out, path)
     loaded, digest = open_grader(path)
-    split = asked.split or usual_split(manifest)
-    pairs = pairs_of(data, manifest, split)
-    say_of_known(path, pairs)
-    refuse_too_few(pairs, asked.coverage)
-    where = str(manifest.absolute()) if manifest else str(data.root)
-    open_test_cards(path, digest, pairs, of=where)
-    predictions = told(predictions_of(loaded, pairs, data.cache))
+    split = options.split or default_split(manifest)
+    pairs = load_pairs(data, manifest, split)
+    warn_about_training_cards(path, pairs)
+    require_enough_groups(pairs, options.coverage)
+    source = str(manifest.absolute()) if manifest else str(data.root)
+    log_test_cards(path, digest, pairs, source=source)
+    predictions = consume_events(predict_cards(loaded, pairs, data.cache))
     cards = "all cards" if split == "all" else f"the {split} split"
     calibration = fit(
         predictions,
         on=f"{cards} of {manifest.name if manifest else 'the data folder'}",
-        coverage=asked.coverage,
-        widest=asked.widest,
+        coverage=options.coverage,
+        widest=options.max_interval_width,
     )
     target = out.absolute()
     content = checkpoint.load_as_stored(path)
     if sha256(path) != digest:
-        raise Trouble(f"{path} changed while it was being calibrated; calibrate it again")
-    with made_from(path, digest, target):
-        checkpoint.save(target, {**content, "calibration": calibration.as_plain()})
+        raise UserError(f"{path} changed while it was being calibrated; calibrate it again")
+    with carry_provenance(path, digest, target):
+        checkpoint.save(target, {**content, "calibration": calibration.to_dict()})
     return {
         "path": str(target),
         "sha256": sha256(target),
         "split": split,
         "of": {"name": loaded.name, "sha256": digest},
-        "calibration": in_short(calibration),
+        "calibration": calibration_summary(calibration),
         "measured": calibration.measured,
     }
 
 
-def say_of_known(model: Path, pairs: Sequence[CardPair]) -> None:
-    """Say how many of the cards the run beside the model, or one it goes back to, was told: of those it is surer."""
+def warn_about_training_cards(model: Path, pairs: Sequence[CardPair]) -> None:
+    """Print how many of the cards the model, or a model it was initialized from, was trained or validated on."""
     if not holds_run(model.parent):
         return
-    if learned := len(again(learned_by(model).cards, pairs)):
-        say(f"the model has learned from {learned} of these cards and is too sure of them; calibrate it on others")
-    config, told_of = run_folder.told(model.parent)
-    judges = [pair for pair in taken(told_of, config) if pair.split == "val" and pair.has_class]
-    if chose := len(again(judges, pairs)):
-        say(f"{chose} of these cards chose the model's epoch, which flatters it a little; others do it better")
+    if trained_count := len(overlapping_cards(training_cards(model).cards, pairs)):
+        print_message(
+            f"the model has learned from {trained_count} of these cards and is overconfident on them; "
+            "calibrate it on other cards"
+        )
+    config, run_pairs = run_folder.load(model.parent)
+    validation = [pair for pair in training_and_validation(run_pairs, config) if pair.split == "val" and pair.has_class]
+    if validated_count := len(overlapping_cards(validation, pairs)):
+        print_message(
+            f"the model's epoch was chosen on {validated_count} of these cards, which makes the calibration slightly "
+            "optimistic; other cards are better"
+        )
 
 
-def refuse_too_few(pairs: Sequence[CardPair], coverage: float) -> None:
-    """Raises TooFewCards where labelled cards are of too few groups, whatever a model may say of them.
+def require_enough_groups(pairs: Sequence[CardPair], coverage: float) -> None:
+    """Raise TooFewCards if the labelled cards form too few groups for any calibration.
 
-    Where there are none at all, that is said by what looks at them.
+    No labelled card at all is left to the evaluation, which raises NoCards.
     """
     groups = [pair.group_key for pair in pairs if pair.has_class]
-    if groups and (too_few := shortage(groups, coverage)):
+    if groups and (too_few := too_few_groups_message(groups, coverage)):
         raise TooFewCards(f"{too_few}; label more")

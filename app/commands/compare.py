@@ -1,4 +1,4 @@
-"""`compare`: whether runs grade better than others, card by card and seed by seed."""
+"""`compare`: significance test of the difference in QWK between runs, paired by card and seed."""
 
 from __future__ import annotations
 
@@ -8,127 +8,134 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from app.settings import DataFolder, Trouble
-from app.terminal import say
+from app.settings import DataFolder, UserError
+from app.terminal import print_message
 from db import runs
 from db.session import Database
 from engine.config import Config
 from engine.evaluation import predictions
-from engine.evaluation.comparison import difference, holm
-from engine.evaluation.model_selection import best_of
+from engine.evaluation.comparison import holm, qwk_difference
+from engine.evaluation.model_selection import select_best
 from engine.evaluation.predictions import Predictions
 from engine.experiments import lineage, run_folder
-from engine.experiments.plans import epochs_of
-from engine.experiments.run_folder import folds_in
+from engine.experiments.plans import read_epochs
+from engine.experiments.run_folder import fold_folders
 
 OTHER_CARDS = "they have learned from or were validated on other cards, so that their losses are means over others"
-# What runs of one way of training may differ in. How much they have learned from is no chance of training.
-OF_ONE_WAY = lineage.MACHINE - {"max_pairs"}
 OTHER_UNITS = "their objectives differ, so that their losses are in different units and are not compared"
+# Settings in which runs of one training setup may differ. max_pairs is not one of them: it changes the training set.
+IGNORED_SETTINGS = lineage.MACHINE - {"max_pairs"}
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A run, what it said of the cards it was validated on, and the cards that it was told: name, side and label."""
+class ValidatedRun:
+    """A run with its validation predictions and its training and validation cards: (card_id, split, grade)."""
 
     name: str
     config: Config
-    told: frozenset[tuple[str, str | None, float | None]]
+    cards: frozenset[tuple[str, str | None, float | None]]
     predictions: Predictions
     val_loss: float | None
 
     @property
-    def learned_from(self) -> tuple[object, ...]:
-        """Equal for runs that took the same cards, of which a limit takes some, to learn from and to validate on."""
-        return self.told, self.config.max_pairs, frozenset(self.predictions.cards)
+    def training_data(self) -> tuple[object, ...]:
+        """Key of the training and validation cards, including the limit `max_pairs`."""
+        return self.cards, self.config.max_pairs, frozenset(self.predictions.cards)
 
     @property
-    def recipe(self) -> str:
-        """All settings but OF_ONE_WAY: equal for runs that differ in seed or machine alone."""
-        return self.config.model_dump_json(exclude=set(OF_ONE_WAY & Config.model_fields.keys()))
+    def training_setup(self) -> str:
+        """All settings except IGNORED_SETTINGS: equal for runs that differ only in seed or machine."""
+        return self.config.model_dump_json(exclude=set(IGNORED_SETTINGS & Config.model_fields.keys()))
 
 
 def run(data: DataFolder, candidates: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    """One comparison for each way of training among the candidates, with p-values for the family of them.
+    """Compare each training setup among the candidates with the references; p-values are Holm-adjusted over them.
 
-    A run is its number in the data folder, its folder, or its model's file; runs that differ in the seed alone are
-    one way of training, and are paired with the reference of the same seed. What has no partner is named, as `left_out`
-    and on the terminal; a seed that stands twice on one side is refused.
+    A run is given as its number in the data folder, its folder, or its model file. Runs that differ only in seed form
+    one training setup and are paired with the reference of the same seed. Runs without a partner are printed and
+    returned as `left_out`; two runs of one setup with the same seed are refused.
     """
-    reference = [_judged(data, name) for name in references]
-    if len({each.recipe for each in reference}) > 1:
-        raise Trouble("the references of --with differ in more than their seed; give the runs of one way of training")
-    ways: dict[str, list[Judged]] = {}
-    for each in (_judged(data, name) for name in candidates):
-        ways.setdefault(each.recipe, []).append(each)
-    rows = [_compared(way, reference) for way in ways.values()]
+    reference_runs = [_load_run(data, name) for name in references]
+    if len({run.training_setup for run in reference_runs}) > 1:
+        raise UserError("the runs of --against differ in more than their seed; give runs of one training setup")
+    setups: dict[str, list[ValidatedRun]] = {}
+    for run in (_load_run(data, name) for name in candidates):
+        setups.setdefault(run.training_setup, []).append(run)
+    rows = [_compare_setup(setup_runs, reference_runs) for setup_runs in setups.values()]
     for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = adjusted
-    return {"with": [each.name for each in reference], "family": len(rows), "comparisons": rows}
+    return {"with": [run.name for run in reference_runs], "family": len(rows), "comparisons": rows}
 
 
-def _compared(way: Sequence[Judged], reference: Sequence[Judged]) -> dict[str, Any]:
-    ours, theirs = _by_seed(way), _by_seed(reference)
-    seeds = sorted(ours.keys() & theirs.keys())
+def _compare_setup(candidate_runs: Sequence[ValidatedRun], reference_runs: Sequence[ValidatedRun]) -> dict[str, Any]:
+    candidates, references = _by_seed(candidate_runs), _by_seed(reference_runs)
+    first_candidate, first_reference = candidate_runs[0], reference_runs[0]
+    seeds = sorted(candidates.keys() & references.keys())
     if not seeds:
-        raise Trouble(
-            f"{way[0].name} and {reference[0].name} share no seed ({sorted(ours)} and {sorted(theirs)}); train one "
-            "of them again with --set seed=... of the other"
+        raise UserError(
+            f"{first_candidate.name} and {first_reference.name} share no seed ({sorted(candidates)} and "
+            f"{sorted(references)}); train one of them again with --set seed=... of the other"
         )
-    left_out = [each for side in (ours, theirs) for seed, each in side.items() if seed not in seeds]
-    for each in left_out:
-        say(f"{each.name} is left out of the comparison of {way[0].name} with {reference[0].name}: {_alone(each)}")
-    pairs = [(ours[seed], theirs[seed]) for seed in seeds]
-    found = difference([one.predictions for one, _ in pairs], [other.predictions for _, other in pairs])
-    changed = lineage.changes(way[0].config, reference[0].config, OF_ONE_WAY)
+    left_out = [run for runs_of in (candidates, references) for seed, run in runs_of.items() if seed not in seeds]
+    for run in left_out:
+        print_message(
+            f"{run.name} is left out of the comparison of {first_candidate.name} with {first_reference.name}: "
+            f"{_no_partner_reason(run)}"
+        )
+    pairs = [(candidates[seed], references[seed]) for seed in seeds]
+    difference = qwk_difference(
+        [candidate.predictions for candidate, _ in pairs], [reference.predictions for _, reference in pairs]
+    )
+    changed = lineage.changes(first_candidate.config, first_reference.config, IGNORED_SETTINGS)
     return {
-        "runs": [one.name for one, _ in pairs],
-        "changed": {key: {"reference": before, "own": own} for key, (before, own) in changed.items()},
+        "runs": [candidate.name for candidate, _ in pairs],
+        "changed": {key: {"reference": before, "own": after} for key, (before, after) in changed.items()},
         "changes": lineage.count(changed),
-        **{("delta_qwk" if name == "delta" else name): value for name, value in asdict(found).items()},
+        **{("delta_qwk" if name == "delta" else name): value for name, value in asdict(difference).items()},
         "seeds": seeds,
-        "left_out": [{"run": each.name, "seed": each.config.seed, "reason": _alone(each)} for each in left_out],
-        **_losses(pairs),
+        "left_out": [{"run": run.name, "seed": run.config.seed, "reason": _no_partner_reason(run)} for run in left_out],
+        **_loss_difference(pairs),
     }
 
 
-def _by_seed(side: Sequence[Judged]) -> dict[int, Judged]:
-    """Runs of one way of training. Raises Trouble where two have one seed: only one could be paired."""
-    of_seed: dict[int, Judged] = {}
-    for each in side:
-        other = of_seed.setdefault(each.config.seed, each)
-        if other is not each:
-            both = f"{other.name} and {each.name}"
-            raise Trouble(f"{both} are one way of training with one seed, {each.config.seed}; give one of them")
-    return of_seed
+def _by_seed(setup_runs: Sequence[ValidatedRun]) -> dict[int, ValidatedRun]:
+    """The runs of one training setup by seed. Raises UserError if two have the same seed: only one could be paired."""
+    by_seed: dict[int, ValidatedRun] = {}
+    for run in setup_runs:
+        first = by_seed.setdefault(run.config.seed, run)
+        if first is not run:
+            names = f"{first.name} and {run.name}"
+            raise UserError(f"{names} have the same settings and the same seed, {run.config.seed}; give one of them")
+    return by_seed
 
 
-def _alone(each: Judged) -> str:
-    return f"no run on the other side has its seed, {each.config.seed}"
+def _no_partner_reason(run: ValidatedRun) -> str:
+    return f"no run on the other side has its seed, {run.config.seed}"
 
 
-def _losses(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Any]:
-    """The mean difference in validation loss, or why there is none."""
-    if not all(lineage.same_objective(one.config, other.config) for one, other in pairs):
+def _loss_difference(pairs: Sequence[tuple[ValidatedRun, ValidatedRun]]) -> dict[str, Any]:
+    """The mean difference in validation loss (candidate minus reference), or the reason for its absence."""
+    if not all(lineage.same_objective(candidate.config, reference.config) for candidate, reference in pairs):
         return {"delta_val_loss": None, "val_loss_reason": OTHER_UNITS}
-    if any(one.learned_from != other.learned_from for one, other in pairs):
+    if any(candidate.training_data != reference.training_data for candidate, reference in pairs):
         return {"delta_val_loss": None, "val_loss_reason": OTHER_CARDS}
     deltas = [
-        one.val_loss - other.val_loss for one, other in pairs if one.val_loss is not None and other.val_loss is not None
+        candidate.val_loss - reference.val_loss
+        for candidate, reference in pairs
+        if candidate.val_loss is not None and reference.val_loss is not None
     ]
     if len(deltas) < len(pairs):
         return {"delta_val_loss": None, "val_loss_reason": "a run has kept no validation loss of its saved epoch"}
     return {"delta_val_loss": sum(deltas) / len(deltas), "val_loss_reason": ""}
 
 
-def _judged(data: DataFolder, name: str) -> Judged:
+def _load_run(data: DataFolder, name: str) -> ValidatedRun:
     folder = _folder(data, name)
-    first = next(iter(folds_in(folder)), folder)
-    config, pairs = run_folder.told(first)
+    config, pairs = run_folder.load(next(iter(fold_folders(folder)), folder))
     cards = frozenset((pair.card_id, pair.split, pair.grade) for pair in pairs if pair.split != "test")
-    said = predictions.read(folder / predictions.FILE)
-    best = best_of(epochs_of(folder).values(), itemgetter("qwk"))
-    return Judged(name, config, cards, said, best["val_loss"] if best else None)
+    validation = predictions.read(folder / predictions.FILE_NAME)
+    best = select_best(read_epochs(folder).values(), itemgetter("qwk"))
+    return ValidatedRun(name, config, cards, validation, best["val_loss"] if best else None)
 
 
 def _folder(data: DataFolder, name: str) -> Path:
@@ -136,9 +143,9 @@ def _folder(data: DataFolder, name: str) -> Path:
         with Database.open(data.database, backup_dir=data.backups) as database, database.reading() as session:
             row = runs.get(session, run_id=int(name))
         if row is None:
-            raise Trouble(f"there is no run {name}; give a run's number, its folder, or its model's file")
+            raise UserError(f"there is no run {name}; give a run's number, its folder, or its model's file")
         return Path(row.folder)
     path = Path(name)
     if not path.exists():
-        raise Trouble(f"there is no run at {name}; give a run's number, its folder, or its model's file")
+        raise UserError(f"there is no run at {name}; give a run's number, its folder, or its model's file")
     return path.parent if path.is_file() else path

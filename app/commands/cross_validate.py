@@ -1,6 +1,6 @@
-"""Runs that belong together, one after the other in one process: the folds of a cross-validation, a model's controls.
+"""Sequences of runs in one process: the folds of a cross-validation, and a model with its controls.
 
-All are told at the beginning, each in a folder of its own that resumes like any run; so the whole does.
+All run folders are set up before the first run starts, so the sequence can be resumed like a single run.
 """
 
 from __future__ import annotations
@@ -9,117 +9,122 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.commands.follow import follow, listening
-from app.settings import Trouble
-from app.terminal import say
+from app.commands.follow import follow, stop_on_signal
+from app.settings import UserError
+from app.terminal import print_message
 from engine import config as configuration
-from engine.cards.folds import fold_of_each, with_fold
+from engine.cards.folds import assign_folds, splits_of_fold
 from engine.cards.pairs import CardPair
 from engine.config import Config
 from engine.errors import BadInput
 from engine.evaluation import predictions
-from engine.evaluation.metrics import measure
+from engine.evaluation.metrics import metrics_with_intervals
 from engine.evaluation.predictions import Predictions
 from engine.experiments import run_folder
-from engine.experiments.plans import Plan, record
-from engine.experiments.run_folder import CONTROL, CONTROLS, FOLD, controls_in, folds_in, told_folds
+from engine.experiments.plans import ExperimentPlan, write_plan
+from engine.experiments.run_folder import CONTROL, CONTROLS, FOLD, all_fold_folders, control_folders, fold_folders
 from engine.training.learner import FailedByRule
 from engine.training.loop import resume
 
-REPORTED = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
+REPORTED_METRICS = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
 
 
-def of_folds(config: Config) -> Config:
-    """The settings of each fold, without the rules of `stop_if`, which is said where there are any.
+def fold_config(config: Config) -> Config:
+    """The settings of each fold: `config` without `stop_if`, so that every card is validated; prints a note.
 
-    Every card is to be judged, also by a fold that does badly. A plan's failures judge each fold and end none.
+    The failure criteria of a plan are evaluated for each fold and end none.
     """
     if config.stop_if:
-        say(f"no fold is ended by stop_if={config.stop_if}: every card is to be judged; --fail judges each fold")
+        print_message(
+            f"stop_if={config.stop_if} is ignored: cross-validation trains every fold to the end; "
+            "use --fail-if to mark a fold as failed"
+        )
     return config.model_copy(update={"stop_if": ""})
 
 
-def tell_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: Plan, folds: int) -> None:
-    """Write what each fold's run is told into out/fold-1, out/fold-2, ... Raises TooFewGroups.
+def set_up_folds(out: Path, config: Config, pairs: Sequence[CardPair], plan: ExperimentPlan, fold_count: int) -> None:
+    """Write the settings, cards and plan of each fold into out/fold-1, out/fold-2, ... Raises TooFewGroups.
 
-    Raises Trouble where folds beyond these were told there before, and their telling never came to its end: left there,
-    they would be trained among them.
+    Raises UserError if `out` holds folds of a larger, half set-up cross-validation; they would be trained too.
     """
-    told_now = [out / f"{FOLD}{fold + 1}" for fold in range(folds)]
-    if others := [folder.name for folder in told_folds(out) if folder not in told_now]:
-        raise Trouble(
-            f"{out} holds {', '.join(others)} of a cross-validation of more than {folds} folds that never began; "
-            f"remove {out}, or give another folder with --out"
+    folders = [out / f"{FOLD}{fold + 1}" for fold in range(fold_count)]
+    if leftovers := [folder.name for folder in all_fold_folders(out) if folder not in folders]:
+        raise UserError(
+            f"{out} holds {', '.join(leftovers)} of a cross-validation of more than {fold_count} folds that never "
+            f"started; remove {out}, or give another folder with --out"
         )
     pairs = [pair.absolute() for pair in pairs]
-    fold_of = fold_of_each(pairs, folds, config.seed)
-    # The first one last: where it stands, all stand (run_folder.folds_in).
-    for fold, folder in reversed([*enumerate(told_now)]):
-        record(folder, plan)
-        run_folder.record(folder, config, with_fold(pairs, fold_of, fold))
+    fold_of = assign_folds(pairs, fold_count, config.seed)
+    # fold-1 is written last and marks the set-up as complete (run_folder.fold_folders).
+    for fold, folder in reversed([*enumerate(folders)]):
+        write_plan(folder, plan)
+        run_folder.save(folder, config, splits_of_fold(pairs, fold_of, fold))
 
 
-def tell_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
-    """Write what the controls of the run in `out` are told into out/control-background and out/control-label.
+def set_up_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> None:
+    """Write the settings and cards of the run's controls into out/control-background and out/control-label.
 
-    Without the rules of `stop_if`: a control is there to score low.
+    `stop_if` is dropped: a control is expected to score low.
     """
-    hidden = dict.fromkeys(configuration.SHOW_THE_CARD & config.model_dump().keys(), 0)
-    for seen in CONTROLS:
-        told = configuration.build({**config.model_dump(), **hidden, "seen": seen, "stop_if": ""})
-        run_folder.record(out / f"{CONTROL}{seen}", told, [pair.absolute() for pair in pairs])
+    hidden = dict.fromkeys(configuration.CARD_ONLY_SETTINGS & config.model_dump().keys(), 0)
+    for region in CONTROLS:
+        control = configuration.build({**config.model_dump(), **hidden, "input_region": region, "stop_if": ""})
+        run_folder.save(out / f"{CONTROL}{region}", control, [pair.absolute() for pair in pairs])
 
 
-def train_folds(out: Path, most: int | None = None) -> dict[str, Any]:
-    """Train the folds one by one, or go on where they stopped; what every card got from the run that never saw it.
+def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
+    """Train the folds one after another, or resume them; returns the metrics of the out-of-fold predictions.
 
-    most  only so many folds, the first ones, and their cards
-    Each fold's epoch was chosen on the cards it is judged by, which flatters all of them a little.
+    max_folds  train only the first `max_folds` folds
+    Each fold's epoch was chosen on its own validation cards, which makes the metrics slightly optimistic.
     """
-    folders, told = folds_in(out)[:most], []
-    with listening() as stop:
+    folders = fold_folders(out)[:max_folds]
+    fold_results = []
+    with stop_on_signal() as stop:
         for folder in folders:
-            say(f"{folder.name} of {len(folders)}")
-            said = follow(resume(folder, stop, out / "cache"))
-            if said.get("stopped"):
-                return {**said, "fold": folder.name}
-            told.append({"model": said["model"], "saved_epoch": said["saved_epoch"], **{k: said[k] for k in REPORTED}})
-    together = Predictions.together(predictions.read(folder / predictions.FILE) for folder in folders)
-    predictions.write(out / predictions.FILE, together)
-    metrics = measure(together.truth, together.probabilities, together.groups)
-    return {"split": "out of fold", "folds": told, "predictions": str((out / predictions.FILE).absolute()), **metrics}
+            print_message(f"{folder.name} of {len(folders)}")
+            result = follow(resume(folder, stop, out / "cache"))
+            if result.get("stopped"):
+                return {**result, "fold": folder.name}
+            metrics = {name: result[name] for name in REPORTED_METRICS}
+            fold_results.append({"model": result["model"], "saved_epoch": result["saved_epoch"], **metrics})
+    out_of_fold = Predictions.concatenate(predictions.read(folder / predictions.FILE_NAME) for folder in folders)
+    path = out / predictions.FILE_NAME
+    predictions.write(path, out_of_fold)
+    metrics = metrics_with_intervals(out_of_fold.truth, out_of_fold.probabilities, out_of_fold.groups)
+    return {"split": "out of fold", "folds": fold_results, "predictions": str(path.absolute()), **metrics}
 
 
 def train_with_controls(out: Path) -> dict[str, Any]:
-    """Train the run in a folder, or go on with it, then its controls; their figures stand beside its own.
+    """Train or resume the run in a folder, then its controls; returns the run's result with theirs as `controls`.
 
-    Raises FailedByRule only after the controls: what the card adds to a score is asked of a low score too.
+    FailedByRule is raised only after the controls have been trained: a low score is compared with them too.
     """
-    with listening() as stop:
+    with stop_on_signal() as stop:
         try:
-            said = follow(resume(out, stop))
+            result = follow(resume(out, stop))
         except FailedByRule:
             _train_controls(out, stop)
             raise
-        if said.get("stopped"):
-            return said
+        if result.get("stopped"):
+            return result
         controls = _train_controls(out, stop)
     if controls.get("stopped"):
         return controls
-    return {**said, "controls": controls} if controls else said
+    return {**result, "controls": controls} if controls else result
 
 
 def _train_controls(out: Path, stop: Callable[[], bool]) -> dict[str, Any]:
-    """What each control of a run came to, or why it could not be trained; or where one of them stopped."""
+    """Train the controls of a run: metrics or a failure reason by input region, or the result of a stopped one."""
     controls: dict[str, Any] = {}
-    for seen, folder in controls_in(out).items():
-        say(f"the control that is shown the {seen} alone")
+    for region, folder in control_folders(out).items():
+        print_message(f"control model, trained on the {region} only")
         try:
-            own = follow(resume(folder, stop, out / "cache"))
-        except BadInput as error:  # no picture of a slab, say: the model itself is as good as it was
-            controls[seen] = {"reason": str(error)}
+            result = follow(resume(folder, stop, out / "cache"))
+        except BadInput as error:  # for example no picture of a slab; the run itself remains valid
+            controls[region] = {"reason": str(error)}
             continue
-        if own.get("stopped"):
-            return own
-        controls[seen] = {name: own[name] for name in ("model", *REPORTED)}
+        if result.get("stopped"):
+            return result
+        controls[region] = {name: result[name] for name in ("model", *REPORTED_METRICS)}
     return controls

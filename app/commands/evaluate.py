@@ -1,4 +1,4 @@
-"""`evaluate`: a model's published figures on a manifest or on the data folder's labels."""
+"""`evaluate`: metrics of a model on a manifest or on the data folder's labels."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.grading.calibration_report import in_short
+from app.grading.calibration_report import calibration_summary
 from app.grading.model_registry import model_path, open_model
-from app.settings import DataFolder, Trouble
-from app.terminal import Meter, say
+from app.settings import DataFolder, UserError
+from app.terminal import ProgressMeter, print_message
 from db.session import Database
 from engine.cards.pairs import CardPair
 from engine.events import Notice, Progress
-from engine.experiments.test_set_log import open_test, openings
+from engine.experiments.test_set_log import access_count, log_test_access
 from engine.inference.evaluate import evaluate
-from engine.inference.onnx_runtime import quicker
+from engine.inference.onnx_runtime import with_onnx_runtime
 from labeling.snapshot import pairs_from_manifest, pairs_from_rows
 
 Result = TypeVar("Result")
@@ -26,74 +26,81 @@ def run(
     model: str | None,
     manifest: Path | None,
     split: str | None,
-    keep: Path | None = None,
+    predictions_path: Path | None = None,
     views: int = 1,
 ) -> dict[str, Any]:
-    """The metrics, with `split`, `model`, `sees`, `views`, `test_openings` and `calibration`, None for one without.
+    """Evaluate a model; returns `split`, `test_openings`, `sees`, `views`, `model`, `calibration` and the metrics.
 
-    Without --split a manifest is taken whole, labels by validation only. Whenever cards of the test split are among
-    those measured, be it by `test` or by `all`, that is counted beside the model and said. `keep` is a file for what
-    the model says of each card; `views` is how often it looks at each.
+    Every use of test cards, by split `test` or `all`, is printed and logged next to the model.
+
+    split             None: see `default_split`
+    predictions_path  file for the predictions of each card
+    views             augmented views per card (test-time augmentation)
     """
-    path = some_model(model, data)
+    path = require_model_path(model, data)
     loaded, digest = open_model(path)
-    chosen = split or usual_split(manifest)
-    pairs = pairs_of(data, manifest, chosen)
-    open_test_cards(path, digest, pairs, of=str(manifest.absolute() if manifest else data.root))
+    split = split or default_split(manifest)
+    pairs = load_pairs(data, manifest, split)
+    log_test_cards(path, digest, pairs, source=str(manifest.absolute() if manifest else data.root))
     about = {
-        "split": chosen,
-        "test_openings": openings(path),
-        "sees": loaded.config.seen,
+        "split": split,
+        "test_openings": access_count(path),
+        "sees": loaded.config.input_region,
         "views": views,
         "model": {"name": loaded.name, "sha256": digest},
-        "calibration": in_short(loaded.calibration) if loaded.calibration else None,
+        "calibration": calibration_summary(loaded.calibration) if loaded.calibration else None,
     }
     if loaded.calibration is not None:
-        say(f"calibrated on {loaded.calibration.on}: coverage and calibration error are flattered by any of them here")
+        print_message(
+            f"calibrated on {loaded.calibration.on}: coverage and calibration error are optimistic if these cards "
+            "are among them"
+        )
         if views > 1:
-            say("it was calibrated on one view of each card: of several, neither coverage nor confidence is promised")
-    whole = views * sum(pair.front is not None and pair.back is not None for pair in pairs if pair.has_class)
+            print_message("calibrated without test-time augmentation: with --tta coverage and confidence may be off")
+    forward_passes = views * sum(pair.front is not None and pair.back is not None for pair in pairs if pair.has_class)
     batch = loaded.config.batch_size
-    quick = quicker(loaded, sha256=digest, cards=whole, batch=batch, folder=data.graphs, say=say)
-    return {**about, **told(evaluate(quick, pairs, data.cache, keep, views))}
+    faster = with_onnx_runtime(
+        loaded, sha256=digest, cards=forward_passes, batch=batch, folder=data.graphs, notify=print_message
+    )
+    return {**about, **consume_events(evaluate(faster, pairs, data.cache, predictions_path, views))}
 
 
-def some_model(name: str | None, data: DataFolder) -> Path:
-    """The model file that is meant; raises Trouble where there is none."""
+def require_model_path(name: str | None, data: DataFolder) -> Path:
+    """The path of the named model, or of the default model. Raises UserError if there is none."""
     path = model_path(name, data)
     if path is None:
-        raise Trouble("there is no model yet; train one, or give the path of a model.pt with --model")
+        raise UserError("there is no model yet; train one, or give the path of a model.pt with --model")
     return path
 
 
-def told(events: Iterator[Notice | Progress | Result]) -> Result:
-    """What comes last, all that happens on the way told on the terminal."""
-    meter = Meter()
+def consume_events(events: Iterator[Notice | Progress | Result]) -> Result:
+    """Print notices and progress to the terminal; returns the result, which is the last event."""
+    meter = ProgressMeter()
     for event in events:
         if isinstance(event, Progress):
             meter(event.step, event.done, event.total)
         elif isinstance(event, Notice):
-            say(event.text)
+            print_message(event.text)
         else:
             return event
-    raise AssertionError("what is measured ends with its result")
+    raise AssertionError("the events must end with a result")
 
 
-def open_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, of: str) -> None:
-    """Count the opening of the test split, and say so, where any of the cards stands in it."""
-    cards = sum(pair.split == "test" and pair.has_class for pair in pairs)
-    if cards:
-        count = open_test(model, sha256=digest, cards=cards, of=of)
-        say(f"the test split is opened: {cards} of its cards are measured; this is opening {count} for this model")
+def log_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, source: str) -> None:
+    """Log and print the use of test cards, if there are any among `pairs`."""
+    card_count = sum(pair.split == "test" and pair.has_class for pair in pairs)
+    if card_count:
+        use_count = log_test_access(model, sha256=digest, cards=card_count, of=source)
+        print_message(f"{card_count} test cards are used; this is use {use_count} of the test split for this model")
 
 
-def usual_split(manifest: Path | None) -> str:
-    """Which cards are meant where nothing is said: of a manifest all, of the data folder those to validate on."""
+def default_split(manifest: Path | None) -> str:
+    """The split if none is given: all cards of a manifest, the validation cards of the data folder."""
     return "all" if manifest else "val"
 
 
-def pairs_of(data: DataFolder, manifest: Path | None, split: str) -> list[CardPair]:
-    """The cards of a split, or of `all`, of a manifest or else of the data folder's labels."""
+def load_pairs(data: DataFolder, manifest: Path | None, split: str) -> list[CardPair]:
+    """The cards of a split, or `all`, from the manifest or, without one, from the data folder's labels."""
     return [pair for pair in _all_pairs(data, manifest) if split in ("all", pair.split)]
 
 
@@ -101,7 +108,7 @@ def _all_pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
             return pairs_from_rows(database)[0]
-    read = pairs_from_manifest(manifest)
-    for refused in read.refused:
-        say(str(refused))
-    return read.pairs
+    content = pairs_from_manifest(manifest)
+    for refused in content.refused:
+        print_message(str(refused))
+    return content.pairs

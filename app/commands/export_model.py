@@ -1,4 +1,4 @@
-"""`export model`: the file as it is, its weights in 8 bits, or an ONNX graph; and how far each agrees with it."""
+"""`export model`: write a model as it is, with 8-bit weights, or as an ONNX graph, and compare it with the original."""
 
 from __future__ import annotations
 
@@ -9,108 +9,108 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.commands.evaluate import pairs_of, told
-from app.settings import DataFolder, Trouble
-from app.terminal import say
-from engine.evaluation.agreement import agreement
+from app.commands.evaluate import consume_events, load_pairs
+from app.settings import DataFolder, UserError
+from app.terminal import print_message
+from engine.evaluation.comparison import agreement
 from engine.evaluation.predictions import Predictions
 from engine.experiments import test_set_log
 from engine.experiments.run_folder import sha256
 from engine.inference import model_card as cards
 from engine.inference import onnx_export
-from engine.inference.evaluate import predictions_of
-from engine.inference.loaded_model import Model, load_model
-from engine.inference.model_card import card_of
+from engine.inference.evaluate import predict_cards
+from engine.inference.loaded_model import LoadedModel, load_model
+from engine.inference.model_card import read_model_card
 from engine.inference.onnx_runtime import OnnxNetwork
 from engine.storage import checkpoint
-from engine.storage.atomic import aside
+from engine.storage.atomic import atomic_write
 
 Form = Literal["model", "8 bits", "onnx"]
-SUFFIX: dict[Form, str] = {"model": "model.pt", "8 bits": "model-8-bits.pt", "onnx": "model.onnx"}
+FILE_NAMES: dict[Form, str] = {"model": "model.pt", "8 bits": "model-8-bits.pt", "onnx": "model.onnx"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How a model is to be written.
+class ExportOptions:
+    """Options of a model export.
 
-    manifest  labelled cards on which the written form is compared with the model; those of a test split are left out,
-              since that split is opened by `evaluate` alone
+    manifest  labelled cards on which the exported model is compared with the original; test cards are left out,
+              because only `evaluate` and `calibrate` may use them
     """
 
     form: Form = "model"
     manifest: Path | None = None
 
 
-AS_IT_IS = Asked()
+DEFAULT_OPTIONS = ExportOptions()
 
 
-def run(data: DataFolder, path: Path, target: Path, asked: Asked) -> dict[str, Any]:
-    """Write the model file at `path` to `target`, aside, then renamed. Raises BadModel, BadGraph, Trouble.
+def run(data: DataFolder, path: Path, target: Path, options: ExportOptions) -> dict[str, Any]:
+    """Write the model file at `path` to `target` atomically. Raises BadModel, BadGraph, UserError.
 
-    The new file has the model's card and the openings of its test split; a graph, of which Loupe makes no report, has
-    not. A `target` that is the model itself is refused: what is exported may say less than the model does.
+    The model card and the log of test-set uses are copied to the new file, but not to an ONNX graph, which Loupe does
+    not report on. The model itself is refused as `target`, because an export may hold less than the model.
 
-    Returns `path`, `sha256` and `bytes`; of an ONNX graph `largest_difference` from torch, of any probability on noise,
-    and the `tolerance` beyond which it is refused; and with a manifest the `agreement`.
+    Returns `path`, `sha256` and `bytes`; for an ONNX graph also `largest_difference`, the largest deviation from torch
+    of any probability on noise inputs, and its `tolerance`; with a manifest also the `agreement`.
     """
-    refuse_itself(target, path)
-    full = load_model(path, "cpu") if asked.manifest is not None or asked.form == "onnx" else None
-    said: dict[str, Any] = {"path": str(target)}
-    if asked.form == "onnx" and full is not None:
-        said["largest_difference"] = onnx_export.export(full, target)
-        said["tolerance"] = onnx_export.TOLERANCE
+    refuse_overwriting_model(target, path)
+    full = load_model(path, "cpu") if options.manifest is not None or options.form == "onnx" else None
+    result: dict[str, Any] = {"path": str(target)}
+    if options.form == "onnx" and full is not None:
+        result["largest_difference"] = onnx_export.export(full, target)
+        result["tolerance"] = onnx_export.TOLERANCE
     else:
-        with made_from(path, sha256(path), target):
-            _write(path, target, asked.form)
-    said |= {"sha256": sha256(target), "bytes": target.stat().st_size}
-    if full is not None and asked.manifest is not None:
-        said["agreement"] = _agreement(data, full, target, asked.form, asked.manifest)
-    return said
+        with carry_provenance(path, sha256(path), target):
+            _write(path, target, options.form)
+    result |= {"sha256": sha256(target), "bytes": target.stat().st_size}
+    if full is not None and options.manifest is not None:
+        result["agreement"] = _agreement(data, full, target, options.form, options.manifest)
+    return result
 
 
 def _write(path: Path, target: Path, form: Form) -> None:
     if form == "8 bits":
-        content = checkpoint.refuse_state(checkpoint.load(path), path)
-        checkpoint.save_rounded(target, {**content, "rounded_to_bits": 8})
+        content = checkpoint.require_model(checkpoint.load(path), path)
+        checkpoint.save_quantized(target, {**content, "rounded_to_bits": 8})
     else:
-        checkpoint.refuse_state(checkpoint.load_as_stored(path), path)
-        with aside(target) as part:
-            shutil.copyfile(path, part)
+        checkpoint.require_model(checkpoint.load_as_stored(path), path)
+        with atomic_write(target) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 @contextmanager
-def made_from(path: Path, digest: str, target: Path) -> Iterator[None]:
-    """Around the writing of a model file made from the one at `path`: its test openings and its card go along.
+def carry_provenance(path: Path, digest: str, target: Path) -> Iterator[None]:
+    """Context for writing a model derived from the one at `path`: copies its test-set log and its model card.
 
     digest  the SHA-256 of the file at `path`
-    raises  CannotCount, BadCard, before anything is written
+    raises  CannotLogTestAccess, BadCard before anything is written
     """
-    card = card_of(path, digest)
-    # In the model's own folder the card is the model's, also where the file replaced is a copy of it.
-    apart = not target.parent.samefile(path.parent)
-    replaced = sha256(target) if apart and target.is_file() else None
-    test_set_log.carry(path, target)
+    card = read_model_card(path, digest)
+    # In the model's folder the card belongs to the model, even if the replaced file is a copy of the model.
+    other_folder = not target.parent.samefile(path.parent)
+    replaced = sha256(target) if other_folder and target.is_file() else None
+    test_set_log.copy_log(path, target)
     yield
-    if card is not None and not cards.carry(card, target, sha256(target), replaced=replaced):
-        say(
-            f"{target.with_name(cards.FILE)} belongs to something else and is left as it is, so that {target} has no "
-            f"card to say that {card.reason}; write it to a folder of its own"
+    if card is not None and not cards.copy_model_card(card, target, sha256(target), replaced=replaced):
+        print_message(
+            f"{target.with_name(cards.FILE_NAME)} belongs to something else and is left as it is, so {target} has no "
+            f"model card with the caveat that {card.caveat}; export to an empty folder"
         )
 
 
-def refuse_itself(target: Path, path: Path) -> None:
-    """Raises Trouble where `target` is the file of the model at `path`, by whatever name."""
+def refuse_overwriting_model(target: Path, path: Path) -> None:
+    """Raise UserError if `target` is the model file at `path`, under any name."""
     if target.exists() and target.samefile(path):
-        raise Trouble(f"{target} is the model itself, which is kept as it is; give another file with --out")
+        raise UserError(f"{target} is the model itself, which is never overwritten; give another file with --out")
 
 
-def _agreement(data: DataFolder, full: Model, written: Path, form: Form, manifest: Path) -> dict[str, Any]:
-    other = load_model(written, "cpu") if form != "onnx" else read_by(full, written)
-    pairs = [pair for pair in pairs_of(data, manifest, "all") if pair.split != "test"]
-    both: list[Predictions] = [told(predictions_of(model, pairs, data.cache)) for model in (full, other)]
+def _agreement(data: DataFolder, full: LoadedModel, path: Path, form: Form, manifest: Path) -> dict[str, Any]:
+    exported = load_model(path, "cpu") if form != "onnx" else with_onnx_graph(full, path)
+    pairs = [pair for pair in load_pairs(data, manifest, "all") if pair.split != "test"]
+    both: list[Predictions] = [consume_events(predict_cards(model, pairs, data.cache)) for model in (full, exported)]
     return agreement(*both)
 
 
-def read_by(model: Model, graph: Path) -> Model:
-    """The model, its scores computed from its graph."""
-    return replace(model, reader=OnnxNetwork(model.network, onnx_export.Session(graph)))
+def with_onnx_graph(model: LoadedModel, graph: Path) -> LoadedModel:
+    """A copy of the model that computes its scores by the ONNX graph."""
+    return replace(model, onnx=OnnxNetwork(model.network, onnx_export.OnnxSession(graph)))

@@ -1,4 +1,4 @@
-"""`grade`: one pair of pictures, or a manifest of many."""
+"""`grade`: grade one pair of pictures, or all cards of a manifest."""
 
 from __future__ import annotations
 
@@ -11,83 +11,95 @@ from typing import Any, NamedTuple
 
 from app.grading.grade_card import grade_card, write_pictures
 from app.grading.json_report import report
-from app.grading.line_corrections import Corrections, kept_in
+from app.grading.line_corrections import Corrections, load_corrections
 from app.grading.model_registry import model_path, open_grader
 from app.settings import DataFolder
-from app.terminal import Meter, say
+from app.terminal import ProgressMeter, print_message
 from engine.cards.pairs import CardPair, Refused, manifest_rows
 from engine.image.read import BadPicture
-from engine.inference.loaded_model import Model
-from engine.inference.onnx_runtime import quicker
+from engine.inference.loaded_model import LoadedModel
+from engine.inference.onnx_runtime import with_onnx_runtime
 
-# Of a folder's name; the hash of a longer one follows.
-LONGEST_PLAIN = 100
-Opened = Callable[[Path], tuple[Model, str]]
+MAX_PLAIN_LENGTH = 100  # characters of a folder name; a longer name is cut and gets a hash
+ModelLoader = Callable[[Path], tuple[LoadedModel, str]]
 
 
-class Way(NamedTuple):
-    """By which model, by whose lines and up to which doubt cards are graded."""
+class GradingOptions(NamedTuple):
+    """The model, the line corrections and the widest interval, in grades, of a graded card."""
 
     model: Path | None
     corrections: Corrections
-    widest: int | None
-    opened: Opened = open_grader
+    max_interval_width: int | None
+    load_model: ModelLoader = open_grader
 
 
-def one(
-    data: DataFolder, front: Path, back: Path | None, model: str | None, out: Path | None, widest: int | None = None
+def grade_pair(
+    data: DataFolder,
+    front: Path,
+    back: Path | None,
+    model: str | None,
+    out: Path | None,
+    max_interval_width: int | None = None,
 ) -> dict[str, Any]:
-    """The report of one card; its pictures below `out`. Raises BadPicture, BadModel, Trouble.
+    """Grade one card; returns its report and writes its pictures to `out`. Raises BadPicture, BadModel, UserError.
 
-    widest  how many grades the interval may span; None: as many as the model's calibration recommends
+    max_interval_width  grades that the interval may span; None: the recommendation of the model's calibration
     """
-    return _graded(front, back, Way(model_path(model, data), kept_in(data), widest), out)
+    options = GradingOptions(model_path(model, data), load_corrections(data), max_interval_width)
+    return _grade(front, back, options, out)
 
 
-def many(
-    data: DataFolder, manifest: Path, model: str | None, out: Path | None, widest: int | None = None
+def grade_batch(
+    data: DataFolder, manifest: Path, model: str | None, out: Path | None, max_interval_width: int | None = None
 ) -> list[dict[str, Any]]:
-    """A report a card in the manifest's order, each with its card_id, or card_id and error; otherwise as `one`."""
+    """Grade the cards of a manifest, in its order; returns for each its card_id with the report or an error."""
     rows = manifest_rows(manifest)
-    opened = lru_cache(maxsize=1)(partial(_open_for_many, data, rows))
-    way = Way(model_path(model, data), kept_in(data), widest, opened)
-    meter = Meter()
+    load_model = lru_cache(maxsize=1)(partial(_load_for_batch, data, rows))
+    options = GradingOptions(model_path(model, data), load_corrections(data), max_interval_width, load_model)
+    meter = ProgressMeter()
     results = []
     for row in rows:
         if isinstance(row, Refused):
             results.append({"card_id": row.card_id, "error": str(row)})
         else:
-            results.append(_one_of_many(row, way, out))
+            results.append(_grade_row(row, options, out))
         meter("cards", len(results), len(rows))
     return results
 
 
-def _open_for_many(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[Model, str]:
+def _load_for_batch(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[LoadedModel, str]:
     loaded, digest = open_grader(model)
-    whole = sum(isinstance(row, CardPair) and row.front is not None and row.back is not None for row in rows)
-    return quicker(loaded, sha256=digest, cards=whole, batch=1, folder=data.graphs, say=say), digest
+    cards = sum(isinstance(row, CardPair) and row.front is not None and row.back is not None for row in rows)
+    faster = with_onnx_runtime(loaded, sha256=digest, cards=cards, batch=1, folder=data.graphs, notify=print_message)
+    return faster, digest
 
 
-def _one_of_many(pair: CardPair, way: Way, out: Path | None) -> dict[str, Any]:
+def _grade_row(pair: CardPair, options: GradingOptions, out: Path | None) -> dict[str, Any]:
     folder = out / folder_name(pair.card_id) if out else None
     try:
-        return {"card_id": pair.card_id, **_graded(pair.front, pair.back, way, folder)}
+        return {"card_id": pair.card_id, **_grade(pair.front, pair.back, options, folder)}
     except BadPicture as error:
         return {"card_id": pair.card_id, "error": str(error)}
 
 
 def folder_name(card_id: str) -> str:
-    """A folder name for any card_id: itself where it is plain, else its plain part and a hash, so that none collide.
+    """A unique, safe folder name for a card_id: unchanged if plain, else its plain characters and a hash.
 
-    None leads out of the folder that it is to lie in, and none is longer than file systems allow.
+    The name never leads out of its parent folder and is never longer than file systems allow.
     """
-    plain = re.sub(r"[^\w.-]+|^\.+", "_", card_id)[:LONGEST_PLAIN]
+    plain = re.sub(r"[^\w.-]+|^\.+", "_", card_id)[:MAX_PLAIN_LENGTH]
     return plain if plain == card_id else f"{plain}-{hashlib.sha256(card_id.encode()).hexdigest()[:8]}"
 
 
-def _graded(front: Path | None, back: Path | None, way: Way, out: Path | None) -> dict[str, Any]:
-    # Without a folder for its pictures nobody sees where the card loses its grade.
+def _grade(front: Path | None, back: Path | None, options: GradingOptions, out: Path | None) -> dict[str, Any]:
+    # Saliency maps are only computed if there is a folder to write them to.
     graded = grade_card(
-        front, back, way.model, way.corrections, way.widest, explained=out is not None, opened=way.opened
+        front,
+        back,
+        options.model,
+        options.corrections,
+        options.max_interval_width,
+        with_saliency=out is not None,
+        load_model=options.load_model,
     )
     return report(graded, write_pictures(graded, out) if out else None)

@@ -1,4 +1,4 @@
-"""`simulate`: a folder of cards whose truth is known, to train, test and measure with."""
+"""`simulate`: write a folder of simulated cards with known ground truth."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.settings import Trouble
-from app.terminal import Meter
+from app.settings import UserError
+from app.terminal import ProgressMeter
 from engine.cards.grades import GRADES
 from engine.evaluation.metrics import confusion, qwk
 from engine.image.read import SUFFIXES, read_picture
-from engine.simulate.cards import KINDS, Recipe
-from engine.simulate.folder import LABELS, TRUTH, write_cards
-from engine.simulate.mix import Mix, best_agreement
+from engine.simulate.cards import CAPTURE_KINDS, SimulationConfig
+from engine.simulate.folder import LABELS_FILE, TRUTH_FILE, write_cards
+from engine.simulate.mix import GradeMix, best_agreement
 from engine.simulate.wear.truth import CaptureKind, CardTruth
 
-MOST_ART = 60  # pictures of a user's own: all are held in memory
+MAX_ART_PICTURES = 60  # the user's pictures for card fronts; all are kept in memory
 
 
 def run(
@@ -31,7 +31,7 @@ def run(
     *,
     pairs: int,
     seed: int,
-    mix: Mix,
+    mix: GradeMix,
     noise: float,
     kinds: str,
     height: int,
@@ -39,41 +39,41 @@ def run(
     art: Path | None,
     workers: int,
 ) -> dict[str, Any]:
-    """Draw the cards, and say what came out: where, how many, how fast, the grades and the agreement they can reach.
+    """Simulate cards; returns paths, counts, speed, and the QWK that labels with this noise can reach.
 
-    kinds    "" for the usual shares, or "scan,photo" or "scan=3,slab=1"
-    workers  processes; 0 for one a core
+    kinds    "" for the default mix, or weights: "scan,photo" or "scan=3,slab=1"
+    workers  processes; 0: one per CPU core
     """
-    recipe = Recipe(
+    recipe = SimulationConfig(
         seed=seed,
         mix=mix,
         noise=noise,
-        kinds=_shares(kinds) or Recipe(seed).kinds,
+        kinds=_parse_kinds(kinds) or SimulationConfig(seed).kinds,
         height=height,
         graded_on=graded_on,
-        sources=_pictures(art, most_px=2 * height),
+        sources=_read_art(art, max_side_px=2 * height),
     )
-    meter, began = Meter(), time.perf_counter()
+    meter, began = ProgressMeter(), time.perf_counter()
     workers = workers or os.cpu_count() or 1
     written = write_cards(out, recipe, pairs, workers=workers, progress=lambda done, total: meter("cards", done, total))
     seconds = time.perf_counter() - began
     return {
         "out": str(out.absolute()),
-        "manifest": str((out / LABELS).absolute()),
-        "truth": str((out / TRUTH).absolute()),
+        "manifest": str((out / LABELS_FILE).absolute()),
+        "truth": str((out / TRUTH_FILE).absolute()),
         "pairs": len(written.cards),
-        "made": written.made,
+        "made": written.new_count,
         "seconds": seconds,
-        "pairs_per_second": written.made / seconds if written.made else None,
+        "pairs_per_second": written.new_count / seconds if written.new_count else None,
         "workers": workers,
         "mix": mix,
-        **_what_came_out(written.cards),
+        **_counts(written.cards),
         "noise": {"standard_deviation": noise, "best": best_agreement(mix, noise), "here": _agreement(written.cards)},
     }
 
 
-def _what_came_out(cards: Sequence[CardTruth]) -> dict[str, Any]:
-    """How many cards there are of each grade, under each label and of each kind."""
+def _counts(cards: Sequence[CardTruth]) -> dict[str, Any]:
+    """Number of cards per grade, per label and per kind of picture."""
     return {
         "grades": {grade: sum(card.grade == grade for card in cards) for grade in GRADES},
         "labels": {grade: sum(card.label == grade for card in cards) for grade in GRADES},
@@ -82,8 +82,9 @@ def _what_came_out(cards: Sequence[CardTruth]) -> dict[str, Any]:
 
 
 def _agreement(cards: Sequence[CardTruth]) -> dict[str, Any]:
-    """How well the labels of these cards agree with their grades."""
-    grades, labels = (np.array(each) for each in zip(*((card.grade, card.label) for card in cards), strict=True))
+    """Agreement of the cards' noisy labels with their true grades."""
+    grades = np.array([card.grade for card in cards])
+    labels = np.array([card.label for card in cards])
     return {
         "qwk": qwk(confusion(grades, labels)),
         "exact": float((grades == labels).mean()),
@@ -91,43 +92,43 @@ def _agreement(cards: Sequence[CardTruth]) -> dict[str, Any]:
     }
 
 
-def _shares(words: str) -> tuple[tuple[CaptureKind, float], ...]:
-    """The kinds of capture and how often each is drawn. Raises Trouble where they cannot be read."""
-    shares: dict[CaptureKind, float] = {}
-    for word in filter(None, (part.strip() for part in words.split(","))):
-        name, _, weight = word.partition("=")
-        kind = next((kind for kind in KINDS if kind == name), None)
+def _parse_kinds(text: str) -> tuple[tuple[CaptureKind, float], ...]:
+    """Parse the option --kinds into probabilities of the capture kinds, which sum to 1. Raises UserError."""
+    weights: dict[CaptureKind, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, weight = part.partition("=")
+        kind = next((kind for kind in CAPTURE_KINDS if kind == name), None)
         if kind is None:
-            raise Trouble(f"--kinds knows no {name!r}; use some of {', '.join(KINDS)}, as in scan=3,photo=1")
+            raise UserError(f"--kinds: unknown kind {name!r}; choose from {', '.join(CAPTURE_KINDS)}")
         try:
-            shares[kind] = float(weight or 1)
+            weights[kind] = float(weight or 1)
         except ValueError as error:
-            raise Trouble(
-                f"--kinds: {weight!r} is no weight of {name}; write a number, as in scan=3,photo=1"
+            raise UserError(
+                f"--kinds: the weight {weight!r} of {name} is not a number; write for example scan=3,photo=1"
             ) from error
-    total = sum(shares.values())
-    if shares and not (total > 0 and all(0 <= share < float("inf") for share in shares.values())):
-        raise Trouble(f"--kinds {words} draws nothing; give at least one kind a weight above 0, and none below")
-    return tuple((kind, shares[kind] / total) for kind in KINDS if kind in shares)
+    total = sum(weights.values())
+    if weights and not (total > 0 and all(0 <= weight < float("inf") for weight in weights.values())):
+        raise UserError(f"--kinds {text}: the weights must be 0 or more, and at least one above 0")
+    return tuple((kind, weights[kind] / total) for kind in CAPTURE_KINDS if kind in weights)
 
 
-def _pictures(folder: Path | None, *, most_px: int) -> tuple[np.ndarray, ...]:
-    """The pictures to show in place of drawn ones, in the order of their names, no side longer than that.
+def _read_art(folder: Path | None, *, max_side_px: int) -> tuple[np.ndarray, ...]:
+    """Read the user's pictures for card fronts, sorted by name and scaled down to `max_side_px`.
 
-    Raises Trouble where there are none.
+    Raises UserError if the folder holds none.
     """
     if folder is None:
         return ()
     if not folder.is_dir():
-        raise Trouble(f"{folder} is no folder; name one that holds pictures with --art")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:MOST_ART]
+        raise UserError(f"{folder} is not a folder; give a folder of pictures with --art")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:MAX_ART_PICTURES]
     if not paths:
-        raise Trouble(f"{folder} holds no pictures; put some there, or leave --art away")
-    return tuple(_at_most(read_picture(path), most_px) for path in paths)
+        raise UserError(f"{folder} holds no pictures; add some, or omit --art")
+    return tuple(_scale_down(read_picture(path), max_side_px) for path in paths)
 
 
-def _at_most(rgb: np.ndarray, most_px: int) -> np.ndarray:
-    """Every process holds the pictures: none is kept larger than a card can show."""
+def _scale_down(rgb: np.ndarray, max_side_px: int) -> np.ndarray:
+    """Scale a picture down: every process keeps all of them in memory."""
     picture = Image.fromarray(rgb)
-    picture.thumbnail((most_px, most_px), Image.Resampling.BOX)
+    picture.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
     return np.asarray(picture)

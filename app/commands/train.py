@@ -1,4 +1,4 @@
-"""`train`: from a manifest into a folder, from the data folder's labels, a queued run, or a run to go on with."""
+"""`train`: train from a manifest or from the data folder's labels, or resume a run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from app.commands import cross_validate
-from app.commands.follow import follow, listening
+from app.commands.follow import follow, stop_on_signal
 from app.runs.jobs import queue_run, requeue
-from app.runs.plan_input import Said, plan_of, say_of_changes, warning
-from app.runs.worker import work
-from app.settings import DataFolder, Trouble
-from app.terminal import process, say
+from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning, warn_about_idle_changes
+from app.runs.worker import train_queued_run
+from app.settings import DataFolder, UserError
+from app.terminal import print_message, rank_and_world_size
 from db import runs
 from db.schema import Run
 from db.session import Database
@@ -22,12 +22,12 @@ from engine.cards import leakage
 from engine.config import Config, parse_settings
 from engine.experiments import plans, run_folder
 from engine.experiments.run_folder import holds_run
-from engine.training.initial_weights import refuse_unfit
+from engine.training.initial_weights import validate_run
 from engine.training.loop import resume, train
 from labeling.snapshot import pairs_from_manifest
 
-DEFAULT = recipes.DEFAULT
-ONE_AFTER_ANOTHER = "runs of one process, one after another"
+DEFAULT_RECIPE = recipes.DEFAULT
+SINGLE_PROCESS_RUNS = "which train in a single process"
 
 
 def from_manifest(
@@ -35,104 +35,102 @@ def from_manifest(
     out: Path,
     recipe: str,
     settings: Sequence[str],
-    said: Said,
+    plan_input: PlanInput,
     *,
     folds: int = 0,
     controls: bool = False,
 ) -> dict[str, Any]:
-    """Train on a manifest's cards, everything written below `out`; no database is touched.
+    """Train on the cards of a manifest; writes only below `out`, not to the database.
 
-    folds     train as many runs, each validated on the cards that it alone has not learned from; 0: one run
-    controls  train the background-only and label-only controls beside the model
+    folds     number of cross-validation folds; 0: a single run
+    controls  also train the background-only and label-only controls
 
-    Several changes at once are warned of; only in the data folder's ledger must they be declared.
+    Several undeclared changes at once only cause a warning here; runs in the data folder must declare them.
     """
-    if holds_run(out) or run_folder.folds_in(out):
-        raise Trouble(f"{out} already holds a run; go on with it by --resume {out}, or give another folder")
+    if holds_run(out) or run_folder.fold_folders(out):
+        raise UserError(f"{out} already holds a run; continue it with --resume {out}, or give another folder")
     config = _config(recipe, settings)
     if folds:
-        config = cross_validate.of_folds(config)
-    plan = plan_of(said, config, recipe)
-    say_of_changes(plan, config)
-    if warned := warning(plan):
-        say(f"warning: {warned}")
-    read = pairs_from_manifest(manifest)
-    for refused in read.refused:
-        say(str(refused))
-    if process()[1] > 1 and (folds or controls):
-        raise Trouble(f"folds and controls are {ONE_AFTER_ANOTHER}; train them without torchrun")
-    # Before anything is written: a folder that holds a run can only be gone on with.
-    leakage.refuse_leaks(read.pairs)
-    judged = [replace(pair, split="val") if folds and pair.split != "test" else pair for pair in read.pairs]
-    refuse_unfit(config, judged, out)
+        config = cross_validate.fold_config(config)
+    plan = build_plan(plan_input, config, recipe)
+    warn_about_idle_changes(plan, config)
+    if warning := undeclared_bundle_warning(plan):
+        print_message(f"warning: {warning}")
+    content = pairs_from_manifest(manifest)
+    for refused in content.refused:
+        print_message(str(refused))
+    if rank_and_world_size()[1] > 1 and (folds or controls):
+        raise UserError(f"--folds and --controls start several runs, {SINGLE_PROCESS_RUNS}; omit torchrun")
+    # Checked before anything is written, because a folder that holds a run can only be resumed.
+    leakage.check_no_leakage(content.pairs)
+    validated = [replace(pair, split="val") if folds and pair.split != "test" else pair for pair in content.pairs]
+    validate_run(config, validated, out)
     if folds:
-        cross_validate.tell_folds(out, config, read.pairs, plan, folds)
+        cross_validate.set_up_folds(out, config, content.pairs, plan, folds)
         return cross_validate.train_folds(out)
-    if process()[0] == 0:
-        plans.record(out, plan)
+    if rank_and_world_size()[0] == 0:
+        plans.write_plan(out, plan)
     if controls:
-        cross_validate.tell_controls(out, config, read.pairs)
-        run_folder.record(out, config, [pair.absolute() for pair in read.pairs])
+        cross_validate.set_up_controls(out, config, content.pairs)
+        run_folder.save(out, config, [pair.absolute() for pair in content.pairs])
         return cross_validate.train_with_controls(out)
-    with listening() as stop:
-        return follow(train(config, read.pairs, out, stop))
+    with stop_on_signal() as stop:
+        return follow(train(config, content.pairs, out, stop))
 
 
-def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], said: Said) -> dict[str, Any]:
-    """Freeze the data folder's labels and train on them here and now; the app shows the run like any other.
+def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], plan_input: PlanInput) -> dict[str, Any]:
+    """Take a snapshot of the data folder's labels and train on it in this process; the app lists the run.
 
-    Raises Trouble where several changes at once are not declared a bundle.
+    Raises UserError if several changes at once are not declared.
     """
     config = _config(recipe, settings)
     with Database.open(data.database, backup_dir=data.backups) as database:
-        plan = plan_of(said, config, recipe, database)
-        say_of_changes(plan, config)
-        if warned := warning(plan):
-            raise Trouble(f'{warned}; make one at a time, or declare them one bundle with --bundle "why"')
+        plan = build_plan(plan_input, config, recipe, database)
+        warn_about_idle_changes(plan, config)
+        if warning := undeclared_bundle_warning(plan):
+            raise UserError(f'{warning}; make one change at a time, or add --several-changes-because "reason"')
         run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)
-    return work(data, run_id)
+    return train_queued_run(data, run_id)
 
 
-def go_on(data: DataFolder, folder: Path) -> dict[str, Any]:
-    """Resume the run in a folder, its controls too, or its folds: through its row where the data folder has one."""
+def resume_run(data: DataFolder, folder: Path) -> dict[str, Any]:
+    """Resume the run in a folder with its controls, or its folds; a run of the data folder through its row."""
     folder = folder.resolve()
-    own = folder.is_relative_to(data.runs.resolve())
-    if process()[1] > 1:
-        with listening() as stop:
-            return follow(resume(_of_several_processes(folder, own=own), stop))
-    if not own:
+    in_data_folder = folder.is_relative_to(data.runs.resolve())
+    if rank_and_world_size()[1] > 1:
+        with stop_on_signal() as stop:
+            _refuse_several_ranks(folder, in_data_folder=in_data_folder)
+            return follow(resume(folder, stop))
+    if not in_data_folder:
         return (
             cross_validate.train_folds(folder)
-            if run_folder.folds_in(folder)
+            if run_folder.fold_folders(folder)
             else cross_validate.train_with_controls(folder)
         )
     with Database.open(data.database, backup_dir=data.backups) as database:
-        run = _row_of(database, folder)
-        # A run that waits may have lost its process or not: `work` asks the lock.
+        run = _run_row(database, folder)
+        # A queued run may still have its process; `train_queued_run` checks the lock.
         if run.state != "queued" and not requeue(database, data, run.id):
-            raise Trouble(f"run {run.id} is {run.state}; only a stopped, failed or lost run is resumed")
-    return work(data, run.id)
+            raise UserError(f"run {run.id} is {run.state}; only a stopped, failed or lost run can be resumed")
+    return train_queued_run(data, run.id)
 
 
-def _of_several_processes(folder: Path, *, own: bool) -> Path:
-    """The folder, where what it holds is one run, and none of the data folder's own: that is one process with a row."""
-    if own:
-        raise Trouble(f"{folder} is a run of the data folder, which is one process; resume it without torchrun")
-    if run_folder.folds_in(folder) or run_folder.controls_in(folder):
-        raise Trouble(f"{folder} holds folds or controls, {ONE_AFTER_ANOTHER}; resume it without torchrun")
-    return folder
+def _refuse_several_ranks(folder: Path, *, in_data_folder: bool) -> None:
+    """Raise UserError for runs that cannot be resumed by several ranks: the data folder's, folds and controls."""
+    if in_data_folder:
+        raise UserError(f"{folder} is a run of the data folder, which uses one process; resume it without torchrun")
+    if run_folder.fold_folders(folder) or run_folder.control_folders(folder):
+        raise UserError(f"{folder} holds folds or controls, {SINGLE_PROCESS_RUNS}; resume it without torchrun")
 
 
-def _row_of(database: Database, folder: Path) -> Run:
-    """The row of a folder below the data folder's runs, by whichever path it was made."""
+def _run_row(database: Database, folder: Path) -> Run:
+    """The row of a run folder of the data folder, compared by resolved path."""
     with database.reading() as session:
-        known = [run for run in runs.runs(session) if Path(run.folder).resolve() == folder]
-    if not known:
-        run_folder.told(folder)  # which says so where no run is at all
-        raise Trouble(
-            f"{folder} lies among the data folder's runs, and no row tells of it; move it elsewhere to resume it there"
-        )
-    return known[0]
+        matches = [run for run in runs.runs(session) if Path(run.folder).resolve() == folder]
+    if not matches:
+        run_folder.load(folder)  # raises if the folder holds no run at all
+        raise UserError(f"{folder} is not a run of this data folder's database; move it elsewhere to resume it there")
+    return matches[0]
 
 
 def _config(recipe: str, settings: Sequence[str]) -> Config:

@@ -1,4 +1,4 @@
-"""A graded card in words and pictures, for a person."""
+"""A graded card as the Markdown text and pictures of the Grade tab."""
 
 from __future__ import annotations
 
@@ -11,150 +11,166 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from app.grading.calibration_report import range_text, sentence
-from app.grading.centering_ceiling import card_ceiling, in_words
-from app.grading.grade_card import Graded, Looked, grade_card, look_at, pictures_of
-from app.grading.line_corrections import corrections
-from app.grading.model_registry import identity, model_path, open_grader
-from app.screens.line_editor_state import NOT_SAVED, Value, is_unsaved, key_of, laid_out, save, value_of
-from app.settings import DataFolder, Trouble
+from app.grading.calibration_report import UNCALIBRATED, calibration_sentence, range_text
+from app.grading.centering_ceiling import card_ceiling, screen_sentence
+from app.grading.grade_card import GradedCard, SideAnalysis, analyze_side, grade_card, pictures_of
+from app.grading.line_corrections import current_corrections
+from app.grading.model_registry import model_identity, model_path, open_grader
+from app.screens.line_editor_state import NOT_SAVED, Value, flat_with_margin, is_unsaved, key_of, save, value_of
+from app.settings import DataFolder, UserError
 from db.schema import Side
 from db.session import Database
 from engine.cards.grades import grade_name
 from engine.evaluation.calibration import Calibration
 from engine.experiments import run_folder
-from engine.inference.model_card import card_of
+from engine.inference.model_card import read_model_card
 
 JPEG_QUALITY = 92
 SIDES: tuple[Side, Side] = ("front", "back")
-FIRST_STEPS = """### No grading model yet
-Three steps lead to one: bring cards in and label them in **Label**, start a run in **Train**, and there press
-**Use this model for grading**. Until then a card is found and measured here, but not graded."""
+NO_MODEL_HELP = """### No grading model yet
+Import cards and label them in **Label**, start a run in **Train**, then press **Use this model for grading**.
+Until then, cards are measured here but not graded."""
 
 
 def model_text(data: DataFolder) -> str:
-    """Which model would speak, or how to come by one."""
+    """Describe the grading model, or explain how to get one; expert figures go under a click."""
     path = model_path(None, data)
     if path is None:
-        return FIRST_STEPS
+        return NO_MODEL_HELP
     model, digest = open_grader(path)
-    card = card_of(path, digest)
-    known, more = ([card.in_short(), *card.limits[:1]], card.limits[1:]) if card else ([], [])
-    told = " ".join([_said_by(identity(model, digest, card)), *known, sentence(model.calibration)])
-    return "\n".join([told, *_folded("What else it does not know", more)])
+    card = read_model_card(path, digest)
+    sentences = [f"Grading model: **{model.name}**."]
+    facts = [_model_sentence(model_identity(model, digest, card)), calibration_sentence(model.calibration)]
+    if card is not None:
+        sentences += [f"It was trained only on {card.learned_from}.", *map(_first_clause, card.limits[:1])]
+        facts += [card.summary(), *card.limits]
+    if model.calibration is None:
+        sentences.append(UNCALIBRATED)
+    return "\n".join([" ".join(sentences), *_details("About this model", facts)])
 
 
-def _folded(head: str, sentences: Sequence[str]) -> list[str]:
-    """Lines of Markdown that a click opens; none where there is nothing to say."""
-    if not sentences:
-        return []
-    return ["", f"<details><summary>{head}</summary>", "", *(f"- {each}" for each in sentences), "", "</details>"]
+def _first_clause(sentence: str) -> str:
+    """The sentence up to its first semicolon; what follows is figures for experts."""
+    return sentence.split(";", maxsplit=1)[0].rstrip(".") + "."
 
 
-def calibration_of(data: DataFolder) -> Calibration | None:
-    """The calibration of the model that would speak, where there is one."""
+def _details(head: str, sentences: Sequence[str]) -> list[str]:
+    """A list in Markdown, folded until it is clicked."""
+    return ["", f"<details><summary>{head}</summary>", "", *(f"- {text}" for text in sentences), "", "</details>"]
+
+
+def grading_calibration(data: DataFolder) -> Calibration | None:
+    """The calibration of the grading model, or None."""
     path = model_path(None, data)
     return None if path is None else open_grader(path)[0].calibration
 
 
-def _said_by(model: dict[str, str]) -> str:
+def _model_sentence(model: dict[str, str]) -> str:
     return f"Model **{model['name']}** ({model['sha256'][:12]}), trained on {model['trained_on']}."
 
 
-def grade_pictures(database: Database, data: DataFolder, front: Path | None, back: Path | None) -> Graded:
-    """Grade what was dropped. Raises Trouble without any picture, BadPicture, BadModel."""
+def grade_pictures(database: Database, data: DataFolder, front: Path | None, back: Path | None) -> GradedCard:
+    """Grade the uploaded pictures. Raises UserError without any picture, BadPicture, BadModel."""
     if front is None and back is None:
-        raise Trouble("drop a picture of the front, the back, or both first")
-    return grade_card(front, back, model_path(None, data), corrections(database))
+        raise UserError("add a picture of the front, the back, or both first")
+    return grade_card(front, back, model_path(None, data), current_corrections(database))
 
 
-def verdict_text(graded: Graded) -> str:
-    """The answer in words."""
-    said = graded.prediction
-    if said is None:
+def verdict_text(graded: GradedCard) -> str:
+    """The grade and its range, with the reasons and notes on the pictures, in Markdown."""
+    prediction = graded.prediction
+    if prediction is None:
         reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
-        return "\n\n".join([f"## No grade\n{reasons}", *_seen(graded)])
-    told = f"{said.grade} {grade_name(said.grade)}"
-    lines = [f"## Not graded: too unsure\nThe likeliest is {told}." if graded.too_wide else f"## {told}"]
-    lines.append(f"Expected grade {said.expected:.1f}. {range_text(said.interval, graded.calibration)}")
-    lines += [f"Graded without the {side}: add its picture for a surer answer." for side in graded.missed]
+        return "\n\n".join([f"## No grade\n{reasons}", *_side_lines(graded)])
+    grade = f"{prediction.grade} {grade_name(prediction.grade)}"
+    lines = [f"## Not graded: too uncertain\nMost likely {grade}." if graded.interval_too_wide else f"## {grade}"]
+    lines.append(f"Expected grade {prediction.expected:.1f}. {range_text(prediction.interval, graded.calibration)}")
+    lines += [f"Graded without the {side}: add its picture for a more certain grade." for side in graded.missing_sides]
     lines += [f"- {reason}" for reason in graded.reasons]
-    return "\n\n".join([*lines, *_seen(graded), _said_by(graded.model or {})])
+    facts = [_model_sentence(graded.model or {}), calibration_sentence(graded.calibration)]
+    return "\n\n".join([*lines, *_side_lines(graded), "\n".join(_details("About this grade", facts))])
 
 
-def _seen(graded: Graded) -> list[str]:
-    """A line a side: what kind of picture it was taken for, how fine it is and what that allows."""
+def _side_lines(graded: GradedCard) -> list[str]:
+    """One line per side: the kind of picture, its resolution and its quality."""
     return [
-        f"{side.capitalize()}: {looked.view.found.kind}, {looked.view.px_per_mm:.1f} px/mm, "
-        f"quality {looked.view.quality.verdict}."
-        for side, looked in graded.sides.items()
-        if looked is not None
+        f"{side.capitalize()}: {analysis.picture.detection.kind}, {analysis.picture.px_per_mm:.1f} pixels per mm, "
+        f"quality {analysis.picture.quality.verdict}."
+        for side, analysis in graded.sides.items()
+        if analysis is not None
     ]
 
 
-def sides_to_measure_on(
-    graded: Graded, data: DataFolder, shown: Iterable[Value | None] = (None, None)
+def line_editor_values(
+    graded: GradedCard, data: DataFolder, page_values: Iterable[Value | None] = (None, None)
 ) -> list[Value | None]:
-    """Front and back for the line editor, each card laid flat in a file among the uploads; None: no picture.
+    """Values of the two line editors, front and back; None for a side without a picture.
 
-    shown  what lies on the screen: lines that were moved there and not saved yet stay as they lie
+    Writes each flat card into the upload folder, for the browser to load.
+
+    page_values  values now on the page: one with unsaved line corrections of the same side and picture is kept
     """
-    measured = [None if looked is None else _to_measure_on(side, looked, data) for side, looked in graded.sides.items()]
+    new_values = [
+        None if analysis is None else _line_editor_value(side, analysis, data)
+        for side, analysis in graded.sides.items()
+    ]
     return [
-        on_screen if anew is not None and is_unsaved(on_screen, anew) else anew
-        for anew, on_screen in zip(measured, shown, strict=True)
+        page_value if new_value is not None and is_unsaved(page_value, new_value) else new_value
+        for new_value, page_value in zip(new_values, page_values, strict=True)
     ]
 
 
-def _to_measure_on(side: Side, looked: Looked, data: DataFolder) -> Value:
-    flat, written = laid_out(looked), BytesIO()
-    Image.fromarray(flat.rgb).save(written, "JPEG", quality=JPEG_QUALITY)
-    # Named after its bytes: a browser shows what it once had under a name.
-    path = data.uploads / f"flat-{hashlib.sha256(written.getvalue()).hexdigest()[:32]}.jpg"
+def _line_editor_value(side: Side, analysis: SideAnalysis, data: DataFolder) -> Value:
+    flat, buffer = flat_with_margin(analysis), BytesIO()
+    Image.fromarray(flat.rgb).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    # Named after its bytes: browsers cache a picture by its name.
+    path = data.uploads / f"flat-{hashlib.sha256(buffer.getvalue()).hexdigest()[:32]}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(written.getvalue())
-    return value_of(side, looked, flat, path)
+    path.write_bytes(buffer.getvalue())
+    return value_of(side, analysis, flat, path)
 
 
 def save_lines(database: Database, data: DataFolder, value: Value, picture: Path | None) -> Value:
-    """Keep the lines of a side as they lie on the screen, and measure it again by them.
+    """Save the line correction of a side and measure the side again with it.
 
-    picture  the file that lies in the tab now; where it is another, the side is left as it stands on the screen
-    raises   Trouble, BadLines
+    picture  the file now in the tab; if it is not the value's picture, the value is returned without measuring again
+    raises   UserError, BadLines
     """
-    said = save(database, value)
+    message = save(database, value)
     sha256, side = key_of(value)
     if picture is None or run_folder.sha256(picture) != sha256:
-        return {**value, "said": said, "kept": value["by_hand"]}
-    return {**_to_measure_on(side, look_at(side, picture, corrections(database)), data), "said": said}
+        return {**value, "said": message, "kept": value["by_hand"]}
+    analysis = analyze_side(side, picture, current_corrections(database))
+    return {**_line_editor_value(side, analysis, data), "said": message}
 
 
-def without_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
-    """A side as it is measured without the lines that are kept for it; they are kept until this is saved.
+def reset_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
+    """Measure a side without its saved line correction; the correction stays stored until this is saved.
 
-    Raises Trouble where another picture lies in the tab by now.
+    Raises UserError if the tab now holds another picture.
     """
     sha256, side = key_of(value)
     if picture is None or run_folder.sha256(picture) != sha256:
-        raise Trouble(f"another picture is the {side} by now; press Grade, then reset its lines")
-    measured = _to_measure_on(side, look_at(side, picture, {}), data)
-    return {**measured, "kept": True, "said": NOT_SAVED}
+        raise UserError(f"the {side} picture has changed; press Grade, then reset its lines")
+    new_value = _line_editor_value(side, analyze_side(side, picture, {}), data)
+    return {**new_value, "kept": True, "said": NOT_SAVED}
 
 
 def ceiling_text(front: Value | None, back: Value | None) -> str:
-    """What centering still allows, for a person: beside the network's word, not in it."""
+    """The centering ceiling of the card in Markdown; it never changes the predicted grade."""
     worst = {
         side: None if value is None else value["numbers"]["worst"]
         for side, value in zip(SIDES, (front, back), strict=True)
     }
-    grade, why = card_ceiling(worst, date.today())
+    grade, reason = card_ceiling(worst, date.today())
     if grade is None:
-        return f"### Centering\n{why[0].upper()}{why[1:]}."
-    head = "Centering allows a 10" if grade == 10 else f"Centering caps this card at {grade}"
-    return f"### {head}\n{in_words(why)}. This is measured, and stands beside the network's word as it was given."
+        return f"### Centering\n{reason[0].upper()}{reason[1:]}."
+    limit = f"limits this card to {'an' if grade == 8 else 'a'} {grade}"
+    head = f"Centering {'allows a 10' if grade == 10 else limit}"
+    return f"### {head}\n{screen_sentence(reason)}. Measured separately; it does not change the grade above."
 
 
-def pictures_in_order(graded: Graded, names: Iterable[str]) -> list[np.ndarray | None]:
-    """The named pictures of the front, then of the back; None where there is none."""
-    shown = [pictures_of(graded, side) for side in SIDES]
-    return [side.get(name) for side in shown for name in names]
+def pictures_in_order(graded: GradedCard, names: Iterable[str]) -> list[np.ndarray | None]:
+    """The named pictures of the front, then of the back; None for a missing one."""
+    pictures = [pictures_of(graded, side) for side in SIDES]
+    return [side_pictures.get(name) for side_pictures in pictures for name in names]

@@ -1,4 +1,4 @@
-"""A calibration as JSON, as a sentence and as tables."""
+"""Calibration of a model as JSON, as a sentence and as Markdown tables."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from engine.cards.grades import GRADES
 from engine.evaluation.calibration import Calibration
-from engine.evaluation.intervals import Interval
+from engine.evaluation.conformal import Interval
 
-UNCALIBRATED = "This model is not calibrated: its probabilities and its range are the network's own word."
+UNCALIBRATED = "This model is not calibrated; treat its probabilities and range as rough."
 
 
-def in_short(calibration: Calibration) -> dict[str, Any]:
-    """What the commands print of it; its figures stand elsewhere."""
+def calibration_summary(calibration: Calibration) -> dict[str, Any]:
+    """The part of a calibration that the commands print, without its measured figures."""
     return {
         "temperature": calibration.temperature,
         "coverage": calibration.coverage,
@@ -27,18 +27,18 @@ def in_short(calibration: Calibration) -> dict[str, Any]:
 
 
 def how_often(coverage: float) -> str:
-    """A frequency as people say it: .9 is "9 times in 10", .95 "19 times in 20"."""
-    share = Fraction(coverage).limit_denominator(100)
-    return f"{share.numerator} times in {share.denominator}"
+    """Coverage as a frequency: .9 is "9 times in 10", .95 is "19 times in 20"."""
+    fraction = Fraction(coverage).limit_denominator(100)
+    return f"{fraction.numerator} times in {fraction.denominator}"
 
 
-def grades(low: int, high: int) -> str:
-    """One grade, or the first and the last."""
+def grade_range(low: int, high: int) -> str:
+    """A range of grades as text: "8", or "7 to 9"."""
     return str(low) if low == high else f"{low} to {high}"
 
 
-def sentence(calibration: Calibration | None) -> str:
-    """On what it was learned, or that there is none."""
+def calibration_sentence(calibration: Calibration | None) -> str:
+    """The cards a model was calibrated on, or a warning that it is not calibrated."""
     if calibration is None:
         return UNCALIBRATED
     groups = "" if calibration.groups == calibration.cards else f" in {calibration.groups} groups"
@@ -46,41 +46,39 @@ def sentence(calibration: Calibration | None) -> str:
 
 
 def range_text(interval: Interval, calibration: Calibration | None) -> str:
-    """What may be said of where the true grade lies, with how much that rests on."""
+    """The prediction interval in words: "90 % range: 7 to 9 (calibrated on 61 cards)."."""
+    text = f"{100 * interval.coverage:.4g} % range: {grade_range(interval.low, interval.high)}"
     if calibration is None:
-        span = f"on {interval.low}" if interval.width == 1 else f"between {interval.low} and {interval.high}"
-        return f"{interval.coverage:.0%} of the probability lies {span}. {UNCALIBRATED}"
-    within = grades(interval.low, interval.high)
-    often = how_often(interval.coverage)
-    return f"Of cards like those it was calibrated on, {often} the true grade lies in {within}. {sentence(calibration)}"
+        return f"{text}. {UNCALIBRATED}"
+    return f"{text} (calibrated on {calibration.cards} cards)."
 
 
-def tables(calibration: Calibration) -> str:
-    """The calibration in Markdown: what it changes, and what its certainty came to on cards left aside."""
+def calibration_tables(calibration: Calibration) -> str:
+    """Calibration in Markdown: temperature, interval limit, and cross-validated uncertainty metrics."""
     measured = calibration.measured
     limit = (
-        "no card is left ungraded for its width"
+        "every card is graded, however wide its range"
         if calibration.widest == len(GRADES)
-        else f"a card whose interval spans more than {calibration.widest} grades is not graded"
+        else f"a card whose range spans more than {calibration.widest} grades is not graded"
     )
-    lines = [f"{sentence(calibration)} Temperature {calibration.temperature:.3f}; {limit}.", ""]
+    lines = [f"{calibration_sentence(calibration)} Temperature {calibration.temperature:.3f}; {limit}.", ""]
     if measured is None:
-        return "\n".join([*lines, "They are too few to say what this calibration does on others.", ""])
+        return "\n".join([*lines, "Too few cards to measure how well this calibration works on other cards.", ""])
     before = measured["uncalibrated"]
-    own = ", ".join(grades(pool.low, pool.high) for pool in calibration.pools)
+    pools = ", ".join(grade_range(pool.low, pool.high) for pool in calibration.pools)
     lines += [
-        "Measured on these same cards, each by what the others taught:",
+        "Measured on these cards by cross-validation:",
         "",
-        f"- Intervals that shall hold the grade {how_often(calibration.coverage)} held it in "
-        f"{measured['coverage']:.1%}{_bounds(measured, 'coverage', '.1%')}; their mean width is "
+        f"- Ranges meant to contain the true grade {how_often(calibration.coverage)} contained it in "
+        f"{measured['coverage']:.1%}{_bounds(measured, 'coverage', '.1%')} of cards; their mean width is "
         f"{measured['mean_width']:.2f} grades.",
         f"- Calibration error {measured['ece']:.4f} (before: {before['ece']:.4f}), log loss {measured['nll']:.4f} "
         f"(before: {before['nll']:.4f}).",
         f"- Area under the risk-coverage curve, in grades: {measured['aurc']:.4f}{_bounds(measured, 'aurc', '.4f')}.",
         "",
-        f"Grades that are calibrated together, where one alone has too few cards: {own}."
+        f"Grades with too few cards are calibrated together: {pools}."
         if len(calibration.pools) < len(GRADES)
-        else "Every grade is calibrated by cards of its own.",
+        else "Each grade is calibrated separately.",
         "",
         *coverage_table(measured["coverage_by_grade"]),
         *risk_table(measured["risk_coverage"]),
@@ -95,18 +93,18 @@ def _bounds(measured: dict[str, Any], name: str, form: str) -> str:
 
 
 def coverage_table(rows: list[dict[str, Any]]) -> list[str]:
-    """How often intervals held the true grade, grade by grade."""
-    lines = ["| true grade | cards | held | 95 % |", "|---|---|---|---|"]
+    """Interval coverage by true grade, as a Markdown table."""
+    lines = ["| true grade | cards | covered | 95 % |", "|---|---|---|---|"]
     for row in rows:
         low, high = row["coverage_low"], row["coverage_high"]
         bounds = "" if low is None or high is None else f"{low:.1%} to {high:.1%}"
-        held = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
-        lines.append(f"| {grades(row['grades'][0], row['grades'][-1])} | {row['n']} | {held} | {bounds} |")
+        coverage = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
+        lines.append(f"| {grade_range(row['grades'][0], row['grades'][-1])} | {row['n']} | {coverage} | {bounds} |")
     return [*lines, ""]
 
 
 def risk_table(rows: list[dict[str, Any]]) -> list[str]:
-    """What is graded, and how wrong it is, by the widest interval that is still graded."""
+    """Risk-coverage curve as a Markdown table, by the widest range that is still graded."""
     lines = ["| graded up to a width of | cards graded | mean error, grades | wrong |", "|---|---|---|---|"]
     for row in rows:
         if row["n"]:
@@ -117,8 +115,8 @@ def risk_table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def reliability_table(rows: list[dict[str, Any]]) -> list[str]:
-    """How often what is said with a confidence comes true."""
-    lines = ["| confidence | cards | said | came true |", "|---|---|---|---|"]
+    """Accuracy by confidence bin, as a Markdown table."""
+    lines = ["| confidence | cards | mean confidence | accuracy |", "|---|---|---|---|"]
     lines += [
         f"| {row['from']:.2f} to {row['to']:.2f} | {row['n']} | {row['confidence']:.1%} | {row['accuracy']:.1%} |"
         for row in rows

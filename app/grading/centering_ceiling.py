@@ -1,4 +1,4 @@
-"""The grade that centering still allows, by axis, by side and for the card: beside the network's word, never in it."""
+"""Centering ceiling: the best grade that the borders allow, per axis and card, separate from the prediction."""
 
 from __future__ import annotations
 
@@ -7,82 +7,84 @@ from dataclasses import dataclass
 from datetime import date
 
 from db.schema import Side
-from engine.cards.rubric import ceiling, explain
-from engine.measure.centering.centering import Centering
+from engine.cards.rubric import centering_ceiling, explain
+from engine.measure.centering.centering import MeasuredCentering
 
 AXES = {"lr": "left / right", "tb": "top / bottom"}
-NO_CEILING = "no ceiling: neither side has a border that could be measured"
+NO_CEILING = "no ceiling: no border could be measured on either side"
 
 
 @dataclass(frozen=True)
 class Axis:
     """Two opposing borders of a side.
 
-    share        larger border in percent of both, at the frame's worse end; uncertainty in points
-    ceiling      the best grade that this share allows; lowest and highest at the ends of the uncertainty
+    larger_percent  larger border in percent of both, at the frame's worse end; `uncertainty` in percentage points
+    best_grade      the best grade that this centering allows; `lowest_grade` and `highest_grade` at the ends of the
+                    uncertainty
     """
 
     name: str
     first_mm: float
     second_mm: float
-    share: float
+    larger_percent: float
     uncertainty: float
-    ceiling: int
-    lowest: int
-    highest: int
+    best_grade: int
+    lowest_grade: int
+    highest_grade: int
 
     @property
-    def written(self) -> str:
-        """As collectors write it, to a tenth: a 55.3 must not read as the 55/45 that a 10 allows."""
-        return f"{self.share:.1f}/{100 - self.share:.1f}"
+    def ratio_text(self) -> str:
+        """The centering as collectors write it, to a tenth: 55.3 must not read as the 55/45 that a 10 allows."""
+        return f"{self.larger_percent:.1f}/{100 - self.larger_percent:.1f}"
 
     @property
-    def allows(self) -> str:
-        """The ceiling, and what else it may be within the uncertainty."""
-        if self.lowest == self.highest:
-            return str(self.ceiling)
-        if self.lowest < self.ceiling < self.highest:
-            return f"{self.ceiling} ({self.lowest} to {self.highest})"
-        other = self.lowest if self.lowest != self.ceiling else self.highest
-        return f"{self.ceiling} (may be {other})"
+    def grade_text(self) -> str:
+        """The best grade, with the other grades that are possible within the uncertainty."""
+        if self.lowest_grade == self.highest_grade:
+            return str(self.best_grade)
+        if self.lowest_grade < self.best_grade < self.highest_grade:
+            return f"{self.best_grade} ({self.lowest_grade} to {self.highest_grade})"
+        alternative = self.lowest_grade if self.lowest_grade != self.best_grade else self.highest_grade
+        return f"{self.best_grade} (may be {alternative})"
 
 
-def axes_of(side: Side, centering: Centering, on: date) -> list[Axis]:
-    """Left to right and top to bottom, under the rule of a day."""
-    ends = {
+def axes_of_side(side: Side, centering: MeasuredCentering, on: date) -> list[Axis]:
+    """Both axes of a side, left / right first, under the rule in force on a day."""
+    measurements = {
         "lr": (centering.left_mm, centering.right_mm, centering.lr, centering.lr_uncertainty),
         "tb": (centering.top_mm, centering.bottom_mm, centering.tb, centering.tb_uncertainty),
     }
-    return [_axis(side, AXES[axis], *numbers, on) for axis, numbers in ends.items()]
+    return [_axis(side, AXES[axis], *values, on) for axis, values in measurements.items()]
 
 
-def _axis(side: Side, name: str, first: float, second: float, share: float, uncertainty: float, on: date) -> Axis:
+def _axis(side: Side, name: str, first: float, second: float, percent: float, uncertainty: float, on: date) -> Axis:
     return Axis(
         name=name,
         first_mm=float(first),
         second_mm=float(second),
-        share=float(share),
+        larger_percent=float(percent),
         uncertainty=float(uncertainty),
-        ceiling=ceiling(side, share, on),
-        lowest=ceiling(side, min(share + uncertainty, 100.0), on),
-        highest=ceiling(side, max(share - uncertainty, 50.0), on),
+        best_grade=centering_ceiling(side, percent, on),
+        lowest_grade=centering_ceiling(side, min(percent + uncertainty, 100.0), on),
+        highest_grade=centering_ceiling(side, max(percent - uncertainty, 50.0), on),
     )
 
 
 def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | None, str]:
-    """The best grade that both sides allow, None where neither could be measured; and the sentence that says why.
+    """The best grade that both sides allow, or None if neither was measured, and a sentence with the reason.
 
-    worst  larger share in percent of each side's worse axis, None where it was not measured
+    worst  larger border in percent of both, on each side's worse axis; None if it was not measured
 
-    Of two sides that allow the same the front is named.
+    If both sides allow the same grade, the sentence names the front.
     """
-    measured = {side: share for side, share in worst.items() if share is not None}
+    measured = {side: percent for side, percent in worst.items() if percent is not None}
     if not measured:
         return None, NO_CEILING
-    lowest = min(measured, key=lambda side: ceiling(side, measured[side], on))
-    return ceiling(lowest, measured[lowest], on), explain(lowest, measured[lowest], on)
+    limiting_side = min(measured, key=lambda side: centering_ceiling(side, measured[side], on))
+    percent = measured[limiting_side]
+    return centering_ceiling(limiting_side, percent, on), explain(limiting_side, percent, on)
 
 
-def in_words(sentence: str) -> str:
-    """The rubric's sentence for the screen: a cap at 10 is none."""
-    return sentence.capitalize().replace("caps this card at 10 ", "leaves a 10 open ")
+def screen_sentence(sentence: str) -> str:
+    """The rubric's sentence for the screen: a limit of 10 is none."""
+    return sentence.capitalize().replace("caps this card at 10 ", "allows a 10 ")

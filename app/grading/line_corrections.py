@@ -1,4 +1,4 @@
-"""Lines that a person laid over a side: kept with the picture's bytes, found again whenever it is graded."""
+"""Line corrections: centering lines dragged by the user, stored under the SHA-256 of the picture."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from db import line_corrections
 from db.schema import Lines, LinesEvent, Points, Side
 from db.session import Database
 from engine.experiments import run_folder
-from engine.image.card_coordinates import mapped, millimetres_to_picture
-from engine.image.quads import crossings
+from engine.image.card_coordinates import apply_homography, millimetres_to_picture
+from engine.image.quads import quad_from_lines
 from engine.image.rectify import CardSize, card_size
 from engine.measure.centering.centering import BadLines
 
-LEAST_LINE_MM = 1.0
-BY_HAND = "as its lines were laid by hand"
+MIN_LINE_MM = 1.0
+CORRECTED_SIZE_NAME = "from the corrected edges"
 
 
 @dataclass(frozen=True)
 class Correction:
-    """Eight lines over a side of a card.
+    """The eight centering lines of one side, corrected by the user.
 
-    quad               (4, 2) pixels of the upright picture that millimetres count from, clockwise from the top left
-    physical, printed  (4, 2, 2) mm: top, right, bottom and left line
+    quad               (4, 2) corners of the card in pixels of the upright picture, clockwise from the top left; they
+                       define the millimetres
+    physical, printed  (4, 2, 2) mm: two points each of the top, right, bottom and left line
     """
 
     quad: np.ndarray
@@ -39,22 +40,22 @@ class Correction:
     physical: np.ndarray
     printed: np.ndarray
     author: str = ""
-    made_at: datetime | None = None
+    saved_at: datetime | None = None
 
 
-Corrections = Mapping[tuple[str, Side], Correction]  # by the SHA-256 of the picture's bytes, and side
+Corrections = Mapping[tuple[str, Side], Correction]  # keyed by the SHA-256 of the picture file and the side
 
 
-def kept_in(data: DataFolder) -> Corrections:
-    """All corrections of a data folder; none where nothing was ever kept."""
+def load_corrections(data: DataFolder) -> Corrections:
+    """Read the current corrections of a data folder; none if it has no database yet."""
     if not data.database.exists():
         return {}
     with Database.open(data.database, backup_dir=data.backups) as database:
-        return corrections(database)
+        return current_corrections(database)
 
 
-def corrections(database: Database) -> Corrections:
-    """The corrections that hold."""
+def current_corrections(database: Database) -> Corrections:
+    """Read the current corrections."""
     with database.reading() as session:
         return {key: _from_row(row) for key, row in line_corrections.current_lines(session).items()}
 
@@ -62,72 +63,72 @@ def corrections(database: Database) -> Corrections:
 def _from_row(row: LinesEvent) -> Correction:
     return Correction(
         quad=np.array(row.quad, np.float64),
-        size=CardSize(row.width_mm, row.height_mm, BY_HAND),
+        size=CardSize(row.width_mm, row.height_mm, CORRECTED_SIZE_NAME),
         physical=np.array(row.physical, np.float64),
         printed=np.array(row.printed, np.float64),
         author=row.author,
-        made_at=row.created_at,
+        saved_at=row.created_at,
     )
 
 
-def settled(correction: Correction, picture: tuple[int, int]) -> Correction:
-    """The same lines with millimetres counted on the card that they say is there.
+def with_card_from_edges(correction: Correction, picture_size: tuple[int, int]) -> Correction:
+    """The same lines in millimetres of the card that the corrected physical edges enclose.
 
-    Where the card was found wrongly, a person's edges and not the finder's bound the 63 by 88 mm.
+    If detection was wrong, the card of 63 by 88 mm is the quad of the user's edges, not the detected one.
 
-    picture  (height, width) of the upright picture in pixels
-    raises   BadLines where the four edges bound no card
+    picture_size  (height, width) of the upright picture in pixels
+    raises        BadLines if the four edges enclose no card
     """
-    ways = correction.physical[:, 1] - correction.physical[:, 0]
-    lengths = np.linalg.norm(ways, axis=1, keepdims=True)
-    if (lengths < LEAST_LINE_MM).any():
-        raise BadLines("one of the card's edges is a point; drag its ends apart")
-    edges = list(zip(correction.physical[:, 0], ways / lengths, strict=True))
-    corners = crossings(edges)
+    directions = correction.physical[:, 1] - correction.physical[:, 0]
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    if (lengths < MIN_LINE_MM).any():
+        raise BadLines("one card edge is a point; drag its ends apart")
+    edges = list(zip(correction.physical[:, 0], directions / lengths, strict=True))
+    corners = quad_from_lines(edges)
     if corners is None or not cv2.isContourConvex(corners.astype(np.float32)):
-        raise BadLines("the card's four edges bound no card; drag them onto its sides")
-    before = millimetres_to_picture(correction.quad, correction.size)
-    quad = mapped(before, corners)
-    size = card_size(quad, picture_size=picture)
-    onto = np.linalg.inv(millimetres_to_picture(quad, size)) @ before
+        raise BadLines("the four card edges enclose no card; drag them onto its sides")
+    old_homography = millimetres_to_picture(correction.quad, correction.size)
+    quad = apply_homography(old_homography, corners)
+    size = card_size(quad, picture_size=picture_size)
+    old_to_new = np.linalg.inv(millimetres_to_picture(quad, size)) @ old_homography
     return replace(
         correction,
         quad=quad,
         size=size,
-        physical=mapped(onto, correction.physical),
-        printed=mapped(onto, correction.printed),
+        physical=apply_homography(old_to_new, correction.physical),
+        printed=apply_homography(old_to_new, correction.printed),
     )
 
 
-def keep(database: Database, sha256: str, side: Side, correction: Correction) -> Correction:
-    """Keep lines from now on; returns them as they were kept, with who and when."""
+def save_correction(database: Database, sha256: str, side: Side, correction: Correction) -> Correction:
+    """Store a correction; returns it with its author and time."""
     with database.writing() as session:
-        row = _add(session, sha256, side, correction, correction.physical, correction.printed)
-    return replace(correction, author=row.author, made_at=row.created_at)
+        row = _add_row(session, sha256, side, correction, correction.physical, correction.printed)
+    return replace(correction, author=row.author, saved_at=row.created_at)
 
 
-def take_back(database: Database, sha256: str, side: Side) -> None:
-    """What was measured holds again; where no correction held, nothing is written."""
-    held = corrections(database).get((sha256, side))
-    if held is not None:
+def withdraw_correction(database: Database, sha256: str, side: Side) -> None:
+    """Return a side to its measured lines; without a current correction nothing is written."""
+    correction = current_corrections(database).get((sha256, side))
+    if correction is not None:
         with database.writing() as session:
-            _add(session, sha256, side, held, None, None)
+            _add_row(session, sha256, side, correction, None, None)
 
 
-def carry_over(database: Database, side: Side, *, upload: Path, kept: Path) -> None:
-    """Let the correction of a picture hold for a copy of it as well that has the same pixels in other bytes."""
-    known = corrections(database)
-    correction = known.get((run_folder.sha256(upload), side))
-    copy = (run_folder.sha256(kept), side)
-    if correction is not None and (copy not in known or not _alike(correction, known[copy])):
-        keep(database, *copy, correction)
+def copy_correction(database: Database, side: Side, *, upload: Path, stored: Path) -> None:
+    """Apply the correction of an uploaded picture to its stored copy, which has the same pixels in other bytes."""
+    corrections = current_corrections(database)
+    correction = corrections.get((run_folder.sha256(upload), side))
+    key = (run_folder.sha256(stored), side)
+    if correction is not None and (key not in corrections or not _same_lines(correction, corrections[key])):
+        save_correction(database, *key, correction)
 
 
-def _alike(first: Correction, second: Correction) -> bool:
+def _same_lines(first: Correction, second: Correction) -> bool:
     return np.array_equal(first.physical, second.physical) and np.array_equal(first.printed, second.printed)
 
 
-def _add(
+def _add_row(
     session: line_corrections.Session,
     sha256: str,
     side: Side,

@@ -1,4 +1,4 @@
-"""One side of a card measured: by the program, or along the lines that a person laid over it."""
+"""Measurements of one side of a card, with the user's line correction if there is one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from app.grading.line_corrections import Correction
 from engine.errors import BadInput
-from engine.image.card_coordinates import corners_mm, mapped
+from engine.image.card_coordinates import apply_homography, corners_mm
 from engine.image.rectify import CardSize, card_size
-from engine.inference.predict import View
-from engine.measure.card_edges import Edge
-from engine.measure.centering.centering import Centering, NoCentering, from_lines
-from engine.measure.flat_card import CORNERS, SIDES, Flat, lay_flat, point_at
-from engine.measure.side.measure_side import LEAST_RIM_PX_PER_MM, lay_by_edges, measure_laid
+from engine.inference.predict import PictureWithDetection
+from engine.measure.card_edges import CardEdge
+from engine.measure.centering.centering import MeasuredCentering, NoCentering, centering_from_lines
+from engine.measure.flat_card import CORNERS, SIDES, FlatCard, points_along_side, rectify_with_margin
+from engine.measure.side.measure_side import MIN_RIM_PX_PER_MM, measure_rectified_side, rectify_by_edges
 from engine.measure.surface.surface import NoSurface, Surface
-from engine.measure.wear.corners import Corner
+from engine.measure.wear.corners import CornerWear
 from engine.measure.wear.edges import EdgeWear
 from engine.measure.wear.stains import Stain
 
@@ -24,20 +24,20 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a side of a card measures, all of it in millimetres on `flat`.
+class MeasuredSide:
+    """Measurements of one side, in millimetres on `flat`.
 
-    outline    (4, 2, 2) the physical edges as the program sees them: top, right, bottom, left
-    found      centering as the program measures it, or why it does not
-    corners, edges  four each, clockwise from the top left and from the top
-    stains     on the printed border; None where that is not known
-    correction the lines of a person, where they hold
+    outline             (4, 2, 2) measured physical edges: top, right, bottom, left
+    measured_centering  centering without any correction, or the reason why it could not be measured
+    corners, edges      four each, clockwise from the top left and from the top
+    stains              on the printed border; None if not measured
+    correction          the user's line correction, if any
     """
 
-    flat: Flat
+    flat: FlatCard
     outline: np.ndarray
-    found: Centering | NoCentering
-    corners: list[Corner]
+    measured_centering: MeasuredCentering | NoCentering
+    corners: list[CornerWear]
     edges: list[EdgeWear]
     surface: Surface | NoSurface
     stains: list[Stain] | None
@@ -45,85 +45,91 @@ class Measured:
 
     @property
     def px_per_mm(self) -> float:
-        """Of the card laid flat."""
+        """Resolution of the flat card."""
         return self.flat.px_per_mm
 
     @property
-    def centering(self) -> Centering | NoCentering:
-        """The centering that holds: a person's word before the program's."""
+    def centering(self) -> MeasuredCentering | NoCentering:
+        """The centering in effect: the corrected one if there is a correction, else the measured one."""
         if self.correction is None:
-            return self.found
-        return from_lines(self.correction.physical, self.correction.printed)
+            return self.measured_centering
+        return centering_from_lines(self.correction.physical, self.correction.printed)
 
 
-def measure(view: View, correction: Correction | None = None) -> Measured:
-    """Measure a side that was found in its picture.
+def measure_side(picture: PictureWithDetection, correction: Correction | None = None) -> MeasuredSide:
+    """Measure one side of a card.
 
-    correction  where it holds, the card lies where a person said and millimetres are counted there
+    correction  if given, its quad replaces the detected one, and millimetres count on it
     """
     if correction is None:
-        quad, size = view.found.quad, card_size(view.found.quad, picture_size=view.rgb.shape[:2])
+        quad, size = picture.detection.quad, card_size(picture.detection.quad, picture_size=picture.rgb.shape[:2])
     else:
         quad, size = correction.quad, correction.size
-    measured = _measure(view, quad, size)
+    measured = _measure_on_quad(picture, quad, size)
     if correction is None:
         return measured
-    laid = lay_flat(view.rgb, quad, size, view.found.kind)
-    return replace(_moved(measured, laid), correction=correction)
+    flat = rectify_with_margin(picture.rgb, quad, size, picture.detection.kind)
+    return replace(_on_flat(measured, flat), correction=correction)
 
 
-def _measure(view: View, quad: np.ndarray, size: CardSize) -> Measured:
-    flat, edges = lay_by_edges(view.rgb, quad, size, view.found.kind)
-    outline = np.stack([_line(flat, edge) for edge in edges])
+def _measure_on_quad(picture: PictureWithDetection, quad: np.ndarray, size: CardSize) -> MeasuredSide:
+    flat, edges = rectify_by_edges(picture.rgb, quad, size, picture.detection.kind)
+    outline = np.stack([_edge_line(flat, edge) for edge in edges])
     try:
-        side = measure_laid(flat, edges)
+        side = measure_rectified_side(flat, edges)
     except BadInput as error:
-        refused = str(error)
-        return Measured(flat, outline, NoCentering(refused), *_no_rim(size, refused), NoSurface(refused), None)
-    corners, wear = _no_rim(size, f"{flat.px_per_mm:.1f} px/mm; wear can be measured from {LEAST_RIM_PX_PER_MM:g} on")
-    return Measured(
+        reason = str(error)
+        return MeasuredSide(
+            flat, outline, NoCentering(reason), *_unmeasured_wear(size, reason), NoSurface(reason), None
+        )
+    too_coarse = f"the picture has {flat.px_per_mm:.1f} px/mm; measuring wear needs {MIN_RIM_PX_PER_MM:g} or more"
+    corners, wear = _unmeasured_wear(size, too_coarse)
+    return MeasuredSide(
         flat, outline, side.centering, side.corners or corners, side.edges or wear, side.surface, side.stains
     )
 
 
-def _no_rim(size: CardSize, reason: str) -> tuple[list[Corner], list[EdgeWear]]:
-    """Four corners and four edges of which nothing is known, and why."""
-    places = [(float(x), float(y)) for x, y in corners_mm(size)]
-    corners = [Corner(name, place, None, None, None, None, reason) for name, place in zip(CORNERS, places, strict=True)]
+def _unmeasured_wear(size: CardSize, reason: str) -> tuple[list[CornerWear], list[EdgeWear]]:
+    """Four corners and four edges without measurements, each with the reason."""
+    points = [(float(x), float(y)) for x, y in corners_mm(size)]
+    corners = [
+        CornerWear(name, point, None, None, None, None, reason) for name, point in zip(CORNERS, points, strict=True)
+    ]
     return corners, [EdgeWear(name, None, None, None, None, (), reason) for name in SIDES]
 
 
-def _line(flat: Flat, edge: Edge) -> np.ndarray:
-    """(2, 2) mm: where an edge runs, at a tenth and nine tenths of its length."""
+def _edge_line(flat: FlatCard, edge: CardEdge) -> np.ndarray:
+    """(2, 2) mm: two points of an edge, at a tenth and nine tenths of its length."""
     ends = np.array([0.1, 0.9]) * edge.length_mm
-    return point_at(edge.side, ends, edge.depth_at(ends), flat.size)
+    return points_along_side(edge.side, ends, edge.depth_at(ends), flat.size)
 
 
-def _moved(measured: Measured, onto: Flat) -> Measured:
-    """The same places counted on another flat of the same picture."""
-    by = np.linalg.inv(onto.to_picture) @ measured.flat.to_picture
+def _on_flat(measured: MeasuredSide, flat: FlatCard) -> MeasuredSide:
+    """The same measurements in the millimetres of another flat card of the same picture."""
+    homography = np.linalg.inv(flat.homography) @ measured.flat.homography
 
-    def moved(points: np.ndarray) -> np.ndarray:
-        return mapped(by, points)
+    def map_points(points: np.ndarray) -> np.ndarray:
+        return apply_homography(homography, points)
 
-    def at(point: Point) -> Point:
-        x, y = moved(np.array(point))
+    def map_point(point: Point) -> Point:
+        x, y = map_points(np.array(point))
         return float(x), float(y)
 
-    found, surface, stains = measured.found, measured.surface, measured.stains
-    if isinstance(found, Centering):
-        found = replace(found, physical=moved(found.physical), printed=moved(found.printed))
+    centering, surface, stains = measured.measured_centering, measured.surface, measured.stains
+    if isinstance(centering, MeasuredCentering):
+        centering = replace(centering, physical=map_points(centering.physical), printed=map_points(centering.printed))
     if isinstance(surface, Surface):
-        surface = replace(surface, finds=tuple(replace(f, points_mm=moved(f.points_mm)) for f in surface.finds))
+        defects = (replace(defect, points_mm=map_points(defect.points_mm)) for defect in surface.defects)
+        surface = replace(surface, defects=tuple(defects))
     if stains is not None:
-        stains = [replace(stain, at_mm=at(stain.at_mm)) for stain in stains]
-    return Measured(
-        flat=onto,
-        outline=moved(measured.outline),
-        found=found,
-        corners=[replace(corner, at_mm=at(corner.at_mm)) for corner in measured.corners],
+        stains = [replace(stain, at_mm=map_point(stain.at_mm)) for stain in stains]
+    return MeasuredSide(
+        flat=flat,
+        outline=map_points(measured.outline),
+        measured_centering=centering,
+        corners=[replace(corner, at_mm=map_point(corner.at_mm)) for corner in measured.corners],
         edges=[
-            replace(edge, nicks=tuple(replace(nick, at_mm=at(nick.at_mm)) for nick in edge.nicks))
+            replace(edge, nicks=tuple(replace(nick, at_mm=map_point(nick.at_mm)) for nick in edge.nicks))
             for edge in measured.edges
         ],
         surface=surface,

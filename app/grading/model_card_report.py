@@ -1,33 +1,35 @@
-"""A model's card as lines of Markdown, for the report on a model."""
+"""Model card section of the model report, in Markdown."""
 
 from __future__ import annotations
 
-from engine.inference.model_card import Card, figure
+from engine.config import current_names
+from engine.inference.model_card import ModelCard, format_metric
 
-TOLD = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "coverage")
+METRICS = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "coverage")
 
 
-def card_lines(card: Card) -> list[str]:
-    """The whole card, headed."""
-    changes = ", ".join(f"{key} = {value}" for key, value in card.changes.items()) or "none"
-    lines = ["", "## Card", "", f"Learned from {card.learned_from} alone.", ""]
+def card_lines(card: ModelCard) -> list[str]:
+    """The model card as Markdown lines, with a heading."""
+    changes = ", ".join(f"{key} = {value}" for key, value in current_names(card.changes).items()) or "none"
+    lines = ["", "## Card", "", f"Trained only on {card.learned_from}.", ""]
     lines += [f"- {sentence}" for sentence in card.data]
-    lines += [f"- Recipe `{card.recipe}`; changes: {changes}", f"- Licence of what it learned from: {card.licence}"]
-    lines += ["", "What it does not know:", "", *(f"- {limit}" for limit in card.limits)]
+    lines += [f"- Recipe `{card.recipe}`; changes: {changes}", f"- License of the training data: {card.licence}"]
+    lines += ["", "Limits:", "", *(f"- {limit}" for limit in card.limits)]
     lines += [
         "",
-        "Measured on cards that it has not learned from; in brackets 95 % intervals over groups of cards:",
+        "Measured on held-out cards; in brackets 95 % intervals over groups of cards:",
         "",
     ]
     lines += [
-        f"- {said.on}: {', '.join(figure(said.figures, name) for name in TOLD if name in said.figures)}; "
-        f"n = {said.figures['n']}"
-        for said in card.measured
+        f"- {result.on}: "
+        f"{', '.join(format_metric(result.figures, name) for name in METRICS if name in result.figures)}; "
+        f"n = {result.figures['n']}"
+        for result in card.measured
     ]
-    said = card.agreement
+    agreement = card.agreement
     lines += [
-        f"- Its stored weights against full precision, on {said['cards']} cards: the same grade on "
-        f"{said['equal_grades']:.1%}; a probability differs by {said['largest_difference']:.4f} at most and "
-        f"{said['mean_difference']:.5f} on average; QWK {said['qwk']:.4f} against {said['qwk_full']:.4f}"
+        f"- Stored weights compared with full precision, on {agreement['cards']} cards: the same grade on "
+        f"{agreement['equal_grades']:.1%}; a probability differs by {agreement['largest_difference']:.4f} at most and "
+        f"{agreement['mean_difference']:.5f} on average; QWK {agreement['qwk']:.4f} versus {agreement['qwk_full']:.4f}"
     ]
-    return [*lines, "", "Made by:", "", "```", *card.commands, "```", ""]
+    return [*lines, "", "Commands that made it:", "", "```", *card.commands, "```", ""]

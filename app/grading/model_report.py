@@ -1,97 +1,107 @@
-"""A model's own figures as a page a person can read."""
+"""Model report: the metrics, calibration and model card of a model file, in Markdown."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from app.grading.calibration_report import UNCALIBRATED, tables
+from app.grading.calibration_report import UNCALIBRATED, calibration_tables
 from app.grading.model_card_report import card_lines
 from engine.cards.grades import GRADES
+from engine.config import current_names
 from engine.evaluation.calibration import Calibration
-from engine.evaluation.metrics import NAMES
-from engine.experiments.run_folder import MODEL, controls_in, sha256
-from engine.experiments.test_set_log import openings
-from engine.inference.model_card import card_of
-from engine.storage.checkpoint import BadModel, load, refuse_state
+from engine.evaluation.metrics import METRIC_NAMES
+from engine.experiments.run_folder import MODEL, control_folders, sha256
+from engine.experiments.test_set_log import access_count
+from engine.inference.model_card import read_model_card
+from engine.storage.checkpoint import BadModel, load, require_model
 
-SEES = {
+INPUT_REGIONS = {
     "card": "the card alone",
-    "background": "the picture without its card: it is a control, and never grades",
-    "picture": "the whole picture, the slab's label too: it is a control, and never grades",
-    "label": "the slab's label alone: it is a control, and never grades",
+    "background": "the picture without its card; a control, not used for grading",
+    "picture": "the whole picture including the slab's label; a control, not used for grading",
+    "label": "the slab's label alone; a control, not used for grading",
 }
 VALIDATION_FIGURES = (
     "Validation split, at the saved epoch, uncalibrated; in brackets 95 % intervals over groups of cards:"
 )
 
 
-def model_page(path: Path) -> str:
-    """A model file's own figures in Markdown. Raises BadModel, BadCard."""
-    content = refuse_state(load(path), path)
+def model_report(path: Path) -> str:
+    """Build the report of a model file in Markdown. Raises BadModel, BadCard."""
+    content = require_model(load(path), path)
     summary: dict[str, Any] = content["summary"]
     digest = sha256(path)
     lines = [f"# Model {content['name']}", "", f"- File: {path.name}, SHA-256 {digest}"]
     lines += [
         f"- Trained on: {content['trained_on']}",
-        f"- Is shown: {SEES[content['config'].get('seen', 'card')]}",
-        f"- For this model the test split was opened {_times(openings(path))}",
+        f"- Input: {INPUT_REGIONS[current_names(content['config']).get('input_region', 'card')]}",
+        f"- With this model the test split was opened {_times_text(access_count(path))}",
         *_rounding(content),
         *_gap(summary),
         *_controls(path.parent),
     ]
-    lines += ["", "## Certainty", "", *_certainty(path, content.get("calibration")), "", "## Figures"]
+    lines += ["", "## Uncertainty", "", *_calibration(path, content.get("calibration")), "", "## Figures"]
     lines += ["", VALIDATION_FIGURES, ""]
-    lines += [f"- {name}: {_with_interval(summary, name)}" for name in NAMES if name in summary and name != "recall"]
-    others = {k: v for k, v in summary.items() if not isinstance(v, list) and k.removesuffix("_low") not in NAMES}
     lines += [
-        f"- {name}: {_number(value)}" for name, value in others.items() if name.removesuffix("_high") not in NAMES
+        f"- {name}: {_with_interval(summary, name)}" for name in METRIC_NAMES if name in summary and name != "recall"
+    ]
+    other_metrics = {
+        k: v for k, v in summary.items() if not isinstance(v, list) and k.removesuffix("_low") not in METRIC_NAMES
+    }
+    lines += [
+        f"- {name}: {_number(value)}"
+        for name, value in other_metrics.items()
+        if name.removesuffix("_high") not in METRIC_NAMES
     ]
     lines += ["", "| grade | " + " | ".join(map(str, GRADES)) + " |", "|---" * 11 + "|"]
     if "recall" in summary:
-        lines += ["| found again | " + " | ".join(map(_number, summary["recall"])) + " |"]
-    lines += ["", "Confusion, a row a true grade 1 to 10, a column a predicted grade:", "", "```"]
+        lines += ["| recall | " + " | ".join(map(_number, summary["recall"])) + " |"]
+    lines += ["", "Confusion matrix, one row per true grade and one column per predicted grade, 1 to 10:", "", "```"]
     lines += [" ".join(f"{count:5d}" for count in row) for row in summary["confusion"]]
-    card = card_of(path, digest)
+    card = read_model_card(path, digest)
     return "\n".join([*lines, "```", "", *(card_lines(card) if card else [])])
 
 
-def _certainty(path: Path, plain: dict[str, Any] | None) -> list[str]:
+def _calibration(path: Path, plain: dict[str, Any] | None) -> list[str]:
     if plain is None:
         return [UNCALIBRATED]
     try:
-        return [tables(Calibration.from_plain(plain))]
+        return [calibration_tables(Calibration.from_dict(plain))]
     except (LookupError, TypeError, ValueError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; calibrate the model again") from error
 
 
-def _times(count: int) -> str:
+def _times_text(count: int) -> str:
     return "1 time" if count == 1 else f"{count} times"
 
 
 def _rounding(content: dict[str, Any]) -> list[str]:
     bits = content.get("rounded_to_bits")
-    return [] if bits is None else [f"- Its large weights are stored in {bits} bits; the figures are those of before"]
+    return (
+        []
+        if bits is None
+        else [f"- Large weights are stored in {bits} bits; the figures were measured before quantization"]
+    )
 
 
 def _gap(summary: dict[str, Any]) -> list[str]:
     if summary.get("qwk_gap") is None:
         return []
-    both = f"{summary['train_qwk']:.4f} on its training cards, {summary['qwk']:.4f} on validation"
+    scores = f"{summary['train_qwk']:.4f} on its training cards, {summary['qwk']:.4f} on validation"
     return [
-        f"- QWK {both}: a gap of {summary['qwk_gap']:.4f} (training cards are judged with dropout and augmentation)"
+        f"- QWK {scores}: a gap of {summary['qwk_gap']:.4f} (training QWK is measured with dropout and augmentation)"
     ]
 
 
 def _controls(folder: Path) -> list[str]:
-    """What stands beside the model of those that never saw the card."""
+    """Metrics of the control models in the folder, which never saw the card."""
     lines = []
-    for seen, control in controls_in(folder).items():
+    for input_region, control in control_folders(folder).items():
         if (control / MODEL).is_file():
-            said = load(control / MODEL)["summary"]
-            lines.append(
-                f"- Control that is shown the {seen} alone: QWK {_with_interval(said, 'qwk')}, n = {said['n']}"
-            )
+            summary = load(control / MODEL)["summary"]
+            qwk = _with_interval(summary, "qwk")
+            lines.append(f"- Control trained on the {input_region} alone: QWK {qwk}, n = {summary['n']}")
     return lines
 
 

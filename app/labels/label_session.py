@@ -1,10 +1,10 @@
-"""What a labeler has before them: one card, its label and history; leafing through the cards, and giving a label."""
+"""Labeling session: show one card with its label and history, move between cards, save a label."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.labels.previews import shown
+from app.labels.previews import preview_file
 from app.settings import DataFolder
 from db import cards, labels
 from db.schema import Card, LabelEvent
@@ -12,15 +12,15 @@ from db.session import Database
 from engine.cards.grades import GRADES, HALF_GRADES, grade_name
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
 
-EVERY_CARD, UNLABELLED = "All cards, the unlabelled first", "Only unlabelled"
-FILTERS = [EVERY_CARD, UNLABELLED, *(f"Grade {grade:g}" for grade in sorted((*GRADES, *HALF_GRADES)))]
+ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
+FILTERS = [ALL_CARDS, UNLABELLED, *(f"Grade {grade:g}" for grade in sorted((*GRADES, *HALF_GRADES)))]
 NO_QUALIFIER = "none"
-NOTHING_LEFT = "No card passes this filter. Choose another above, or import more cards."
+NO_CARDS = "No card matches this filter. Choose another filter above, or import more cards."
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What the labeler has before them."""
+class CardView:
+    """One card as the Label tab shows it."""
 
     card_id: int | None
     title: str
@@ -29,68 +29,72 @@ class Desk:
     history: str
 
 
-def queue_filter(chosen: str) -> QueueFilter:
-    """The filter behind an entry of the list."""
-    if chosen == UNLABELLED:
+def queue_filter(entry: str) -> QueueFilter:
+    """The queue filter of an entry of FILTERS."""
+    if entry == UNLABELLED:
         return QueueFilter(unlabelled_only=True)
-    if chosen == EVERY_CARD:
+    if entry == ALL_CARDS:
         return QueueFilter()
-    return QueueFilter(grade=float(chosen.removeprefix("Grade ")))
+    return QueueFilter(grade=float(entry.removeprefix("Grade ")))
 
 
-def desk(database: Database, data: DataFolder, card: Card | None) -> Desk:
-    """A card laid out, or the empty desk with what to do."""
+def card_view(database: Database, data: DataFolder, card: Card | None) -> CardView:
+    """The view of a card; without a card, an empty view with a hint."""
     if card is None:
-        return Desk(None, NOTHING_LEFT, None, None, "")
+        return CardView(None, NO_CARDS, None, None, "")
     with database.reading() as session:
         events = labels.label_history(session, card_id=card.id)
         current = labels.current_label(session, card_id=card.id)
-    front, front_trouble = shown(card.front, data)
-    back, back_trouble = shown(card.back, data)
+    front, front_error = preview_file(card.front, data)
+    back, back_error = preview_file(card.back, data)
     title = f"## {label_text(current)}\n{card.name}"
-    title += "".join(f"\n\n{trouble}" for trouble in (front_trouble, back_trouble) if trouble)
+    title += "".join(f"\n\n{error}" for error in (front_error, back_error) if error)
     lines = [f"- {event.created_at:%Y-%m-%d %H:%M} {event.source}: {label_text(event)}" for event in reversed(events)]
-    return Desk(card.id, title, front, back, "\n".join(lines))
+    return CardView(card.id, title, front, back, "\n".join(lines))
 
 
 def label_text(label: LabelEvent | None) -> str:
-    """A label in words: "9 Mint", "8.5 NM-MT+ OC", "not labelled"."""
+    """A label as text: "9 Mint", "8.5 NM-MT+ OC", "not labelled"."""
     if label is None:
         return "not labelled"
     grade = "no grade" if label.grade is None else f"{label.grade:g} {grade_name(label.grade)}"
     return f"{grade} {label.qualifier}" if label.qualifier else grade
 
 
-def open_desk(database: Database, data: DataFolder, chosen: str) -> Desk:
-    """The first card that passes the filter."""
+def first_view(database: Database, data: DataFolder, filter_entry: str) -> CardView:
+    """The view of the first card that matches the filter."""
     with database.reading() as session:
-        card = first_card(session, filter=queue_filter(chosen))
-    return desk(database, data, card)
+        card = first_card(session, filter=queue_filter(filter_entry))
+    return card_view(database, data, card)
 
 
-def leaf(database: Database, data: DataFolder, card_id: int | None, chosen: str, *, backwards: bool) -> Desk:
-    """The card after or before this one; past the last the first again, before the first it stays."""
+def neighbor_view(
+    database: Database, data: DataFolder, card_id: int | None, filter_entry: str, *, backwards: bool
+) -> CardView:
+    """The view of the next or previous card; after the last comes the first, before the first it stays."""
     if card_id is None:
-        return open_desk(database, data, chosen)
+        return first_view(database, data, filter_entry)
     step = previous_card if backwards else next_card
     with database.reading() as session:
-        card = step(session, after=card_id, filter=queue_filter(chosen))
+        card = step(session, after=card_id, filter=queue_filter(filter_entry))
         if card is None:
             card = (
-                cards.get(session, card_id=card_id) if backwards else first_card(session, filter=queue_filter(chosen))
+                cards.get(session, card_id=card_id)
+                if backwards
+                else first_card(session, filter=queue_filter(filter_entry))
             )
-    return desk(database, data, card)
+    return card_view(database, data, card)
 
 
-def record(
-    database: Database, data: DataFolder, card_id: int | None, chosen: str, grade: float | None, qualifier: str
-) -> tuple[Desk, str]:
-    """Save a person's label for the card that was before them, and lay out the next; says what was saved."""
+def save_label(
+    database: Database, data: DataFolder, card_id: int | None, filter_entry: str, grade: float | None, qualifier: str
+) -> tuple[CardView, str]:
+    """Save the user's label for a card; returns the view of the next card and a message."""
     if card_id is None:
-        return open_desk(database, data, chosen), "There is no card to label here."
-    # The next card is chosen before the label is written, since a label can move its card to another place in line.
+        return first_view(database, data, filter_entry), "There is no card to label here."
+    # The next card is chosen before the label is written, since a label can move its card within the queue.
     with database.reading() as session:
-        following = next_card(session, after=card_id, filter=queue_filter(chosen))
+        following = next_card(session, after=card_id, filter=queue_filter(filter_entry))
     with database.writing() as session:
         labels.add_label(
             session,
@@ -101,6 +105,6 @@ def record(
         )
     with database.reading() as session:
         card = cards.get(session, card_id=card_id)
-        saved = labels.current_label(session, card_id=card_id)
-        following = following or first_card(session, filter=queue_filter(chosen))
-    return desk(database, data, following), f"Saved: {card.name if card else card_id} is {label_text(saved)}."
+        label = labels.current_label(session, card_id=card_id)
+        following = following or first_card(session, filter=queue_filter(filter_entry))
+    return card_view(database, data, following), f"Saved: {card.name if card else card_id} is {label_text(label)}."

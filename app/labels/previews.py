@@ -1,4 +1,4 @@
-"""A card's pictures as the browser gets them: upright, without metadata, of a size a screen can use."""
+"""Previews of card pictures for the browser: upright, without metadata, at screen size."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from PIL import Image
 from app.settings import DataFolder
 from db.schema import Picture
 from engine.image.read import BadPicture, read_picture
-from engine.storage.atomic import aside
+from engine.storage.atomic import atomic_write
 
-LONGEST_SIDE = 1600
+MAX_SIDE_PX = 1600
 JPEG_QUALITY = 92
-# A page that is loaded with its tab open asks twice at once: the second finds what the first has made.
-_making = threading.Lock()
+# A page that is loaded with its tab open requests each preview twice at once; the second request reuses the first.
+_preview_lock = threading.Lock()
 
 
-def shown(picture: Picture | None, data: DataFolder) -> tuple[str | None, str]:
-    """The file to show for a picture, made on first sight, and a sentence where it cannot be shown."""
+def preview_file(picture: Picture | None, data: DataFolder) -> tuple[str | None, str]:
+    """Return the preview file of a picture, made on first use, and an error message if it cannot be read."""
     if picture is None:
         return None, ""
     target = data.cache / "shown" / f"{picture.sha256}.jpg"
-    with _making:
+    with _preview_lock:
         if not target.exists():
             try:
-                _make(Path(picture.path), target)
+                _write_preview(Path(picture.path), target)
             except BadPicture as error:
                 return None, str(error)
     return str(target), ""
 
 
-def _make(path: Path, target: Path) -> None:
-    small = Image.fromarray(read_picture(path))
-    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+def _write_preview(path: Path, target: Path) -> None:
+    image = Image.fromarray(read_picture(path))
+    image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with aside(target) as part:
-        small.save(part, "JPEG", quality=JPEG_QUALITY)
+    with atomic_write(target) as part:
+        image.save(part, "JPEG", quality=JPEG_QUALITY)

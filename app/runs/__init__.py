@@ -1,1 +1,1 @@
-"""Training runs: starting and watching their processes, history."""
+"""Training runs: processes, status, plans and history."""

@@ -1,4 +1,4 @@
-"""Starting, watching and ending the processes that runs live in. A run is alive while its lock is held."""
+"""Processes of training runs: start, monitor, kill. A run is alive while its lock is held."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from db import runs
 from db.schema import Run
 from db.session import Database
 from engine.config import Config
-from engine.experiments.plans import Plan
-from engine.training.initial_weights import refuse_unfit
+from engine.experiments.plans import ExperimentPlan
+from engine.training.initial_weights import validate_run
 from labeling.snapshot import freeze
 
-# A process takes its lock within its first second; one that has none after this long never came up.
+# A process takes its lock within its first second; without one after this time it failed to start.
 START_DEADLINE_S = 60.0
-# What a run may take to finish its batch and save after it was asked to stop; then its process group is killed.
+# Time to finish the batch and save after a stop request; then the process and its children are killed.
 STOP_DEADLINE_S = 60.0
 KILL_WAIT_S = 10.0
-# How far apart the system's clock and its count since the start of the machine may be.
-CLOCK_SLACK_S = 0.5
+# psutil derives a process's creation time from the boot time, and its clock drifts from the system clock (0.8 s in half
+# an hour on one virtual machine). No process id is reused this soon.
+CLOCK_TOLERANCE_S = 10.0
 
 
 def queue_run(
@@ -36,13 +37,13 @@ def queue_run(
     recipe: str,
     parent: str | None,
     config: Config,
-    plan: Plan | None = None,
+    plan: ExperimentPlan | None = None,
 ) -> int:
-    """Freeze the labels as they are and add a run on them, and its plan, to the queue; returns its id.
+    """Take a snapshot of the labels and queue a run on it with its plan; returns the run's id.
 
-    Raises NothingToTrainOn where there are none, BadConfig and BadModel where the weights it names do not fit.
+    Raises NothingToTrainOn without labels, BadConfig and BadModel if the initial weights do not fit.
     """
-    refuse_unfit(config)
+    validate_run(config)
     frozen = freeze(database, folder=data.snapshots)
     with database.writing() as session:
         run = runs.add_run(
@@ -60,21 +61,21 @@ def queue_run(
 
 
 def requeue(database: Database, data: DataFolder, run_id: int) -> bool:
-    """Put a stopped, failed or lost run back into the queue, or one found lost only now; False where it is none."""
+    """Queue a stopped, failed or lost run again; False if it is in another state."""
     with database.writing() as session:
         run = runs.get(session, run_id=run_id)
-        # Where no server was open when its process died, the row still says that it trains.
+        # The row is still "running" if the process died while no server was monitoring it.
         if run is not None and run.state == "running" and not is_alive(data.run_lock(run_id)):
-            runs.move(session, run_id=run_id, expected="running", to="lost")
+            runs.change_state(session, run_id=run_id, expected="running", to="lost")
         if run is None or run.state not in ("stopped", "failed", "lost"):
             return False
         data.run_folder(run_id).mkdir(parents=True, exist_ok=True)
-        data.log(run_id).touch()  # a new start has a new deadline
-        return runs.move(session, run_id=run_id, expected=run.state, to="queued")
+        data.log(run_id).touch()  # restarts the start deadline, see Jobs._queued_at
+        return runs.change_state(session, run_id=run_id, expected=run.state, to="queued")
 
 
 class Jobs:
-    """The runs of one data folder, as processes. Losing this object loses no run."""
+    """Processes of the runs of one data folder. They outlive this object."""
 
     def __init__(self, database: Database, data: DataFolder) -> None:
         self._database = database
@@ -82,7 +83,7 @@ class Jobs:
         self._children: list[subprocess.Popen[bytes]] = []
 
     def start(self, run_id: int) -> None:
-        """Start a queued run's process in a session of its own, its output going to the run's log."""
+        """Start the process of a queued run in a new session; its output is appended to the run's log."""
         log_file = self._data.log(run_id)
         log_file.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(PROGRAM / "launch.py"), "train", "--run", str(run_id)]
@@ -99,45 +100,45 @@ class Jobs:
         self._children.append(child)
 
     def resume(self, run_id: int) -> bool:
-        """Queue a stopped, failed or lost run again and start it where it was; False where it cannot be resumed."""
+        """Queue a stopped, failed or lost run again and start it from its checkpoint; False if it cannot be resumed."""
         if not requeue(self._database, self._data, run_id):
             return False
         self.start(run_id)
         return True
 
-    def settle(self) -> None:
-        """Bring rows in line with what is alive: end what did not stop in time, mark what died as lost."""
+    def reconcile(self) -> None:
+        """Update the rows of open runs: kill runs that did not stop in time, mark runs whose process died as lost."""
         self._children = [child for child in self._children if child.poll() is None]
         with self._database.reading() as session:
             open_runs = runs.open_runs(session)
         for run in open_runs:
             if is_alive(self._data.run_lock(run.id)):
-                if _older(run.stop_requested_at, STOP_DEADLINE_S):
+                if _older_than(run.stop_requested_at, STOP_DEADLINE_S):
                     kill(run)
             elif run.state == "running":
-                self._end(run, "lost", _last_words(run))
-            elif _older(self._queued_at(run), START_DEADLINE_S):
-                self._end(run, "failed", "the process never came up; its log says more. It can be resumed")
+                self._end(run, "lost", _lost_message(run))
+            elif _older_than(self._queued_at(run), START_DEADLINE_S):
+                self._end(run, "failed", "The process did not start; see the log. You can resume the run")
 
     def _queued_at(self, run: Run) -> datetime:
-        """A run is queued when it is made, and again when it is resumed, which its log file's time tells."""
+        """The time a run was created or last resumed; resuming touches the log file."""
         log = self._data.log(run.id)
         resumed_at = datetime.fromtimestamp(log.stat().st_mtime, UTC) if log.exists() else run.created_at
         return max(run.created_at, resumed_at)
 
     def _end(self, run: Run, state: Any, message: str) -> None:
         with self._database.writing() as session:
-            runs.move(session, run_id=run.id, expected=run.state, to=state, message=message)
+            runs.change_state(session, run_id=run.id, expected=run.state, to=state, message=message)
 
 
-def _last_words(run: Run) -> str:
+def _lost_message(run: Run) -> str:
     if run.stop_requested_at is not None:
-        return "it did not answer the wish to stop and was ended; it can be resumed from its last checkpoint"
-    return "the process ended without a word; its log says more. It can be resumed"
+        return "The run did not stop in time and was killed; resume continues from its last checkpoint"
+    return "The process exited unexpectedly; see the log. You can resume the run"
 
 
 def is_alive(lock: FileLock) -> bool:
-    """Whether some process holds this lock."""
+    """True if a process holds this lock."""
     try:
         with lock:
             return False
@@ -146,21 +147,21 @@ def is_alive(lock: FileLock) -> bool:
 
 
 def kill(run: Run) -> None:
-    """End a run's process and all that it started, and see them dead; no harm where they are gone already."""
+    """Kill a run's process and its children, and wait for their end; no-op if the process has ended."""
     if run.pid is None or run.started_at is None:
         return
     try:
         parent = psutil.Process(run.pid)
-        if parent.create_time() > run.started_at.timestamp() + CLOCK_SLACK_S:
-            return  # the number has been given to another program since
-        family = [*parent.children(recursive=True), parent]
+        if parent.create_time() > run.started_at.timestamp() + CLOCK_TOLERANCE_S:
+            return  # the pid has been reused by another program
+        processes = [*parent.children(recursive=True), parent]
     except psutil.NoSuchProcess:
         return
-    for process in family:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(family, timeout=KILL_WAIT_S)
+    psutil.wait_procs(processes, timeout=KILL_WAIT_S)
 
 
-def _older(moment: datetime | None, seconds: float) -> bool:
+def _older_than(moment: datetime | None, seconds: float) -> bool:
     return moment is not None and datetime.now(UTC) - moment > timedelta(seconds=seconds)

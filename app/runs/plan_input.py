@@ -1,25 +1,31 @@
-"""What a person says of a run before it runs, as a plan: its parent, what differs, what is expected of it."""
+"""User input for the experiment plan of a run: parent, hypothesis and criteria."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.settings import Trouble
-from app.terminal import say
+from app.settings import UserError
+from app.terminal import print_message
 from db import runs
 from db.session import Database
 from engine import config as configuration
 from engine.config import Config
 from engine.experiments import lineage, run_folder
-from engine.experiments.plans import Plan
+from engine.experiments.plans import ExperimentPlan
 from engine.recipes import RECIPES, recipe_config
-from engine.thresholds import parse_all
+from engine.thresholds import parse_conditions
 
 
 @dataclass(frozen=True)
-class Said:
-    """As entered; `parent` is a run's number, a run's folder or a recipe, and empty means the recipe at hand."""
+class PlanInput:
+    """The plan as entered, before parsing.
+
+    parent  a run's number, a run folder or a recipe; empty: the recipe of the run
+    bundle  the reason for several changes at once
+    expect  success criteria, as in qwk>=0.74@27,val_loss<=3.3@27
+    fail    failure criteria
+    """
 
     parent: str = ""
     bundle: str = ""
@@ -28,30 +34,30 @@ class Said:
     fail: str = ""
 
 
-def plan_of(said: Said, config: Config, recipe: str, database: Database | None = None) -> Plan:
-    """The plan that the words make, the rules of `stop_if` among its failures.
+def build_plan(plan_input: PlanInput, config: Config, recipe: str, database: Database | None = None) -> ExperimentPlan:
+    """Parse the input into a plan; the rules of `stop_if` are added to the failure criteria.
 
-    Raises Trouble for a parent that is not there, BadThreshold for a bad threshold.
+    Raises UserError for an unknown parent, BadThreshold for a malformed criterion.
     """
-    name, parent = _parent(said.parent.strip() or recipe, database)
-    return Plan(
+    name, parent = _parent(plan_input.parent.strip() or recipe, database)
+    return ExperimentPlan(
         parent=name,
         changes=lineage.changes(config, parent),
-        bundle=said.bundle.strip(),
-        hypothesis=said.hypothesis.strip(),
-        expect=parse_all(said.expect),
-        fail=tuple(dict.fromkeys((*parse_all(said.fail), *parse_all(config.stop_if)))),
+        bundle=plan_input.bundle.strip(),
+        hypothesis=plan_input.hypothesis.strip(),
+        expect=parse_conditions(plan_input.expect),
+        fail=tuple(dict.fromkeys((*parse_conditions(plan_input.fail), *parse_conditions(config.stop_if)))),
     )
 
 
-def say_of_changes(plan: Plan, config: Config) -> None:
-    """Say on the terminal which of a plan's changes change nothing."""
-    for sentence in lineage.idle(plan.changes, config):
-        say(f"warning: {sentence}")
+def warn_about_idle_changes(plan: ExperimentPlan, config: Config) -> None:
+    """Print a warning for each changed setting that has no effect in this configuration."""
+    for sentence in lineage.ineffective(plan.changes, config):
+        print_message(f"warning: {sentence}")
 
 
-def warning(plan: Plan) -> str | None:
-    """What is wrong with a plan of several changes that is not declared a bundle, else None."""
+def undeclared_bundle_warning(plan: ExperimentPlan) -> str | None:
+    """A warning if the plan changes several things at once without a declared reason, else None."""
     return lineage.bundle_warning(plan.changes, plan.parent, plan.bundle)
 
 
@@ -63,8 +69,8 @@ def _parent(name: str, database: Database | None) -> tuple[str, Config]:
         with database.reading() as session:
             run = runs.get(session, run_id=int(number))
         if run is None:
-            raise Trouble(f"there is no run {number} to be the parent; the Train tab lists the runs")
-        return f"run {run.id}", configuration.build(run.config)
+            raise UserError(f"there is no run {number} to use as parent; the Train tab lists the runs")
+        return f"run {run.id}", configuration.from_saved(run.config)
     if run_folder.holds_run(Path(name)):
-        return str(Path(name).absolute()), run_folder.told(Path(name))[0]
-    raise Trouble(f"the parent {name!r} is no recipe ({', '.join(RECIPES)}), no run's number and no run's folder")
+        return str(Path(name).absolute()), run_folder.load(Path(name))[0]
+    raise UserError(f"the parent {name!r} is not a run number, a run folder or a recipe ({', '.join(RECIPES)})")

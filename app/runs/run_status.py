@@ -1,16 +1,16 @@
-"""A run as a person watches it: its state in words, its epochs, the end of its log, and what can be done with it."""
+"""Status of a run for the screen: text, epochs, the end of its log, and the possible actions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.runs.history_report import asked, best_epoch, changes, verdict_of
+from app.runs.history_report import best_epoch, criteria_text, settings_changes, verdict_of
 from db import models, runs
 from db.schema import Epoch, Run
 from db.session import Database
-from engine.experiments.lineage import in_words
-from engine.experiments.plans import Plan
+from engine.experiments.lineage import describe
+from engine.experiments.plans import ExperimentPlan
 from engine.experiments.run_folder import CHECKPOINT, MODEL
 
 LOG_LINES = 40
@@ -19,8 +19,8 @@ NO_RUNS = "No run yet. Choose a recipe and press **Start**."
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What the screen shows of one run."""
+class RunStatus:
+    """Everything that the screen shows of a run."""
 
     status: str
     epochs: tuple[Epoch, ...]
@@ -31,28 +31,28 @@ class Watched:
 
 
 def run_choices(database: Database) -> list[tuple[str, int]]:
-    """The runs as (text, id), newest first."""
+    """Runs as (text, id), newest first."""
     with database.reading() as session:
         return [(f"Run {run.id}: {run.recipe}, {run.state}", run.id) for run in runs.runs(session)]
 
 
 def model_choices(database: Database) -> list[tuple[str, str]]:
-    """The models of the runs as (text, path), newest first."""
+    """Models of the runs as (text, path), newest first."""
     with database.reading() as session:
-        made = [(f"Run {run.id}: {run.recipe}", Path(run.folder) / MODEL) for run in runs.runs(session)]
-    return [(text, str(path)) for text, path in made if path.is_file()]
+        models_of_runs = [(f"Run {run.id}: {run.recipe}", Path(run.folder) / MODEL) for run in runs.runs(session)]
+    return [(text, str(path)) for text, path in models_of_runs if path.is_file()]
 
 
-def watch(database: Database, run_id: int | None) -> Watched:
-    """A run as it stands now."""
+def load_status(database: Database, run_id: int | None) -> RunStatus:
+    """The present status of a run; of no run if `run_id` is None or unknown."""
     with database.reading() as session:
         run = None if run_id is None else runs.get(session, run_id=run_id)
         epochs = () if run is None else tuple(runs.epochs(session, run_id=run.id))
         current = models.current_model(session)
     if run is None:
-        return Watched(NO_RUNS, (), "", False, False, False)
+        return RunStatus(NO_RUNS, (), "", False, False, False)
     folder = Path(run.folder)
-    return Watched(
+    return RunStatus(
         status=status_text(run, epochs, grading=current is not None and current.run_id == run.id),
         epochs=epochs,
         log=log_end(Path(run.log_path)),
@@ -63,38 +63,38 @@ def watch(database: Database, run_id: int | None) -> Watched:
 
 
 def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
-    """A run's state in words: where it is, its best figure, what it was told, what became of it."""
+    """Markdown text of a run's state, progress, best QWK, plan and message."""
     lines = [f"### Run {run.id}: {run.recipe}, {_state(run)}"]
     if run.state == "queued":
         lines.append("It starts in a few seconds, or when the run before it has ended.")
     if run.state == "running" and run.progress:
-        at = run.progress
-        epoch = f"epoch {at['epoch']}, " if at["epoch"] else ""
-        lines.append(f"{epoch}{at['step_name']} {at['batch']} of {at['batches']}")
+        progress = run.progress
+        epoch = f"epoch {progress['epoch']}, " if progress["epoch"] else ""
+        lines.append(f"{epoch}{progress['step_name']} {progress['batch']} of {progress['batches']}")
     best = best_epoch(epochs)
     if best:
-        lines.append(f"best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} done")
+        lines.append(f"best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} completed")
     lines += _experiment(run, epochs)
     if run.message:
         lines.append(run.message)
     if (Path(run.folder) / CHECKPOINT).is_file() and run.state != "finished":
         lines.append(f"checkpoint: `{Path(run.folder) / CHECKPOINT}`")
     if grading:
-        lines.append("**The grading model is from this run.**")
+        lines.append("**The grading model comes from this run.**")
     return "\n\n".join(lines)
 
 
 def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:
-    """What the run changes, what was said of it, and how it stands by that."""
+    """The run's changes, hypothesis, criteria and verdict, as lines of text."""
     if not run.plan:
-        return [f"changed against the recipe: {changes(run)}"]
-    plan = Plan.from_json(run.plan)
-    bundle = f", a bundle: {plan.bundle}" if plan.bundle else ""
-    lines = [f"changed against {plan.parent}: {in_words(plan.changes)}{bundle}"]
+        return [f"changed against the recipe: {settings_changes(run)}"]
+    plan = ExperimentPlan.from_json(run.plan)
+    reason = f", several changes because: {plan.bundle}" if plan.bundle else ""
+    lines = [f"changed against {plan.parent}: {describe(plan.changes)}{reason}"]
     if plan.hypothesis:
         lines.append(f"hypothesis: {plan.hypothesis}")
     if plan.expect or plan.fail:
-        lines.append(f"expected: {asked(plan)}: **{verdict_of(run, epochs).word}**")
+        lines.append(f"expected: {criteria_text(plan)}: **{verdict_of(run, epochs).outcome}**")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The process a run lives in: takes the run's lock, claims its row, and writes what the engine says into rows."""
+"""Worker process of a run: takes the run's lock, claims its row and records the engine's events as rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from app.settings import DataFolder, Trouble
+from app.settings import DataFolder, UserError
 from db import runs, snapshots
 from db.schema import Run
 from db.session import Database
@@ -23,24 +23,24 @@ from engine.cards.pairs import BadManifest, read_snapshot
 from engine.errors import BadInput
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.experiments import plans
-from engine.experiments.plans import Plan
+from engine.experiments.plans import ExperimentPlan
 from engine.training.loop import train
 
-# The screen polls about once a second; asking and telling twice as often keeps a batch free of database work.
-ASK_EVERY_S = 0.5
-# The server glances at the lock every few seconds by taking it for a moment.
-LOCK_PATIENCE_S = 5.0
+# The screen polls about once a second; reading and writing rows twice as often spares most batches any database work.
+POLL_INTERVAL_S = 0.5
+# The server checks the lock every few seconds by taking it for a moment.
+LOCK_TIMEOUT_S = 5.0
 
 
 class StopSignal:
-    """True once the process was asked to end by a signal: ctrl-C in a terminal, a shutdown of the machine."""
+    """Flag set by SIGINT or SIGTERM: Ctrl-C in a terminal or a shutdown of the machine."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as the wish to stop after the current batch; afterwards they do what they did."""
+    def handle_signals(self) -> Iterator[None]:
+        """Treat SIGINT and SIGTERM as a stop request; the previous handlers are restored on exit."""
         before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -49,35 +49,35 @@ class StopSignal:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
 
 
-def work(data: DataFolder, run_id: int) -> dict[str, Any]:
-    """Train a queued run to its end; returns its summary, or where it stopped.
+def train_queued_run(data: DataFolder, run_id: int) -> dict[str, Any]:
+    """Train a queued run to its end; returns its summary, or the epoch at which it stopped.
 
-    Raises Trouble where the run is not there to be trained, and the engine's own failures.
+    Raises UserError if the run is not queued or already has a process, and the engine's errors.
     """
-    # First of all: whoever is interrupted from here on leaves a row that says so.
-    asked = StopSignal()
+    # Installed first, so that an interrupt from here on is recorded in the row.
+    signals = StopSignal()
     with (
-        asked.listening(),
+        signals.handle_signals(),
         Database.open(data.database, backup_dir=data.backups) as database,
         _sole_owner(data, run_id),
     ):
-        run = _row(database, run_id)
-        stop = _StopWish(database, run_id, asked)
-        with _turn(data, run_id, stop) as mine:
-            if not mine:
-                _move(database, run_id, "queued", "stopped", message="stopped before its turn came")
+        run = _queued_run(database, run_id)
+        stop = _StopRequest(database, run_id, signals)
+        with _wait_for_turn(data, run_id, stop) as acquired:
+            if not acquired:
+                _move(database, run_id, "queued", "stopped", message="stopped while waiting in the queue")
                 return {"stopped": True, "epoch": 0}
             return _train(database, data, run, stop)
 
 
-def _row(database: Database, run_id: int) -> Run:
+def _queued_run(database: Database, run_id: int) -> Run:
     with database.reading() as session:
         run = runs.get(session, run_id=run_id)
     if run is None or run.state != "queued":
-        raise Trouble(f"run {run_id} is not waiting to be trained; start or resume it in the Train tab")
+        raise UserError(f"run {run_id} is not queued; start or resume it in the Train tab")
     return run
 
 
@@ -85,40 +85,40 @@ def _row(database: Database, run_id: int) -> Run:
 def _sole_owner(data: DataFolder, run_id: int) -> Iterator[None]:
     data.run_folder(run_id).mkdir(parents=True, exist_ok=True)
     try:
-        with data.run_lock(run_id).acquire(timeout=LOCK_PATIENCE_S):
+        with data.run_lock(run_id).acquire(timeout=LOCK_TIMEOUT_S):
             yield
     except Timeout as error:
-        raise Trouble(f"run {run_id} is being trained by another process already") from error
+        raise UserError(f"run {run_id} is already being trained by another process") from error
 
 
-class _StopWish:
-    """Whether the run shall stop, asked of the row at most twice a second."""
+class _StopRequest:
+    """Stop request by signal or in the run's row, which is read at most twice a second."""
 
-    def __init__(self, database: Database, run_id: int, asked: StopSignal) -> None:
-        self._database, self._run_id, self._signal = database, run_id, asked
-        self._asked_at, self._answer = 0.0, False
+    def __init__(self, database: Database, run_id: int, signals: StopSignal) -> None:
+        self._database, self._run_id, self._signals = database, run_id, signals
+        self._polled_at, self._requested = 0.0, False
 
     def __call__(self) -> bool:
-        if time.monotonic() - self._asked_at > ASK_EVERY_S and not self._answer:
-            self._asked_at = time.monotonic()
+        if time.monotonic() - self._polled_at > POLL_INTERVAL_S and not self._requested:
+            self._polled_at = time.monotonic()
             with self._database.reading() as session:
-                self._answer = runs.stop_requested(session, run_id=self._run_id)
-        return self._answer or self._signal.asked
+                self._requested = runs.stop_requested(session, run_id=self._run_id)
+        return self._requested or self._signals.requested
 
 
 @contextmanager
-def _turn(data: DataFolder, run_id: int, stop: _StopWish) -> Iterator[bool]:
-    """Wait until no other run of this data folder trains; False when asked to stop meanwhile."""
+def _wait_for_turn(data: DataFolder, run_id: int, stop: _StopRequest) -> Iterator[bool]:
+    """Wait until no other run of this data folder trains; yields False if stopped while waiting."""
     lock = data.training_lock()
-    said = False
+    announced = False
     while not stop():
         try:
             lock.acquire()
         except Timeout:
-            if not said:
-                _say(f"run {run_id} waits for the run before it")
-            said = True
-            time.sleep(ASK_EVERY_S)
+            if not announced:
+                _log(f"run {run_id} waits for the run before it")
+            announced = True
+            time.sleep(POLL_INTERVAL_S)
             continue
         try:
             yield True
@@ -128,15 +128,15 @@ def _turn(data: DataFolder, run_id: int, stop: _StopWish) -> Iterator[bool]:
     yield False
 
 
-def _train(database: Database, data: DataFolder, run: Run, stop: _StopWish) -> dict[str, Any]:
+def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -> dict[str, Any]:
     if not _move(database, run.id, "queued", "running", pid=os.getpid()):
-        raise Trouble(f"run {run.id} was claimed by another process")
+        raise UserError(f"run {run.id} was started by another process")
     try:
-        config = configuration.build(run.config)
+        config = configuration.from_saved(run.config)
         pairs = read_snapshot(_snapshot_path(database, run))
         if run.plan:
-            plans.record(Path(run.folder), Plan.from_json(run.plan))
-        record = _Recorder(database, run.id)
+            plans.write_plan(Path(run.folder), ExperimentPlan.from_json(run.plan))
+        record = _EventRecorder(database, run.id)
         for event in train(config, pairs, Path(run.folder), stop, data.cache):
             record(event)
     except BadInput as error:
@@ -153,23 +153,23 @@ def _snapshot_path(database: Database, run: Run) -> Path:
     return Path(snapshot.path)
 
 
-class _Recorder:
-    """One short transaction an event, and a line in the log for what a person would want to read there."""
+class _EventRecorder:
+    """Records each event in one short transaction, and a line in the log for events of interest to the user."""
 
     def __init__(self, database: Database, run_id: int) -> None:
         self._database, self._run_id = database, run_id
-        self._told_at = 0.0
+        self._recorded_at = 0.0
         self.outcome: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, Notice):
-            _say(event.text)
+            _log(event.text)
         elif isinstance(event, EpochDone):
             self._epoch(event)
         elif isinstance(event, Saved):
-            _say(f"saved {event.path.name} in epoch {event.epoch}")
+            _log(f"saved {event.path.name} in epoch {event.epoch}")
         elif isinstance(event, Stopped):
             self.outcome = {"stopped": True, "epoch": event.epoch, "checkpoint": str(event.checkpoint or "")}
             _move(self._database, self._run_id, "running", "stopped", message=f"stopped in epoch {event.epoch}")
@@ -178,15 +178,15 @@ class _Recorder:
             _move(self._database, self._run_id, "running", "finished", summary=self.outcome)
 
     def _progress(self, event: Progress) -> None:
-        if time.monotonic() - self._told_at < ASK_EVERY_S and event.done < event.total:
+        if time.monotonic() - self._recorded_at < POLL_INTERVAL_S and event.done < event.total:
             return
-        self._told_at = time.monotonic()
+        self._recorded_at = time.monotonic()
         progress = {"step_name": event.step, "epoch": event.epoch, "batch": event.done, "batches": event.total}
         with self._database.writing() as session:
             runs.record_progress(session, run_id=self._run_id, progress=progress)
 
     def _epoch(self, event: EpochDone) -> None:
-        figures = {
+        metrics = {
             **event.metrics,
             "train_qwk": event.train_metrics["qwk"],
             "train_exact": event.train_metrics["exact"],
@@ -204,13 +204,13 @@ class _Recorder:
                 qwk=event.metrics["qwk"],
                 learning_rate=event.learning_rate,
                 seconds=event.seconds,
-                metrics=figures,
+                metrics=metrics,
             )
-        _say(epoch_line(event))
+        _log(epoch_line(event))
 
 
 def epoch_line(event: EpochDone) -> str:
-    """One epoch in one line, as the log and the terminal show it."""
+    """One line of text for an epoch, for the log and the terminal."""
     score = event.metrics["qwk"]
     return (
         f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
@@ -221,8 +221,8 @@ def epoch_line(event: EpochDone) -> str:
 
 def _move(database: Database, run_id: int, expected: Any, to: Any, **fields: Any) -> bool:
     with database.writing() as session:
-        return runs.move(session, run_id=run_id, expected=expected, to=to, **fields)
+        return runs.change_state(session, run_id=run_id, expected=expected, to=to, **fields)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log is this stream

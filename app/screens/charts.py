@@ -1,4 +1,4 @@
-"""What the plots draw, as tables: a run's curves and a card's ten probabilities."""
+"""Data frames behind the plots: a run's curves, a card's probabilities, a model's calibration."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import pandas as pd
 
 from db.schema import Epoch
 from engine.cards.grades import GRADES
-from engine.evaluation.intervals import Interval
+from engine.evaluation.conformal import Interval
 
-MOST_POINTS = 300
+MAX_POINTS = 300
 INSIDE, OUTSIDE = "in the range", "outside"
 
 
 def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
-    """At most a few hundred epochs, evenly spread and with the last: the browser draws each point."""
-    step = -(-len(epochs) // MOST_POINTS) if epochs else 1
-    return [epoch for place, epoch in enumerate(epochs) if place % step == 0 or place == len(epochs) - 1]
+    """At most MAX_POINTS epochs, evenly spaced and including the last, since the browser draws each point."""
+    step = -(-len(epochs) // MAX_POINTS) if epochs else 1
+    return [epoch for index, epoch in enumerate(epochs) if index % step == 0 or index == len(epochs) - 1]
 
 
 def losses(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """epoch, loss, cards (training or validation)."""
+    """Columns: epoch, loss, cards (training or validation)."""
     rows = [(epoch.epoch, epoch.train_loss, "training") for epoch in _thinned(epochs)]
     rows += [(epoch.epoch, epoch.val_loss, "validation") for epoch in _thinned(epochs)]
     return pd.DataFrame(rows, columns=["epoch", "loss", "cards"])
 
 
 def agreement(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """epoch, QWK, cards (training or validation); an undefined QWK has no point."""
+    """Columns: epoch, QWK, cards (training or validation); without the epochs whose QWK is undefined."""
     rows = [(epoch.epoch, epoch.metrics.get("train_qwk"), "training") for epoch in _thinned(epochs)]
     rows += [(epoch.epoch, epoch.qwk, "validation") for epoch in _thinned(epochs)]
     return pd.DataFrame([row for row in rows if row[1] is not None], columns=["epoch", "QWK", "cards"])
 
 
 def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """epoch, rate."""
+    """Columns: epoch, rate."""
     return pd.DataFrame([(epoch.epoch, epoch.learning_rate) for epoch in _thinned(epochs)], columns=["epoch", "rate"])
 
 
 def epoch_table(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """A row an epoch, the latest first, with the figures a person compares; the gap is training less validation QWK."""
+    """Table of the epochs, latest first; `gap` is training minus validation QWK."""
     rows = [
         {
             "epoch": epoch.epoch,
@@ -66,20 +66,23 @@ def _rounded(value: float | None) -> float | None:
 
 
 def bars(probabilities: np.ndarray, interval: Interval) -> pd.DataFrame:
-    """grade (as text, so that each bar has its own place), probability, grades (in the range that is told, or not)."""
+    """Columns: grade (text, so that each bar is a category), probability, grades (INSIDE or OUTSIDE the interval)."""
     within = [INSIDE if interval.low <= grade <= interval.high else OUTSIDE for grade in GRADES]
     return pd.DataFrame({"grade": [str(grade) for grade in GRADES], "probability": probabilities, "grades": within})
 
 
 def reliability(measured: dict[str, Any]) -> pd.DataFrame:
-    """said, came true, model (as it is, before calibration, and one that is always right about itself)."""
-    rows = [(0.0, 0.0, "as said"), (1.0, 1.0, "as said")]
-    for name, bins in (("calibrated", measured["reliability"]), ("before", measured["uncalibrated"]["reliability"])):
+    """Columns: confidence, accuracy, model (calibrated, uncalibrated, and the ideal diagonal)."""
+    rows = [(0.0, 0.0, "ideal"), (1.0, 1.0, "ideal")]
+    for name, bins in (
+        ("calibrated", measured["reliability"]),
+        ("uncalibrated", measured["uncalibrated"]["reliability"]),
+    ):
         rows += [(row["confidence"], row["accuracy"], name) for row in bins if row["n"]]
-    return pd.DataFrame(rows, columns=["said", "came true", "model"])
+    return pd.DataFrame(rows, columns=["confidence", "accuracy", "model"])
 
 
 def risk_coverage(measured: dict[str, Any]) -> pd.DataFrame:
-    """cards graded (a share), mean error (in grades)."""
+    """Columns: cards graded (fraction), mean error (in grades)."""
     rows = [(row["graded"], row["mae"]) for row in measured["risk_coverage"] if row["n"]]
     return pd.DataFrame(rows, columns=["cards graded", "mean error"])

@@ -1,4 +1,4 @@
-"""Errors written for the user become a message on the page; any other is a fault of the program and stays one."""
+"""User errors as messages on the page; any other exception is a bug and propagates."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
-from app.errors import MENDABLE
+from app.errors import USER_ERRORS
 
-Given = ParamSpec("Given")
+Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def plainly(handler: Callable[Given, Result]) -> Callable[Given, Result]:
-    """The handler, its mendable errors shown as one sentence."""
+def show_user_errors(handler: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate a Gradio handler: raise its user errors as `gr.Error` with their message."""
 
     @wraps(handler)
-    def handled(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return handler(*args, **kwargs)
-        except MENDABLE as error:
+        except USER_ERRORS as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    return handled
+    return wrapper

@@ -1,4 +1,4 @@
-"""A measured side on the page: its card laid flat, eight lines to drag, and the numbers that follow them."""
+"""Line editor component: a flat card with eight draggable lines and the centering they give."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PARTS = Path(__file__).with_suffix("")
 
 
 def line_editor(side: str) -> gr.HTML:
-    """The component of one side; its value is what `app.screens.line_editor_state.value_of` makes, its `submit` asks to save it."""
+    """The component of one side; see `line_editor_state.value_of` for its value. Its `submit` event saves the lines."""
     return gr.HTML(
         value=None,
         html_template=_part(".html"),
@@ -23,10 +23,10 @@ def line_editor(side: str) -> gr.HTML:
 
 
 def numbers_of_lines(value: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of lines as they lie in the browser; asked while they are dragged."""
-    from app.screens import line_editor_state as asked
+    """The centering of the lines in the browser; called by line_editor.js while they are dragged."""
+    from app.screens import line_editor_state
 
-    return asked.numbers_of_lines(value)
+    return line_editor_state.numbers_of_lines(value)
 
 
 def _part(suffix: str) -> str:

@@ -1,4 +1,4 @@
-"""The page: its tabs, its look, and the keys that label."""
+"""The web page: tabs, style sheet, and keyboard shortcuts for labeling."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from db.session import Database
 
 UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
 
-# 1 to 9 and 0 for 10 press the grade's button; the arrows leaf. Never while typing, never on a held key.
-# A checkbox is not typed into: "Half grade" keeps the focus once it is ticked, and the grade's key comes next.
+# 1 to 9, and 0 for 10, press the button of the grade; the arrow keys go to the next and previous card. Ignored while
+# typing and on key repeat. A checkbox does not count as typing: "Half grade" keeps the focus after it is ticked.
 KEYS = """
 <script>
 document.addEventListener("keydown", (event) => {
@@ -29,9 +29,9 @@ document.addEventListener("keydown", (event) => {
 });
 </script>
 """
-# Of two requests on their way at once the server may take up the later first: of 500 keys 30 ms apart 4 overtook the
-# one before them. So each event is sent when the one before it stands in Gradio's queue.
-IN_ORDER = """
+# Without this, of two requests in flight the server may handle the later one first: of 500 keys 30 ms apart, 4 overtook
+# their predecessor. So each event is sent after the one before it has joined Gradio's queue.
+SEND_IN_ORDER = """
 <script>
 {
   const send = window.fetch.bind(window);
@@ -39,7 +39,7 @@ IN_ORDER = """
   window.fetch = (address, ...options) => {
     if (!String(address).includes("/queue/join")) return send(address, ...options);
     const answer = before.then(() => send(address, ...options));
-    before = answer.catch(() => {}); // whoever sent it is told; the next one goes all the same
+    before = answer.catch(() => {}); // its sender gets the error; the next request is sent anyway
     return answer;
   };
 }
@@ -52,9 +52,9 @@ STYLE = """
 .level { align-items: end; }
 .level button { flex: none; width: auto; }
 .settings .form { align-items: end; background: var(--block-background-fill); }
-/* Gradio keeps no least width of a checkbox's own. */
+/* Gradio ignores the min_width of a checkbox. */
 .settings .form > * { min-width: 200px !important; }
-/* Beside the picture, not on it: a label over a corner hides what a grader looks at. */
+/* Labels above the picture, not over it: a label on a corner hides wear. */
 .card-picture [data-testid="block-label"] { position: static; width: fit-content; }
 .card-picture .image-container { height: calc(100% - 2rem); }
 #current-grade h2 { margin-top: 0; }
@@ -63,15 +63,15 @@ footer { display: none !important; }
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
 LAUNCH_OPTIONS: dict[str, Any] = {
-    # Gradio's own themes name fonts that a browser would fetch from elsewhere.
+    # Gradio's themes name fonts that a browser would download.
     "theme": gr.themes.Soft(font=SYSTEM_FONTS, font_mono=FIXED_FONTS, primary_hue="indigo").set(
-        # Soft's own empty checkbox is white on white.
+        # The empty checkbox of the Soft theme is white on white.
         checkbox_border_color="*neutral_500",
         checkbox_border_color_dark="*neutral_400",
         checkbox_border_width_dark="1px",
     ),
     "css": STYLE,
-    "head": IN_ORDER + KEYS,
+    "head": SEND_IN_ORDER + KEYS,
     "quiet": True,
     "ssr_mode": False,
     "run_history": False,
@@ -80,9 +80,9 @@ LAUNCH_OPTIONS: dict[str, Any] = {
 
 
 def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
-    """The whole page over one data folder."""
+    """Build the page of one data folder."""
     with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
-        gr.Markdown("# Loupe\nWhich PSA grade would this card get, how sure is that, and where does the card lose it?")
+        gr.Markdown("# Loupe\nPredict the PSA grade of a card, how certain that is, and what lowers it.")
         with gr.Tabs():
             tabs = (GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs))
         for tab in tabs:

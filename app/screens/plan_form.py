@@ -1,4 +1,4 @@
-"""What a person says of a run before they start it: what it varies, what it is to show, and why many things change."""
+"""Plan form of the Train tab: parent, hypothesis, criteria, and the reason for several changes at once."""
 
 from __future__ import annotations
 
@@ -7,77 +7,84 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.runs.plan_input import Said, plan_of, warning
+from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
 from app.runs.run_status import run_choices
-from app.settings import Trouble
+from app.settings import UserError
 from db.session import Database
 from engine.config import Config
 from engine.experiments import lineage
-from engine.experiments.plans import Plan
+from engine.experiments.plans import ExperimentPlan
 from engine.recipes import RECIPES
 
-THE_RECIPE = "the recipe above"
-DECLARED = "declared in the app, without a reason"
-TICK = 'make one at a time, or tick "One bundle" under "What is it to show?"'
+SELECTED_RECIPE = "the recipe above"
+NO_REASON = "declared in the app, without a reason"
+TITLE = "Hypothesis and success criteria"
+REMEDY = f'make one at a time, or tick "Several changes at once" under "{TITLE}"'
 
 
 def draw() -> list[Component]:
-    """All widgets in the order that `read` takes, laid out where this is called."""
-    with gr.Accordion("What is it to show?", open=False, elem_id="experiment"):
+    """Add all widgets to the Gradio layout being built; returns them in the order that `read` takes."""
+    with gr.Accordion(TITLE, open=False, elem_id="experiment"):
         with gr.Row(elem_classes="settings"):
             parent = gr.Dropdown(
-                [THE_RECIPE],
-                value=THE_RECIPE,
+                [SELECTED_RECIPE],
+                value=SELECTED_RECIPE,
                 label="Compared with",
-                info="The recipe or run that this run varies.",
+                info="The recipe or run that this run changes.",
                 elem_id="run-parent",
             )
             hypothesis = gr.Textbox(
-                label="Hypothesis", info="What you think the change does.", elem_id="run-hypothesis", scale=2
+                label="Hypothesis", info="What you expect the change to do.", elem_id="run-hypothesis", scale=2
             )
         with gr.Row(elem_classes="settings"):
-            expect = gr.Textbox(label="Expected", info="As in qwk>=0.74@27: at epoch 27.", elem_id="run-expect")
-            fail = gr.Textbox(label="Failed if", info="As in qwk<0.40@13.", elem_id="run-fail")
+            expect = gr.Textbox(
+                label="Success criteria", info="For example qwk>=0.74@27: at epoch 27.", elem_id="run-expect"
+            )
+            fail = gr.Textbox(label="Failure criteria", info="For example qwk<0.40@13.", elem_id="run-fail")
         with gr.Row(elem_classes="settings"):
-            bundle = gr.Checkbox(label="One bundle", info="I change several things at once.", elem_id="run-bundle")
-            why = gr.Textbox(label="Why together", info="None of them can be credited.", elem_id="run-why", scale=2)
-    return [parent, hypothesis, expect, fail, bundle, why]
+            bundle = gr.Checkbox(
+                label="Several changes at once", info="Their effects cannot be separated.", elem_id="run-bundle"
+            )
+            reason = gr.Textbox(
+                label="Several changes at once: reason", info="Why not one at a time.", elem_id="run-why", scale=2
+            )
+    return [parent, hypothesis, expect, fail, bundle, reason]
 
 
 def parents(database: Database) -> dict[str, Any]:
-    """What the first widget offers: the recipe at hand, the runs, the other recipes."""
+    """Choices of the first widget: the selected recipe, the runs, the named recipes."""
     runs = [(text, f"run {number}") for text, number in run_choices(database)]
-    return gr.update(choices=[(THE_RECIPE, THE_RECIPE), *runs, *((name, name) for name in RECIPES)])
+    return gr.update(choices=[(SELECTED_RECIPE, SELECTED_RECIPE), *runs, *((name, name) for name in RECIPES)])
 
 
-def read(entered: list[Any]) -> Said:
-    """What the widgets' values say."""
-    parent, hypothesis, expect, fail, bundle, why = entered
-    return Said(
-        parent="" if parent == THE_RECIPE else parent or "",
-        bundle=((why or "").strip() or DECLARED) if bundle else "",
+def read(values: list[Any]) -> PlanInput:
+    """Convert the widgets' values to a plan input."""
+    parent, hypothesis, expect, fail, bundle, reason = values
+    return PlanInput(
+        parent="" if parent == SELECTED_RECIPE else parent or "",
+        bundle=((reason or "").strip() or NO_REASON) if bundle else "",
         hypothesis=hypothesis or "",
         expect=expect or "",
         fail=fail or "",
     )
 
 
-def difference_text(said: Said, config: Config, recipe: str, database: Database) -> str:
-    """What the run would differ in from its parent, and a warning where that is more than one change undeclared."""
-    plan = plan_of(Said(parent=said.parent, bundle=said.bundle), config, recipe, database)
-    if warning(plan):
-        number, changed = lineage.count(plan.changes), lineage.in_words(plan.changes)
+def difference_text(plan_input: PlanInput, config: Config, recipe: str, database: Database) -> str:
+    """The changes of the run against its parent, with a warning about several undeclared changes."""
+    plan = build_plan(PlanInput(parent=plan_input.parent, bundle=plan_input.bundle), config, recipe, database)
+    if undeclared_bundle_warning(plan):
+        number, changed = lineage.count(plan.changes), lineage.describe(plan.changes)
         return (
             f"**{number} changes at once against {plan.parent}:** {changed}. "
-            f"Whatever comes out, none of them can be credited or blamed: {TICK}."
+            f"Their effects cannot be separated; {REMEDY}."
         )
-    idle = "".join(f" **{sentence}.**" for sentence in lineage.idle(plan.changes, config))
-    return f"Changed against {plan.parent}: {lineage.in_words(plan.changes)}.{idle}"
+    warnings = "".join(f" **{sentence}.**" for sentence in lineage.ineffective(plan.changes, config))
+    return f"Changed against {plan.parent}: {lineage.describe(plan.changes)}.{warnings}"
 
 
-def declared_plan(said: Said, config: Config, recipe: str, database: Database) -> Plan:
-    """The plan of a run; raises Trouble where several changes at once are not declared one bundle."""
-    plan = plan_of(said, config, recipe, database)
-    if warned := warning(plan):
-        raise Trouble(f"{warned}; {TICK}")
+def declared_plan(plan_input: PlanInput, config: Config, recipe: str, database: Database) -> ExperimentPlan:
+    """Build the plan of a run; raises UserError for several changes at once that are not declared."""
+    plan = build_plan(plan_input, config, recipe, database)
+    if warning := undeclared_bundle_warning(plan):
+        raise UserError(f"{warning}; {REMEDY}")
     return plan

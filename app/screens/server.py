@@ -1,4 +1,4 @@
-"""Serving the app: one server a data folder, on this machine, asking nothing of any other."""
+"""Local server of the app: one per data folder, without requests to other machines."""
 
 from __future__ import annotations
 
@@ -11,67 +11,69 @@ from contextlib import contextmanager, suppress
 
 from filelock import Timeout
 
-from app.errors import MENDABLE
+from app.errors import USER_ERRORS
 from app.runs.jobs import Jobs
-from app.settings import DataFolder, Trouble
-from app.terminal import say
+from app.settings import DataFolder, UserError
+from app.terminal import print_message
 from db.session import Database
 
-SETTLE_EVERY_S = 2.0
-# What may end one look at the runs, but not the looking after them: a full disk, say, is full for a while.
-PASSING: tuple[type[Exception], ...] = (*MENDABLE, OSError)
-# Gradio and its hub client would otherwise send usage figures and look for updates.
+RECONCILE_INTERVAL_S = 2.0
+# Errors after which the runs are checked again at the next interval: a full disk, for example, may be temporary.
+RETRIED_ERRORS: tuple[type[Exception], ...] = (*USER_ERRORS, OSError)
+# Otherwise Gradio and its hub client send usage statistics and check for updates.
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 
 
 def serve(data: DataFolder, *, host: str, port: int, open_browser: bool) -> None:
-    """Serve until interrupted. Raises Trouble for a taken port or a data folder that is being served already."""
-    with _only_server(data, f"http://{host}:{port}"):
+    """Serve until interrupted. Raises UserError if the port is in use or the data folder is already served."""
+    with _server_lock(data, f"http://{host}:{port}"):
         _check_port(host, port)
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads))
         with Database.open(data.database, backup_dir=data.backups) as database:
             jobs = Jobs(database, data)
-            threading.Thread(target=_settle_for_ever, args=[jobs], name="settle", daemon=True).start()
+            threading.Thread(target=_reconcile_runs_forever, args=[jobs], name="reconcile", daemon=True).start()
             _launch(database, data, jobs, host=host, port=port, open_browser=open_browser)
 
 
 @contextmanager
-def _only_server(data: DataFolder, address: str) -> Iterator[None]:
-    note = data.root / "server.txt"
+def _server_lock(data: DataFolder, address: str) -> Iterator[None]:
+    address_file = data.root / "server.txt"
     try:
         with data.server_lock():
-            note.write_text(address, encoding="utf-8")
+            address_file.write_text(address, encoding="utf-8")
             yield
     except Timeout as error:
-        where = note.read_text(encoding="utf-8") if note.exists() else "another address"
-        raise Trouble(
-            f"the data folder {data.root} is already served at {where}; open that, or give another with --data"
+        current_address = address_file.read_text(encoding="utf-8") if address_file.exists() else "another address"
+        raise UserError(
+            f"the data folder {data.root} is already served at {current_address}; open that, or give another --data"
         ) from error
 
 
 def _check_port(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # As servers do: a port that a server has just left is free.
+        # As web servers do: a port that was just released counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise Trouble(f"{host}:{port} cannot be served on ({error.strerror}); give another with --port") from error
+            raise UserError(
+                f"cannot serve on {host}:{port} ({error.strerror}); give another port with --port"
+            ) from error
 
 
-def _settle_for_ever(jobs: Jobs) -> None:
+def _reconcile_runs_forever(jobs: Jobs) -> None:
     while True:
         try:
-            jobs.settle()
-        except PASSING as error:
-            # What the terminal's lines go to may be a file on the same full disk.
+            jobs.reconcile()
+        except RETRIED_ERRORS as error:
+            # The terminal output may go to a file on the same full disk.
             with suppress(OSError):
-                say(f"the runs could not be looked after this time: {error}")
-        time.sleep(SETTLE_EVERY_S)
+                print_message(f"could not check the runs this time: {error}")
+        time.sleep(RECONCILE_INTERVAL_S)
 
 
 def _launch(database: Database, data: DataFolder, jobs: Jobs, *, host: str, port: int, open_browser: bool) -> None:
-    # Only now: Gradio reads its environment when it is imported.
+    # Imported late: Gradio reads the environment variables on import.
     from app.screens.page import LAUNCH_OPTIONS, build  # noqa: PLC0415
 
     screen = build(database, data, jobs)
@@ -83,5 +85,7 @@ def _launch(database: Database, data: DataFolder, jobs: Jobs, *, host: str, port
         prevent_thread_lock=True,
         **LAUNCH_OPTIONS,
     )
-    say(f"Loupe is at http://{host}:{port}, its data in {data.root}; ctrl-C ends it, a run in training goes on")
+    print_message(
+        f"Loupe is at http://{host}:{port}, its data in {data.root}; Ctrl-C ends the app, a training run continues"
+    )
     screen.block_thread()

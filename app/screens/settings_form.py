@@ -1,4 +1,4 @@
-"""The settings form, drawn from the config: a widget a key, with its bounds and help."""
+"""Settings form of the Train tab: one widget per config key, with its bounds and help."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from pydantic.fields import FieldInfo
 
 from engine import config
 
-# What most runs change; the rest stands folded away below.
-FIRST = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase2_epochs", "max_pairs")
+# The settings that most runs change; the others are in a collapsed section.
+MAIN_SETTINGS = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase2_epochs", "max_pairs")
 
 
 def names() -> list[str]:
-    """Every key in the order the form shows them."""
-    return [*FIRST, *(name for name in config.fields() if name not in FIRST)]
+    """All config keys in the order of the form."""
+    return [*MAIN_SETTINGS, *(name for name in config.fields() if name not in MAIN_SETTINGS)]
 
 
 def draw() -> list[Component]:
-    """All widgets, in the order of `names`, laid out where this is called."""
+    """Add all widgets to the Gradio layout being built; returns them in the order of `names`."""
     widgets = []
     with gr.Row(elem_classes="settings"):
-        widgets += [_widget(name) for name in FIRST]
+        widgets += [_widget(name) for name in MAIN_SETTINGS]
     with gr.Accordion("All settings", open=False), gr.Row(elem_classes="settings"):
-        widgets += [_widget(name) for name in names()[len(FIRST) :]]
+        widgets += [_widget(name) for name in names()[len(MAIN_SETTINGS) :]]
     return widgets
 
 
 def pretrained(widgets: list[Component]) -> gr.Dropdown:
-    """The widget that says whose weights a run begins with: it offers some, and takes any path; one is a download."""
+    """The widget for the initial weights: named choices, or any path."""
     return cast(gr.Dropdown, widgets[names().index("pretrained")])
 
 
 def starting_weights(models: list[tuple[str, str]]) -> dict[str, Any]:
-    """What that widget offers: the weights that have a name, then models, (text, path) each."""
+    """Choices of that widget: the named weights, then the models as (text, path)."""
     return gr.update(choices=[*((name, name) for name in config.WEIGHTS), *models])
 
 
 def values(settings: config.Config) -> list[Any]:
-    """A config's values in the order of `names`."""
+    """The values of a config in the order of `names`."""
     return [getattr(settings, name) for name in names()]
 
 
-def read(entered: tuple[Any, ...] | list[Any]) -> config.Config:
-    """The config that the widgets' values make. Raises BadConfig naming the first that does not fit."""
-    given = dict(zip(names(), entered, strict=True))
-    for name, value in given.items():
+def read(values: tuple[Any, ...] | list[Any]) -> config.Config:
+    """Build the config of the widgets' values. Raises BadConfig naming the first bad value."""
+    settings = dict(zip(names(), values, strict=True))
+    for name, value in settings.items():
         if value is None:
-            raise config.BadConfig(f"{name} is empty; give a value")
-    return config.build(given)
+            raise config.BadConfig(f"{name} is empty; enter a value")
+    return config.build(settings)
 
 
 def _widget(name: str) -> Component:
     field = config.fields()[name]
-    told = " ".join((field.description or "").split())
-    common: dict[str, Any] = {"label": name, "info": told, "elem_id": f"set-{name}", "min_width": 200}
+    description = " ".join((field.description or "").split())
+    common: dict[str, Any] = {"label": name, "info": description, "elem_id": f"set-{name}", "min_width": 200}
     if options := config.choices(name):
         return gr.Dropdown(list(options), value=field.default, **common)
     if name == "pretrained":
@@ -66,13 +66,13 @@ def _widget(name: str) -> Component:
         return gr.Checkbox(value=field.default, **common)
     if field.annotation is str:
         return gr.Textbox(value=field.default, **common)
-    whole = field.annotation is int
-    return gr.Number(value=field.default, precision=0 if whole else None, step=_step(field, whole), **common)
+    is_integer = field.annotation is int
+    return gr.Number(value=field.default, precision=0 if is_integer else None, step=_step(field, is_integer), **common)
 
 
-def _step(field: FieldInfo, whole: bool) -> float:
-    """How far one press of an arrow key goes; the bounds themselves are checked when the form is read, in words."""
+def _step(field: FieldInfo, is_integer: bool) -> float:
+    """Increment of one arrow-key press; the bounds are checked when the form is read."""
     multiple = [bound.multiple_of for bound in field.metadata if isinstance(bound, MultipleOf)]
     if multiple:
         return float(multiple[0])  # type: ignore[arg-type]  # the config's multiples are numbers
-    return 1 if whole else 0.01
+    return 1 if is_integer else 0.01

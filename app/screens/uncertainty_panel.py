@@ -1,4 +1,4 @@
-"""What the grading model's certainty is worth: a fold of the Grade tab with its tables and two curves."""
+"""Uncertainty panel of the Grade tab: calibration tables and two curves of the grading model."""
 
 from __future__ import annotations
 
@@ -6,40 +6,47 @@ from typing import Any
 
 import gradio as gr
 
-from app.grading.calibration_report import tables
+from app.grading.calibration_report import calibration_tables
 from app.screens import charts
 from engine.evaluation.calibration import Calibration
 
 
-class Certainty:
-    """The fold, laid out where this is called."""
+class UncertaintyPanel:
+    """The collapsed panel; hidden unless the model is calibrated."""
 
     def __init__(self) -> None:
-        """Hidden until there is a calibrated model."""
+        """Add the panel to the Gradio layout being built."""
         plot: dict[str, Any] = {"height": 240, "buttons": []}
-        with gr.Accordion("How far its doubt can be trusted", open=False, visible=False, elem_id="certainty") as fold:
+        with gr.Accordion(
+            "How reliable are these confidences?", open=False, visible=False, elem_id="certainty"
+        ) as accordion:
             text = gr.Markdown(elem_id="certainty-tables")
             with gr.Row():
                 reliability = gr.LinePlot(
-                    x="said", y="came true", color="model", title="Confidence", elem_id="reliability-plot", **plot
+                    x="confidence",
+                    y="accuracy",
+                    color="model",
+                    title="Accuracy by confidence",
+                    elem_id="reliability-plot",
+                    **plot,
                 )
                 risk = gr.LinePlot(
                     x="cards graded", y="mean error", title="Error by cards graded", elem_id="risk-plot", **plot
                 )
-        self.shown: list[Any] = [fold, text, reliability, risk]
+        self.components: list[Any] = [accordion, text, reliability, risk]
 
     @staticmethod
-    def of(calibration: Calibration | None) -> list[Any]:
-        """What is shown of a calibration, for the components of `shown`."""
+    def updates(calibration: Calibration | None) -> list[Any]:
+        """Updates of `components` for a calibration."""
         if calibration is None:
             return [gr.update(visible=False), "", gr.skip(), gr.skip()]
-        shown, measured = [gr.update(visible=True), tables(calibration)], calibration.measured
+        updates, measured = [gr.update(visible=True), calibration_tables(calibration)], calibration.measured
         if measured is None:
-            return [*shown, gr.update(visible="hidden"), gr.update(visible="hidden")]
+            return [*updates, gr.update(visible="hidden"), gr.update(visible="hidden")]
         risk = charts.risk_coverage(measured)
-        most = max(0.1, float(risk["mean error"].max()))
+        max_error = max(0.1, float(risk["mean error"].max()))
         return [
-            *shown,
+            *updates,
             gr.update(value=charts.reliability(measured), visible=True),
-            gr.update(value=risk, y_lim=[0, most], visible=True),
+            gr.update(value=risk, y_lim=[0, max_error], visible=True),
         ]

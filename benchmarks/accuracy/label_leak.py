@@ -1,7 +1,7 @@
-"""Does a model read the slab's label? Its answers on real slabs before and after the label is painted over.
+"""Leakage test: predictions on real slabs before and after the label, which shows the grade, is painted over.
 
-With the quad held nothing may change at all, since the label never reaches the network. With the card found anew the
-quad may move by a part of a pixel; fewer than one grade in a hundred may change.
+With the same quad no prediction may change, since the label is outside the network's input. With a new detection the
+quad may move by a fraction of a pixel; fewer than one grade in a hundred may change.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from engine.image.detection import NoCard
 from engine.image.quads import longer_side
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
-from engine.inference.loaded_model import Model, load_model
+from engine.inference.loaded_model import LoadedModel, load_model
 from engine.inference.predict import predict
 from engine.training.loop import train
-from tools.finder.augment_surroundings import label_painted
+from tools.finder.augment_surroundings import paint_over_label
 
 FRONTS = REAL_PICTURES / "psa_baseball"
-LEARNED_FROM, JUDGED = 1600, 1000
-TOLD = {
+TRAINING_FRONTS, TEST_FRONTS = 1600, 1000
+SETTINGS = {
     "front_encoder": "resnet18",
     "back_encoder": "resnet18",
     "image_size": 128,
@@ -40,72 +40,73 @@ TOLD = {
 
 
 def split_fronts(random: np.random.Generator) -> tuple[list[CardPair], list[Path]]:
-    """Cards to learn from, and the pictures of others to be judged."""
+    """Training and validation cards, and the test pictures."""
     paths = sorted(path for path in FRONTS.rglob("*") if path.is_file())
-    chosen = [paths[index] for index in random.permutation(len(paths))[: LEARNED_FROM + JUDGED]]
+    chosen = [paths[index] for index in random.permutation(len(paths))[: TRAINING_FRONTS + TEST_FRONTS]]
     pairs = [
         CardPair(
             path.name, path, None, float(path.parent.name.removeprefix("psa")), split="val" if n < 200 else "train"
         )
-        for n, path in enumerate(chosen[:LEARNED_FROM])
+        for n, path in enumerate(chosen[:TRAINING_FRONTS])
     ]
-    return pairs, chosen[LEARNED_FROM:]
+    return pairs, chosen[TRAINING_FRONTS:]
 
 
-def trained(pairs: list[CardPair], folder: Path) -> Model:
-    """A model that has learned from some of the fronts; how it did is printed."""
-    for event in train(build(TOLD), pairs, folder):
+def train_model(pairs: list[CardPair], folder: Path) -> LoadedModel:
+    """Train a model on fronts and print its validation QWK."""
+    for event in train(build(SETTINGS), pairs, folder):
         if isinstance(event, EpochDone):
             print(f"epoch {event.epoch}: val QWK {event.metrics['qwk']:.3f}", flush=True)
     return load_model(folder / MODEL)
 
 
-def grade_of(model: Model, canvas: np.ndarray) -> tuple[int, np.ndarray]:
-    """What the model says of a front by itself: the grade and the ten probabilities."""
+def predict_front(model: LoadedModel, canvas: np.ndarray) -> tuple[int, np.ndarray]:
+    """Predict the grade and the ten probabilities from a front alone."""
     canvases = np.stack([canvas, np.zeros_like(canvas)])[None]
     pictures = {"canvases": torch.from_numpy(canvases), "present": torch.tensor([[True, False]])}
-    said = predict(model, model_input(pictures, model.config, model.phase, model.device))
-    return said.grade, said.probabilities
+    prediction = predict(model, model_input(pictures, model.config, model.phase, model.device))
+    return prediction.grade, prediction.probabilities
 
 
 def measure() -> list[Row]:
-    """Learn, then judge each slab three times; nothing is measured where the pictures are absent."""
+    """Train, then predict each slab three times; no rows if the pictures do not exist."""
     if not FRONTS.is_dir():
-        print(f"{FRONTS} is absent: the repainting of labels is not measured")
+        print(f"{FRONTS} does not exist: label leakage is not measured")
         return []
     random = np.random.default_rng(3)
     pairs, pictures = split_fronts(random)
     with tempfile.TemporaryDirectory() as folder:
-        model = trained(pairs, Path(folder))
+        model = train_model(pairs, Path(folder))
     size = model.config.image_size
-    held_differs, anew_differs, refused, count = 0, 0, 0, 0
+    changed_same_quad, changed_new_quad, refused, count = 0, 0, 0, 0
     shifts = []
     for path in pictures:
         rgb = read_picture(path)
         try:
-            found = find_card(rgb)
+            detection = find_card(rgb)
         except NoCard:
             continue
-        if found.kind != "slab":
+        if detection.kind != "slab":
             continue
         count += 1
-        painted = label_painted(random, rgb, found.quad)
-        grade, said = grade_of(model, card_canvas(rgb, found.quad, size=size))
-        held_differs += not np.array_equal(grade_of(model, card_canvas(painted, found.quad, size=size))[1], said)
+        painted = paint_over_label(random, rgb, detection.quad)
+        grade, probabilities = predict_front(model, card_canvas(rgb, detection.quad, size=size))
+        _, painted_probabilities = predict_front(model, card_canvas(painted, detection.quad, size=size))
+        changed_same_quad += not np.array_equal(painted_probabilities, probabilities)
         try:
-            anew = find_card(painted).quad
-            shifts.append(np.linalg.norm(anew - found.quad, axis=1).max() / longer_side(found.quad))
-            anew_differs += grade_of(model, card_canvas(painted, anew, size=size))[0] != grade
+            new_quad = find_card(painted).quad
+            shifts.append(np.linalg.norm(new_quad - detection.quad, axis=1).max() / longer_side(detection.quad))
+            changed_new_quad += predict_front(model, card_canvas(painted, new_quad, size=size))[0] != grade
         except NoCard:
             refused += 1
-    print(f"{refused} of {count} slabs were refused once their label was painted over")
+    print(f"{refused} of {count} slabs were not found after their label was painted over")
     shift = np.array(shifts)
     print(
-        f"worst corner moved by {np.median(shift):.2%} of the height in the median; more than 1 % in "
+        f"median movement of the worst corner: {np.median(shift):.2%} of the height; more than 1 % in "
         f"{(shift > 0.01).mean():.1%}, more than 5 % in {(shift > 0.05).mean():.1%}"
     )
     what = "real slabs whose answer changed when the label was painted over"
     return [
-        Row(f"{what}, quad held", "all of them", held_differs / count, count, at_most=0.0),
-        Row(f"{what}, found anew", "all of them", anew_differs / count, count, at_most=0.01),
+        Row(f"{what}, quad held", "all of them", changed_same_quad / count, count, at_most=0.0),
+        Row(f"{what}, found anew", "all of them", changed_new_quad / count, count, at_most=0.01),
     ]

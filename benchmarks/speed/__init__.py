@@ -1,1 +1,1 @@
-"""Speed, as ratios to a named competitor or a physical floor, measured in one run."""
+"""Speed as ratios to a named competitor or a physical limit, measured in one run."""

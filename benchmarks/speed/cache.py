@@ -1,4 +1,4 @@
-"""The pixel cache: reading a prepared pair against decoding its pictures, and preparing on two threads against one."""
+"""Picture cache: reading a cached pair against decoding its pictures, and preparing on two threads against one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.harness import Row, medians_in_turn, one_thread
+from benchmarks.harness import Row, interleaved_medians, use_one_thread
 from engine.data.picture_cache import PixelCache
 from engine.image.read import read_picture
 from tools.finder.captures import simulate_capture
@@ -21,8 +21,8 @@ ROUNDS = 7
 READS = 200
 
 
-def drawn_photos(folder: Path) -> list[Path]:
-    """JPEG photos of 1512 x 2016 with a card each."""
+def write_photos(folder: Path) -> list[Path]:
+    """Write simulated JPEG photos of 1512 x 2016 pixels, with one card each."""
     random = np.random.default_rng(5)
     paths = []
     for number in range(PICTURES):
@@ -33,18 +33,18 @@ def drawn_photos(folder: Path) -> list[Path]:
 
 
 def prepare_all(pictures: Sequence[Path], threads: int) -> None:
-    """Fill a cache that holds nothing yet."""
+    """Fill an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
         for _ in PixelCache(Path(folder), list(pictures), SIDE).fill(threads):
             pass
 
 
 def measure() -> list[Row]:
-    """Both ratios; OpenCV and torch get one thread each, so that the threads counted are the cache's own."""
-    one_thread()
+    """Measure both ratios; OpenCV and torch use one thread, so that only the cache's threads differ."""
+    use_one_thread()
     with tempfile.TemporaryDirectory() as folder:
-        pictures = drawn_photos(Path(folder))
-        preparing = medians_in_turn(
+        pictures = write_photos(Path(folder))
+        preparing_s = interleaved_medians(
             {"one": lambda: prepare_all(pictures, 1), "two": lambda: prepare_all(pictures, 2)}, rounds=ROUNDS
         )
         cache = PixelCache(Path(folder) / "cache", pictures, SIDE)
@@ -61,19 +61,19 @@ def measure() -> list[Row]:
             for path in pair:
                 read_picture(path)
 
-        reading = medians_in_turn({"cached": read_cached, "decoded": decode}, rounds=ROUNDS)
+        reading_s = interleaved_medians({"cached": read_cached, "decoded": decode}, rounds=ROUNDS)
     return [
         Row(
             f"reading a cached pair at {SIDE}",
             "decoding its two JPEGs of 1512 x 2016",
-            reading["decoded"] / (reading["cached"] / READS),
+            reading_s["decoded"] / (reading_s["cached"] / READS),
             ROUNDS,
             at_least=250,
         ),
         Row(
             "preparing a snapshot on two threads",
             "on one thread",
-            preparing["one"] / preparing["two"],
+            preparing_s["one"] / preparing_s["two"],
             ROUNDS,
             at_least=1.8,
         ),

@@ -1,4 +1,4 @@
-"""Six channels of a 448 x 448 picture on one thread."""
+"""The six input channels of a 448 x 448 picture, on one thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from skimage import color, exposure, filters
 
-from benchmarks.harness import Row, medians_in_turn, one_thread
+from benchmarks.harness import Row, interleaved_medians, use_one_thread
 from engine.preprocessing.channels import six_channels
 from tools.finder.capture_art import card_face
 
@@ -17,7 +17,7 @@ ROUNDS = 40
 
 
 def scikit_image_channels(rgb: np.ndarray) -> np.ndarray:
-    """The channels from scikit-image's filters, as the history's first version made them."""
+    """Channels with scikit-image's filters, as in the first version of the training history."""
     lab = color.rgb2lab(rgb)
     lightness = exposure.equalize_adapthist(lab[..., 0] / 100, kernel_size=SIDE // 8, clip_limit=0.01)
     derivatives = [filters.sobel_v(lightness), filters.sobel_h(lightness), filters.laplace(lightness)]
@@ -26,7 +26,7 @@ def scikit_image_channels(rgb: np.ndarray) -> np.ndarray:
 
 
 def double_precision_channels(rgb: np.ndarray) -> np.ndarray:
-    """The channels from OpenCV in 64-bit floats, everything allocated anew, as the history's second version did."""
+    """Channels with OpenCV in 64-bit floats and new arrays, as in the second version of the training history."""
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)
     lightness = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(lab[..., 0])
     derivatives = [
@@ -39,7 +39,7 @@ def double_precision_channels(rgb: np.ndarray) -> np.ndarray:
 
 
 def kornia_channels(rgb: np.ndarray) -> torch.Tensor:
-    """The channels from kornia on the CPU."""
+    """Channels with kornia on the CPU."""
     picture = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
     lab = kornia.color.rgb_to_lab(picture)
     lightness = kornia.enhance.equalize_clahe(lab[:, :1] / 100, clip_limit=2.0, grid_size=(8, 8))
@@ -49,13 +49,13 @@ def kornia_channels(rgb: np.ndarray) -> torch.Tensor:
 
 
 def measure() -> list[Row]:
-    """Time all of them in turn on one drawn card."""
-    one_thread()
+    """Time all implementations on one simulated card."""
+    use_one_thread()
     rgb = card_face(np.random.default_rng(0), [], SIDE, SIDE)
     rgb = cv2.GaussianBlur(rgb, (0, 0), 0.8)
     out = np.empty((6, SIDE, SIDE), np.float32)
     with torch.inference_mode():
-        seconds = medians_in_turn(
+        seconds = interleaved_medians(
             {
                 "ours": lambda: six_channels(rgb, out),
                 "scikit-image filters": lambda: scikit_image_channels(rgb),

@@ -1,4 +1,4 @@
-"""Six channels of a batch on a GPU, against copying the bytes that go in and out; says so where there is none."""
+"""The six input channels of a batch on a GPU, against copying their input and output; skipped without a GPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, medians_in_turn
+from benchmarks.harness import Row, interleaved_medians
 from engine.preprocessing.channels_torch import six_channels_batch
 from tools.finder.capture_art import card_face
 
@@ -17,23 +17,23 @@ PICTURES_PER_S = 20_000
 
 
 def measure() -> list[Row]:
-    """Time both in turn on one drawn card, repeated."""
+    """Time both on a batch of one simulated card."""
     if not torch.cuda.is_available():
-        print("no CUDA device here: the channels on a GPU are NOT measured")
+        print("no CUDA device: the channels on a GPU are not measured")
         return []
     rgb = cv2.GaussianBlur(card_face(np.random.default_rng(0), [], SIDE, SIDE), (0, 0), 0.8)
     batch = torch.from_numpy(np.stack([rgb] * BATCH)).cuda()
     out = torch.empty((BATCH, 6, SIDE, SIDE), device="cuda")
-    spare_in, spare_out = torch.empty_like(batch), torch.empty_like(out)
+    copy_in, copy_out = torch.empty_like(batch), torch.empty_like(out)
 
-    def finished(work: object) -> None:
-        del work
+    def synchronize(result: object) -> None:
+        del result
         torch.cuda.synchronize()
 
-    seconds = medians_in_turn(
+    seconds = interleaved_medians(
         {
-            "ours": lambda: finished(six_channels_batch(batch)),
-            "copy": lambda: finished((spare_in.copy_(batch), spare_out.copy_(out))),
+            "ours": lambda: synchronize(six_channels_batch(batch)),
+            "copy": lambda: synchronize((copy_in.copy_(batch), copy_out.copy_(out))),
         },
         rounds=ROUNDS,
     )

@@ -1,6 +1,6 @@
-"""Reading cards on a CPU by onnxruntime against torch: ResNet-18 and -34 in float32, without gradients, in eval mode.
+"""Inference on a CPU with onnxruntime against torch: ResNet-18 and -34 in float32, without gradients, in eval mode.
 
-Also what writing the graph costs, told in cards: so many must be read before it has paid.
+Also prints the number of cards after which the export of the graph has paid off.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.harness import Row, medians_in_turn
+from benchmarks.harness import Row, interleaved_medians
 from engine.data.inputs import Inputs
-from engine.inference.loaded_model import Model
-from engine.inference.onnx_export import PRESENT, TOLERANCE, Session, export, random_inputs
-from engine.inference.onnx_runtime import WRITING_PAYS
+from engine.inference.loaded_model import LoadedModel
+from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, OnnxSession, export, random_inputs
+from engine.inference.onnx_runtime import MIN_CARDS_TO_EXPORT
 from engine.model.dual_branch import DualBranch
 from engine.recipes import recipe_config
 
@@ -23,46 +23,49 @@ SIZES, THREADS, BATCHES = (224, 384), (1, 2), (1, 8)
 ROUNDS = {1: 41, 8: 15}
 
 
-def model_of(size: int) -> Model:
-    """The recipe's networks with random weights."""
+def model_of(size: int) -> LoadedModel:
+    """The recipe's network with random weights."""
     torch.manual_seed(0)
     config = recipe_config("loupe", {"image_size": size})
     network = DualBranch(config).eval().to(memory_format=torch.channels_last)
-    return Model(network, config, 2, (True, True), "drawn", "nothing", torch.device("cpu"))
+    return LoadedModel(network, config, 2, (True, True), "drawn", "nothing", torch.device("cpu"))
 
 
-def _seconds(model: Model, session: Session, inputs: Inputs, rounds: int) -> dict[str, float]:
+def _seconds(model: LoadedModel, session: OnnxSession, inputs: Inputs, rounds: int) -> dict[str, float]:
     with torch.inference_mode():
-        return medians_in_turn(
+        return interleaved_medians(
             {"torch": lambda: model.network(*inputs), "onnxruntime": lambda: session.scores(inputs)}, rounds=rounds
         )
 
 
 def measure() -> list[Row]:
-    """Time both in turn, one thread and two, at two sizes, a card and eight at once."""
+    """Time both with one thread and two, at two sizes, with batches of one card and eight."""
     rows: list[Row] = []
     for size in SIZES:
         model = model_of(size)
         with tempfile.TemporaryDirectory() as folder:
             graph = Path(folder) / "model.onnx"
             torch.set_num_threads(max(THREADS))
-            began = time.perf_counter()
+            start = time.perf_counter()
             difference = export(model, graph)
-            writing = time.perf_counter() - began
+            export_s = time.perf_counter() - start
             rows.append(Row(f"largest difference, {size} px", "tolerance", difference / TOLERANCE, 5, at_most=1.0))
             for threads in THREADS:
                 torch.set_num_threads(threads)
-                session = Session(graph)
+                session = OnnxSession(graph)
                 for cards in BATCHES:
-                    seconds = _seconds(model, session, random_inputs(model, PRESENT[:1] * cards), ROUNDS[cards])
+                    seconds = _seconds(
+                        model, session, random_inputs(model, SIDE_COMBINATIONS[:1] * cards), ROUNDS[cards]
+                    )
                     speeds = ", ".join(f"{name} {cards / value:.2f} pairs/s" for name, value in seconds.items())
-                    won = (seconds["torch"] - seconds["onnxruntime"]) / cards
-                    pays = f"{writing / won:.0f} cards pay" if won > 0 else "nothing pays"
+                    saved_s = (seconds["torch"] - seconds["onnxruntime"]) / cards
+                    pays_off = f"pays off after {export_s / saved_s:.0f} cards" if saved_s > 0 else "never pays off"
                     print(
-                        f"{size} px, threads {threads}, batch {cards}: {speeds}; {pays} for {writing:.1f} s", flush=True
+                        f"{size} px, threads {threads}, batch {cards}: {speeds}; export of {export_s:.1f} s {pays_off}",
+                        flush=True,
                     )
                     what = f"onnxruntime, {size} px, threads {threads}, batch {cards}"
                     ratio = seconds["torch"] / seconds["onnxruntime"]
                     rows.append(Row(what, "torch, eager", ratio, ROUNDS[cards], at_least=1.0))
-    print(f"the program writes the graph from {WRITING_PAYS} cards on")
+    print(f"the program exports the graph for {MIN_CARDS_TO_EXPORT} cards or more")
     return rows

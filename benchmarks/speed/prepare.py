@@ -1,4 +1,4 @@
-"""A JPEG of 1512 x 2016 whose quad is known, to rectified six channels at 448, and finding that quad; one thread."""
+"""Preparation of a JPEG of 1512 x 2016 with a known quad to six channels at 448, and detection; one thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from skimage import io, transform
 
-from benchmarks.harness import Row, medians_in_turn, one_thread
+from benchmarks.harness import Row, interleaved_medians, use_one_thread
 from benchmarks.speed.channels import double_precision_channels, scikit_image_channels
 from engine.detection.find_card import find_card
-from engine.detection.read_and_find import prepare
+from engine.detection.read_and_find import canvas_from_quad
 from engine.image.quads import side_lengths
 from engine.image.read import read_picture
 from engine.preprocessing.channels import six_channels
@@ -24,14 +24,14 @@ SIDE = 448
 ROUNDS = 15
 ASPECT = 63 / 88
 JPEG_QUALITY = 92
-# Without a sensor's grain a drawn photo packs, and decodes, four times better than a real one: at these levels it comes
-# to 1.0 megabyte, as eight real photos and scans scaled to this size did (0.6 to 1.1, median 1.0).
-GRAIN_LEVELS = 8
-LEAST_CARD_PX = 1650
+# Without sensor noise a simulated photo compresses, and decodes, four times better than a real one. With this noise it
+# has 1.0 megabyte, like eight real photos and scans scaled to this size (0.6 to 1.1, median 1.0).
+NOISE_LEVELS = 8
+MIN_CARD_PX = 1650
 
 
 def _decoded(path: Path) -> np.ndarray:
-    """Bare decoding: the floor."""
+    """Decoding alone, the lower limit."""
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB))
 
 
@@ -48,14 +48,14 @@ def _canvas(card: np.ndarray) -> np.ndarray:
 
 
 def scikit_image_style(path: Path, quad: np.ndarray) -> np.ndarray:
-    """Read, warp to the card's own size, shrink, and derive the channels at 448: all with scikit-image."""
+    """Read, warp to the card's native size, resize, and compute the channels at 448, all with scikit-image."""
     card = _warped_by_scikit_image(path, quad)
     small = transform.resize(card, (SIDE, round(SIDE * ASPECT)), anti_aliasing=True)
     return scikit_image_channels(_canvas(np.rint(small * 255).astype(np.uint8)))
 
 
 def scikit_image_native_style(path: Path, quad: np.ndarray) -> np.ndarray:
-    """As the history did it: warp to the card's own size, derive the channels there, shrink each without smoothing."""
+    """As in the training history: warp to native size, compute the channels there, resize each without smoothing."""
     channels = scikit_image_channels(np.rint(_warped_by_scikit_image(path, quad) * 255).astype(np.uint8))
     return np.stack([transform.resize(channel, (SIDE, SIDE), anti_aliasing=False) for channel in channels])
 
@@ -68,7 +68,7 @@ def _warped_by_scikit_image(path: Path, quad: np.ndarray) -> np.ndarray:
 
 
 def opencv_native_style(path: Path, quad: np.ndarray) -> np.ndarray:
-    """Warp to the card's own size, derive 64-bit channels there, and shrink each of them."""
+    """Warp to the card's native size, compute 64-bit channels there, and resize each of them."""
     rgb = _decoded(path)
     height = round(float(np.linalg.norm(quad[3] - quad[0])))
     width = round(height * ASPECT)
@@ -78,7 +78,7 @@ def opencv_native_style(path: Path, quad: np.ndarray) -> np.ndarray:
 
 
 def opencv_resize_first_style(path: Path, quad: np.ndarray) -> np.ndarray:
-    """Warp to the card's own size, shrink by area, and derive 64-bit channels at 448."""
+    """Warp to the card's native size, resize by area, and compute 64-bit channels at 448."""
     rgb = _decoded(path)
     height = round(float(np.linalg.norm(quad[3] - quad[0])))
     width = round(height * ASPECT)
@@ -87,30 +87,30 @@ def opencv_resize_first_style(path: Path, quad: np.ndarray) -> np.ndarray:
     return double_precision_channels(_canvas(small))
 
 
-def endless_supersampling(path: Path, quad: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The reference: ten times ten samples for each pixel of the result, averaged by area."""
+def supersampled_reference(path: Path, quad: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Reference: ten times ten samples per pixel of the result, averaged by area."""
     rgb = _decoded(path)
-    onto = _homography(quad, height * 10, width * 10)
-    fine = cv2.warpPerspective(rgb, onto, (width * 10, height * 10), borderMode=cv2.BORDER_REPLICATE)
+    homography = _homography(quad, height * 10, width * 10)
+    fine = cv2.warpPerspective(rgb, homography, (width * 10, height * 10), borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def photographed() -> Capture:
-    """A hand-held photo of 1512 x 2016 whose card fills most of it, as a collector takes it, with a sensor's grain."""
+def simulated_photo() -> Capture:
+    """A hand-held photo of 1512 x 2016 with sensor noise, in which the card fills most of the frame."""
     random = np.random.default_rng(11)
     while True:
         capture = simulate_capture(random, height=2016, width=1512, kind="photo")
         sides = side_lengths(capture.quads[0])
-        if sides.max() > LEAST_CARD_PX and abs(sides.min() / sides.max() - ASPECT) < 0.05:
+        if sides.max() > MIN_CARD_PX and abs(sides.min() / sides.max() - ASPECT) < 0.05:
             break
-    grain = random.normal(0, GRAIN_LEVELS, capture.rgb.shape)
-    return replace(capture, rgb=np.clip(capture.rgb + grain, 0, 255).astype(np.uint8))
+    noise = random.normal(0, NOISE_LEVELS, capture.rgb.shape)
+    return replace(capture, rgb=np.clip(capture.rgb + noise, 0, 255).astype(np.uint8))
 
 
 def measure() -> list[Row]:
-    """Time all of them in turn on one drawn photo."""
-    one_thread()
-    capture = photographed()
+    """Time all implementations on one simulated photo."""
+    use_one_thread()
+    capture = simulated_photo()
     quad = capture.quads[0]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
@@ -118,10 +118,10 @@ def measure() -> list[Row]:
         cv2.imwrite(str(path), cv2.cvtColor(capture.rgb, cv2.COLOR_RGB2BGR), options)
         rgb = read_picture(path)
         out = np.empty((6, SIDE, SIDE), np.float32)
-        seconds = medians_in_turn(
+        seconds = interleaved_medians(
             {
                 "decode": lambda: _decoded(path),
-                "ours": lambda: six_channels(prepare(path, quad, size=SIDE), out),
+                "ours": lambda: six_channels(canvas_from_quad(path, quad, size=SIDE), out),
                 "find": lambda: find_card(rgb),
                 "scikit-image style": lambda: scikit_image_style(path, quad),
                 "scikit-image style at native size": lambda: scikit_image_native_style(path, quad),
@@ -130,11 +130,11 @@ def measure() -> list[Row]:
             },
             rounds=ROUNDS,
         )
-        canvas = prepare(path, quad, size=SIDE)
+        canvas = canvas_from_quad(path, quad, size=SIDE)
         columns = np.nonzero(canvas.any(axis=(0, 2)))[0]
         rows = np.nonzero(canvas.any(axis=(1, 2)))[0]
         card = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        decibels = cv2.PSNR(card, endless_supersampling(path, quad, *card.shape[:2]))
+        decibels = cv2.PSNR(card, supersampled_reference(path, quad, *card.shape[:2]))
     what = "JPEG 1512 x 2016 to six channels at 448, one thread"
     bounds = {
         "scikit-image style": 16.0,
@@ -142,11 +142,11 @@ def measure() -> list[Row]:
         "OpenCV style at native size": 9.0,
         "OpenCV style, resized first": 2.0,
     }
-    faster = [
+    competitors = [
         Row(what, name, seconds[name] / seconds["ours"], ROUNDS, at_least=bound) for name, bound in bounds.items()
     ]
     return [
-        *faster,
+        *competitors,
         Row(what, "bare JPEG decoding", seconds["ours"] / seconds["decode"], ROUNDS, at_most=1.8),
         Row("the rectified card at 448, decibels", "endless supersampling", min(decibels, math.inf), 1, at_least=45),
         Row("finding the quad in it", "bare JPEG decoding", seconds["find"] / seconds["decode"], ROUNDS, at_most=1.5),

@@ -1,9 +1,9 @@
-"""The training loop against a loop over tensors that are already there, and what each of its choices is worth.
+"""The training loop against a loop over tensors in memory, and the gain of each of its optimizations.
 
-Everything is the `baseline` recipe's networks. Ours is `engine.training.loop.train` as it stands: pixel cache, augmentation,
-channels, tallies and events. The others are bare loops over random numbers. On a CPU the loops use one thread and the
-seconds are the processor's own, so that other programs on the machine count little; the commands at the end are timed
-by the clock.
+All loops train the networks of the `baseline` recipe. Ours is `engine.training.loop.train`: picture cache,
+augmentation, channels, metrics and events. The others are minimal loops over random numbers. On a CPU the loops use one
+thread and are timed in CPU time, so that other programs on the machine have little effect; the commands at the end are
+timed in wall time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.harness import ROOT, Row, alone, now, one_thread, peak_memory_mib
+from benchmarks.harness import ROOT, Row, clock_s, in_fresh_process, peak_memory_mib, use_one_thread
 from engine.cards.pairs import CardPair, write_manifest
 from engine.config import Config
 from engine.data.targets import soft_targets
@@ -37,43 +37,55 @@ PROGRAM = ROOT
 CPU_PX, GPU_PX = 128, 224
 BATCHES = 3
 ROUNDS = 5
-# The least share of a resident loop's speed that ours may have, and what its memory layout must gain.
-FLOOR, GAIN = 0.95, 1.1
-# A second process on the same cores can gain nothing, and waits for the first in every layer that shares statistics:
-# below one half, either of them alone on half the cores would do better.
-TWO_OF_ONE = 0.5
+# Minimum speed of our loop relative to a loop over tensors in memory, and minimum gain of its memory layout.
+MIN_RELATIVE_SPEED, MIN_GAIN = 0.95, 1.1
+# A second process on the same cores gains nothing and waits in every layer with synchronized statistics. Below one
+# half, one process on half of the cores would be faster.
+MIN_TWO_PROCESS_SPEED = 0.5
 COMMANDS = 3
-MEMORY = 1.25
+MAX_MEMORY_RATIO = 1.25
 
 
 def measure() -> list[Row]:
-    """Every loop in turn, repeated; then memory, each in a process of its own; then one process against two."""
+    """Time the loops, interleaved; then measure memory, in separate processes; then one process against two."""
     gpu = torch.cuda.is_available()
     if not gpu:
-        print("no CUDA device here: nothing below was measured on a GPU, and bf16 against float32 not at all")
-        one_thread()
+        print("no CUDA device: everything is measured on the CPU, and bf16 against float32 is skipped")
+        use_one_thread()
     with tempfile.TemporaryDirectory() as folder:
         cards = _cards(Path(folder))
-        seconds = _in_turn(cards, Path(folder), gpu)
-        memory = {name: alone(_peak_memory, name, cards, Path(folder)) for name in ("ours", "resident")}
-        rows = [_row("pairs/s of the loop", "resident random tensors", seconds["resident"], seconds["ours"], FLOOR)]
+        seconds = _seconds_per_pair(cards, Path(folder), gpu)
+        memory = {name: in_fresh_process(_peak_memory, name, cards, Path(folder)) for name in ("ours", "resident")}
+        rows = [
+            _row(
+                "pairs/s of the loop",
+                "resident random tensors",
+                seconds["resident"],
+                seconds["ours"],
+                MIN_RELATIVE_SPEED,
+            )
+        ]
         rows.append(
-            _row("channels_last, fused AdamW", "plain, pairs/s", seconds["plain"], seconds["resident"], at_least=GAIN)
+            _row(
+                "channels_last, fused AdamW", "plain, pairs/s", seconds["plain"], seconds["resident"], at_least=MIN_GAIN
+            )
         )
         if gpu:
             rows.append(_row("bf16", "float32, pairs/s", seconds["float32"], seconds["ours"], at_least=1.0))
         ratio = memory["ours"] / memory["resident"]
-        rows.append(Row("peak memory of the loop", "resident random tensors", ratio, 1, at_most=MEMORY))
+        rows.append(Row("peak memory of the loop", "resident random tensors", ratio, 1, at_most=MAX_MEMORY_RATIO))
         print(f"peak memory: {memory['ours']:.0f} MiB, resident {memory['resident']:.0f} MiB")
         speeds = _by_command(Path(folder))
         print(f"pairs/s by command: one process {speeds[1]:.2f}, two {speeds[2]:.2f}, on {os.cpu_count()} cores")
         ratio = speeds[2] / speeds[1]
-        rows.append(Row("two processes", "one, on the same cores, pairs/s", ratio, COMMANDS, at_least=TWO_OF_ONE))
+        rows.append(
+            Row("two processes", "one, on the same cores, pairs/s", ratio, COMMANDS, at_least=MIN_TWO_PROCESS_SPEED)
+        )
     return rows
 
 
-def _row(what: str, versus: str, theirs: float, ours: float, at_least: float) -> Row:
-    return Row(what, versus, theirs / ours, ROUNDS, at_least=at_least)
+def _row(what: str, versus: str, reference_s: float, our_s: float, at_least: float) -> Row:
+    return Row(what, versus, reference_s / our_s, ROUNDS, at_least=at_least)
 
 
 def _config(**changes: object) -> Config:
@@ -82,7 +94,7 @@ def _config(**changes: object) -> Config:
 
 
 def _cards(folder: Path) -> list[CardPair]:
-    """Drawn cards for three whole batches, and two to validate on."""
+    """Simulated cards for three full batches, and two for validation."""
     count = BATCHES * _config().batch_size
     random = np.random.default_rng(0)
     cards = []
@@ -95,41 +107,41 @@ def _cards(folder: Path) -> list[CardPair]:
     return cards
 
 
-def _in_turn(cards: list[CardPair], folder: Path, gpu: bool) -> dict[str, float]:
-    """Median seconds a pair of each loop."""
-    ways: dict[str, Callable[[], float]] = {
-        "ours": lambda: _ours(cards, folder, _config()),
-        "resident": lambda: _resident(_config()),
-        "plain": lambda: _resident(_config(), channels_last=False, fused=False),
+def _seconds_per_pair(cards: list[CardPair], folder: Path, gpu: bool) -> dict[str, float]:
+    """Median seconds per pair of each loop."""
+    loops: dict[str, Callable[[], float]] = {
+        "ours": lambda: _our_loop(cards, folder, _config()),
+        "resident": lambda: _minimal_loop(_config()),
+        "plain": lambda: _minimal_loop(_config(), channels_last=False, fused=False),
     }
     if gpu:
-        ways["float32"] = lambda: _ours(cards, folder, _config(precision="32"))
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+        loops["float32"] = lambda: _our_loop(cards, folder, _config(precision="32"))
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(ROUNDS):
-        for name, way in ways.items():
-            seconds[name].append(way())
+        for name, loop in loops.items():
+            seconds[name].append(loop())
             print(f"round {turn + 1}: {name} {1 / seconds[name][-1]:.2f} pairs/s", flush=True)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _ours(cards: list[CardPair], folder: Path, config: Config) -> float:
-    """Seconds a pair in the second epoch of a run, its pictures prepared."""
+def _our_loop(cards: list[CardPair], folder: Path, config: Config) -> float:
+    """Seconds per pair in the second epoch of a run, with prepared pictures."""
     device = torch.device(resolve(config.device))
-    began = ended = 0.0
+    start = end = 0.0
     with tempfile.TemporaryDirectory() as run:
         for event in train(config, cards, Path(run), cache=folder / "cache"):
             match event:
                 case Saved(epoch=1, best=False):
-                    began = now(device)
+                    start = clock_s(device)
                 case Progress(step="training", epoch=2, done=done, total=total) if done == total:
-                    ended = now(device)
-                case EpochDone(epoch=2, data_wait_share=share):
-                    print(f"  of which waiting for data: {share:.1%}")
-    return (ended - began) / (BATCHES * config.batch_size)
+                    end = clock_s(device)
+                case EpochDone(epoch=2, data_wait_share=waiting):
+                    print(f"  of which waiting for data: {waiting:.1%}")
+    return (end - start) / (BATCHES * config.batch_size)
 
 
-def _resident(config: Config, *, channels_last: bool = True, fused: bool = True) -> float:
-    """Seconds a pair of a bare loop over one batch of random numbers on the device, after one epoch to warm up."""
+def _minimal_loop(config: Config, *, channels_last: bool = True, fused: bool = True) -> float:
+    """Seconds per pair of a minimal loop over one random batch on the device, after a warm-up epoch."""
     device = torch.device(resolve(config.device))
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = DualBranch(config).to(device, memory_format=layout).train()
@@ -140,10 +152,10 @@ def _resident(config: Config, *, channels_last: bool = True, fused: bool = True)
     present = torch.ones(config.batch_size, 2, dtype=torch.bool, device=device)
     targets = soft_targets(torch.arange(config.batch_size, device=device) % 10, 0.0)
     unmeasured = torch.full((config.batch_size, 3), torch.nan, device=device)
-    began = 0.0
+    start = 0.0
     for step in range(2 * BATCHES):
         if step == BATCHES:
-            began = now(device)
+            start = clock_s(device)
         optimizer.zero_grad()
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
             scores = network(*sides, present)
@@ -152,35 +164,35 @@ def _resident(config: Config, *, channels_last: bool = True, fused: bool = True)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         loss.item()
-    return (now(device) - began) / (BATCHES * config.batch_size)
+    return (clock_s(device) - start) / (BATCHES * config.batch_size)
 
 
 def _peak_memory(name: str, cards: list[CardPair], folder: Path) -> float:
-    one_thread()
+    use_one_thread()
     if name == "ours":
-        _ours(cards, folder, _config())
+        _our_loop(cards, folder, _config())
     else:
-        _resident(_config())
+        _minimal_loop(_config())
     return peak_memory_mib()
 
 
 def _by_command(folder: Path) -> dict[int, float]:
-    """Median pairs a second that the command `train` says it had as one process and as two, taking turns."""
+    """Median pairs per second that the command `train` reports with one process and with two, interleaved."""
     speeds: dict[int, list[float]] = {1: [], 2: []}
     for turn in range(COMMANDS):
-        for processes, said in speeds.items():
-            said.append(_command(folder, processes, folder / f"by-{processes}-{turn}"))
-            print(f"round {turn + 1}: {processes} by torchrun, {said[-1]:.2f} pairs/s", flush=True)
-    return {processes: statistics.median(said) for processes, said in speeds.items()}
+        for processes, values in speeds.items():
+            values.append(_command(folder, processes, folder / f"by-{processes}-{turn}"))
+            print(f"round {turn + 1}: torchrun with {processes}, {values[-1]:.2f} pairs/s", flush=True)
+    return {processes: statistics.median(values) for processes, values in speeds.items()}
 
 
 def _command(folder: Path, processes: int, out: Path) -> float:
-    """Pairs a second of a run of two epochs, all cores being shared out among its processes."""
+    """Pairs per second of a run of two epochs, with all cores divided among its processes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "launch.py"]
     settings = [f"image_size={_config().image_size}", "phase2_epochs=2"]
-    words = ["train", "--recipe", "baseline", "--manifest", str(folder / "labels.csv"), "--out", str(out)]
-    done = subprocess.run(
-        [sys.executable, *launcher, *words, *(word for each in settings for word in ("--set", each))],
+    arguments = ["train", "--recipe", "baseline", "--manifest", str(folder / "labels.csv"), "--out", str(out)]
+    completed = subprocess.run(
+        [sys.executable, *launcher, *arguments, *(word for setting in settings for word in ("--set", setting))],
         cwd=PROGRAM,
         env={
             **os.environ,
@@ -191,4 +203,4 @@ def _command(folder: Path, processes: int, out: Path) -> float:
         text=True,
         check=True,
     )
-    return float(json.loads(done.stdout)["pairs_per_second"])
+    return float(json.loads(completed.stdout)["pairs_per_second"])

@@ -1,15 +1,15 @@
-"""Every card once in validation: folds that keep groups whole and the mix of grades alike. Free of torch."""
+"""Cross-validation folds, grouped and stratified by grade. Free of torch."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from engine.cards.grades import GRADES, LeftOut
+from engine.cards.grades import GRADES, NoTarget
 from engine.cards.pairs import CardPair
-from engine.cards.stable_hash import lot
 from engine.errors import BadInput
 
 
@@ -17,35 +17,41 @@ class TooFewGroups(BadInput):
     """Fewer groups of cards than folds."""
 
 
-def fold_of_each(pairs: Sequence[CardPair], folds: int, seed: int) -> list[int | None]:
-    """The fold, 0 to `folds` - 1, of each card; None for cards of the test split, and those without a class.
+def assign_folds(pairs: Sequence[CardPair], folds: int, seed: int) -> list[int | None]:
+    """Assign each card a fold, 0 to `folds` - 1; None for cards of the test split and cards without a class.
 
-    Whole groups are dealt out, the largest first, each into the fold that has least of its grades so far (the greedy
-    rule of scikit-learn's StratifiedGroupKFold); the seed settles the order of equals. Raises TooFewGroups.
+    Groups stay whole. They are assigned in order of size, the largest first, each to the fold with the fewest cards of
+    its grades so far (the greedy rule of scikit-learn's StratifiedGroupKFold); the seed breaks ties. Raises
+    TooFewGroups.
     """
     counts: dict[str, np.ndarray] = {}
     for pair in pairs:
         target = pair.target()
-        if pair.split != "test" and not isinstance(target, LeftOut):
+        if pair.split != "test" and not isinstance(target, NoTarget):
             counts.setdefault(pair.group_key, np.zeros(len(GRADES)))[target - 1] += 1
     if len(counts) < folds:
         raise TooFewGroups(
-            f"{len(counts)} groups of cards cannot be dealt into {folds} folds; label more, or use fewer"
+            f"{len(counts)} groups of cards cannot be split into {folds} folds; label more cards, or use fewer folds"
         )
-    of_grade = np.maximum(sum(counts.values()), 1)
-    held = np.zeros((folds, len(GRADES)))
+    grade_totals = np.maximum(sum(counts.values()), 1)
+    fold_counts = np.zeros((folds, len(GRADES)))
     fold_of: dict[str, int] = {}
-    for group in sorted(counts, key=lambda name: (-counts[name].sum(), lot(name, seed))):
-        # What taking the group in adds to the sum of squared shares; of equals, the fold with the fewest cards.
-        added = ((2 * held + counts[group]) * counts[group] / of_grade**2).sum(axis=1)
-        fold_of[group] = int(np.lexsort((held.sum(axis=1), added.round(12)))[0])
-        held[fold_of[group]] += counts[group]
+    for group in sorted(counts, key=lambda name: (-counts[name].sum(), hash_order(name, seed))):
+        # Increase of the sum of squared fractions; ties go to the fold with the fewest cards.
+        increase = ((2 * fold_counts + counts[group]) * counts[group] / grade_totals**2).sum(axis=1)
+        fold_of[group] = int(np.lexsort((fold_counts.sum(axis=1), increase.round(12)))[0])
+        fold_counts[fold_of[group]] += counts[group]
     return [None if pair.split == "test" else fold_of.get(pair.group_key) for pair in pairs]
 
 
-def with_fold(pairs: Sequence[CardPair], fold_of: Sequence[int | None], fold: int) -> list[CardPair]:
-    """The cards of one fold's run: that fold validates, the others train, the test split stays what it is."""
+def splits_of_fold(pairs: Sequence[CardPair], fold_of: Sequence[int | None], fold: int) -> list[CardPair]:
+    """Set the splits of one fold's run: that fold is validation, the others training; the test split is unchanged."""
     return [
-        pair if mine is None else replace(pair, split="val" if mine == fold else "train")
-        for pair, mine in zip(pairs, fold_of, strict=True)
+        pair if card_fold is None else replace(pair, split="val" if card_fold == fold else "train")
+        for pair, card_fold in zip(pairs, fold_of, strict=True)
     ]
+
+
+def hash_order(name: str, seed: int) -> str:
+    """Sort key of a name, 64 hex digits: pseudo-random by seed, and independent of the other names."""
+    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Cards that must not stand on two sides of a split, as far as the files themselves tell. Free of torch."""
+"""Leakage between splits: cards of one group, or with one picture, in different splits. Free of torch."""
 
 from __future__ import annotations
 
@@ -12,90 +12,93 @@ from typing import NamedTuple, TypeVar
 from engine.cards.pairs import CardPair
 from engine.errors import BadInput
 
-# A back that more cards than this share is the game's stock picture: it shows none of them and ties none together.
-MOST_SHARING_A_BACK = 2
+# A back shared by more cards than this is the game's stock picture: it links no cards.
+MAX_CARDS_PER_BACK = 2
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Leak(BadInput):
-    """What a run would be judged on has been trained on; the message names the two cards and the remedy."""
+    """Training cards are among the cards to evaluate on; the message names two cards and the remedy."""
 
 
-class SamePicture(NamedTuple):
-    """Two cards, by their places, that show the same bytes; `backs` where it is the back of both."""
+class SharedPicture(NamedTuple):
+    """Two cards, by index, with a byte-identical picture.
 
-    one: int
-    other: int
-    path: Path
-    backs: bool
-
-
-class _Shown(NamedTuple):
-    place: int
-    path: Path
-    back: bool
-
-
-def same_pictures(pairs: Sequence[CardPair]) -> Iterator[SamePicture]:
-    """Cards that show the same picture file, or files of the same bytes, each with one card that shows it.
-
-    Only files of equal size are read, each path once. Files that are gone show nothing. A back that three cards or
-    more share is a stock picture and counts for nothing, also where it stands in for a front.
+    path        the picture of the card `second`
+    both_backs  it is the back of both cards
     """
-    shown = [
-        _Shown(place, path, back)
-        for place, pair in enumerate(pairs)
-        for path, back in ((pair.front, False), (pair.back, True))
+
+    first: int
+    second: int
+    path: Path
+    both_backs: bool
+
+
+class _CardPicture(NamedTuple):
+    card_index: int
+    path: Path
+    is_back: bool
+
+
+def shared_pictures(pairs: Sequence[CardPair]) -> Iterator[SharedPicture]:
+    """Find cards whose pictures are the same file, or byte-identical files: each card paired with one reference card.
+
+    Only files of equal size are read, each path once; missing files are skipped. A back shared by three or more cards
+    is a stock picture and is ignored, even if it replaces a front.
+    """
+    pictures = [
+        _CardPicture(index, path, is_back)
+        for index, pair in enumerate(pairs)
+        for path, is_back in ((pair.front, False), (pair.back, True))
         if path is not None
     ]
-    bytes_of = cache(_bytes_of)
-    for same_size in _alike(shown, lambda one: one.path.stat().st_size if one.path.is_file() else None):
-        for same in _alike(same_size, lambda one: bytes_of(one.path)):
-            fronts, backs = ([one for one in same if one.back == back] for back in (False, True))
-            # A front leads where there is one: what is told of its cards then holds whatever becomes of their backs.
-            tied = fronts if len(backs) > MOST_SHARING_A_BACK else fronts + backs
-            for first, other in ((tied[0], other) for other in tied[1:]):
-                if other.place != first.place:
-                    one, two = sorted((first.place, other.place))
-                    yield SamePicture(one, two, other.path, first.back and other.back)
+    hash_of = cache(_sha256)
+    for same_size in _equal(pictures, lambda picture: picture.path.stat().st_size if picture.path.is_file() else None):
+        for same in _equal(same_size, lambda picture: hash_of(picture.path)):
+            fronts, backs = ([picture for picture in same if picture.is_back == back] for back in (False, True))
+            # A front first: `both_backs` is then False for every pair with a front.
+            linked = fronts if len(backs) > MAX_CARDS_PER_BACK else fronts + backs
+            for reference, picture in ((linked[0], picture) for picture in linked[1:]):
+                if picture.card_index != reference.card_index:
+                    first, second = sorted((reference.card_index, picture.card_index))
+                    yield SharedPicture(first, second, picture.path, reference.is_back and picture.is_back)
 
 
-def refuse_leaks(pairs: Iterable[CardPair]) -> None:
-    """Raise Leak where one group, or one picture, stands on two sides of the split.
+def check_no_leakage(pairs: Iterable[CardPair]) -> None:
+    """Raise Leak if one group, or one picture, occurs in two splits.
 
-    Cards without a side, or without a training class, stand on none: nothing is learned from them, nothing judged.
-    A back on another card's back is passed over: these cards are part of a collection, and only the whole of it tells
-    whether a back is the stock picture.
+    Cards without a split or a training class are ignored. So are two cards that share only a back: whether it is the
+    stock picture can be decided only on the whole collection, and these cards may be a part of it.
     """
-    placed = [pair for pair in pairs if pair.split is not None and pair.has_class]
+    cards = [pair for pair in pairs if pair.split is not None and pair.has_class]
     first_of: dict[str, CardPair] = {}
-    for pair in placed:
-        other = first_of.setdefault(pair.group_key, pair)
-        if other.split != pair.split:
-            raise Leak(_sentence(other, pair, f"are both of the group {pair.group_key!r}"))
-    for same in same_pictures(placed):
-        one, other = placed[same.one], placed[same.other]
-        if one.split != other.split and not same.backs:
-            raise Leak(_sentence(one, other, f"show the same picture {same.path.name}"))
+    for card in cards:
+        first = first_of.setdefault(card.group_key, card)
+        if first.split != card.split:
+            raise Leak(_message(first, card, f"are both of the group {card.group_key!r}"))
+    for shared in shared_pictures(cards):
+        first, second = cards[shared.first], cards[shared.second]
+        if first.split != second.split and not shared.both_backs:
+            raise Leak(_message(first, second, f"show the same picture {shared.path.name}"))
 
 
-def _sentence(one: CardPair, other: CardPair, why: str) -> str:
+def _message(first: CardPair, second: CardPair, link: str) -> str:
     return (
-        f"cards {one.card_id!r} ({one.split}) and {other.card_id!r} ({other.split}) {why} and stand on two sides of "
-        "the split: what one is judged on, the other has learned; give them the same split"
+        f"cards {first.card_id!r} ({first.split}) and {second.card_id!r} ({second.split}) {link} but are in different "
+        "splits, so the model would be evaluated on a card it was trained on; give them the same split"
     )
 
 
-def _alike(shown: Iterable[_Shown], key: Callable[[_Shown], Key | None]) -> Iterator[list[_Shown]]:
-    """Those of equal key, where there are several; a key of None is like no other."""
-    of_key: defaultdict[Key, list[_Shown]] = defaultdict(list)
-    for one in shown:
-        value = key(one)
+def _equal(pictures: Iterable[_CardPicture], key: Callable[[_CardPicture], Key | None]) -> Iterator[list[_CardPicture]]:
+    """Pictures with equal keys, in lists of two or more; a key of None equals no other."""
+    of_key: defaultdict[Key, list[_CardPicture]] = defaultdict(list)
+    for picture in pictures:
+        value = key(picture)
         if value is not None:
-            of_key[value].append(one)
-    return (several for several in of_key.values() if len(several) > 1)
+            of_key[value].append(picture)
+    return (equal for equal in of_key.values() if len(equal) > 1)
 
 
-def _bytes_of(path: Path) -> str:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A card as one unit, front and back together, and the two files that carry many: the manifest and the snapshot."""
+"""Card pairs (front and back with a label), and the files that store them: manifest (CSV) and snapshot (JSON lines)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine import paths
-from engine.cards.grades import BadGrade, LeftOut, parse_grade, parse_qualifier, training_target
+from engine.cards.grades import BadGrade, NoTarget, parse_grade, parse_qualifier, training_target
 from engine.errors import BadInput
 
 Split = Literal["train", "val", "test"]
@@ -25,9 +25,9 @@ class BadManifest(BadInput):
 
 @dataclass(frozen=True)
 class CardPair:
-    """One card: the paths of its pictures and what is known of it. A missing side is None, a legal state.
+    """One card: the paths of its pictures and its label. Either side may be None.
 
-    synthetic  made by the program for training alone; never in a manifest, a snapshot or a count of labels
+    synthetic  generated for training only; never in a manifest, a snapshot or a count of labels
     """
 
     card_id: str
@@ -44,48 +44,48 @@ class CardPair:
 
     @property
     def group_key(self) -> str:
-        """What must stay on one side of a split; a card without a group is its own."""
+        """Key of the cards that must stay in one split: the group, or the card's id if it has none."""
         return self.group or self.card_id
 
     def absolute(self) -> CardPair:
         """The same card with the paths of its pictures made absolute."""
         return replace(self, front=self.front and self.front.absolute(), back=self.back and self.back.absolute())
 
-    def target(self) -> int | LeftOut:
-        """The training class, 1 to 10, or why there is none."""
+    def target(self) -> int | NoTarget:
+        """Training class, 1 to 10, or NoTarget with the reason."""
         return training_target(self.grade, self.qualifier)
 
     @property
     def has_class(self) -> bool:
-        """Whether the card's label is one that a model may be trained on and judged by."""
-        return not isinstance(self.target(), LeftOut)
+        """True if a model can be trained and evaluated on the card's label."""
+        return not isinstance(self.target(), NoTarget)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Something that was not taken in: what it was, and one clear sentence why."""
+    """A row, picture or card that was not accepted, and the reason in one sentence."""
 
     path: str
     reason: str
     card_id: str = ""
 
     def __str__(self) -> str:
-        """Both in one line; a reason that begins with the file's name does not name it again."""
+        """Path and reason in one line; a file name at the start of the reason is not repeated."""
         return f"{self.path}: {self.reason.removeprefix(f'{Path(self.path).name}: ')}"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest held: its readable rows in order, and the rows that were refused."""
+    """Contents of a manifest: its valid rows in order, and the refused rows."""
 
     pairs: list[CardPair]
     refused: list[Refused]
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest CSV; relative picture paths are taken from the manifest's folder.
+    """Read a manifest CSV; relative picture paths are relative to the manifest's folder.
 
-    A bad row is refused by itself, naming its line; pictures are not opened here. Raises BadManifest where the
+    A bad row is refused with its line number, the others are read; pictures are not opened. Raises BadManifest if the
     file cannot be read or lacks the columns card_id and front.
     """
     rows = manifest_rows(path)
@@ -94,18 +94,18 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def manifest_rows(path: Path) -> list[CardPair | Refused]:
-    """The rows of a manifest in its own order, each a pair or refused; otherwise as read_manifest."""
+    """Rows of a manifest in file order, each a pair or refused; otherwise as read_manifest."""
     rows: list[CardPair | Refused] = []
-    seen: set[str] = set()
+    card_ids: set[str] = set()
     for line, row in _read_rows(path):
         try:
             pair = _pair_from_row(row, path.parent)
-            if pair.card_id in seen:
-                raise BadManifest(f"card_id {pair.card_id!r} stands twice; give every card its own")
+            if pair.card_id in card_ids:
+                raise BadManifest(f"card_id {pair.card_id!r} occurs twice; give every card its own")
         except (BadGrade, BadManifest) as error:
             rows.append(Refused(f"{path.name}:{line}", str(error), row["card_id"]))
         else:
-            seen.add(pair.card_id)
+            card_ids.add(pair.card_id)
             rows.append(pair)
     return rows
 
@@ -119,7 +119,7 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except OSError as error:
         raise BadManifest(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadManifest(f"{path}: is not a CSV file in UTF-8; save it as one") from error
+        raise BadManifest(f"{path}: is not a CSV file in UTF-8; save it as CSV (UTF-8)") from error
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if missing:
         raise BadManifest(
@@ -130,7 +130,7 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
     if not row["card_id"]:
-        raise BadManifest("card_id is empty; give every card its own")
+        raise BadManifest("card_id is empty; give every card an id")
     if not row["front"] and not row.get("back"):
         raise BadManifest(f"card {row['card_id']!r} has neither front nor back; give at least one picture")
     split = row.get("split", "").lower()
@@ -150,11 +150,11 @@ def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
     )
 
 
-def _resolve(written: str, folder: Path) -> Path | None:
-    if not written:
+def _resolve(text: str, folder: Path) -> Path | None:
+    if not text:
         return None
     try:
-        return (folder / paths.written(written)).absolute()
+        return (folder / paths.expand_path(text)).absolute()
     except paths.BadPath as error:
         raise BadManifest(str(error)) from error
 
@@ -174,16 +174,16 @@ def _as_row(pair: CardPair) -> dict[str, str]:
 
 
 def write_snapshot(path: Path, pairs: Iterable[CardPair]) -> None:
-    """Write pairs as JSON lines with absolute paths, in their order: the frozen input of a run."""
+    """Write pairs as JSON lines with absolute paths, in order: the frozen input of a run."""
     lines = [json.dumps(_as_row(pair), ensure_ascii=False, sort_keys=True) for pair in pairs]
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
 
 
 def read_snapshot(path: Path) -> list[CardPair]:
-    """Read what write_snapshot wrote; raises BadManifest where a line is broken."""
+    """Read a file written by write_snapshot; raises BadManifest if a line is invalid."""
     try:
-        # Not splitlines: it also cuts at the line separators that JSON leaves as they are within a text.
+        # Not splitlines: it also splits at U+2028 and the like, which JSON leaves unescaped within strings.
         lines = path.read_text(encoding="utf-8").split("\n")
         return [_pair_from_row(json.loads(line), path.parent) for line in lines if line]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, BadGrade, BadManifest) as error:
-        raise BadManifest(f"{path}: is no readable snapshot ({error}); freeze the labels again") from error
+        raise BadManifest(f"{path}: is not a readable snapshot ({error}); freeze the labels again") from error

@@ -1,4 +1,4 @@
-"""What a control is shown in place of the card alone: how much of a score comes from elsewhere is measured so."""
+"""Inputs of control models (background, label, whole picture), to measure shortcut learning."""
 
 from __future__ import annotations
 
@@ -7,67 +7,68 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engine.detection.find_card import bounds
+from engine.detection.find_card import picture_bounds
 from engine.detection.read_and_find import read_and_find
 from engine.image.read import BadPicture
 from engine.image.rectify import card_canvas
 
-# The finder's quad is off by 1 % of the card's height at times: this much beyond each side is blanked with it.
-BEYOND = 0.03
-# A slab's label lies above its card, as far above as the slab is larger than the card: within .36 heights of a usual
-# card, .66 of a small tobacco card. So all is taken that the picture shows up to here: heights above the card's top,
-# and widths beyond its sides.
-LABEL_FROM, LABEL_TO, LABEL_BEYOND = 0.04, 0.75, 0.9
-NO_LABEL = "shows no slab, so it has no label for the control to look at; leave it out, or train with seen=background"
+# Margin blanked around the card, in widths and heights: the detected quad is off by up to 1 % of the card's height.
+BLANK_MARGIN = 0.03
+# Bounds of the slab label: card heights above the card's top, and card widths beyond its sides. The label reaches up to
+# .36 card heights above a standard card, .66 above a small tobacco card.
+LABEL_BOTTOM, LABEL_TOP, LABEL_SIDE = 0.04, 0.75, 0.9
+NO_LABEL = "shows no slab, so it has no label; leave it out, or train with input_region=background"
 
 
 def without_card(path: Path, *, size: int) -> np.ndarray:
-    """The whole picture, (size, size, 3) uint8, its card blacked out; a slab's label is still there.
+    """Whole picture, (size, size, 3) uint8, with the card blacked out; a slab's label stays visible.
 
-    Where the card lay, and how tilted, can still be told from the hole. Raises BadPicture.
+    The black area still shows the position and tilt of the card. Raises BadPicture.
     """
-    rgb, found = read_and_find(path)
+    rgb, detection = read_and_find(path)
     blanked = rgb.copy()
-    hole = _on_the_card(found.quad, (-BEYOND, 1 + BEYOND), (-BEYOND, 1 + BEYOND))
-    cv2.fillConvexPoly(blanked, (hole * 16).round().astype(np.int32), (0, 0, 0), cv2.LINE_8, 4)
-    return card_canvas(blanked, bounds(rgb.shape[:2]), size=size)
+    blank_range = (-BLANK_MARGIN, 1 + BLANK_MARGIN)
+    quad = _card_rectangle(detection.quad, blank_range, blank_range)
+    cv2.fillConvexPoly(blanked, (quad * 16).round().astype(np.int32), (0, 0, 0), cv2.LINE_8, 4)
+    return card_canvas(blanked, picture_bounds(rgb.shape[:2]), size=size)
 
 
-def label_alone(path: Path, *, size: int) -> np.ndarray:
-    """What stands above a slab's card, its label, (size, size, 3) uint8. Raises BadPicture where there is no slab."""
-    rgb, found = read_and_find(path)
-    if found.kind != "slab":
+def slab_label(path: Path, *, size: int) -> np.ndarray:
+    """Label of a slab, (size, size, 3) uint8: the area above the card. Raises BadPicture if there is no slab."""
+    rgb, detection = read_and_find(path)
+    if detection.kind != "slab":
         raise BadPicture(f"{path.name}: {NO_LABEL}")
-    (left, top), (right, _) = _extent(found.quad, bounds(rgb.shape[:2]))
-    across = max(left, -LABEL_BEYOND), min(right, 1 + LABEL_BEYOND)
-    label = _on_the_card(found.quad, across, (min(max(top, -LABEL_TO), -2 * LABEL_FROM), -LABEL_FROM))
+    (left, top), (right, _) = _picture_extent(detection.quad, picture_bounds(rgb.shape[:2]))
+    x_range = max(left, -LABEL_SIDE), min(right, 1 + LABEL_SIDE)
+    y_range = min(max(top, -LABEL_TOP), -2 * LABEL_BOTTOM), -LABEL_BOTTOM
+    label = _card_rectangle(detection.quad, x_range, y_range)
     return card_canvas(rgb, label, size=size)
 
 
 def whole_picture(path: Path, *, size: int) -> np.ndarray:
-    """All of a picture in which a card is found, its label too, (size, size, 3) uint8. Raises BadPicture.
+    """Whole picture, including a slab's label, (size, size, 3) uint8. Raises BadPicture if no card is found.
 
-    A model that learns from it may read the grade instead of the card.
+    A model trained on it can read the grade from the label instead of the card.
     """
     rgb, _ = read_and_find(path)
-    return card_canvas(rgb, bounds(rgb.shape[:2]), size=size)
+    return card_canvas(rgb, picture_bounds(rgb.shape[:2]), size=size)
 
 
-def _extent(quad: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the most that a picture's corners reach, in widths and heights of the card from its top left."""
+def _picture_extent(quad: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Minimum and maximum (x, y) of the picture's corners, in card widths and heights from the card's top left."""
     card = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
-    onto = cv2.getPerspectiveTransform(quad.astype(np.float32), card)
-    reached = cv2.perspectiveTransform(picture[None].astype(np.float64), onto)[0]
-    return reached.min(axis=0), reached.max(axis=0)
+    homography = cv2.getPerspectiveTransform(quad.astype(np.float32), card)
+    corners = cv2.perspectiveTransform(picture[None].astype(np.float64), homography)[0]
+    return corners.min(axis=0), corners.max(axis=0)
 
 
-def _on_the_card(quad: np.ndarray, across: tuple[float, float], down: tuple[float, float]) -> np.ndarray:
-    """A rectangle in widths and heights of the card from its top left, as (4, 2) pixels of the picture."""
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
-    onto = cv2.getPerspectiveTransform(corners, quad.astype(np.float32))
-    (left, right), (top, bottom) = across, down
-    asked = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]], np.float64)
-    return cv2.perspectiveTransform(asked, onto)[0]
+def _card_rectangle(quad: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float]) -> np.ndarray:
+    """Corners, (4, 2) pixels of the picture, of a rectangle in card widths and heights from the card's top left."""
+    card = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    homography = cv2.getPerspectiveTransform(card, quad.astype(np.float32))
+    (left, right), (top, bottom) = x_range, y_range
+    rectangle = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]], np.float64)
+    return cv2.perspectiveTransform(rectangle, homography)[0]
 
 
-CANVASES = {"background": without_card, "label": label_alone, "picture": whole_picture}
+CANVASES = {"background": without_card, "label": slab_label, "picture": whole_picture}

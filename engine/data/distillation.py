@@ -1,7 +1,7 @@
-"""Distillation: a network learns towards what other models say of its training cards, beside their labels.
+"""Distillation: predictions of other models (teachers) on the training cards, mixed into the label targets.
 
-Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015. The teachers
-speak as calibrated, and say how near two neighbouring grades are on this very card, which a label cannot.
+Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015. The teachers' calibrated
+probabilities show how close a card is to the neighboring grades, which its label does not.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from engine.evaluation import predictions
 from engine.evaluation.metrics import CLASSES
 
-NOTHING = np.full(CLASSES, np.nan, np.float32)
+MISSING = np.full(CLASSES, np.nan, np.float32)
 
 
-class Teachers:
-    """The mean of what several models say of each card."""
+class TeacherPredictions:
+    """Mean probabilities of several models for each card."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        """`files` are as `evaluate --predictions` writes them. Raises BadPredictions."""
-        said: dict[str, list[NDArray[np.float64]]] = {}
+        """Read `files`, written by `evaluate --predictions`. Raises BadPredictions."""
+        probabilities_of: dict[str, list[NDArray[np.float64]]] = {}
         for file in files:
-            read = predictions.read(file)
-            for card, probabilities in zip(read.cards, read.probabilities, strict=True):
-                said.setdefault(card, []).append(probabilities)
-        self._mean = {card: np.mean(each, axis=0).astype(np.float32) for card, each in said.items()}
+            teacher = predictions.read(file)
+            for card, probabilities in zip(teacher.cards, teacher.probabilities, strict=True):
+                probabilities_of.setdefault(card, []).append(probabilities)
+        self._mean = {card: np.mean(rows, axis=0).astype(np.float32) for card, rows in probabilities_of.items()}
 
     @classmethod
-    def named(cls, names: str) -> Teachers | None:
-        """Those of the files that stand in a config, separated by commas; None where none are named."""
+    def from_setting(cls, names: str) -> TeacherPredictions | None:
+        """Read the comma-separated files of the setting `teachers`; None if it is empty."""
         files = [Path(name.strip()) for name in names.split(",") if name.strip()]
         return cls(files) if files else None
 
@@ -40,5 +40,5 @@ class Teachers:
         return card in self._mean
 
     def __getitem__(self, card: str) -> NDArray[np.float32]:
-        """(10,) probabilities; NaN for a card of which they say nothing."""
-        return self._mean.get(card, NOTHING)
+        """(10,) probabilities; NaN for a card without predictions."""
+        return self._mean.get(card, MISSING)

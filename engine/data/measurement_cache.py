@@ -1,7 +1,7 @@
-"""What is measured once on every picture of a run, the network's targets or its inputs, kept beside the pixel cache.
+"""Cache of measurements: auxiliary targets or inputs of each picture of a run, measured once.
 
-A line a picture in a journal: its content hash and the values. Measuring takes a tenth to a third of a second of one
-core a side, many times what preparing its pixels takes, so many pictures are measured by processes of their own.
+A JSON-lines file with one line per picture: content hash and values. Measuring takes .1 to .3 s of one core per side,
+many times longer than preparing its pixels, so that many pictures are measured in a process pool.
 """
 
 from __future__ import annotations
@@ -17,61 +17,61 @@ import numpy as np
 
 from engine.data.picture_cache import PREPARATION, PixelCache
 from engine.errors import BadInput
-from engine.image.detection import Kind
+from engine.image.detection import PictureKind
 from engine.measure.side import features
-from engine.measure.side.targets import NOT_MEASURED, AuxiliaryTargets, measured_targets
-from engine.process_pool import processes
-from engine.storage.jsonl import Journal
+from engine.measure.side.targets import NOT_MEASURED, AuxiliaryTargets, measure_targets
+from engine.process_pool import spawn_pool
+from engine.storage.jsonl import JsonLinesFile
 
 CHUNK = 32
-# Starting processes takes longer than measuring fewer pictures than this.
-WORTH_PROCESSES = 48
+# Starting a pool takes longer than measuring fewer pictures than this.
+MIN_PICTURES_FOR_POOL = 48
 
-Job = tuple[Path, np.ndarray, Kind]
+Job = tuple[Path, np.ndarray, PictureKind]
 Measure = Callable[[Iterable[Job]], Iterable[Sequence[float] | np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Measurement:
+class MeasurementSpec:
     """One kind of measurement.
 
-    name     of its journal; raise the number in it when measuring changes what the values are
-    values   how many there are of a side
-    measure  of a picture, its card's corners and its kind; at the top level of a module, for other processes
-    setting  that would do without
+    name     name of the cache file; increase the number in it when a change of the measuring changes the values
+    values   number of values per side
+    measure  function of a picture, its quad and its kind; at the top level of a module, to be sent to other processes
+    setting  setting that turns it off
     """
 
     name: str
     values: int
-    measure: Callable[[Path, np.ndarray, Kind], Sequence[float] | np.ndarray]
+    measure: Callable[[Path, np.ndarray, PictureKind], Sequence[float] | np.ndarray]
     setting: str
 
 
-TARGETS = Measurement("measured_1", len(AuxiliaryTargets._fields), measured_targets, "measured_targets")
-FEATURES = Measurement("features_1", len(features.FEATURES), features.measured_features, "measured_inputs")
+TARGET_SPEC = MeasurementSpec("measured_1", len(AuxiliaryTargets._fields), measure_targets, "auxiliary_targets")
+FEATURE_SPEC = MeasurementSpec("features_1", len(features.FEATURE_NAMES), features.measure_features, "use_measurements")
 
 
-class MeasuringFailed(BadInput):
-    """The processes that measure ended before they were done; the message says what to do."""
+class MeasurementFailed(BadInput):
+    """A measuring process ended early; the message gives the remedy."""
 
 
-class MeasuredSides:
-    """The values of a set of pictures; `fill` before reading, then look up by path."""
+class MeasurementCache:
+    """Measurements of a set of pictures; `fill` before reading, then look up by path."""
 
-    def __init__(self, what: Measurement, folder: Path, pictures: Sequence[Path], pixels: PixelCache) -> None:
-        """`pixels` is filled and holds every one of the pictures; the journal lies in `folder`."""
-        self._what = what
+    def __init__(self, spec: MeasurementSpec, folder: Path, pictures: Sequence[Path], pixels: PixelCache) -> None:
+        """Create the cache in `folder`; `pixels` is filled and contains all of the pictures."""
+        self._spec = spec
         self._pixels = pixels
-        self._path_of = {pixels.content(path): path for path in pictures}
-        self._journal = Journal(folder / f"{what.name}_{PREPARATION}.jsonl")
+        self._path_of = {pixels.content_hash(path): path for path in pictures}
+        self._journal = JsonLinesFile(folder / f"{spec.name}_{PREPARATION}.jsonl")
         self._values: dict[str, np.ndarray] = {}
 
     def fill(self) -> Iterator[tuple[int, int]]:
-        """Measure what is not yet measured; yields (done, total) after every chunk of pictures.
+        """Measure the pictures not yet in the cache; yields (done, total) after every chunk.
 
-        One fill at a time: another waits, and says so by yielding (0, total). Raises MeasuringFailed.
+        One fill at a time: a second one yields (0, total) while it waits. Raises MeasurementFailed.
         """
-        while not self._journal.locked():
+        while not self._journal.acquire():
             yield 0, len(self._path_of)
         try:
             yield from self._fill()
@@ -79,27 +79,27 @@ class MeasuredSides:
             self._journal.release()
 
     def _fill(self) -> Iterator[tuple[int, int]]:
-        for line in self._journal.lines():
+        for line in self._journal.read():
             match line:
                 case {"sha256": str(content), "values": list(values)} if content in self._path_of:
-                    if len(values) == self._what.values:
+                    if len(values) == self._spec.values:
                         self._values[content] = np.array([_number(value) for value in values], np.float32)
         todo = [(content, path) for content, path in sorted(self._path_of.items()) if content not in self._values]
-        with _measuring(self._what, len(todo)) as measure:
+        with _measure_function(self._spec, len(todo)) as measure:
             for start in range(0, len(todo), CHUNK):
                 chunk = todo[start : start + CHUNK]
                 jobs = [(path, self._pixels.quad(path), self._pixels.kind(path)) for _, path in chunk]
-                told = {
+                measured = {
                     content: np.array(values, np.float32)
                     for (content, _), values in zip(chunk, measure(jobs), strict=True)
                 }
-                self._journal.add(_line(content, values) for content, values in told.items())
-                self._values |= told
+                self._journal.append(_line(content, values) for content, values in measured.items())
+                self._values |= measured
                 yield len(self._values), len(self._path_of)
 
     def __getitem__(self, path: Path) -> np.ndarray:
-        """The values of one side, (values,) float32, NaN where something was not measured."""
-        return self._values[self._pixels.content(path)]
+        """Values of one side, (values,) float32, NaN where not measured."""
+        return self._values[self._pixels.content_hash(path)]
 
 
 def _line(content: str, values: np.ndarray) -> dict[str, Any]:
@@ -111,16 +111,16 @@ def _number(value: Any) -> float:
 
 
 @contextmanager
-def _measuring(what: Measurement, pictures: int) -> Iterator[Measure]:
-    """How to measure so many pictures: here, or in as many processes as there are cores."""
-    if pictures < WORTH_PROCESSES:
-        yield lambda jobs: [what.measure(*job) for job in jobs]
+def _measure_function(spec: MeasurementSpec, pictures: int) -> Iterator[Measure]:
+    """Yield a function that measures jobs: in this process for few pictures, else in a process pool."""
+    if pictures < MIN_PICTURES_FOR_POOL:
+        yield lambda jobs: [spec.measure(*job) for job in jobs]
         return
     try:
-        with processes() as pool:
-            yield lambda jobs: pool.map(what.measure, *zip(*jobs, strict=True))
+        with spawn_pool() as pool:
+            yield lambda jobs: pool.map(spec.measure, *zip(*jobs, strict=True))
     except BrokenProcessPool as error:
-        raise MeasuringFailed(
-            "measuring the cards ended early, perhaps for want of memory; start again, and it goes on where it was (a "
-            f"run that is trained with {what.setting}=false measures nothing)"
+        raise MeasurementFailed(
+            "measuring the cards ended early, perhaps for lack of memory; start again to continue where it stopped, or "
+            f"train with {spec.setting}=false, which needs no measuring"
         ) from error

@@ -1,8 +1,8 @@
-"""Pictures decoded, found and rectified once: uint8 arrays of one shape in one growing memory map.
+"""Cache of decoded, detected and rectified pictures: uint8 arrays of one shape in a growing memory map.
 
-Beside the pixels lies a journal with a line a picture: its content hash, row and checksum, or why it could not be used.
-A row counts only once its line stands, so a fill can be killed at any moment and goes on where it was; a row whose
-pixels do not match its line is never read, and its picture is prepared again, into a row of its own.
+A JSON-lines journal has one line per picture: content hash, row and checksum, or the reason it could not be used. A row
+is valid only once its line is written, so that a fill can be killed at any time and resumed. A row whose pixels do not
+match the checksum is ignored, and its picture is prepared again into a new row.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ from typing import Any, cast
 
 import numpy as np
 
-from engine.config import Seen
+from engine.config import InputRegion
 from engine.data.controls import CANVASES
-from engine.detection.find_card import bounds
-from engine.detection.read_and_find import find_and_prepare, prepare
-from engine.image.detection import Kind
+from engine.detection.find_card import picture_bounds
+from engine.detection.read_and_find import canvas_from_picture, canvas_from_quad
+from engine.image.detection import PictureKind
 from engine.image.read import BadPicture, picture_size
-from engine.storage.jsonl import Journal
+from engine.storage.jsonl import JsonLinesFile
 
-# Part of every cache's name: raise it when reading, finding or rectifying changes what the pixels are, or whether there
-# are any.
+# Part of every cache's name: increase it when a change of reading, detection or rectification changes the pixels, or
+# the set of usable pictures.
 PREPARATION = 4
 CHUNK = 64
-# A row beyond this is a damaged line, not a picture.
-MOST_ROWS = 10_000_000
+# A larger row number comes from a damaged line.
+MAX_ROWS = 10_000_000
 
 
-class PictureMap:
-    """An array for each of a set of pictures; `fill` before reading, then look up by path."""
+class MemmapCache:
+    """One array per picture, in a memory map; `fill` before reading, then look up by path."""
 
     def __init__(self, folder: Path, pictures: Sequence[Path], name: str, shape: tuple[int, ...]) -> None:
-        """`folder` is made where it is missing; pictures are known by their content, whatever their paths."""
+        """Create the cache in `folder`, creating it if missing; pictures are identified by content, not by path."""
         folder.mkdir(parents=True, exist_ok=True)
         self._shape = shape
         self.refused: dict[Path, str] = {}
         self._hash_of: dict[Path, str] = {}
         for path in pictures:
             self._identify(path)
-        self._journal, self._file = Journal(folder / f"{name}.jsonl"), folder / f"{name}.u8"
+        self._journal, self._file = JsonLinesFile(folder / f"{name}.jsonl"), folder / f"{name}.u8"
         self._row_of: dict[str, int] = {}
-        self._told: dict[str, dict[str, Any]] = {}
+        self._extras: dict[str, dict[str, Any]] = {}
 
     def _identify(self, path: Path) -> None:
         try:
             with path.open("rb") as file:
                 self._hash_of[path] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            self.refused[path] = f"{path.name}: cannot be read ({error.strerror}); check that it is still there"
+            self.refused[path] = f"{path.name}: cannot be read ({error.strerror}); check that the file still exists"
 
-    def made(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        """A picture's array, of the map's shape, and what its line tells beside; raises BadPicture."""
+    def compute(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Compute a picture's array, of the cache's shape, and extra values for its line; raises BadPicture."""
         raise NotImplementedError
 
     def fill(self, threads: int | None = None) -> Iterator[tuple[int, int]]:
-        """Prepare what is not yet there, in parallel; yields (done, total) after every chunk of pictures.
+        """Prepare the pictures not yet in the cache, in parallel; yields (done, total) after every chunk.
 
-        One fill of a map at a time: another, in this process or the next, waits, and says so by yielding (0, total).
+        One fill at a time: a second one, in this or another process, yields (0, total) while it waits.
         """
         path_of = {content: path for path, content in self._hash_of.items()}
-        while not self._journal.locked():
+        while not self._journal.acquire():
             yield 0, len(path_of)
         try:
             yield from self._fill(path_of, threads)
@@ -73,18 +73,18 @@ class PictureMap:
             self._journal.release()
 
     def _fill(self, path_of: dict[str, Path], threads: int | None) -> Iterator[tuple[int, int]]:
-        lines = list(self._journal.lines())
+        lines = list(self._journal.read())
         rows = 1 + max((line["row"] for line in lines if _is_row(line)), default=-1)
         self._pixels = _memory_map(self._file, (rows + len(path_of), *self._shape))
-        reasons = self._trusted(lines)
+        reasons = self._verify(lines)
         todo = [(content, path) for content, path in sorted(path_of.items()) if content not in reasons]
-        self._row_of |= {content: rows + place for place, (content, _) in enumerate(todo)}
+        self._row_of |= {content: rows + index for index, (content, _) in enumerate(todo)}
         with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
             for start in range(0, len(todo), CHUNK):
                 chunk = todo[start : start + CHUNK]
                 lines = list(pool.map(lambda item: self._prepare(*item), chunk))
                 self._pixels.flush()
-                self._journal.add(lines)
+                self._journal.append(lines)
                 reasons |= {line["sha256"]: line.get("refused") for line in lines}
                 yield len(reasons), len(path_of)
         for path, content in self._hash_of.items():
@@ -93,57 +93,57 @@ class PictureMap:
 
     def _prepare(self, content: str, path: Path) -> dict[str, Any]:
         try:
-            array, told = self.made(path)
+            array, extras = self.compute(path)
         except BadPicture as error:
-            # Without the name: equal pictures share the line, whatever they are called.
+            # Without the file name: identical pictures share one line.
             return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}
         row = self._row_of[content]
         self._pixels[row] = array
-        self._told[content] = told
-        return {"sha256": content, "row": row, "crc": zlib.crc32(np.ascontiguousarray(array).data), "told": told}
+        self._extras[content] = extras
+        return {"sha256": content, "row": row, "crc": zlib.crc32(np.ascontiguousarray(array).data), "told": extras}
 
-    def _trusted(self, lines: list[Any]) -> dict[str, str | None]:
-        """Pictures whose line stands and whose pixels match it: content hash -> why it was refused, or None."""
-        asked, trusted = set(self._hash_of.values()), dict[str, str | None]()
+    def _verify(self, lines: list[Any]) -> dict[str, str | None]:
+        """Pictures with a valid line and matching pixels: content hash -> reason of the refusal, or None."""
+        hashes, reasons = set(self._hash_of.values()), dict[str, str | None]()
         for line in lines:
             match line:
-                case {"sha256": str(content), "refused": str(reason)} if content in asked:
-                    trusted[content] = reason
-                case {"sha256": str(content), "crc": int(crc), "told": dict(told)} if content in asked and _is_row(
+                case {"sha256": str(content), "refused": str(reason)} if content in hashes:
+                    reasons[content] = reason
+                case {"sha256": str(content), "crc": int(crc), "told": dict(extras)} if content in hashes and _is_row(
                     line
                 ):
                     if zlib.crc32(self._pixels[line["row"]].data) == crc:
-                        trusted[content] = None
-                        self._row_of[content], self._told[content] = line["row"], told
-        return trusted
+                        reasons[content] = None
+                        self._row_of[content], self._extras[content] = line["row"], extras
+        return reasons
 
     def __contains__(self, path: Path | None) -> bool:
         return path is not None and path in self._hash_of and path not in self.refused
 
     def __getitem__(self, path: Path) -> np.ndarray:
-        """The array of a picture, uint8, read-only by intent: copy before changing it."""
+        """Array of a picture, uint8; copy it before changing it."""
         return self._pixels[self._row_of[self._hash_of[path]]]
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the pixels, for a process that loads cards: it is started anew where processes are not forked."""
+        """State without the pixels, for worker processes started by spawn."""
         return {**self.__dict__, "_pixels": self._pixels.shape}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A filled map again, its file opened to be read."""
+        """Restore a filled cache; its file is opened read-only."""
         self.__dict__.update(state)
         self._pixels = np.memmap(self._file, np.uint8, "r", shape=state["_pixels"])
 
-    def content(self, path: Path) -> str:
+    def content_hash(self, path: Path) -> str:
         """SHA-256 of the picture's bytes, 64 hex digits."""
         return self._hash_of[path]
 
-    def told(self, path: Path) -> dict[str, Any]:
-        """What the picture's line tells beside its pixels."""
-        return self._told[self._hash_of[path]]
+    def extras(self, path: Path) -> dict[str, Any]:
+        """Extra values in the picture's line."""
+        return self._extras[self._hash_of[path]]
 
 
-class PixelCache(PictureMap):
-    """The canvases of a set of pictures, (S, S, 3) uint8, and where the card was found in each."""
+class PixelCache(MemmapCache):
+    """Canvases of a set of pictures, (S, S, 3) uint8, with the detected quad and kind of each."""
 
     def __init__(
         self,
@@ -152,45 +152,46 @@ class PixelCache(PictureMap):
         size: int,
         *,
         cropped: Collection[Path] = (),
-        seen: Seen = "card",
+        input_region: InputRegion = "card",
     ) -> None:
-        """In `cropped` pictures no card is looked for: all of the picture is the card.
+        """Create the cache.
 
-        `seen` other than the card is for controls (engine.data.controls); each kind has a map of its own.
+        cropped       pictures that show only the card: no detection
+        input_region  other than "card": for controls (engine.data.controls); each value has a separate cache
         """
-        name = f"prepared_{PREPARATION}_{size}px{'' if seen == 'card' else f'_{seen}'}"
+        name = f"prepared_{PREPARATION}_{size}px{'' if input_region == 'card' else f'_{input_region}'}"
         super().__init__(folder, pictures, name, (size, size, 3))
-        self._size, self._seen = size, seen
+        self._size, self._input_region = size, input_region
         self._cropped = frozenset(cropped)
 
-    def made(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        """The picture's canvas, and the quad and kind of what was found in it; a control is told neither."""
+    def compute(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Compute the canvas, with the quad and kind of the detection; without them for a control."""
         if path in self._cropped:
-            quad = bounds(picture_size(path))
-            return prepare(path, quad, size=self._size), {"quad": quad.tolist(), "kind": "scan"}
-        if self._seen != "card":
-            return CANVASES[self._seen](path, size=self._size), {}
-        canvas, found = find_and_prepare(path, size=self._size)
-        return canvas, {"quad": found.quad.tolist(), "kind": found.kind}
+            quad = picture_bounds(picture_size(path))
+            return canvas_from_quad(path, quad, size=self._size), {"quad": quad.tolist(), "kind": "scan"}
+        if self._input_region != "card":
+            return CANVASES[self._input_region](path, size=self._size), {}
+        canvas, detection = canvas_from_picture(path, size=self._size)
+        return canvas, {"quad": detection.quad.tolist(), "kind": detection.kind}
 
     def quad(self, path: Path) -> np.ndarray:
-        """Where the card lies in the upright picture: (4, 2) pixels, clockwise from the printed top left."""
-        return np.array(self.told(path)["quad"], np.float64)
+        """Quad of the card in the upright picture: (4, 2) pixels, clockwise from the printed top left."""
+        return np.array(self.extras(path)["quad"], np.float64)
 
-    def kind(self, path: Path) -> Kind:
-        """Scan, photo or slab."""
-        return cast(Kind, self.told(path)["kind"])
+    def kind(self, path: Path) -> PictureKind:
+        """Kind of the picture: scan, photo or slab."""
+        return cast(PictureKind, self.extras(path)["kind"])
 
 
 def _is_row(line: Any) -> bool:
     match line:
         case {"row": int(row)}:
-            return 0 <= row < MOST_ROWS
+            return 0 <= row < MAX_ROWS
     return False
 
 
 def _memory_map(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """The file at least that large, what is new in it zero; what the file system does not need it does not store."""
+    """Map the file, extended with zeros to the shape; a sparse file where the file system supports it."""
     with path.open("ab") as file:
         file.truncate(max(int(np.prod(shape)), file.tell(), 1))
     return np.memmap(path, np.uint8, "r+", shape=shape)

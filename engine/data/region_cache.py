@@ -1,4 +1,4 @@
-"""The corners and edges of pictures in a second growing map beside the canvases, cut where those found the card."""
+"""Cache of region crops: corners and edges of each card at native resolution."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.picture_cache import PREPARATION, PictureMap, PixelCache
+from engine.data.picture_cache import PREPARATION, MemmapCache, PixelCache
 from engine.image.read import read_picture
-from engine.preprocessing.crops import PIECE_PIXELS, PIECES, side_pieces
+from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, region_crops
 
-# Part of the map's name: raise it when cutting changes what the pieces are.
-CUTTING = 1
+# Part of the cache's name: increase it when a change of the cropping changes the crops.
+CROPS_VERSION = 1
 
 
-class RegionCache(PictureMap):
-    """The pieces of a set of pictures as `side_pieces` cuts them, (8, 9216, 3) uint8: 221 kB a side."""
+class RegionCache(MemmapCache):
+    """Region crops of a set of pictures by `region_crops`, (8, 9216, 3) uint8: 221 kB per side."""
 
     def __init__(self, folder: Path, pictures: Sequence[Path], pixels: PixelCache) -> None:
-        """`pixels` is filled and holds every one of the pictures."""
-        self._cards = pixels
-        super().__init__(folder, pictures, f"regions_{PREPARATION}_{CUTTING}", (PIECES, PIECE_PIXELS, 3))
+        """Create the cache; `pixels` is filled and contains all of the pictures."""
+        self._pixel_cache = pixels
+        super().__init__(folder, pictures, f"regions_{PREPARATION}_{CROPS_VERSION}", (REGION_COUNT, REGION_PIXELS, 3))
 
     def _identify(self, path: Path) -> None:
-        """By what the filled cache has read already."""
-        self._hash_of[path] = self._cards.content(path)
+        """Take the hash from the filled cache instead of reading the file again."""
+        self._hash_of[path] = self._pixel_cache.content_hash(path)
 
-    def made(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        """The picture's pieces."""
-        return side_pieces(read_picture(path), self._cards.quad(path)), {}
+    def compute(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Region crops of the picture."""
+        return region_crops(read_picture(path), self._pixel_cache.quad(path)), {}

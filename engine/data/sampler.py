@@ -1,4 +1,4 @@
-"""Epoch order and batches."""
+"""Sampling: the order of the cards in an epoch, and batches in that order."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import torch
 from torch.utils.data import DataLoader, default_collate
 
 from engine.config import Config
-from engine.data.dataset import Batch, Cards
-from engine.data.selection import Trainable, counts_by_grade
+from engine.data.dataset import Batch, CardDataset
+from engine.data.selection import LabelledCard, counts_by_grade
 
 
-def epoch_order(cards: Sequence[Trainable], config: Config, epoch: int) -> np.ndarray:
-    """The cards of one training epoch in order, (N,) indices; seed and epoch decide it.
+def epoch_order(cards: Sequence[LabelledCard], config: Config, epoch: int) -> np.ndarray:
+    """Order of the cards in a training epoch, (N,) indices, determined by seed and epoch.
 
-    Without a sampler every card once; with eta above 0, N draws with replacement, a card of a grade that n of N
-    have drawn in proportion to 1 / (n / N) ** eta. Source: with eta .5 the square-root sampling of Mahajan et al.,
-    "Exploring the Limits of Weakly Supervised Pretraining", ECCV 2018. Worked: of 36 cards of one grade and 4 of
-    another, eta .5 draws the grades as 3 to 1 and not as 9 to 1.
+    With `sampler_eta` 0 a permutation. With eta above 0, N draws with replacement: a card of a grade with n of the N
+    cards is weighted by 1 / (n / N) ** eta. Source: eta .5 is the square-root sampling of Mahajan et al., "Exploring
+    the Limits of Weakly Supervised Pretraining", ECCV 2018. Worked: with 36 cards of one grade and 4 of another, eta .5
+    samples the grades 3 to 1 instead of 9 to 1.
     """
     random = np.random.default_rng((config.seed, epoch))
     if config.sampler_eta == 0:
@@ -32,23 +32,22 @@ def epoch_order(cards: Sequence[Trainable], config: Config, epoch: int) -> np.nd
     return random.choice(len(cards), size=len(cards), p=weight / weight.sum())
 
 
-def batches(
-    cards: Cards,
+def batch_loader(
+    cards: CardDataset,
     order: Sequence[int] | np.ndarray,
     config: Config,
     epoch: int,
     skip: int = 0,
-    share: slice = slice(None),
+    local_rows: slice = slice(None),
 ) -> DataLoader:
-    """A loader over `order` in batches, leaving out the first `skip` of them; of each batch the rows of `share`.
+    """Data loader over `order`, without the first `skip` batches; of each batch, only the rows `local_rows`.
 
-    Where several processes take a share each, a short last batch leaves one of them a batch without a card.
-    Processes load ahead only beside a GPU: on a CPU the network wants every core, and preparing a batch takes a few
-    percent of what training on it takes.
+    With several ranks, a short last batch may leave a rank with no cards. Worker processes are used only with a GPU: on
+    a CPU the network needs every core, and loading a batch takes a few percent of the time of training on it.
     """
-    keys = [(epoch, place, int(index)) for place, index in enumerate(order)]
-    chunks = [keys[start : start + config.batch_size][share] for start in range(0, len(keys), config.batch_size)]
-    # A generator of its own: a loader draws a number when it starts, which would shift the dropout of a resumed run.
+    keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
+    chunks = [keys[start : start + config.batch_size][local_rows] for start in range(0, len(keys), config.batch_size)]
+    # A separate generator: starting a loader draws a random number, which would change the dropout of a resumed run.
     gpu = torch.cuda.is_available() and config.device != "cpu"
     workers = min(8, (os.cpu_count() or 2) - 1) if gpu else 0
     return DataLoader(
@@ -57,12 +56,12 @@ def batches(
         num_workers=workers,
         pin_memory=gpu,
         generator=torch.Generator(),
-        collate_fn=partial(_collated, cards),
+        collate_fn=partial(_collate, cards),
     )
 
 
-def _collated(cards: Cards, items: list[Batch]) -> Batch:
-    """Cards one after another; without any, tensors of the same shapes with no row."""
+def _collate(cards: CardDataset, items: list[Batch]) -> Batch:
+    """Stack cards into a batch; without cards, tensors of the same shapes with zero rows."""
     if items:
         return default_collate(items)
     return cast(Batch, {name: value[:0] for name, value in default_collate([cards[0, 0, 0]]).items()})

@@ -1,4 +1,4 @@
-"""Which cards a run takes: those with a training class and a picture, at most so many; the others with the reason."""
+"""Selection of a run's cards: those with a training class and a picture, subsampled to a maximum number."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.cards.grades import GRADES, LeftOut
+from engine.cards.folds import hash_order
+from engine.cards.grades import GRADES, NoTarget
 from engine.cards.pairs import CardPair, Refused
-from engine.cards.stable_hash import lot
 from engine.config import Config
 from engine.data.picture_cache import PixelCache
 from engine.errors import BadInput
 
 
 class NoCards(BadInput):
-    """No card is left to train or evaluate on; the message says why and what to do."""
+    """No card is left to train or evaluate on; the message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
-class Trainable:
-    """A card that a run can use, and its class, 1 to 10."""
+class LabelledCard:
+    """A card with its training class, 1 to 10."""
 
     pair: CardPair
     grade: int
 
 
-def taken(pairs: Iterable[CardPair], config: Config) -> list[CardPair]:
-    """The cards that a run learns from and chooses its epoch by: none that is sealed, and so many as it is told."""
-    return limited([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
+def training_and_validation(pairs: Iterable[CardPair], config: Config) -> list[CardPair]:
+    """Cards of the training and validation splits, at most `config.max_pairs`."""
+    return subsample([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
 
 
-def limited(pairs: Sequence[CardPair], most: int, seed: int) -> list[CardPair]:
-    """At most `most` of the pairs that have a training class, keeping the mix of splits and grades; 0 takes all.
+def subsample(pairs: Sequence[CardPair], max_pairs: int, seed: int) -> list[CardPair]:
+    """Select at most `max_pairs` pairs with a training class, stratified by split and grade; 0 selects all.
 
-    Of a split and grade, those are taken whose hash of seed and card is lowest, so that added cards move hardly any.
-    Pairs without a training class stay, uncounted, so that the reason can be told.
+    Within a split and grade, the pairs with the lowest hash of seed and card are selected, so that adding cards changes
+    the selection little. Pairs without a training class are kept and not counted, so that their reason is reported.
     """
-    having = (pair for pair in pairs if pair.has_class)
-    ordered = sorted(having, key=lambda pair: (_stratum(pair), lot(pair.card_id, seed)))
-    if most == 0 or len(ordered) <= most:
+    with_class = (pair for pair in pairs if pair.has_class)
+    ordered = sorted(with_class, key=lambda pair: (_stratum(pair), hash_order(pair.card_id, seed)))
+    if max_pairs == 0 or len(ordered) <= max_pairs:
         return list(pairs)
-    share = Counter(_stratum(ordered[index * len(ordered) // most]) for index in range(most))
-    chosen = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: share[stratum]]]
-    return chosen + [pair for pair in pairs if not pair.has_class]
+    counts = Counter(_stratum(ordered[index * len(ordered) // max_pairs]) for index in range(max_pairs))
+    selected = [pair for stratum, members in groupby(ordered, _stratum) for pair in list(members)[: counts[stratum]]]
+    return selected + [pair for pair in pairs if not pair.has_class]
 
 
 def _stratum(pair: CardPair) -> tuple[str, float]:
     return pair.split or "", pair.grade or 0.0
 
 
-def pictures_of(pairs: Sequence[CardPair]) -> list[Path]:
-    """The pictures of the pairs that have a training class: those worth preparing."""
+def labelled_pictures(pairs: Sequence[CardPair]) -> list[Path]:
+    """Pictures of the pairs with a training class, which are the ones to prepare."""
     return [side for pair in pairs if pair.has_class for side in (pair.front, pair.back) if side]
 
 
-def usable(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[Trainable], list[Refused]]:
-    """Cards with a training class and at least one prepared picture; the others with the reason."""
-    kept, left_out = [], []
+def with_pictures(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[LabelledCard], list[Refused]]:
+    """Select cards with a training class and at least one prepared picture; returns them and the refused ones."""
+    usable, refused = [], []
     for pair in pairs:
         grade = pair.target()
-        if isinstance(grade, LeftOut):
-            left_out.append(Refused(pair.card_id, grade.reason))
+        if isinstance(grade, NoTarget):
+            refused.append(Refused(pair.card_id, grade.reason))
         elif pair.front not in cache and pair.back not in cache:
             reasons = [cache.refused[side] for side in (pair.front, pair.back) if side]
-            left_out.append(Refused(pair.card_id, "; ".join(reasons) or "no picture of a side that is looked at"))
+            refused.append(Refused(pair.card_id, "; ".join(reasons) or "no picture of a side that the model uses"))
         else:
-            kept.append(Trainable(pair, grade))
-    return kept, left_out
+            usable.append(LabelledCard(pair, grade))
+    return usable, refused
 
 
-def counts_by_grade(cards: Sequence[Trainable]) -> np.ndarray:
-    """Cards of grade 1 to 10, (10,) int."""
+def counts_by_grade(cards: Sequence[LabelledCard]) -> np.ndarray:
+    """Number of cards of each grade 1 to 10, (10,) int."""
     return np.bincount([card.grade - 1 for card in cards], minlength=len(GRADES))

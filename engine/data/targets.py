@@ -1,4 +1,4 @@
-"""Training targets of a batch."""
+"""Training targets of a batch: grade distributions, edge damage and centering."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from engine.model.heads import CLASSES
 
 
 class Targets(NamedTuple):
-    """What B cards are learned towards; the auxiliary ones are NaN where nothing was measured."""
+    """Targets of B cards; the auxiliary ones are NaN where nothing was measured."""
 
     grade: Tensor  # (B, 10) distributions
-    edge: Tensor  # (B,) share of damaged edge, 0 to 1
-    centering: Tensor  # (B, 2) left and top share of the borders, 0 to 1
+    edge: Tensor  # (B,) damaged fraction of the edge, 0 to 1
+    centering: Tensor  # (B, 2) left and top fraction of the borders, 0 to 1
 
 
 def soft_targets(grades: Tensor, smoothing: float, width: float = 0.0) -> Tensor:
-    """Class indices (B,) in 0..9 -> (B, 10) distributions: soft ordinal labels, then smoothing.
+    """Class indices (B,) in 0..9 -> (B, 10) distributions: soft ordinal labels, then label smoothing.
 
-    width      0 puts all on the class itself; above, a class at a distance of d grades gets exp(-d / width), shares
-               of one: the softmax of minus the distance. Source: Diaz and Marathe, "Soft Labels for Ordinal
-               Regression", CVPR 2019, with the absolute distance.
-    smoothing  share of each spread evenly over all ten. Source: Szegedy et al., "Rethinking the Inception
-               Architecture", CVPR 2016.
-    Worked: index 9 with smoothing .1 gives .91 on the tenth and .01 on the others; with width 1 instead .632 on the
-    tenth, .233 on the ninth, .086 on the eighth.
+    width      0: one-hot. Above 0: softmax of -d / width, with d the distance in grades. Source: Diaz and Marathe,
+               "Soft Labels for Ordinal Regression", CVPR 2019, with the absolute distance.
+    smoothing  fraction of the label spread evenly over all ten classes. Source: Szegedy et al., "Rethinking the
+               Inception Architecture", CVPR 2016.
+    Worked: index 9 with smoothing .1 gives .91 on the tenth class and .01 on the others; with width 1 instead .632 on
+    the tenth, .233 on the ninth, .086 on the eighth.
     """
     if width == 0:
         labels = F.one_hot(grades, CLASSES).float()
@@ -40,29 +39,29 @@ def soft_targets(grades: Tensor, smoothing: float, width: float = 0.0) -> Tensor
     return labels * (1 - smoothing) + smoothing / CLASSES
 
 
-def taught(targets: Tensor, teachers: Tensor, share: float) -> Tensor:
-    """(B, 10) targets of labels with `share` of each given to its teachers' word, (B, 10), NaN where there is none.
+def mix_teacher_targets(targets: Tensor, teachers: Tensor, weight: float) -> Tensor:
+    """Mix label targets with the teachers' predictions, weighted `weight`; (B, 10), unchanged where teachers are NaN.
 
-    Worked: a 9 that the teachers hold for an 8 by .6 and a 9 by .4, share .5: .3 on the eighth and .7 on the ninth.
+    Worked: a 9 that the teachers predict as 8 with .6 and 9 with .4, weight .5: .3 on the eighth and .7 on the ninth.
     """
-    return torch.where(teachers.isnan(), targets, (1 - share) * targets + share * teachers)
+    return torch.where(teachers.isnan(), targets, (1 - weight) * targets + weight * teachers)
 
 
-def targets_of(batch: Batch, present: Tensor, config: Config) -> Targets:
-    """The targets of a batch, on the device of `present`, from the sides that the network is shown.
+def batch_targets(batch: Batch, present: Tensor, config: Config) -> Targets:
+    """Targets of a batch, on the device of `present`, from the sides present in the network's input.
 
-    present  (B, 2) bool: front and back as the network's input has them, so that a hidden side teaches nothing
-    Edge damage is the mean over the sides measured; centering is the front's, that graders weigh more, else the back's.
+    present  (B, 2) bool: front and back as in the network's input; a hidden side contributes no target
+    Edge damage is the mean over the measured sides; centering is the front's (graders weigh it more), else the back's.
     """
     device = present.device
     edge = batch["edge"].to(device).masked_fill(~present, float("nan"))
     centering = batch["centering"].to(device).masked_fill(~present[:, :, None], float("nan"))
-    front_known = ~centering[:, 0].isnan().any(dim=1, keepdim=True)
+    front_measured = ~centering[:, 0].isnan().any(dim=1, keepdim=True)
     grade = soft_targets(batch["grade"].to(device), config.label_smoothing, config.soft_label_width)
     if "teachers" in batch:
-        grade = taught(grade, batch["teachers"].to(device), config.teachers_share)
+        grade = mix_teacher_targets(grade, batch["teachers"].to(device), config.teacher_weight)
     return Targets(
         grade,
         edge.nanmean(dim=1),
-        torch.where(front_known, centering[:, 0], centering[:, 1]),
+        torch.where(front_measured, centering[:, 0], centering[:, 1]),
     )

@@ -1,1 +1,1 @@
-"""Card detection in photos, scans and slabs: two small networks and geometry."""
+"""Card detection in photos, scans and slabs: a segmentation network, an edge network and line fits."""

@@ -1,4 +1,4 @@
-"""The pieces that the finder's two networks are made of."""
+"""Building blocks of the two detection networks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """3 x 3, normalised, rectified."""
+def conv_bn_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    """Build a 3 x 3 convolution, batch normalization and ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
     )
 
 
-def doubled(features: Tensor) -> Tensor:
-    """Twice as high and wide, each cell repeated."""
+def upsample_2x(features: Tensor) -> Tensor:
+    """Double the height and the width by nearest-neighbor interpolation."""
     return F.interpolate(features, scale_factor=2, mode="nearest")
 
 
-def folded(network: Network) -> Network:
-    """Ready for looking only: evaluation mode, with every normalisation folded into the convolution before it.
+def fuse_for_inference(network: Network) -> Network:
+    """Prepare a network for inference, in place: eval mode, each batch normalization fused into its convolution.
 
-    Channels last in memory: a fifth to two fifths less time on one thread.
+    The channels-last memory format saves 20 to 40 % of the time on one thread.
     """
     network.eval()
     for block in network.modules():

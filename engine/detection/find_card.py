@@ -1,7 +1,8 @@
-"""Where the card is in a picture: its quad, what kind of picture it is, and how sure that is.
+"""Card detection: the quad of the card in a picture, the kind of picture and a confidence.
 
-One small network sees roughly where (`outline`), a second sees where along each side the card ends (`ends`, `choose`),
-and the picture's own edges say exactly where (`sides`).
+Three stages: a segmentation network finds the rough quad (`segmentation`, `mask_to_quad`), a second network the edge
+along each side (`edge_network`, `quad_search`), and line fits measure the sides to sub-pixel accuracy
+(`subpixel_edges`).
 """
 
 from __future__ import annotations
@@ -11,154 +12,156 @@ from typing import cast
 import cv2
 import numpy as np
 
-from engine.detection.mask_to_quad import quad_of_cover
-from engine.detection.quad_search import KNOWN_ASPECTS, choose_sides, misfit
-from engine.detection.segmentation import KINDS, SIDE, STATUSES, Outline, outline
-from engine.detection.subpixel_edges import measure_sides
-from engine.image.detection import Found, Kind, NoCard, NothingLikeACard
-from engine.image.quads import clockwise, crossings, directions, longer_side, side_lengths
+from engine.detection.mask_to_quad import mask_to_quad
+from engine.detection.quad_search import KNOWN_ASPECTS, aspect_deviation, search_quad
+from engine.detection.segmentation import INPUT_SIDE, KINDS, STATUSES, Segmentation, segment
+from engine.detection.subpixel_edges import refine_quad
+from engine.image.detection import Detection, NoCard, NoCardLike, PictureKind
+from engine.image.quads import clockwise, longer_side, quad_from_lines, side_directions, side_lengths
 
-SEEN_SIDE = 2 * SIDE
-# Card height in pixels at which its sides are chosen, and how far to look, as shares of the height: twice, finer.
-CHOOSING_CARD, REACHES = 220, (0.2, 0.08)
-# Refused where both networks together are less sure of one whole card: so were 96 % of 160 pictures without one, and
-# none of 160 simulated and 98 real ones with.
-LEAST_SURE_OF_ONE = 0.35
-# Card height in pixels, how far the measured edge may lie and how near it is expected, as shares of the height.
-MEASURED_CARD, MEASURED_REACH, MEASURED_SURE = 1300, 0.010, 0.004
-# The narrowest cards are half as wide as high; tilted by 45 degrees they look a third as wide. Less is no card.
-NARROWEST = 0.25
-TOP_IS_KNOWN = 0.6
-# A side this near the picture's border, as a share of the card's height, lies on it.
-ON_THE_BORDER = 0.006
-# A picture of a card's proportions within the first, filled within the second by something that is not surely a card,
-# was cropped to its card: what was found is a printed frame. Not surely: less sure than the third, or of proportions
-# that no card has by more than the fourth. So were all of 16 frames found in 100 cropped simulated cards; of 94 scans
-# with a margin those whose card was found right were not.
-CROPPED_TOLERANCE, FILLS_WITHIN, SURELY_A_CARD, MISSHAPEN = 0.006, 0.08, 0.56, 0.006
-REFUSALS = {
+SEGMENTATION_SIDE_PX = 2 * INPUT_SIDE
+# Card height in pixels for the quad search, and the search range of its two passes, as fractions of the height.
+SEARCH_CARD_PX, SEARCH_REACHES = 220, (0.2, 0.08)
+# Product of both networks' probabilities of one whole card. Below it were 96 % of 160 pictures without one, and none of
+# 160 simulated and 98 real pictures with one.
+MIN_CARD_PROBABILITY = 0.35
+# Card height in pixels for the sub-pixel stage, its search range and the standard deviation of the quad's error, as
+# fractions of the height.
+REFINE_CARD_PX, REFINE_REACH, REFINE_SIGMA = 1300, 0.010, 0.004
+# The narrowest cards are half as wide as high; tilted by 45 degrees they look a third as wide.
+MIN_SIDE_RATIO = 0.25
+MIN_UPWARD_LENGTH = 0.6
+# A side closer to the picture's border than this fraction of the card's height is moved onto it.
+BORDER_TOLERANCE = 0.006
+# A picture cropped to its card has a card's aspect (within the first tolerance), and the quad found in it, a printed
+# frame, fills it (within the second) but is doubtful: its confidence is below the third or its aspect deviates from
+# every card's by more than the fourth. This holds for all of the 16 frames found in 100 cropped simulated cards, and
+# for none of the correctly detected cards in 94 scans with a margin.
+CROPPED_ASPECT_TOLERANCE, FILLED_TOLERANCE, CERTAIN_CONFIDENCE, MAX_ASPECT_DEVIATION = 0.006, 0.08, 0.56, 0.006
+REFUSAL_MESSAGES = {
     "none": "no card found; lay the card flat on a plain ground and keep its four corners in the picture",
     "many": "more than one card; photograph each card by itself",
     "cut": "the card runs out of the picture; step back until its four corners are in it",
 }
 
 
-def find_card(rgb: np.ndarray) -> Found:
-    """Find the one card in an upright (H, W, 3) uint8 picture; raises NoCard where there is not one whole card."""
-    halvings = _halvings(rgb)
-    seen = outline(_shown(halvings, SEEN_SIDE)[0], rgb.shape[:2])
-    rough = quad_of_cover(seen.cover) if seen.status[0] > LEAST_SURE_OF_ONE else None
-    if rough is None:
-        raise _refusal(seen)
-    rough = clockwise(seen.to_picture(rough))
-    share = longer_side(rough) / max(rgb.shape[:2])
-    picture, scale = _shown(halvings, CHOOSING_CARD / share)
-    quad = _scaled(rough, scale)
-    for reach in REACHES:
-        chosen = choose_sides(picture, quad, reach=reach)
-        quad = chosen.quad
-    sure_of_one = float(seen.status[0] * chosen.is_card)
-    if sure_of_one < LEAST_SURE_OF_ONE:
-        raise _refusal(seen)
-    if side_lengths(quad).min() < NARROWEST * longer_side(quad):
-        raise _refusal(seen)
-    confidence = sure_of_one * float(chosen.clarity.mean())
-    quad, on_border = _onto_border(_scaled(quad, 1 / scale), rgb, confidence)
-    picture, scale = _shown(halvings, MEASURED_CARD / share)
-    measured = measure_sides(picture, _scaled(quad, scale), reach=MEASURED_REACH, sure=MEASURED_SURE, held=on_border)
-    quad = _scaled(measured.quad, 1 / scale)
-    quad, upright_known = _from_printed_top_left(quad, seen)
-    return Found(
-        cast(Kind, KINDS[int(seen.kind.argmax())]),
+def find_card(rgb: np.ndarray) -> Detection:
+    """Find the one card in an upright (H, W, 3) uint8 picture; raises NoCard unless there is exactly one whole card."""
+    pyramid = _pyramid(rgb)
+    segmentation = segment(_pyramid_level(pyramid, SEGMENTATION_SIDE_PX)[0], rgb.shape[:2])
+    mask_quad = mask_to_quad(segmentation.mask) if segmentation.status[0] > MIN_CARD_PROBABILITY else None
+    if mask_quad is None:
+        raise _refusal(segmentation)
+    rough_quad = clockwise(segmentation.to_picture(mask_quad))
+    height_fraction = longer_side(rough_quad) / max(rgb.shape[:2])
+    picture, scale = _pyramid_level(pyramid, SEARCH_CARD_PX / height_fraction)
+    quad = _scale_quad(rough_quad, scale)
+    for reach in SEARCH_REACHES:
+        scored = search_quad(picture, quad, reach=reach)
+        quad = scored.quad
+    card_probability = float(segmentation.status[0] * scored.card_probability)
+    if card_probability < MIN_CARD_PROBABILITY:
+        raise _refusal(segmentation)
+    if side_lengths(quad).min() < MIN_SIDE_RATIO * longer_side(quad):
+        raise _refusal(segmentation)
+    confidence = card_probability * float(scored.side_confidences.mean())
+    quad, on_border = _snap_to_border(_scale_quad(quad, 1 / scale), rgb, confidence)
+    picture, scale = _pyramid_level(pyramid, REFINE_CARD_PX / height_fraction)
+    refined = refine_quad(
+        picture, _scale_quad(quad, scale), reach=REFINE_REACH, sigma=REFINE_SIGMA, fixed_sides=on_border
+    )
+    quad = _scale_quad(refined.quad, 1 / scale)
+    quad, upright_known = _order_from_printed_top(quad, segmentation)
+    return Detection(
+        cast(PictureKind, KINDS[int(segmentation.kind.argmax())]),
         quad,
         confidence,
         whole_picture=bool(on_border.all()),
         upright_known=upright_known,
-        bow_px=float(np.abs(measured.bow_px).max() / scale),
-        note="" if upright_known else "which way is up could not be told from the print",
+        bow_px=float(np.abs(refined.bow_px).max() / scale),
+        note="" if upright_known else "the print does not show which way is up",
     )
 
 
-def _refusal(seen: Outline) -> NoCard:
-    chances = dict(zip(STATUSES, seen.status, strict=True))
-    status = max(REFUSALS, key=lambda status: chances[status])
-    in_a_slab = KINDS[int(seen.kind.argmax())] == "slab"
-    kind = NothingLikeACard if status == "none" and not in_a_slab else NoCard
-    return kind(REFUSALS[status])
+def _refusal(segmentation: Segmentation) -> NoCard:
+    probabilities = dict(zip(STATUSES, segmentation.status, strict=True))
+    status = max(REFUSAL_MESSAGES, key=lambda status: probabilities[status])
+    is_slab = KINDS[int(segmentation.kind.argmax())] == "slab"
+    exception = NoCardLike if status == "none" and not is_slab else NoCard
+    return exception(REFUSAL_MESSAGES[status])
 
 
-def bounds(size: tuple[int, int]) -> np.ndarray:
-    """The quad of a whole picture of that height and width: (4, 2) float64."""
+def picture_bounds(size: tuple[int, int]) -> np.ndarray:
+    """Return the quad of a whole picture of a (height, width): (4, 2) float64."""
     height, width = size
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64) - 0.5
 
 
-def _halvings(rgb: np.ndarray) -> list[np.ndarray]:
-    """The picture, its half, its quarter and so on, each the mean of 2 x 2 pixels of the one before."""
-    pictures = [rgb]
-    while max(pictures[-1].shape[:2]) >= 2 * SEEN_SIDE:
-        height, width = (n // 2 for n in pictures[-1].shape[:2])
+def _pyramid(rgb: np.ndarray) -> list[np.ndarray]:
+    """Build an image pyramid: each level averages 2 x 2 pixels of the one before."""
+    levels = [rgb]
+    while max(levels[-1].shape[:2]) >= 2 * SEGMENTATION_SIDE_PX:
+        height, width = (n // 2 for n in levels[-1].shape[:2])
         if min(height, width) < 1:
             break
-        finer = pictures[-1][: height * 2, : width * 2]
-        pictures.append(cv2.resize(finer, (width, height), interpolation=cv2.INTER_AREA))
-    return pictures
+        finer = levels[-1][: height * 2, : width * 2]
+        levels.append(cv2.resize(finer, (width, height), interpolation=cv2.INTER_AREA))
+    return levels
 
 
-def _shown(halvings: list[np.ndarray], long_side: float) -> tuple[np.ndarray, float]:
-    """The smallest of the halvings whose longer side has that many pixels, or the whole picture; and its scale."""
-    times = 0
-    while times + 1 < len(halvings) and max(halvings[times + 1].shape[:2]) >= long_side:
-        times += 1
-    return halvings[times], 0.5**times
+def _pyramid_level(pyramid: list[np.ndarray], longer_side_px: float) -> tuple[np.ndarray, float]:
+    """Return the smallest level whose longer side has at least that length, or the full picture; and its scale."""
+    level = 0
+    while level + 1 < len(pyramid) and max(pyramid[level + 1].shape[:2]) >= longer_side_px:
+        level += 1
+    return pyramid[level], 0.5**level
 
 
-def _scaled(quad: np.ndarray, scale: float) -> np.ndarray:
+def _scale_quad(quad: np.ndarray, scale: float) -> np.ndarray:
     return (quad + 0.5) * scale - 0.5
 
 
-def _onto_border(quad: np.ndarray, rgb: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lay sides that run along the picture's border onto it; which ones, (4,) bool."""
+def _snap_to_border(quad: np.ndarray, rgb: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Move sides that run along the picture's border onto it; returns the quad and the moved sides, (4,) bool."""
     height, width = rgb.shape[:2]
-    limits = bounds(rgb.shape[:2])
-    if _cropped_to_a_card(quad, rgb, confidence):
-        return clockwise(limits), np.ones(4, bool)
-    near = ON_THE_BORDER * longer_side(quad)
-    _, normals = directions(quad)
+    if _is_cropped_card(quad, rgb, confidence):
+        return clockwise(picture_bounds(rgb.shape[:2])), np.ones(4, bool)
+    tolerance_px = BORDER_TOLERANCE * longer_side(quad)
+    _, normals = side_directions(quad)
     on_border, lines = np.zeros(4, bool), []
     for side in range(4):
         ends = quad[[side, (side + 1) % 4]].copy()
         axis = int(np.argmax(np.abs(normals[side])))
         limit = (width, height)[axis] - 0.5 if normals[side, axis] > 0 else -0.5
-        if (np.abs(ends[:, axis] - limit) < near).all():
+        if (np.abs(ends[:, axis] - limit) < tolerance_px).all():
             ends[:, axis] = limit
             on_border[side] = True
         lines.append((ends[0], (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])))
-    moved = crossings(lines)
-    return (quad, np.zeros(4, bool)) if moved is None else (moved, on_border)
+    snapped = quad_from_lines(lines)
+    return (quad, np.zeros(4, bool)) if snapped is None else (snapped, on_border)
 
 
-def _cropped_to_a_card(quad: np.ndarray, rgb: np.ndarray, confidence: float) -> bool:
-    """Whether a picture has a card's proportions and nearly all of it lies in a quad that is not surely a card's."""
-    away = np.abs(clockwise(quad) - bounds(rgb.shape[:2])).max() / longer_side(quad)
-    doubtful = confidence < SURELY_A_CARD or misfit(quad[None], rgb.shape[:2])[0] > MISSHAPEN
-    return has_a_card_s_shape(rgb) and bool(away < FILLS_WITHIN and doubtful)
+def _is_cropped_card(quad: np.ndarray, rgb: np.ndarray, confidence: float) -> bool:
+    """Return True if the picture has a card's aspect and is nearly filled by a quad that is doubtful as a card."""
+    gap = np.abs(clockwise(quad) - picture_bounds(rgb.shape[:2])).max() / longer_side(quad)
+    doubtful = confidence < CERTAIN_CONFIDENCE or aspect_deviation(quad[None], rgb.shape[:2])[0] > MAX_ASPECT_DEVIATION
+    return has_card_aspect(rgb) and bool(gap < FILLED_TOLERANCE and doubtful)
 
 
-def has_a_card_s_shape(rgb: np.ndarray) -> bool:
-    """Whether a whole (H, W, 3) picture has a known card's proportions, upright or lying."""
+def has_card_aspect(rgb: np.ndarray) -> bool:
+    """Return True if the whole (H, W, 3) picture has the aspect of a known card size, in portrait or landscape."""
     aspect = min(rgb.shape[:2]) / max(rgb.shape[:2])
-    return any(abs(aspect / known - 1) < CROPPED_TOLERANCE for known in KNOWN_ASPECTS)
+    return any(abs(aspect / card_aspect - 1) < CROPPED_ASPECT_TOLERANCE for card_aspect in KNOWN_ASPECTS)
 
 
-def _from_printed_top_left(quad: np.ndarray, seen: Outline) -> tuple[np.ndarray, bool]:
-    """Turn the corners' order so that the first side is the printed top; and whether that is known."""
+def _order_from_printed_top(quad: np.ndarray, segmentation: Segmentation) -> tuple[np.ndarray, bool]:
+    """Rotate the order of the corners so that the first side is the printed top; returns also if that is certain."""
     lengths = side_lengths(quad)
-    _, normals = directions(quad)
-    strength = float(np.linalg.norm(seen.upward))
-    if strength > TOP_IS_KNOWN:
-        return np.roll(quad, -int(np.argmax(normals @ seen.upward)), axis=0), True
-    # A card stands higher than wide; of its two short sides the upper one, or the left one, is likelier the top.
-    short = np.roll(lengths, 1) + np.roll(lengths, -1) - 2 * lengths
-    likely = normals @ np.array([-0.1, -1.0]) + np.where(short > 0, 2, 0)
-    return np.roll(quad, -int(np.argmax(likely)), axis=0), False
+    _, normals = side_directions(quad)
+    upward_length = float(np.linalg.norm(segmentation.upward))
+    if upward_length > MIN_UPWARD_LENGTH:
+        return np.roll(quad, -int(np.argmax(normals @ segmentation.upward)), axis=0), True
+    # Most cards are higher than wide; of the two short sides the upper one, or the left one, is the likelier top.
+    shortness = np.roll(lengths, 1) + np.roll(lengths, -1) - 2 * lengths
+    score = normals @ np.array([-0.1, -1.0]) + np.where(shortness > 0, 2, 0)
+    return np.roll(quad, -int(np.argmax(score)), axis=0), False

@@ -1,4 +1,4 @@
-"""From a picture file to the upright card on its canvas: what training, grading and the cache all begin with."""
+"""From a picture file to a detection and a canvas: the first step of training, grading and caching."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.detection.find_card import bounds, find_card, has_a_card_s_shape
-from engine.image.detection import Found, NoCard, NothingLikeACard
+from engine.detection.find_card import find_card, has_card_aspect, picture_bounds
+from engine.image.detection import Detection, NoCard, NoCardLike
 from engine.image.quads import side_lengths
 from engine.image.read import read_picture, read_reduced
 from engine.image.rectify import card_canvas
 
-# After a reduced decoding the card must still be this many times larger than the canvas: then the result is within
-# 45 dB of what the whole picture gives. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
-SPARE_FOR_REDUCING = 4.0
-LEAST_HEIGHT_PX = 48
-NO_OUTLINE = "no card's outline was found; as the picture has a card's proportions, all of it is taken for the card"
+# The card in a picture decoded at reduced size must be at least this many times larger than the canvas, which keeps the
+# canvas within 45 dB of the full picture's. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
+MIN_OVERSAMPLING = 4.0
+MIN_CARD_HEIGHT_PX = 48
+WHOLE_PICTURE_NOTE = "no outline found; the picture has a card's proportions, so all of it is taken for the card"
 
 
-def find_and_prepare(path: Path, *, size: int) -> tuple[np.ndarray, Found]:
-    """Read a picture, find its card and lay it upright on a square canvas.
+def canvas_from_picture(path: Path, *, size: int) -> tuple[np.ndarray, Detection]:
+    """Read a picture, find its card and rectify it onto a square canvas.
 
-    returns  the (size, size, 3) uint8 canvas, and where the card was found
-    raises   BadPicture, or NoCard, with the file's name in front
+    returns  the (size, size, 3) uint8 canvas, and the detection
+    raises   BadPicture, or NoCard, whose message begins with the file's name
     """
-    rgb, found = read_and_find(path)
-    return card_canvas(rgb, found.quad, size=size), found
+    rgb, detection = read_and_find(path)
+    return card_canvas(rgb, detection.quad, size=size), detection
 
 
-def read_and_find(path: Path) -> tuple[np.ndarray, Found]:
-    """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard with the file's name in front.
+def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
+    """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard, whose message begins with the file's name.
 
-    Where nothing looks like a card, but the picture has a card's proportions, it was cropped to one: it is taken whole.
-    A card of a few pixels is refused: nothing can be seen of it, let alone measured.
+    If nothing in it looks like a card but the picture has a card's aspect, it was cropped to the card, and the whole
+    picture is the card. A card less than 48 pixels high is refused.
     """
     rgb = read_picture(path)
     try:
-        found = find_card(rgb)
+        detection = find_card(rgb)
     except NoCard as error:
-        if not (isinstance(error, NothingLikeACard) and has_a_card_s_shape(rgb)):
+        if not (isinstance(error, NoCardLike) and has_card_aspect(rgb)):
             raise NoCard(f"{path.name}: {error}") from error
-        found = Found("scan", bounds(rgb.shape[:2]), 0.0, whole_picture=True, note=NO_OUTLINE)
-    height = side_lengths(found.quad).max()
-    if height < LEAST_HEIGHT_PX:
-        raise NoCard(f"{path.name}: the card is only {height:.0f} pixels high; photograph it closer, or scan it")
-    return rgb, found
+        detection = Detection("scan", picture_bounds(rgb.shape[:2]), 0.0, whole_picture=True, note=WHOLE_PICTURE_NOTE)
+    height_px = side_lengths(detection.quad).max()
+    if height_px < MIN_CARD_HEIGHT_PX:
+        raise NoCard(f"{path.name}: the card is only {height_px:.0f} pixels high; photograph it closer, or scan it")
+    return rgb, detection
 
 
-def prepare(path: Path, quad: np.ndarray, *, size: int) -> np.ndarray:
-    """Lay a card whose corners are known upright on a square canvas; a large JPEG is decoded no larger than needed.
+def canvas_from_quad(path: Path, quad: np.ndarray, *, size: int) -> np.ndarray:
+    """Read a picture and rectify a known quad onto a square canvas; a large JPEG is decoded at reduced size.
 
-    quad     (4, 2) pixels of the whole upright picture, clockwise from the printed top left
+    quad     (4, 2) pixels of the full upright picture, clockwise from the printed top left
     returns  (size, size, 3) uint8
     """
     ratio = side_lengths(quad).max() / size
-    rgb, times = read_reduced(path, shrink=ratio / SPARE_FOR_REDUCING)
-    return card_canvas(rgb, (quad + 0.5) / times - 0.5, size=size)
+    rgb, reduction = read_reduced(path, max_reduction=ratio / MIN_OVERSAMPLING)
+    return card_canvas(rgb, (quad + 0.5) / reduction - 0.5, size=size)

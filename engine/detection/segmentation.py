@@ -1,6 +1,6 @@
-"""A small network's first guess: which pixels are the card, what kind of picture it is, and which way is up.
+"""First-stage network: a segmentation mask of the card, the kind and status of the picture, the print's up direction.
 
-It sees the picture at 192 pixels and knows only roughly where the sides run; `sides` measures them exactly.
+Its input is 192 pixels wide, so the mask gives a rough outline only; `subpixel_edges` measures the sides.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.detection.blocks import convolution, doubled, folded
+from engine.detection.blocks import conv_bn_relu, fuse_for_inference, upsample_2x
 
-SIDE = 192
-STRIDE = 2
+INPUT_SIDE = 192
+MASK_STRIDE = 2
 KINDS = ("photo", "scan", "slab")
 STATUSES = ("one", "none", "many", "cut")
 WEIGHTS = Path(__file__).with_name("segmentation.pt")
 
 
 @dataclass(frozen=True)
-class Outline:
-    """What the network says of one picture.
+class Segmentation:
+    """Output of the network for one picture.
 
-    cover    (SIDE / 2, SIDE / 2) float32 in [0, 1]: how surely each place is card
+    mask     (INPUT_SIDE / 2, INPUT_SIDE / 2) float32 in [0, 1], probability of card
     kind     (3,) float32, probabilities of KINDS
     status   (4,) float32, probabilities of STATUSES
-    upward   (2,) float32, the direction (x, y) of the print's top; its length, 0 to about 1, says how sure that is
+    upward   (2,) float32, direction (x, y) of the print's top; its length, 0 to about 1, is its confidence
     scale    pixels of the letterboxed input per pixel of the picture
-    offset   (2,) where the picture's upper left corner lies in the letterboxed input
+    offset   (2,) position of the picture's upper left corner in the letterboxed input
     """
 
-    cover: np.ndarray
+    mask: np.ndarray
     kind: np.ndarray
     status: np.ndarray
     upward: np.ndarray
@@ -43,76 +43,78 @@ class Outline:
     offset: np.ndarray
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
-        """(N, 2) pixel centres of `cover` to pixel centres of the picture."""
-        return ((points + 0.5) * STRIDE - self.offset) / self.scale - 0.5
+        """Convert (N, 2) pixel centers of `mask` to pixel centers of the picture."""
+        return ((points + 0.5) * MASK_STRIDE - self.offset) / self.scale - 0.5
 
 
-class OutlineNetwork(nn.Module):
-    """Five scales down, three up again; a mask at half the input's size and a few words about the whole picture."""
+class SegmentationNetwork(nn.Module):
+    """Encoder of five scales and decoder of three: a mask at half the input's size, and picture-level outputs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.down_2 = convolution(4, 16, 2)
-        self.down_4 = nn.Sequential(convolution(16, 32, 2), convolution(32, 32))
-        self.down_8 = nn.Sequential(convolution(32, 64, 2), convolution(64, 64))
-        self.down_16 = nn.Sequential(convolution(64, 96, 2), convolution(96, 96))
-        self.down_32 = nn.Sequential(convolution(96, 128, 2), convolution(128, 128))
+        # The attribute names are the keys of the shipped weights.
+        self.down_2 = conv_bn_relu(4, 16, 2)
+        self.down_4 = nn.Sequential(conv_bn_relu(16, 32, 2), conv_bn_relu(32, 32))
+        self.down_8 = nn.Sequential(conv_bn_relu(32, 64, 2), conv_bn_relu(64, 64))
+        self.down_16 = nn.Sequential(conv_bn_relu(64, 96, 2), conv_bn_relu(96, 96))
+        self.down_32 = nn.Sequential(conv_bn_relu(96, 128, 2), conv_bn_relu(128, 128))
         self.context = nn.Linear(128, 96)
-        self.up_16 = convolution(128 + 96, 96)
-        self.up_8 = convolution(96 + 64, 64)
-        self.up_4 = convolution(64 + 32, 32)
+        self.up_16 = conv_bn_relu(128 + 96, 96)
+        self.up_8 = conv_bn_relu(96 + 64, 64)
+        self.up_4 = conv_bn_relu(64 + 32, 32)
         self.cover = nn.Sequential(nn.Conv2d(32, 4, 3, 1, 1), nn.PixelShuffle(2))
         self.words = nn.Sequential(nn.Linear(2 * 128, 128), nn.ReLU(), nn.Linear(128, len(KINDS) + len(STATUSES) + 2))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Look at letterboxed pictures.
+        """Return mask logits and picture-level outputs of letterboxed pictures.
 
-        picture  (B, 4, SIDE, SIDE) float in [0, 1]: RGB, and 1 where the picture is and 0 where it was padded
-        returns  cover logits (B, SIDE / 2, SIDE / 2), kind logits (B, 3), status logits (B, 4), upward (B, 2)
+        picture  (B, 4, INPUT_SIDE, INPUT_SIDE) float in [0, 1]: RGB, and 1 on the picture and 0 on the padding
+        returns  mask logits (B, INPUT_SIDE / 2, INPUT_SIDE / 2), kind logits (B, 3), status logits (B, 4),
+                 upward (B, 2)
         """
         quarter = self.down_4(self.down_2(picture))
         eighth = self.down_8(quarter)
         sixteenth = self.down_16(eighth)
-        whole = self.down_32(sixteenth)
-        pooled = whole.mean(dim=(2, 3))
+        thirty_second = self.down_32(sixteenth)
+        pooled = thirty_second.mean(dim=(2, 3))
         context = self.context(pooled)[:, :, None, None]
-        up = self.up_16(torch.cat([doubled(whole), sixteenth + context], dim=1))
-        up = self.up_8(torch.cat([doubled(up), eighth], dim=1))
-        up = self.up_4(torch.cat([doubled(up), quarter], dim=1))
-        words = self.words(torch.cat([pooled, whole.amax(dim=(2, 3))], dim=1))
-        kind, status, upward = words.split([len(KINDS), len(STATUSES), 2], dim=1)
+        up = self.up_16(torch.cat([upsample_2x(thirty_second), sixteenth + context], dim=1))
+        up = self.up_8(torch.cat([upsample_2x(up), eighth], dim=1))
+        up = self.up_4(torch.cat([upsample_2x(up), quarter], dim=1))
+        picture_outputs = self.words(torch.cat([pooled, thirty_second.amax(dim=(2, 3))], dim=1))
+        kind, status, upward = picture_outputs.split([len(KINDS), len(STATUSES), 2], dim=1)
         return self.cover(up)[:, 0], kind, status, upward
 
 
 def letterbox(rgb: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """A picture scaled to fit SIDE x SIDE, centred on grey.
+    """Scale a picture to fit INPUT_SIDE x INPUT_SIDE, centered on gray.
 
     rgb      (H, W, 3) uint8
-    returns  (SIDE, SIDE, 4) uint8, its fourth channel 255 where the picture is; the scale; the (x, y) offset
+    returns  (INPUT_SIDE, INPUT_SIDE, 4) uint8, its fourth channel 255 on the picture; the scale; the (x, y) offset
     """
     height, width = rgb.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = INPUT_SIDE / max(height, width)
     fitted_height, fitted_width = max(1, round(height * scale)), max(1, round(width * scale))
-    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    box = np.full((SIDE, SIDE, 4), 128, np.uint8)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    box = np.full((INPUT_SIDE, INPUT_SIDE, 4), 128, np.uint8)
     box[..., 3] = 0
-    y, x = (SIDE - fitted_height) // 2, (SIDE - fitted_width) // 2
+    y, x = (INPUT_SIDE - fitted_height) // 2, (INPUT_SIDE - fitted_width) // 2
     box[y : y + fitted_height, x : x + fitted_width, :3] = cv2.resize(
-        rgb, (fitted_width, fitted_height), interpolation=smooth
+        rgb, (fitted_width, fitted_height), interpolation=interpolation
     )
     box[y : y + fitted_height, x : x + fitted_width, 3] = 255
     return box, scale, np.array([x, y], np.float64)
 
 
-def outline(rgb: np.ndarray, whole_size: tuple[int, int]) -> Outline:
-    """Look at an upright (H, W, 3) uint8 picture; `whole_size` is (height, width) of what it is a reduction of."""
+def segment(rgb: np.ndarray, picture_size: tuple[int, int]) -> Segmentation:
+    """Segment an upright (H, W, 3) uint8 picture, a reduced copy of one of (height, width) `picture_size`."""
     box, scale, offset = letterbox(rgb)
-    scale *= max(rgb.shape[:2]) / max(whole_size)
+    scale *= max(rgb.shape[:2]) / max(picture_size)
     with torch.inference_mode():
         picture = torch.from_numpy(box).permute(2, 0, 1)[None].float() / 255
-        cover, kind, status, upward = _network()(picture)
-        return Outline(
-            cover[0].sigmoid().numpy(),
+        mask, kind, status, upward = _network()(picture)
+        return Segmentation(
+            mask[0].sigmoid().numpy(),
             kind[0].softmax(0).numpy(),
             status[0].softmax(0).numpy(),
             upward[0].numpy(),
@@ -122,7 +124,7 @@ def outline(rgb: np.ndarray, whole_size: tuple[int, int]) -> Outline:
 
 
 @cache
-def _network() -> OutlineNetwork:
-    network = OutlineNetwork()
+def _network() -> SegmentationNetwork:
+    network = SegmentationNetwork()
     network.load_state_dict(torch.load(WEIGHTS, map_location="cpu", weights_only=True))
-    return folded(network)
+    return fuse_for_inference(network)

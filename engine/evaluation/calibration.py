@@ -1,7 +1,7 @@
-"""A model's probabilities and doubt set right on cards that it has not learned from. NumPy only.
+"""Calibrate a model on held-out cards: temperature scaling and conformal intervals. NumPy only.
 
-One temperature, for confidences that come true; intervals by `engine.evaluation.conformal`, for a range that holds the grade as
-often as it says; and the widest interval with which a card is still graded.
+One temperature for the probabilities, prediction intervals by `engine.evaluation.conformal`, and the maximum interval
+width with which a card is still graded.
 """
 
 from __future__ import annotations
@@ -16,38 +16,37 @@ from numpy.typing import NDArray
 
 from engine.cards.grades import GRADES
 from engine.errors import BadInput
-from engine.evaluation.bootstrap import numbered
-from engine.evaluation.conformal import Pool, fit_pools, least_groups, spans
-from engine.evaluation.intervals import COVERAGE, narrowest_intervals
-from engine.evaluation.predictions import Graded, Predictions
-from engine.evaluation.uncertainty import SMALLEST, Said, published
+from engine.evaluation.bootstrap import group_indices
+from engine.evaluation.conformal import COVERAGE, Pool, fit_pools, min_groups, narrowest_intervals, prediction_intervals
+from engine.evaluation.predictions import HasGrade, Predictions
+from engine.evaluation.uncertainty import MIN_PROBABILITY, CalibratedPredictions, all_metrics
 
-VALIDATION = "the validation cards by which its epoch was chosen"
-# A dozen cards that were all graded right would ask for no doubt at all: no temperature beyond these is believed.
-COLDEST, HOTTEST = 0.25, 8.0
-HALVINGS = 60
-# At most one held-out card in ten is left ungraded for its width.
-LEAST_GRADED = 0.9
-BY_CHANCE = 0.025
-FOLDS = 5
+VALIDATION_CARDS = "the validation cards by which its epoch was chosen"
+# A dozen cards that are all graded correctly would give temperature 0, so that the range is limited.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.25, 8.0
+BISECTION_STEPS = 60
+# At most one held-out card in ten may be rejected for its interval width.
+MIN_GRADED_FRACTION = 0.9
+ALPHA = 0.025
+CROSS_VALIDATION_FOLDS = 5
 
 
 class TooFewCards(BadInput):
-    """There are fewer held-out groups of cards than the intervals need."""
+    """Fewer groups of held-out cards than prediction intervals need."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was learned from held-out cards; plain values, so that it stands in a model file.
+    """Calibration of a model; plain values, stored in the model file.
 
-    temperature    the log-probabilities are divided by it; above 1 the network was too sure
-    coverage       how often the intervals hold the true grade, 0 to 1
-    pools          the score that an interval allows each grade
-    widest         a card whose interval spans more grades is not graded; 10: none is left out
-    cards, groups  how many it was learned from
-    on             which cards these were, as a phrase
-    measured       what `engine.evaluation.uncertainty.published` says of these same cards, each judged by what the others taught;
-                   None where they are too few for that
+    temperature    divisor of the log-probabilities; above 1 the network was overconfident
+    coverage       nominal coverage of the prediction intervals, 0 to 1
+    pools          score threshold of each range of grades
+    widest         maximum interval width: a card with a wider interval is not graded; 10: all are graded
+    cards, groups  number of held-out cards and groups
+    on             description of these cards, as a phrase
+    measured       metrics by `engine.evaluation.uncertainty.all_metrics` on these cards, cross-validated; None with too
+                   few groups
     """
 
     temperature: float
@@ -59,153 +58,153 @@ class Calibration:
     on: str
     measured: dict[str, Any] | None = None
 
-    def as_plain(self) -> dict[str, Any]:
-        """The same as dicts, lists, numbers and text."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to dicts, lists, numbers and text."""
         return {**asdict(self), "pools": [asdict(pool) for pool in self.pools]}
 
     @classmethod
-    def from_plain(cls, values: dict[str, Any]) -> Calibration:
-        """What `as_plain` gave. Raises KeyError, TypeError, ValueError for other values.
+    def from_dict(cls, values: dict[str, Any]) -> Calibration:
+        """Read the output of `to_dict`. Raises KeyError, TypeError or ValueError for invalid values.
 
-        Its figures, which only a report reads, are not looked into.
+        `measured`, which is only reported, is not validated.
         """
-        read = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"])})
-        if not (0 < read.temperature < np.inf and 0 < read.coverage < 1 and read.widest in range(1, len(GRADES) + 1)):
-            raise ValueError("a temperature, a coverage or a widest interval that no calibration has")
-        lows, highs = [pool.low for pool in read.pools], [pool.high for pool in read.pools]
-        if [*lows, GRADES[-1] + 1] != [1, *(high + 1 for high in highs)] or not all(map(_may_be, read.pools)):
-            raise ValueError("pools that are not the grades 1 to 10 without gaps, or allow them no score")
-        return read
+        calibration = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"])})
+        valid_temperature, valid_coverage = 0 < calibration.temperature < np.inf, 0 < calibration.coverage < 1
+        if not (valid_temperature and valid_coverage and calibration.widest in range(1, len(GRADES) + 1)):
+            raise ValueError("invalid temperature, coverage or maximum interval width")
+        lows, highs = [pool.low for pool in calibration.pools], [pool.high for pool in calibration.pools]
+        if [*lows, GRADES[-1] + 1] != [1, *(high + 1 for high in highs)] or not all(map(_is_valid, calibration.pools)):
+            raise ValueError("the pools must cover the grades 1 to 10 without gaps, with thresholds of at least 0")
+        return calibration
 
 
-def _may_be(pool: Pool) -> bool:
+def _is_valid(pool: Pool) -> bool:
     return isinstance(pool.low, int) and isinstance(pool.high, int) and pool.low <= pool.high and pool.threshold >= 0
 
 
-def said_of(probabilities: NDArray[np.floating], calibration: Calibration | None) -> Said:
-    """What is told of N cards for which the network says `probabilities`, (N, 10).
+def apply_calibration(probabilities: NDArray[np.floating], calibration: Calibration | None) -> CalibratedPredictions:
+    """Calibrate the network's probabilities of N cards, (N, 10), and add prediction intervals.
 
-    Without a calibration its own word, and the narrowest run of grades that holds 90 % of it.
+    Without a calibration: the unchanged probabilities, and the narrowest intervals with 90 % of the probability.
     """
     if calibration is None:
-        own = probabilities.astype(np.float64)
-        return Said(own, *narrowest_intervals(own, COVERAGE), COVERAGE)
-    warm = tempered(probabilities, calibration.temperature)
-    return Said(warm, *spans(warm, calibration.pools), calibration.coverage)
+        uncalibrated = probabilities.astype(np.float64)
+        return CalibratedPredictions(uncalibrated, *narrowest_intervals(uncalibrated, COVERAGE), COVERAGE)
+    calibrated = apply_temperature(probabilities, calibration.temperature)
+    return CalibratedPredictions(calibrated, *prediction_intervals(calibrated, calibration.pools), calibration.coverage)
 
 
-def tempered(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """(N, 10) probabilities -> the same with log-probabilities divided by the temperature, each row summing to 1.
+def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Divide the log-probabilities of (N, 10) probabilities by the temperature; each row sums to 1 again.
 
-    The order of the grades stays. Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    The ranking of the grades is unchanged. Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     Worked: (.8, .2) at temperature 2: (2/3, 1/3).
     """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST)) / temperature
+    logs = np.log(np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def best_temperature(truth: NDArray[np.integer], probabilities: NDArray[np.floating], groups: Sequence[str]) -> float:
-    """The temperature, 0.25 to 8, at which the true grades are likeliest; every group counts as one.
+def fit_temperature(truth: NDArray[np.integer], probabilities: NDArray[np.floating], groups: Sequence[str]) -> float:
+    """Temperature, 0.25 to 8, with the minimum negative log-likelihood; every group has the same weight.
 
     truth (N,) 1 to 10, probabilities (N, 10), groups N names
-    In b = 1 / temperature the mean negative log-likelihood is convex (a log-sum-exp less a line), and its slope is the
-    mean log-probability under the tempered distribution less that of the truth: halving finds where it is nought.
+    The mean negative log-likelihood is convex in b = 1 / temperature (a log-sum-exp minus a linear term). Its slope is
+    the mean log-probability under the calibrated distribution minus that of the true grade; bisection finds its zero.
     """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+    logs = np.log(np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY))
     of_truth = logs[np.arange(len(truth)), truth - 1]
-    number, _ = numbered(groups)
-    weight = 1 / np.bincount(number)[number]
+    group_of, _ = group_indices(groups)
+    weight = 1 / np.bincount(group_of)[group_of]
 
     def slope(inverse: float) -> float:
-        return float(weight @ ((tempered(probabilities, 1 / inverse) * logs).sum(axis=1) - of_truth))
+        return float(weight @ ((apply_temperature(probabilities, 1 / inverse) * logs).sum(axis=1) - of_truth))
 
-    low, high = 1 / HOTTEST, 1 / COLDEST
-    for _ in range(HALVINGS):
+    low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
+    for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
     return 2 / (low + high)
 
 
-def widest_that_pays(widths: NDArray[np.integer], errors: NDArray[np.number], groups: Sequence[str]) -> int:
-    """The narrowest limit that still grades nine cards in ten and leaves out cards that are worse; else 10, no limit.
+def max_graded_width(widths: NDArray[np.integer], errors: NDArray[np.number], groups: Sequence[str]) -> int:
+    """Smallest interval width that grades at least nine cards in ten and rejects worse ones; 10 (no limit) otherwise.
 
-    widths, errors  (N,) the interval's width and the distance in grades of each held-out card
-    Worse: their mean error lies above that of the others by more than chance does in one case of forty, groups being
-    what is drawn, and the errors spreading as they would were both alike: three cards can never show it. Several limits
-    are looked at, so each has its part of that chance (Bonferroni). Worked: one limit asks for 1.96 standard errors,
-    four for 2.50.
+    widths, errors  (N,) interval width, and error in grades, of each held-out card
+    A limit is accepted if the rejected cards' mean error is significantly higher (one-sided z-test, clustered by group,
+    alpha .025, Bonferroni over the limits tried). The standard error is that under equal means, so that three rejected
+    cards are never significant. Worked: with one limit tried the difference must exceed 1.96 standard errors, with four
+    2.50.
     """
-    number, count = numbered(groups)
-    off = errors - errors.mean()
-    looked_at: dict[int, int] = {}  # by how many cards it leaves out: limits that leave out the same are one
+    group_of, count = group_indices(groups)
+    centered = errors - errors.mean()
+    limits: dict[int, int] = {}  # by number of rejected cards: limits that reject the same cards count once
     for limit in range(1, len(GRADES)):
-        out = widths > limit
-        if out.any() and 1 - out.mean() >= LEAST_GRADED:
-            looked_at.setdefault(int(out.sum()), limit)
-    for limit in looked_at.values():
-        out = widths > limit
-        # What each group adds to the difference of the two means.
-        adds = np.bincount(number, np.where(out, off / out.sum(), -off / (~out).sum()), count)
-        if adds.sum() > NormalDist().inv_cdf(1 - BY_CHANCE / len(looked_at)) * np.sqrt((adds**2).sum()):
+        rejected = widths > limit
+        if rejected.any() and 1 - rejected.mean() >= MIN_GRADED_FRACTION:
+            limits.setdefault(int(rejected.sum()), limit)
+    for limit in limits.values():
+        rejected = widths > limit
+        # Contribution of each group to the difference of the two means.
+        terms = np.where(rejected, centered / rejected.sum(), -centered / (~rejected).sum())
+        by_group = np.bincount(group_of, terms, count)
+        if by_group.sum() > NormalDist().inv_cdf(1 - ALPHA / len(limits)) * np.sqrt((by_group**2).sum()):
             return limit
     return len(GRADES)
 
 
-def shortage(groups: Sequence[str], coverage: float = COVERAGE) -> str:
-    """Why cards of these groups are too few to calibrate on, as a sentence without its end; "" where they do."""
-    count, needed = len(set(groups)), least_groups(coverage)
+def too_few_groups_message(groups: Sequence[str], coverage: float = COVERAGE) -> str:
+    """Message that there are too few groups to calibrate on, without the remedy; "" if there are enough."""
+    count, needed = len(set(groups)), min_groups(coverage)
     if count >= needed:
         return ""
     return (
-        f"{count} groups of held-out cards are too few to calibrate on: {needed} are wanted, and some hundred to be "
-        "worth much"
+        f"{count} groups of held-out cards are too few to calibrate on: at least {needed} are needed, about a hundred "
+        "for a reliable result"
     )
 
 
 def fit(held_out: Predictions, *, on: str, coverage: float = COVERAGE, widest: int | None = None) -> Calibration:
-    """Calibrate on what the network said of cards that it has not learned from. Raises TooFewCards.
+    """Calibrate on the network's predictions of held-out cards. Raises TooFewCards.
 
-    on      which cards these are, as a phrase that follows "calibrated on"
-    widest  the widest interval with which a card is still graded; None: what the held-out cards recommend
+    on      description of these cards, as a phrase that follows "calibrated on"
+    widest  maximum interval width with which a card is still graded; None: chosen on the held-out cards
     """
-    if too_few := shortage(held_out.groups, coverage):
-        raise TooFewCards(f"{too_few}; label more")
-    calibration = _learned(held_out, coverage, on)
+    if too_few := too_few_groups_message(held_out.groups, coverage):
+        raise TooFewCards(f"{too_few}; label more cards")
+    calibration = _fit_temperature_and_pools(held_out, coverage, on)
     if widest is None:
-        said = said_of(held_out.probabilities, calibration)
-        widest = widest_that_pays(said.widths, np.abs(said.grades - held_out.truth), held_out.groups)
-    return replace(calibration, widest=widest, measured=_measured_crosswise(held_out, coverage))
+        calibrated = apply_calibration(held_out.probabilities, calibration)
+        widest = max_graded_width(calibrated.widths, np.abs(calibrated.grades - held_out.truth), held_out.groups)
+    return replace(calibration, widest=widest, measured=_cross_validated_metrics(held_out, coverage))
 
 
-def of_validation(cards: Sequence[Graded], probabilities: NDArray[np.floating]) -> dict[str, Any] | None:
-    """What a run's model file carries: the calibration on its validation cards, or None where they are too few.
+def calibrate_on_validation(cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> dict[str, Any] | None:
+    """Calibrate a run on its validation cards, for its model file; None if they are too few.
 
-    The saved epoch was chosen by these same cards, which flatters it: other cards calibrate better.
+    The saved epoch was selected on the same cards, so that the result is optimistic; other cards calibrate better.
     """
-    predictions = Predictions.of(cards, probabilities)
-    return None if shortage(predictions.groups) else fit(predictions, on=VALIDATION).as_plain()
+    predictions = Predictions.from_cards(cards, probabilities)
+    return None if too_few_groups_message(predictions.groups) else fit(predictions, on=VALIDATION_CARDS).to_dict()
 
 
-def _learned(held_out: Predictions, coverage: float, on: str) -> Calibration:
-    temperature = best_temperature(held_out.truth, held_out.probabilities, held_out.groups)
-    warm = tempered(held_out.probabilities, temperature)
-    pools = fit_pools(held_out.truth, warm, held_out.groups, coverage)
+def _fit_temperature_and_pools(held_out: Predictions, coverage: float, on: str) -> Calibration:
+    temperature = fit_temperature(held_out.truth, held_out.probabilities, held_out.groups)
+    calibrated = apply_temperature(held_out.probabilities, temperature)
+    pools = fit_pools(held_out.truth, calibrated, held_out.groups, coverage)
     return Calibration(temperature, coverage, pools, len(GRADES), len(held_out.truth), len(set(held_out.groups)), on)
 
 
-def _measured_crosswise(held_out: Predictions, coverage: float) -> dict[str, Any] | None:
-    """How a calibration like this does on cards that it was not learned from: each fifth of the groups judged by what
-    the other four teach. None where those four are too few.
-    """
-    number, count = numbered(held_out.groups)
-    fold = np.random.default_rng(0).permutation(count)[number] % FOLDS
-    if count - -(-count // FOLDS) < least_groups(coverage):
+def _cross_validated_metrics(held_out: Predictions, coverage: float) -> dict[str, Any] | None:
+    """Metrics of the calibration by five-fold cross-validation over groups; None with too few groups."""
+    group_of, count = group_indices(held_out.groups)
+    fold_of = np.random.default_rng(0).permutation(count)[group_of] % CROSS_VALIDATION_FOLDS
+    if count - -(-count // CROSS_VALIDATION_FOLDS) < min_groups(coverage):
         return None
     parts = []
-    for own in range(FOLDS):
-        taught = _learned(held_out.chosen(np.flatnonzero(fold != own)), coverage, "")
-        parts.append(said_of(held_out.probabilities[fold == own], taught))
-    place = np.argsort(np.concatenate([np.flatnonzero(fold == own) for own in range(FOLDS)]))
-    probabilities, low, high = (np.concatenate([part[at] for part in parts])[place] for at in range(3))
-    return published(held_out, Said(probabilities, low, high, coverage), calibrated=True)
+    for fold in range(CROSS_VALIDATION_FOLDS):
+        calibration = _fit_temperature_and_pools(held_out.select(np.flatnonzero(fold_of != fold)), coverage, "")
+        parts.append(apply_calibration(held_out.probabilities[fold_of == fold], calibration))
+    order = np.argsort(np.concatenate([np.flatnonzero(fold_of == fold) for fold in range(CROSS_VALIDATION_FOLDS)]))
+    probabilities, low, high = (np.concatenate([part[column] for part in parts])[order] for column in range(3))
+    return all_metrics(held_out, CalibratedPredictions(probabilities, low, high, coverage), calibrated=True)

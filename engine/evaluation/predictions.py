@@ -1,4 +1,4 @@
-"""What a model said of each card, kept beside it: so that two models can be compared card by card. Free of torch."""
+"""Predictions of a model on a set of cards, stored as CSV to compare models card by card. Free of torch."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from numpy.typing import NDArray
 
 from engine.cards.pairs import CardPair
 from engine.errors import BadInput
-from engine.evaluation.metrics import CLASSES, intervals
-from engine.storage.atomic import aside
+from engine.evaluation.metrics import CLASSES, metric_intervals
+from engine.storage.atomic import atomic_write
 
-FILE = "predictions.csv"
+FILE_NAME = "predictions.csv"
 COLUMNS = ("card_id", "group", "grade", *(f"p{grade}" for grade in range(1, CLASSES + 1)))
 
 
 class BadPredictions(BadInput):
-    """A file of predictions that is not there or cannot be read; the message names it and the remedy."""
+    """A file of predictions that is missing or cannot be read; the message names it and the remedy."""
 
 
-class Graded(Protocol):
-    """A card and its class, 1 to 10."""
+class HasGrade(Protocol):
+    """A card with its class, 1 to 10."""
 
     @property
     def pair(self) -> CardPair:
-        """The card."""
+        """Card pair."""
 
     @property
     def grade(self) -> int:
-        """The class."""
+        """Class, 1 to 10."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The ten probabilities of N cards.
+    """Predicted probabilities of N cards.
 
-    cards          N names
-    groups         N names of groups
-    truth          (N,) grades 1 to 10
+    cards          N card ids
+    groups         N group names
+    truth          (N,) true grades, 1 to 10
     probabilities  (N, 10)
     """
 
@@ -53,8 +53,8 @@ class Predictions:
     probabilities: NDArray[np.float64]
 
     @classmethod
-    def of(cls, cards: Sequence[Graded], probabilities: NDArray[np.floating]) -> Predictions:
-        """The probabilities of cards in their order."""
+    def from_cards(cls, cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> Predictions:
+        """Create from cards and their (N, 10) probabilities, in the same order."""
         return cls(
             tuple(card.pair.card_id for card in cards),
             tuple(card.pair.group_key for card in cards),
@@ -63,8 +63,8 @@ class Predictions:
         )
 
     @classmethod
-    def together(cls, parts: Iterable[Predictions]) -> Predictions:
-        """Several sets of cards as one."""
+    def concatenate(cls, parts: Iterable[Predictions]) -> Predictions:
+        """Concatenate the predictions of several sets of cards."""
         parts = list(parts)
         return cls(
             tuple(chain.from_iterable(part.cards for part in parts)),
@@ -73,28 +73,28 @@ class Predictions:
             np.concatenate([part.probabilities for part in parts]),
         )
 
-    def of_cards(self, cards: Sequence[str]) -> Predictions:
-        """Those of some cards, in their order; raises KeyError for a card without one."""
-        place = {card: number for number, card in enumerate(self.cards)}
-        return self.chosen([place[card] for card in cards])
+    def select_cards(self, cards: Sequence[str]) -> Predictions:
+        """Select by card id, in the given order; raises KeyError for an unknown card."""
+        position = {card: index for index, card in enumerate(self.cards)}
+        return self.select([position[card] for card in cards])
 
-    def chosen(self, places: Sequence[int] | NDArray[np.integer]) -> Predictions:
-        """Those at some places, counted from 0, in that order."""
-        cards, groups = (tuple(names[place] for place in places) for names in (self.cards, self.groups))
-        return Predictions(cards, groups, self.truth[places], self.probabilities[places])
+    def select(self, positions: Sequence[int] | NDArray[np.integer]) -> Predictions:
+        """Select by position, counted from 0, in the given order."""
+        cards, groups = (tuple(names[position] for position in positions) for names in (self.cards, self.groups))
+        return Predictions(cards, groups, self.truth[positions], self.probabilities[positions])
 
 
 def write(path: Path, predictions: Predictions) -> None:
-    """Write them: the file is at every moment the old one or the whole new one."""
+    """Write the predictions to a CSV file atomically."""
     rows = zip(predictions.cards, predictions.groups, predictions.truth, predictions.probabilities, strict=True)
-    with aside(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows([card, group, grade, *(f"{value:.9g}" for value in row)] for card, group, grade, row in rows)
 
 
 def read(path: Path) -> Predictions:
-    """Read what `write` wrote. Raises BadPredictions."""
+    """Read a file written by `write`. Raises BadPredictions."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -105,15 +105,17 @@ def read(path: Path) -> Predictions:
         )
     except OSError as error:
         raise BadPredictions(
-            f"{path}: holds no predictions ({error.strerror}); give what evaluate --predictions has written, or a run "
-            "that has finished an epoch with this version"
+            f"{path}: no predictions can be read ({error.strerror}); give a file written by evaluate --predictions, or "
+            "a run with at least one finished epoch"
         ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise BadPredictions(f"{path}: is no file of predictions that this version has written") from error
+        raise BadPredictions(
+            f"{path}: is not a predictions file; give a file written by evaluate --predictions"
+        ) from error
 
 
-def keep(folder: Path, cards: Sequence[Graded], probabilities: NDArray[np.floating]) -> dict[str, Any]:
-    """Write a run's validation predictions at its saved epoch; returns the intervals of the figures."""
-    predictions = Predictions.of(cards, probabilities)
-    write(folder / FILE, predictions)
-    return intervals(predictions.truth, predictions.probabilities, predictions.groups)
+def write_validation(folder: Path, cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> dict[str, Any]:
+    """Write a run's validation predictions at its saved epoch; returns the intervals of the metrics."""
+    predictions = Predictions.from_cards(cards, probabilities)
+    write(folder / FILE_NAME, predictions)
+    return metric_intervals(predictions.truth, predictions.probabilities, predictions.groups)

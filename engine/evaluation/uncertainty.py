@@ -1,7 +1,7 @@
-"""What a model's certainty is worth: whether its intervals hold the grade, its confidences come true, its doubt pays.
+"""Uncertainty metrics: interval coverage, calibration, risk-coverage curve. NumPy only.
 
-NumPy only. As in `engine.evaluation.metrics` all scalar figures follow from sums over cards, so that a figure and its interval are
-one function, given the sums of all cards or those of a thousand draws of whole groups.
+As in `engine.evaluation.metrics`, all scalar metrics are functions of sums over cards, so that one function computes a
+metric from the sums of all cards, and its interval from those of all bootstrap draws.
 """
 
 from __future__ import annotations
@@ -12,23 +12,33 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.bootstrap import DRAWS, drawn_times, group_sums, interval, numbered
-from engine.evaluation.conformal import held_by_groups, pooled
-from engine.evaluation.metrics import BINS, CLASSES, bins_of, number_or_none, predicted_grades, quick_measures, ratio
-from engine.evaluation.metrics import measure as measure_grades
+from engine.evaluation.bootstrap import DRAWS, bootstrap_counts, group_indices, group_sums, percentile_interval
+from engine.evaluation.conformal import grades_in_groups, pool_grades
+from engine.evaluation.metrics import (
+    BINS,
+    CLASSES,
+    confidence_bins,
+    metrics_with_intervals,
+    number_or_none,
+    point_metrics,
+    predicted_grades,
+    ratio,
+)
 from engine.evaluation.predictions import Predictions
 
-NAMES = ("coverage", "mean_width", "aurc", "nll")
+UNCERTAINTY_METRICS = ("coverage", "mean_width", "aurc", "nll")
 WIDTHS = np.arange(1, CLASSES + 1)
-# Where in a card's row of sums each part lies: by true grade, then by the interval's width.
-COVERED, OF_GRADE, OF_WIDTH, ERROR, WRONG = (slice(start, start + CLASSES) for start in range(0, 50, CLASSES))
+# Columns of a card's row of sums: by true grade, then by the interval's width.
+COVERED_OF_GRADE, OF_GRADE, OF_WIDTH, ERROR_OF_WIDTH, WRONG_OF_WIDTH = (
+    slice(start, start + CLASSES) for start in range(0, 50, CLASSES)
+)
 NLL = 50
-# A probability below what a float holds is taken for the smallest one: its logarithm, -708, stays a number.
-SMALLEST = np.finfo(np.float64).tiny
+# Smaller probabilities are clipped to the smallest normal float, whose logarithm, -708, is finite.
+MIN_PROBABILITY = np.finfo(np.float64).tiny
 
 
-class Said(NamedTuple):
-    """What is said of N cards: (N, 10) probabilities, and the interval's ends, (N,) each, with their coverage."""
+class CalibratedPredictions(NamedTuple):
+    """Calibrated probabilities of N cards, (N, 10), and prediction intervals, (N,) each, with their coverage."""
 
     probabilities: NDArray[np.float64]
     low: NDArray[np.int64]
@@ -37,176 +47,185 @@ class Said(NamedTuple):
 
     @property
     def widths(self) -> NDArray[np.int64]:
-        """(N,) how many grades each interval spans."""
+        """(N,) number of grades in each interval."""
         return self.high - self.low + 1
 
     @property
     def grades(self) -> NDArray[np.int64]:
-        """(N,) the grade that is told, the most probable one."""
+        """(N,) predicted grade, the most probable one."""
         return predicted_grades(self.probabilities)
 
 
 def log_losses(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(N,) minus the natural log of the true grade's probability. Worked: ten equal probabilities: log 10 = 2.303."""
-    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth - 1], SMALLEST))
+    """(N,) negative natural log of the true grade's probability. Worked: ten equal probabilities: log 10 = 2.303."""
+    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth - 1], MIN_PROBABILITY))
 
 
-def card_sums(truth: NDArray[np.integer], said: Said) -> NDArray[np.float64]:
-    """(N, 51) what each card adds to the sums that the figures follow from."""
-    of_grade, of_width = np.eye(CLASSES)[truth - 1], np.eye(CLASSES)[said.widths - 1]
-    off = np.abs(said.grades - truth)[:, None]
-    covered = ((said.low <= truth) & (truth <= said.high))[:, None]
-    losses = log_losses(truth, said.probabilities)
-    return np.column_stack([of_grade * covered, of_grade, of_width, of_width * off, of_width * (off > 0), losses])
+def card_uncertainty_sums(truth: NDArray[np.integer], predictions: CalibratedPredictions) -> NDArray[np.float64]:
+    """(N, 51) contribution of each card to the sums: by true grade, by interval width, and log loss."""
+    of_grade, of_width = np.eye(CLASSES)[truth - 1], np.eye(CLASSES)[predictions.widths - 1]
+    error = np.abs(predictions.grades - truth)[:, None]
+    covered = ((predictions.low <= truth) & (truth <= predictions.high))[:, None]
+    losses = log_losses(truth, predictions.probabilities)
+    return np.column_stack([of_grade * covered, of_grade, of_width, of_width * error, of_width * (error > 0), losses])
 
 
-def figures_of(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The figures of each of (..., 51) sums, by name, (...) each; NaN where undefined."""
+def uncertainty_from_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Uncertainty metrics by name from (..., 51) sums, (...) each; NaN where undefined."""
     cards = sums[..., OF_GRADE].sum(axis=-1)
     return {
-        "coverage": ratio(sums[..., COVERED].sum(axis=-1), cards),
+        "coverage": ratio(sums[..., COVERED_OF_GRADE].sum(axis=-1), cards),
         "mean_width": ratio((sums[..., OF_WIDTH] * WIDTHS).sum(axis=-1), cards),
-        "aurc": _area(sums[..., OF_WIDTH], sums[..., ERROR]),
+        "aurc": _area(sums[..., OF_WIDTH], sums[..., ERROR_OF_WIDTH]),
         "nll": ratio(sums[..., NLL], cards),
     }
 
 
 def _area(cards: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The area under the risk-coverage curve, the error being the mean distance in grades. Source: Geifman, Uziel and
-    El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR 2019.
+    """Area under the risk-coverage curve, with the mean absolute error in grades as the risk.
 
-    cards, errors  (..., 10) cards, and their distances summed, by the width of the interval
-    Cards are graded from the narrowest interval to the widest; equally wide ones in random order, whose mean is taken
-    in closed form: within a width the summed error grows evenly, E(c) = a + b c, and E(c) / c integrates to
-    a log(c2 / c1) + b (c2 - c1). Worked: half of the cards at width 1 without error, half at width 2 each one grade
-    off: E = c - 1/2 from a half to one, so 1/2 - (log 2) / 2 = .1534.
+    cards, errors  (..., 10) number of cards, and sum of their errors, by interval width
+    Cards are ordered from the narrowest interval to the widest, equally wide ones at random; the mean over their orders
+    has a closed form. Within a width the summed error is linear in the coverage, E(c) = a + b c, and E(c) / c
+    integrates to a log(c2 / c1) + b (c2 - c1). Worked: half of the cards at width 1 without error, half at width 2 each
+    one grade off: E = c - 1/2 from a half to one, so 1/2 - (log 2) / 2 = .1534. Source: Geifman, Uziel and El-Yaniv,
+    "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR 2019.
     """
-    whole = cards.sum(axis=-1, keepdims=True)
-    to, error_to = ratio(cards, np.broadcast_to(whole, cards.shape)), ratio(errors, np.broadcast_to(whole, cards.shape))
-    last, error_last = to.cumsum(axis=-1), error_to.cumsum(axis=-1)
-    first, slope = last - to, np.nan_to_num(ratio(error_to, to))
-    base = error_last - slope * last
-    # Where no card comes before, the line goes through the origin: there is no log to take.
-    grown = np.log(np.where(first > 0, ratio(last, first), 1.0))
-    return (base * np.nan_to_num(grown) + slope * to).sum(axis=-1)
+    total = np.broadcast_to(cards.sum(axis=-1, keepdims=True), cards.shape)
+    step, error_step = ratio(cards, total), ratio(errors, total)
+    end, error_end = step.cumsum(axis=-1), error_step.cumsum(axis=-1)
+    start, slope = end - step, np.nan_to_num(ratio(error_step, step))
+    intercept = error_end - slope * end
+    # The first segment starts at coverage 0 with intercept 0: no log term.
+    log_growth = np.log(np.where(start > 0, ratio(end, start), 1.0))
+    return (intercept * np.nan_to_num(log_growth) + slope * step).sum(axis=-1)
 
 
 def reliability(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> list[dict[str, Any]]:
-    """For each of 15 equally wide bins of confidence: its bounds, the cards' mean confidence, the share of them whose
-    most probable grade is the true one, and n; None where a bin is empty.
-    """
+    """Reliability diagram: bounds, mean confidence, accuracy and n of 15 equally wide bins; None for an empty bin."""
     confidence = probabilities.max(axis=1)
-    hit, place = predicted_grades(probabilities) == truth, bins_of(confidence)
-    cards = np.bincount(place, minlength=BINS)
-    said = ratio(np.bincount(place, weights=confidence, minlength=BINS), cards)
-    came_true = ratio(np.bincount(place, weights=hit, minlength=BINS), cards)
+    correct, bins = predicted_grades(probabilities) == truth, confidence_bins(confidence)
+    cards = np.bincount(bins, minlength=BINS)
+    mean_confidence = ratio(np.bincount(bins, weights=confidence, minlength=BINS), cards)
+    accuracy = ratio(np.bincount(bins, weights=correct, minlength=BINS), cards)
     return [
         {
-            "from": number / BINS,
-            "to": (number + 1) / BINS,
-            "confidence": number_or_none(said[number]),
-            "accuracy": number_or_none(came_true[number]),
-            "n": int(cards[number]),
+            "from": index / BINS,
+            "to": (index + 1) / BINS,
+            "confidence": number_or_none(mean_confidence[index]),
+            "accuracy": number_or_none(accuracy[index]),
+            "n": int(cards[index]),
         }
-        for number in range(BINS)
+        for index in range(BINS)
     ]
 
 
 def risk_coverage(sums: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """For each width at which one could stop: what share of the cards is graded, their number, their mean distance and
-    the share of them that is wrong; from the (51,) sums of all cards.
+    """Risk-coverage curve from the (51,) sums of all cards: fraction and number of graded cards, their mean absolute
+    error and error rate, for each maximum interval width.
     """
-    graded, off, wrong = (sums[part].cumsum() for part in (OF_WIDTH, ERROR, WRONG))
+    graded, errors, wrong = (sums[part].cumsum() for part in (OF_WIDTH, ERROR_OF_WIDTH, WRONG_OF_WIDTH))
     cards = np.full(CLASSES, sums[OF_WIDTH].sum())
-    rows = zip(WIDTHS, ratio(graded, cards), graded, ratio(off, graded), ratio(wrong, graded), strict=True)
+    rows = zip(WIDTHS, ratio(graded, cards), graded, ratio(errors, graded), ratio(wrong, graded), strict=True)
     return [
         {
             "widest": int(width),
-            "graded": number_or_none(part),
+            "graded": number_or_none(fraction),
             "n": int(count),
             "mae": number_or_none(mae),
             "error": number_or_none(error),
         }
-        for width, part, count, mae, error in rows
+        for width, fraction, count, mae, error in rows
     ]
 
 
-def measure(
+def uncertainty_metrics(
     truth: NDArray[np.integer],
-    said: Said,
+    predictions: CalibratedPredictions,
     groups: Sequence[str],
     *,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """All that is published of a model's certainty on N cards.
+    """Uncertainty metrics of N cards.
 
     truth    (N,) grades 1 to 10
-    groups   N names; cards of one group are drawn together in the bootstrap
+    groups   N names; cards of one group are resampled together
     returns  coverage, mean_width, aurc, nll, each with _low and _high (95 %; None with fewer than two groups);
-             coverage_by_grade (neighbours pooled until 20 groups hold a card of the pool), reliability, risk_coverage
+             coverage_by_grade (grades pooled to at least 20 groups), reliability, risk_coverage
     """
-    rows = card_sums(truth, said)
-    whole = rows.sum(axis=0)
-    pools = pooled(held_by_groups(truth, groups)) if len(truth) else []
-    figures = {name: number_or_none(value) for name, value in figures_of(whole).items()}
-    drawn = _drawn(rows, groups, pools, draws, seed)
-    bounds = {name: interval(drawn[name]) if name in drawn else (None, None) for name in NAMES}
+    rows = card_uncertainty_sums(truth, predictions)
+    totals = rows.sum(axis=0)
+    pools = pool_grades(grades_in_groups(truth, groups)) if len(truth) else []
+    values = {name: number_or_none(value) for name, value in uncertainty_from_sums(totals).items()}
+    resampled = _resampled_metrics(rows, groups, pools, draws, seed)
+    bounds = {
+        name: percentile_interval(resampled[name]) if name in resampled else (None, None)
+        for name in UNCERTAINTY_METRICS
+    }
     return {
         **{
             key: value
-            for name in NAMES
-            for key, value in ((name, figures[name]), *zip((f"{name}_low", f"{name}_high"), bounds[name], strict=True))
+            for name in UNCERTAINTY_METRICS
+            for key, value in ((name, values[name]), *zip((f"{name}_low", f"{name}_high"), bounds[name], strict=True))
         },
-        "coverage_by_grade": [_pool(whole, pool, drawn.get(str(pool))) for pool in pools],
-        "reliability": reliability(truth, said.probabilities),
-        "risk_coverage": risk_coverage(whole),
+        "coverage_by_grade": [_pool_coverage(totals, pool, resampled.get(str(pool))) for pool in pools],
+        "reliability": reliability(truth, predictions.probabilities),
+        "risk_coverage": risk_coverage(totals),
     }
 
 
-def published(predictions: Predictions, said: Said, *, calibrated: bool) -> dict[str, Any]:
-    """All figures of what is said of cards: those of `engine.evaluation.metrics.measure` and those of `measure`; and, where it is
-    calibrated, `uncalibrated`: what the network's own word, `predictions`, came to in the figures of its probabilities.
+def all_metrics(network: Predictions, predictions: CalibratedPredictions, *, calibrated: bool) -> dict[str, Any]:
+    """Metrics of `engine.evaluation.metrics.metrics_with_intervals` and `uncertainty_metrics` together.
+
+    network      the network's predictions, before calibration
+    predictions  its predictions as they are shown
+    calibrated   add `uncalibrated`: metrics of the probabilities of `network`
     """
-    truth, groups, own = predictions.truth, predictions.groups, predictions.probabilities
-    figures = {**measure_grades(truth, said.probabilities, groups), **measure(truth, said, groups)}
+    truth, groups, probabilities = network.truth, network.groups, network.probabilities
+    metrics = {
+        **metrics_with_intervals(truth, predictions.probabilities, groups),
+        **uncertainty_metrics(truth, predictions, groups),
+    }
     if not calibrated:
-        return {**figures, "uncalibrated": None}
-    before = quick_measures(truth, own)
+        return {**metrics, "uncalibrated": None}
+    before = point_metrics(truth, probabilities)
     uncalibrated = {
         **{name: before[name] for name in ("ece", "brier", "rps")},
-        "nll": float(log_losses(truth, own).mean()),
-        "reliability": reliability(truth, own),
+        "nll": float(log_losses(truth, probabilities).mean()),
+        "reliability": reliability(truth, probabilities),
     }
-    return {**figures, "uncalibrated": uncalibrated}
+    return {**metrics, "uncalibrated": uncalibrated}
 
 
-def _drawn(
+def _resampled_metrics(
     rows: NDArray[np.float64], groups: Sequence[str], pools: Sequence[tuple[int, int]], draws: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Every figure, and every pool's coverage, in each draw of whole groups, (draws,); nothing for a single group."""
-    number, count = numbered(groups)
+    """Every metric, and every pool's coverage, in each bootstrap draw, (draws,); empty with a single group."""
+    group_of, count = group_indices(groups)
     if count < 2:
         return {}
-    sums = group_sums(rows, number, count)
+    sums = group_sums(rows, group_of, count)
     parts = []
-    for times in drawn_times(count, draws=draws, seed=seed):
-        all_sums = times @ sums
-        parts.append({**figures_of(all_sums), **{str(pool): _coverage(all_sums, pool) for pool in pools}})
+    for counts in bootstrap_counts(count, draws=draws, seed=seed):
+        totals = counts @ sums
+        parts.append({**uncertainty_from_sums(totals), **{str(pool): _coverage(totals, pool) for pool in pools}})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _coverage(sums: NDArray[np.float64], pool: tuple[int, int]) -> NDArray[np.float64]:
     grades = slice(pool[0] - 1, pool[1])
-    return ratio(sums[..., COVERED][..., grades].sum(axis=-1), sums[..., OF_GRADE][..., grades].sum(axis=-1))
+    return ratio(sums[..., COVERED_OF_GRADE][..., grades].sum(axis=-1), sums[..., OF_GRADE][..., grades].sum(axis=-1))
 
 
-def _pool(whole: NDArray[np.float64], pool: tuple[int, int], drawn: NDArray[np.float64] | None) -> dict[str, Any]:
-    low, high = (None, None) if drawn is None else interval(drawn)
+def _pool_coverage(
+    totals: NDArray[np.float64], pool: tuple[int, int], resampled: NDArray[np.float64] | None
+) -> dict[str, Any]:
+    low, high = (None, None) if resampled is None else percentile_interval(resampled)
     return {
         "grades": list(range(pool[0], pool[1] + 1)),
-        "n": int(whole[OF_GRADE][pool[0] - 1 : pool[1]].sum()),
-        "coverage": number_or_none(_coverage(whole, pool)),
+        "n": int(totals[OF_GRADE][pool[0] - 1 : pool[1]].sum()),
+        "coverage": number_or_none(_coverage(totals, pool)),
         "coverage_low": low,
         "coverage_high": high,
     }

@@ -1,4 +1,4 @@
-"""What a run differs in from the one it came from, and whether that is one change. Free of torch."""
+"""Settings in which a run differs from its parent, and the number of changes that they count as. Free of torch."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any
 
 from engine.config import Config, difference
 
-# How and on how much a run is computed: not what it asks. They are recorded, and are no change of the recipe.
+# Settings of the machine and the amount of data, not of the experiment: recorded, but not counted as a change.
 MACHINE = frozenset({"device", "seed", "max_pairs", "precision", "stop_if"})
-# A recipe tried smaller or larger. All of these together are one change: a try at another scale.
+# Settings of scale: all of them together count as one change.
 SCALE = frozenset(
     {"front_encoder", "back_encoder", "pretrained", "image_size", "batch_size", "phase1_epochs", "phase2_epochs"}
 )
-# What the loss is made of: where one of these differs, two losses are not in the same units.
+# Settings of the loss: if one of them differs, two losses are not comparable.
 OBJECTIVE = frozenset(
     {
         *("loss", "alpha_emd", "beta_edge", "beta_center", "label_smoothing", "soft_label_width", "focal_gamma"),
-        *("class_weights", "class_weight_cap", "mixup_alpha", "measured_targets"),
-        *("teachers", "teachers_share"),
-        "seen",  # a control learns no edges and no centering
+        *("class_weights", "class_weight_cap", "mixup_alpha", "auxiliary_targets"),
+        *("teachers", "teacher_weight"),
+        "input_region",  # a control learns no edges and no centering
     }
 )
-# Balanced class weights are made from the training cards' grades: what adds or leaves out cards then changes the loss.
-WEIGHS = frozenset({"worn_up_to", "max_pairs"})
-# Settings that are asked for only where another one calls for them: by which, and with which values.
-CALLED_FOR: dict[str, tuple[str, Callable[[Any], bool]]] = {
+# Settings that add or drop training cards: balanced class weights, and so the loss, depend on the cards per grade.
+CLASS_COUNTS = frozenset({"synthetic_wear_per_grade", "max_pairs"})
+# Settings that have an effect only with certain values of another one: setting -> (the other, test of its value).
+CONDITIONAL: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "alpha_emd": ("loss", lambda loss: loss == "ce_emd"),
     "class_weight_cap": ("class_weights", lambda weights: weights == "balanced"),
-    "beta_edge": ("measured_targets", bool),
-    "beta_center": ("measured_targets", bool),
-    "measured_dropout": ("measured_inputs", bool),
-    "teachers_share": ("teachers", bool),
+    "beta_edge": ("auxiliary_targets", bool),
+    "beta_center": ("auxiliary_targets", bool),
+    "measurement_dropout": ("use_measurements", bool),
+    "teacher_weight": ("teachers", bool),
     "lr_phase1": ("phase1_epochs", bool),
     "lr_phase2": ("phase2_epochs", bool),
 }
@@ -39,41 +39,43 @@ CALLED_FOR: dict[str, tuple[str, Callable[[Any], bool]]] = {
 Changes = dict[str, tuple[Any, Any]]
 
 
-def changes(config: Config, parent: Config, aside: frozenset[str] = MACHINE) -> Changes:
-    """The settings that differ from the parent's, those of the machine aside: key -> (parent's, own)."""
-    return {key: pair for key, pair in difference(config, parent).items() if key not in aside}
+def changes(config: Config, parent: Config, ignored: frozenset[str] = MACHINE) -> Changes:
+    """Settings that differ from the parent's, without those `ignored`: key -> (parent's value, own value)."""
+    return {key: pair for key, pair in difference(config, parent).items() if key not in ignored}
 
 
 def count(changed: Mapping[str, Any]) -> int:
-    """How many changes these are: one a key, those of scale together one."""
+    """Number of changes: one per setting, but one for all settings of scale together."""
     return sum(key not in SCALE for key in changed) + any(key in SCALE for key in changed)
 
 
-def in_words(changed: Mapping[str, Any]) -> str:
-    """`key = own (parent's)`, separated by commas, or "nothing"."""
-    return ", ".join(f"{key} = {own} ({before})" for key, (before, own) in changed.items()) or "nothing"
+def describe(changed: Mapping[str, Any]) -> str:
+    """Format as comma-separated `key = value (parent's value)`, or "nothing"."""
+    return ", ".join(f"{key} = {value} ({parent})" for key, (parent, value) in changed.items()) or "nothing"
 
 
-def idle(changed: Mapping[str, Any], config: Config) -> list[str]:
-    """A sentence for each change that changes nothing, since the config never asks for that setting."""
-    told = config.model_dump()
-    gates = ((key, *CALLED_FOR[key]) for key in changed if key in CALLED_FOR)
+def ineffective(changed: Mapping[str, Any], config: Config) -> list[str]:
+    """Sentences on the changes without effect, since another setting of `config` switches them off."""
+    values = config.model_dump()
+    gates = ((key, *CONDITIONAL[key]) for key in changed if key in CONDITIONAL)
     return [
-        f"{key} changes nothing with {gate} = {told[gate]!r}" for key, gate, calls in gates if not calls(told[gate])
+        f"{key} has no effect with {gate} = {values[gate]!r}"
+        for key, gate, is_enabled in gates
+        if not is_enabled(values[gate])
     ]
 
 
 def bundle_warning(changed: Mapping[str, Any], parent: str, bundle: str) -> str | None:
-    """Why several changes at once, not declared a bundle, teach nothing; None where there is nothing to warn of."""
+    """Warning about several changes at once that are not declared a bundle; None if there is no reason to warn."""
     if bundle or count(changed) <= 1:
         return None
     return (
-        f"{count(changed)} changes at once against {parent} ({in_words(changed)}; changes of scale count as one): "
-        "whatever comes out, none of them can be credited or blamed"
+        f"{count(changed)} changes at once against {parent} ({describe(changed)}; changes of scale count as one): "
+        "their effects cannot be separated"
     )
 
 
-def same_objective(one: Config, other: Config) -> bool:
-    """Whether the losses of two runs on the same cards are in the same units and may be compared."""
-    made_of = OBJECTIVE | WEIGHS if one.class_weights == "balanced" else OBJECTIVE
-    return not made_of & difference(one, other).keys()
+def same_objective(first: Config, second: Config) -> bool:
+    """Return True if the losses of two runs on the same cards are comparable."""
+    relevant = OBJECTIVE | CLASS_COUNTS if first.class_weights == "balanced" else OBJECTIVE
+    return not relevant & difference(first, second).keys()

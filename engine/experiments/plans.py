@@ -1,4 +1,4 @@
-"""What was said of a run before it ran, kept in its folder, and the verdict that follows from it. Free of torch."""
+"""Experiment plans: the hypothesis and success criteria of a run, and the verdict on them. Free of torch."""
 
 from __future__ import annotations
 
@@ -8,155 +8,156 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.config import current_names
 from engine.events import EpochDone
 from engine.experiments.lineage import Changes
 from engine.experiments.run_folder import holds_run
-from engine.storage.atomic import aside
-from engine.storage.jsonl import Journal
-from engine.thresholds import Threshold
+from engine.storage.atomic import atomic_write
+from engine.storage.jsonl import JsonLinesFile
+from engine.thresholds import MetricCondition
 
-PLAN = "ledger.json"  # what the run was to show, and whether it did
-EPOCHS = "epochs.jsonl"  # each epoch's figures; of two lines on one epoch the later holds
+PLAN = "ledger.json"  # the plan and its verdict
+EPOCHS = "epochs.jsonl"  # the metrics of each epoch; if an epoch has two lines, the later one is valid
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What was said of a run before it ran.
+class ExperimentPlan:
+    """Plan of a run, declared before it starts.
 
-    parent      a recipe's name, "run 3", or a run's folder: what it is compared with
-    changes     the settings that differ from the parent's: key -> (parent's, own)
-    bundle      why several changes are made at once, where they are
-    hypothesis  what the changes are thought to do
-    expect      what should hold if that is so
-    fail        what makes the run a failure, whatever else it shows
+    parent      the baseline: a recipe's name, "run 3", or a run folder
+    changes     settings that differ from the parent's: key -> (parent's value, own value)
+    bundle      reason for several changes at once, if there are several
+    hypothesis  expected effect of the changes
+    expect      conditions that must be met if the hypothesis is right
+    fail        conditions that make the run a failure
     """
 
     parent: str = ""
     changes: Changes = field(default_factory=dict)
     bundle: str = ""
     hypothesis: str = ""
-    expect: tuple[Threshold, ...] = ()
-    fail: tuple[Threshold, ...] = ()
+    expect: tuple[MetricCondition, ...] = ()
+    fail: tuple[MetricCondition, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` gives the same plan back."""
+        """Convert to plain values; `from_json` returns the same plan."""
         return {
             "parent": self.parent,
             "changes": {key: list(pair) for key, pair in self.changes.items()},
             "bundle": self.bundle,
             "hypothesis": self.hypothesis,
-            "expect": [str(threshold) for threshold in self.expect],
-            "fail": [str(threshold) for threshold in self.fail],
+            "expect": [str(condition) for condition in self.expect],
+            "fail": [str(condition) for condition in self.fail],
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        """Read what `as_json` gave."""
+    def from_json(cls, values: Mapping[str, Any]) -> ExperimentPlan:
+        """Build a plan from the values of `as_json`, written by this or an earlier version."""
         return cls(
             parent=values["parent"],
-            changes={key: (before, own) for key, (before, own) in values["changes"].items()},
+            changes={key: (parent, value) for key, (parent, value) in current_names(values["changes"]).items()},
             bundle=values["bundle"],
             hypothesis=values["hypothesis"],
-            expect=tuple(map(Threshold.parse, values["expect"])),
-            fail=tuple(map(Threshold.parse, values["fail"])),
+            expect=tuple(map(MetricCondition.parse, values["expect"])),
+            fail=tuple(map(MetricCondition.parse, values["fail"])),
         )
 
 
-Word = Literal["failed", "as expected", "not as expected", "not failed", "open", "nothing was expected"]
+Outcome = Literal["failed", "as expected", "not as expected", "not failed", "open", "no criteria"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One threshold asked: the value that was found, None where its epoch was not reached, and whether it holds."""
+    """Result of one condition: the metric's value and the truth of the condition; None if its epoch was not reached."""
 
-    threshold: Threshold
+    condition: MetricCondition
     value: float | None
     holds: bool | None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A run against its plan."""
+    """Result of a plan: the outcome, and the result of each condition."""
 
-    word: Word
+    outcome: Outcome
     expect: tuple[Check, ...]
     fail: tuple[Check, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        asked = {"expect": self.expect, "fail": self.fail}
-        return {"word": self.word} | {
-            name: [{"threshold": str(one.threshold), "value": one.value, "holds": one.holds} for one in checks]
-            for name, checks in asked.items()
+        """Convert to plain values."""
+        checks_by_kind = {"expect": self.expect, "fail": self.fail}
+        return {"word": self.outcome} | {
+            kind: [{"threshold": str(check.condition), "value": check.value, "holds": check.holds} for check in checks]
+            for kind, checks in checks_by_kind.items()
         }
 
 
-def judge(plan: Plan, epochs: Mapping[int, Mapping[str, Any]], saved: Mapping[str, Any] | None) -> Verdict:
-    """Whether a run did what its plan said.
+def judge(plan: ExperimentPlan, epochs: Mapping[int, Mapping[str, Any]], saved: Mapping[str, Any] | None) -> Verdict:
+    """Evaluate the conditions of a plan.
 
-    epochs  by number, each epoch's figures with its `val_loss`
-    saved   those of the saved epoch, None where the run has not ended
+    epochs  metrics of each epoch, with `val_loss`, by epoch number
+    saved   metrics of the saved epoch, None if the run has not ended
 
-    One failure threshold that holds makes it "failed"; else one expectation that does not hold makes it "not as
-    expected"; else one that could not be asked leaves it "open".
+    The outcome is "failed" if a failure condition is met; else "not as expected" if an expectation is not met; else
+    "open" if a condition cannot be evaluated yet.
     """
 
-    def check(threshold: Threshold) -> Check:
-        figures = (saved if threshold.epoch is None else epochs.get(threshold.epoch)) or {}
-        return Check(threshold, figures.get(threshold.metric), threshold.holds(figures))
+    def check(condition: MetricCondition) -> Check:
+        metrics = (saved if condition.epoch is None else epochs.get(condition.epoch)) or {}
+        return Check(condition, metrics.get(condition.metric), condition.holds(metrics))
 
     expect, fail = tuple(map(check, plan.expect)), tuple(map(check, plan.fail))
-    if any(one.holds for one in fail):
-        word: Word = "failed"
-    elif any(one.holds is False for one in expect):
-        word = "not as expected"
-    elif any(one.holds is None for one in (*expect, *fail)):
-        word = "open"
+    if any(result.holds for result in fail):
+        outcome: Outcome = "failed"
+    elif any(result.holds is False for result in expect):
+        outcome = "not as expected"
+    elif any(result.holds is None for result in (*expect, *fail)):
+        outcome = "open"
     else:
-        word = "as expected" if expect else "not failed" if fail else "nothing was expected"
-    return Verdict(word, expect, fail)
+        outcome = "as expected" if expect else "not failed" if fail else "no criteria"
+    return Verdict(outcome, expect, fail)
 
 
-def record(folder: Path, plan: Plan) -> None:
-    """Write a plan into a run's folder before the run; once a run was started there, what stands is kept as it is."""
+def write_plan(folder: Path, plan: ExperimentPlan) -> None:
+    """Write a plan into a run folder before the run; the plan of a run that was already started is not replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (holds_run(folder) and (folder / PLAN).exists()):
         _write(folder / PLAN, plan.as_json())
 
 
-def plan_of(folder: Path) -> Plan | None:
-    """The plan in a run's folder, None where none was recorded."""
+def read_plan(folder: Path) -> ExperimentPlan | None:
+    """Plan in a run folder, None if there is none."""
     if not (folder / PLAN).exists():
         return None
-    return Plan.from_json(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+    return ExperimentPlan.from_json(json.loads((folder / PLAN).read_text(encoding="utf-8")))
 
 
-def note_epoch(folder: Path, done: EpochDone) -> None:
-    """Add an epoch's figures to the run's folder and judge it so far; of an epoch told again the later counts."""
-    scalars = {name: value for name, value in done.figures.items() if not isinstance(value, list)}
-    Journal(folder / EPOCHS).add([{"epoch": done.epoch, "train_loss": done.train_loss, **scalars}])
-    # A run that ends early, by its own rule or a kill, is judged as far as it came.
-    settle(folder, None)
+def record_epoch(folder: Path, done: EpochDone) -> None:
+    """Append the metrics of an epoch to the run folder and update the verdict; a repeated epoch overrides its first."""
+    scalars = {name: value for name, value in done.all_metrics.items() if not isinstance(value, list)}
+    JsonLinesFile(folder / EPOCHS).append([{"epoch": done.epoch, "train_loss": done.train_loss, **scalars}])
+    # A run that ends early, by a stop_if rule or a kill, has a verdict on the epochs it completed.
+    write_verdict(folder, None)
 
 
-def epochs_of(folder: Path) -> dict[int, dict[str, Any]]:
-    """The figures of a run's epochs, by number; a torn line is passed over, since its epoch is told again."""
-    return {figures["epoch"]: figures for figures in Journal(folder / EPOCHS).lines()}
+def read_epochs(folder: Path) -> dict[int, dict[str, Any]]:
+    """Metrics of a run's epochs by epoch number; truncated lines are skipped, since their epoch is repeated."""
+    return {metrics["epoch"]: metrics for metrics in JsonLinesFile(folder / EPOCHS).read()}
 
 
-def settle(folder: Path, summary: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Judge a run, write the verdict beside its plan, and give it as {"verdict": ...}; {} where nothing was planned.
+def write_verdict(folder: Path, summary: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Evaluate the plan of a run, add the verdict to its file and return {"verdict": ...}; {} if there is no plan.
 
-    summary  the figures of the saved epoch, None while the run goes on
+    summary  metrics of the saved epoch, None before the run has finished
     """
-    plan = plan_of(folder)
+    plan = read_plan(folder)
     if plan is None:
         return {}
-    verdict = judge(plan, epochs_of(folder), summary).as_json()
+    verdict = judge(plan, read_epochs(folder), summary).as_json()
     _write(folder / PLAN, {**plan.as_json(), "verdict": verdict})
     return {"verdict": verdict}
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    with aside(path) as part:
-        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Which cards a model has learned from: those of the run it lies beside, and of the models which that goes back to."""
+"""Training cards of a model and of the models it was initialized from."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.cards.leakage import same_pictures
+from engine.cards.leakage import shared_pictures
 from engine.cards.pairs import CardPair
 from engine.config import WEIGHTS
-from engine.data.selection import taken
+from engine.data.selection import training_and_validation
 from engine.errors import BadInput
-from engine.experiments.run_folder import told
-from engine.storage.checkpoint import is_ours
+from engine.experiments.run_folder import load
+from engine.storage.checkpoint import is_loupe_checkpoint
 
 
 @dataclass(frozen=True)
-class Learned:
-    """The cards that a model and those before it have learned from; `unknown` is the first that no run tells of."""
+class TrainingCards:
+    """Training cards of a model and its ancestors; `unknown` is the first model without a run in its folder."""
 
     cards: list[CardPair]
     unknown: Path | None = None
 
 
-def learned_by(model: Path) -> Learned:
-    """Go back from a model to the one it began from, and so on, as far as the runs beside them tell.
+def training_cards(model: Path) -> TrainingCards:
+    """Collect the training cards of a model and its ancestors, as far as their run folders exist.
 
-    The starter has learned from simulated cards alone, which nobody else has.
+    Those of the starter model are left out: they are simulated, so no user has them.
     """
     cards: list[CardPair] = []
-    seen: set[Path] = set()
-    while model.resolve() not in seen:  # a run may have been begun in the folder of one that it goes back to
-        seen.add(model.resolve())
+    visited: set[Path] = set()
+    while model.resolve() not in visited:  # a run may have been started in the folder of its own ancestor
+        visited.add(model.resolve())
         try:
-            config, pairs = told(model.parent)
+            config, pairs = load(model.parent)
         except BadInput:
-            return Learned(cards, unknown=model)
-        cards += [pair for pair in taken(pairs, config) if pair.split == "train" and pair.has_class]
-        before = Path(config.pretrained)
-        if config.pretrained in WEIGHTS or (before.exists() and not is_ours(before)):
+            return TrainingCards(cards, unknown=model)
+        cards += [pair for pair in training_and_validation(pairs, config) if pair.split == "train" and pair.has_class]
+        parent = Path(config.pretrained)
+        if config.pretrained in WEIGHTS or (parent.exists() and not is_loupe_checkpoint(parent)):
             break
-        model = before
-    return Learned(cards)
+        model = parent
+    return TrainingCards(cards)
 
 
-def again(cards: Sequence[CardPair], others: Sequence[CardPair]) -> list[CardPair]:
-    """Those of the others that show a picture of the cards, by its bytes, wherever the file lies now.
+def overlapping_cards(cards: Sequence[CardPair], others: Sequence[CardPair]) -> list[CardPair]:
+    """Cards of `others` that share a picture with one of `cards`, compared by the bytes of the file.
 
-    A back that is another card's back too is passed over, as `engine.cards.leakage.refuse_leaks` does.
+    A back shared by two cards does not count, as in `engine.cards.leakage.check_no_leakage`.
     """
     first = len(cards)
-    links = same_pictures([*cards, *others])
-    places = {link.other for link in links if link.one < first <= link.other and not link.backs}
-    return [others[place - first] for place in sorted(places)]
+    links = shared_pictures([*cards, *others])
+    indices = {link.second for link in links if link.first < first <= link.second and not link.both_backs}
+    return [others[index - first] for index in sorted(indices)]

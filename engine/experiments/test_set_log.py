@@ -1,7 +1,6 @@
-"""How often a model's test split was opened: a line an opening in a small file beside the model. Free of torch.
+"""Log of every use of the test split, one JSON line each, in the model's folder. Free of torch.
 
-Every model in one folder shares the file: those of a run are the same run, chosen with the same knowledge of its test.
-A model that is made from another was chosen with the other's knowledge: it takes the lines along.
+One log per folder: all models of a run share it. Exporting or calibrating a model copies the log.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from engine.errors import BadInput
 FILE = "test_openings.jsonl"
 
 
-class CannotCount(BadInput):
-    """The test split stays closed, since its opening could not be counted."""
+class CannotLogTestAccess(BadInput):
+    """The log cannot be written, so the test split must not be used."""
 
 
-def openings(model: Path) -> int:
-    """How often the test split was opened for a model file."""
+def access_count(model: Path) -> int:
+    """Number of times that the test split was used with a model."""
     return len(_lines(model))
 
 
@@ -33,26 +32,28 @@ def _lines(model: Path) -> list[str]:
         return []
 
 
-def open_test(model: Path, *, sha256: str, cards: int, of: str) -> int:
-    """Count one more opening, before anything is measured; returns how many there are now. Raises CannotCount.
+def log_test_access(model: Path, *, sha256: str, cards: int, of: str) -> int:
+    """Log a use of the test split, before anything is measured; return the number of uses so far.
 
-    cards  how many test cards are looked at
-    of     the manifest or data folder that they stand in
+    Raises CannotLogTestAccess.
+
+    cards  number of test cards
+    of     their manifest or data folder
     """
     line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "sha256": sha256, "cards": cards, "of": of}
     _append(model, [json.dumps(line)])
-    return openings(model)
+    return access_count(model)
 
 
-def carry(model: Path, made: Path) -> None:
-    """Count the openings of a model for another that is made from it, each once however often it is made anew.
+def copy_log(model: Path, derived: Path) -> None:
+    """Copy the log of a model to one derived from it; lines that are already there are not repeated.
 
-    Raises CannotCount.
+    Raises CannotLogTestAccess.
     """
-    # As a multiset: two openings within one second may read alike.
-    missing = Counter(_lines(model)) - Counter(_lines(made))
+    # As a multiset: two uses within one second may give equal lines.
+    missing = Counter(_lines(model)) - Counter(_lines(derived))
     if missing:
-        _append(made, list(missing.elements()))
+        _append(derived, list(missing.elements()))
 
 
 def _append(model: Path, lines: Sequence[str]) -> None:
@@ -60,7 +61,7 @@ def _append(model: Path, lines: Sequence[str]) -> None:
         with (model.parent / FILE).open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
     except OSError as error:
-        raise CannotCount(
-            f"{model.parent / FILE}: the opening of the test split cannot be counted there ({error.strerror}); copy "
-            "the model into a folder that can be written to"
+        raise CannotLogTestAccess(
+            f"{model.parent / FILE}: the use of the test split cannot be logged ({error.strerror}); copy the model to "
+            "a writable folder"
         ) from error

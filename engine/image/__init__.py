@@ -1,1 +1,1 @@
-"""Pictures: decoding, quality, geometry, rectification, and the type of a detection. Free of torch."""
+"""Pictures: decoding, quality, geometry, rectification, and the detection type. No torch import."""

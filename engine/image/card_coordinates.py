@@ -1,6 +1,6 @@
-"""Millimetres on a card and pixels of the picture it lies in: one perspective between the two.
+"""Homography between card coordinates (mm) and picture coordinates (pixels).
 
-Millimetres are measured from the card's printed top left corner, x to the right and y down.
+Card coordinates start at the printed top left corner, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from engine.image.rectify import CardSize
 
 
 def corners_mm(size: CardSize) -> np.ndarray:
-    """(4, 2) mm: a card's corners, clockwise from the top left."""
+    """Return a card's corners, (4, 2) mm, clockwise from the top left."""
     width, height = size.width_mm, size.height_mm
     return np.array([(0, 0), (width, 0), (width, height), (0, height)])
 
 
 def millimetres_to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
-    """(3, 3) perspective from millimetres on a card to pixels of the picture in which `quad` are its corners."""
+    """Return the (3, 3) homography from mm on a card to pixels of the picture in which `quad` is the card."""
     return np.asarray(cv2.getPerspectiveTransform(corners_mm(size).astype(np.float32), quad.astype(np.float32)))
 
 
-def mapped(by: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(..., 2) points through a (3, 3) perspective."""
+def apply_homography(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map (..., 2) points by a (3, 3) homography."""
     points = np.asarray(points, np.float64)
-    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2), by).reshape(points.shape))
+    return np.asarray(cv2.perspectiveTransform(points.reshape(1, -1, 2), homography).reshape(points.shape))

@@ -1,4 +1,4 @@
-"""What finding a card in a picture gives: where it is and what is known of it, or why there is none. Free of torch."""
+"""Result of card detection: a detection, or the reason for none. No torch import."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import numpy as np
 
 from engine.image.read import BadPicture
 
-Kind = Literal["photo", "scan", "slab"]
+PictureKind = Literal["photo", "scan", "slab"]
 
 
 class NoCard(BadPicture):
-    """No single whole card in the picture; the message says what to do and does not name the file."""
+    """The picture does not show exactly one whole card; the message names the remedy, not the file."""
 
 
-class NothingLikeACard(NoCard):
-    """Neither a card nor a slab to be seen: what is there may still be all of one, cropped beyond its edges."""
+class NoCardLike(NoCard):
+    """Neither a card nor a slab is visible; the whole picture may still be a card cropped to its edges."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """The card in a picture.
+class Detection:
+    """A card located in a picture.
 
-    quad           (4, 2) float64 pixels (x, y), clockwise from the printed top left; pixel centres are whole
+    quad           (4, 2) float64 pixels (x, y), clockwise from the printed top left; pixel centers are whole
                    numbers, so a picture W wide spans -0.5 .. W - 0.5
     confidence     0 .. 1
-    whole_picture  the quad is the picture's own bounds
-    upright_known  the first corner is known to be the printed top left, not only the likelier one
-    bow_px         how far the sides bend away from straight, at most, in pixels
-    note           what a reader of the result should know, one sentence, or empty
+    whole_picture  True if the quad is the bounds of the picture
+    upright_known  True if the first corner is known to be the printed top left, False if it is only likely
+    bow_px         largest deviation of a side from a straight line, in pixels
+    note           one sentence for the user, or empty
     """
 
-    kind: Kind
+    kind: PictureKind
     quad: np.ndarray
     confidence: float
     whole_picture: bool = False

@@ -1,4 +1,4 @@
-"""How a card is seen: its true aspect and its tilt, from the four corners of its picture alone."""
+"""Aspect ratio and tilt of a card from the four corners of its quad."""
 
 from __future__ import annotations
 
@@ -6,52 +6,51 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Telephones' main lenses see a long side of 24 to 28 mm equivalent: a focal length of 0.67 to 0.78 long sides.
-USUAL_FOCAL = 0.8
-SHORTEST_FOCAL = 0.5
-LONGEST_FOCAL = 4.0
-TOO_FLAT_TO_TELL = 0.04
+# Focal lengths in units of the picture's longer side. Main lenses of phones are 24 to 28 mm equivalent: 0.67 to 0.78.
+DEFAULT_FOCAL = 0.8
+MIN_FOCAL = 0.5
+MAX_FOCAL = 4.0
+MIN_CONVERGENCE = 0.04
 
 
 @dataclass(frozen=True)
-class View:
-    """How the camera saw the card.
+class QuadGeometry:
+    """Geometry of a card behind its quad.
 
-    aspect    width over height of the card itself, perspective undone
-    tilt_deg  angle between the card's plane and the picture's, 0 .. 90
+    aspect    width over height of the card, perspective removed
+    tilt_deg  angle between the card's plane and the picture plane, 0 .. 90
     """
 
     aspect: float
     tilt_deg: float
 
 
-def view_of(quad: np.ndarray, picture_size: tuple[int, int] | None = None) -> View:
-    """Undo the perspective of a rectangle's four corners.
+def quad_geometry(quad: np.ndarray, picture_size: tuple[int, int] | None = None) -> QuadGeometry:
+    """Remove the perspective from the four corners of a rectangle.
 
     quad          (4, 2) pixels, clockwise from the printed top left
-    picture_size  (height, width) of the picture; the lens is taken to look at its middle. None takes the quad as
-                  seen straight on.
+    picture_size  (height, width) of the picture, whose center is the principal point; None assumes no perspective
 
-    The lens's focal length is solved from the corners where both pairs of sides visibly converge, and taken as a
-    telephone's where they do not. Method: Zhang and He, "Whiteboard scanning and image enhancement", 2007.
+    The focal length is solved from the corners if both pairs of sides converge measurably, else a phone's is assumed.
+    Method: Zhang and He, "Whiteboard scanning and image enhancement", 2007.
     """
     if picture_size is None:
-        return View(_mean_aspect(quad), 0.0)
-    aspects, tilts_deg = views_of(quad[None], picture_size)
-    return View(float(aspects[0]), float(tilts_deg[0]))
+        return QuadGeometry(_mean_aspect(quad), 0.0)
+    aspects, tilts_deg = aspects_and_tilts(quad[None], picture_size)
+    return QuadGeometry(float(aspects[0]), float(tilts_deg[0]))
 
 
-def views_of(quads: np.ndarray, picture_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """view_of for many quads at once: (N, 4, 2) pixels to (N,) aspects and (N,) tilts in degrees."""
+def aspects_and_tilts(quads: np.ndarray, picture_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Vectorized `quad_geometry`: (N, 4, 2) pixels to (N,) aspects and (N,) tilts in degrees."""
     height, width = picture_size
-    at = (quads - (np.array([width, height]) - 1) / 2) / max(height, width)
-    at = np.concatenate([at, np.ones((len(at), 4, 1))], axis=2)
-    top_left, top_right, bottom_right, bottom_left = (at[:, corner] for corner in range(4))
+    rays = (quads - (np.array([width, height]) - 1) / 2) / max(height, width)
+    rays = np.concatenate([rays, np.ones((len(rays), 4, 1))], axis=2)
+    top_left, top_right, bottom_right, bottom_left = (rays[:, corner] for corner in range(4))
     diagonal = np.cross(top_left, bottom_right)
-    onto_right = _dot(diagonal, bottom_left) / _dot(np.cross(top_right, bottom_right), bottom_left)
-    onto_left = _dot(diagonal, top_right) / _dot(np.cross(bottom_left, bottom_right), top_right)
-    across = onto_right[:, None] * top_right - top_left
-    down = onto_left[:, None] * bottom_left - top_left
+    right_scale = _dot(diagonal, bottom_left) / _dot(np.cross(top_right, bottom_right), bottom_left)
+    left_scale = _dot(diagonal, top_right) / _dot(np.cross(bottom_left, bottom_right), top_right)
+    across = right_scale[:, None] * top_right - top_left
+    down = left_scale[:, None] * bottom_left - top_left
     focal = _focal(across, down)[:, None]
     right = np.concatenate([across[:, :2] / focal, across[:, 2:]], axis=1)
     below = np.concatenate([down[:, :2] / focal, down[:, 2:]], axis=1)
@@ -65,12 +64,12 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _focal(across: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """Focal lengths in long sides of the picture: those that make a card's two directions perpendicular."""
-    converging = across[:, 2] * down[:, 2]
-    told = np.minimum(np.abs(across[:, 2]), np.abs(down[:, 2])) >= TOO_FLAT_TO_TELL
-    squared = -_dot(across[:, :2], down[:, :2]) / np.where(told, converging, 1)
-    solved = np.clip(np.sqrt(np.maximum(squared, 0)), SHORTEST_FOCAL, LONGEST_FOCAL)
-    return np.where(told & (squared > 0), solved, USUAL_FOCAL)
+    """Return the focal lengths, in longer sides of the picture, at which the card's two directions are orthogonal."""
+    convergence = across[:, 2] * down[:, 2]
+    converges = np.minimum(np.abs(across[:, 2]), np.abs(down[:, 2])) >= MIN_CONVERGENCE
+    squared = -_dot(across[:, :2], down[:, :2]) / np.where(converges, convergence, 1)
+    solved = np.clip(np.sqrt(np.maximum(squared, 0)), MIN_FOCAL, MAX_FOCAL)
+    return np.where(converges & (squared > 0), solved, DEFAULT_FOCAL)
 
 
 def _mean_aspect(quad: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Whether a picture is good enough to grade from: numbers, a verdict, and what to do about it."""
+"""Picture quality: measurements, a verdict for grading, and remedies."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from engine.image.detection import Found
-from engine.image.perspective import view_of
+from engine.image.detection import Detection
+from engine.image.perspective import quad_geometry
 from engine.image.quads import side_lengths
-from engine.image.rectify import card_size, px_per_mm, whole_card
+from engine.image.rectify import card_size, px_per_mm, rectify_card
 
-Verdict = Literal["good", "usable", "refuse"]
-MOST_PX_PER_MM = 8.0
-IMPORT_SIDE = 512
+QualityVerdict = Literal["good", "usable", "refuse"]
+MAX_PX_PER_MM = 8.0
+IMPORT_SIDE_PX = 512
 GLARE_LEVEL = 250
-REBLUR = 9
-STAIRS = 2
-# Mean change (in levels) below which a picture counts as showing nothing sharp.
-QUIET = 0.05
+REBLUR_PX = 9
+STAIRCASE_LEVELS = 2
+# Mean gradient, in levels, below which a picture has no detail whose sharpness could be measured.
+NOISE_FLOOR_LEVELS = 0.05
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What a picture can carry.
+    """Quality of a picture or of the card in it.
 
-    sharpness  0 .. 1: share of the change from pixel to pixel that blurring would remove
-    glare      0 .. 1: share of pixels burnt out; 0 for a scan, whose white is paper
+    sharpness  0 .. 1: fraction of the gradient that blurring would remove
+    glare      0 .. 1: fraction of saturated pixels; 0 for a scan, whose white is paper
     exposure   0 .. 1: median lightness
-    tilt_deg   angle between the card and the picture plane; None where no card was looked for
-    px_per_mm  None where no card was looked for
-    reasons    what suffers and what to do, one sentence each; empty when good
+    tilt_deg   angle between the card and the picture plane; None without a detection
+    px_per_mm  resolution on the card; None without a detection
+    reasons    one sentence per defect with its remedy; empty if the verdict is good
     """
 
-    verdict: Verdict
+    verdict: QualityVerdict
     sharpness: float
     glare: float
     exposure: float
@@ -45,106 +45,111 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class _Limit:
-    """A measured value below which (or above which, when `high`) a picture is only usable, or refused."""
+class _Threshold:
+    """Limits of a measurement below which (above which, if `is_maximum`) a picture is only usable, or refused."""
 
     usable: float
     refuse: float
     reason: str
-    high: bool = False
+    is_maximum: bool = False
 
-    def verdict(self, value: float) -> Verdict:
-        sign = -1 if self.high else 1
+    def verdict(self, value: float) -> QualityVerdict:
+        sign = -1 if self.is_maximum else 1
         if sign * value < sign * self.refuse:
             return "refuse"
         return "usable" if sign * value < sign * self.usable else "good"
 
 
 # 4 px/mm shows a nick of 0.5 mm as two pixels; below 0.8 a whole card is smaller than 70 pixels.
-RESOLUTION = _Limit(4.0, 0.8, "{:.1f} px/mm hide fine edge and corner wear; scan at 300 dpi or photograph from nearer")
-SHARPNESS = _Limit(
-    0.50, 0.22, "the picture is blurred, so scratches and edge wear cannot be seen; focus and hold still"
+RESOLUTION = _Threshold(
+    4.0, 0.8, "{:.1f} px/mm hide fine edge and corner wear; scan at 300 dpi or photograph from closer"
 )
-GLARE = _Limit(0.04, 0.30, "glare hides {:.0%} of the card; move the light or turn the card", high=True)
-TILT = _Limit(22.0, 60.0, "the card is tilted by {:.0f} degrees; photograph it from straight above", high=True)
-OUTLINE = _Limit(
+SHARPNESS = _Threshold(
+    0.50, 0.22, "the picture is too blurred to show scratches and edge wear; focus and hold the camera still"
+)
+GLARE = _Threshold(0.04, 0.30, "glare hides {:.0%} of the card; move the light or turn the card", is_maximum=True)
+TILT = _Threshold(
+    22.0, 60.0, "the card is tilted by {:.0f} degrees; photograph it from straight above", is_maximum=True
+)
+DETECTION_CONFIDENCE = _Threshold(
     0.5,
     0.0,
-    "where the card ends is not sure; look at the outline that was found, and use a plain ground if it is wrong",
+    "not sure where the card ends; check the outline, and use a plain ground if it is wrong",
 )
-# The brightest twentieth: also a black-bordered card has something bright on it.
-DARKNESS = _Limit(0.35, 0.12, "the picture is too dark; use more light")
-BURNT = _Limit(0.90, 0.98, "the picture is overexposed; use less light", high=True)
+# Measured at the 95th percentile: even a black-bordered card has something bright on it.
+DARKNESS = _Threshold(0.35, 0.12, "the picture is too dark; use more light")
+OVEREXPOSURE = _Threshold(0.90, 0.98, "the picture is overexposed; use less light", is_maximum=True)
 
 
 def picture_quality(rgb: np.ndarray) -> Quality:
-    """Quality of a whole (H, W, 3) uint8 picture at import, before any card is looked for: a few milliseconds."""
-    scale = min(1.0, IMPORT_SIDE / max(rgb.shape[:2]))
+    """Measure a whole (H, W, 3) uint8 picture at import, without card detection, in a few milliseconds."""
+    scale = min(1.0, IMPORT_SIDE_PX / max(rgb.shape[:2]))
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
-    return _judged(small, glare_counts=True, further=[])
+    return _quality_of(small, glare_counts=True, card_checks=[])
 
 
-def assess(rgb: np.ndarray, found: Found) -> Quality:
-    """Quality of the card found in a (H, W, 3) uint8 picture: only the card itself is looked at."""
-    size = card_size(found.quad, picture_size=rgb.shape[:2])
-    resolution = px_per_mm(found.quad, size)
-    tilt = 0.0 if found.kind == "scan" else view_of(found.quad, rgb.shape[:2]).tilt_deg
-    card = whole_card(rgb, found.quad, size, most_px_per_mm=MOST_PX_PER_MM)
-    further = [(RESOLUTION, resolution), (TILT, tilt)]
-    if not found.whole_picture:
-        further.append((OUTLINE, found.confidence))
-    judged = _judged(card, glare_counts=found.kind != "scan", further=further)
-    reasons, verdict = list(judged.reasons), judged.verdict
-    outside = _share_outside(rgb, found.quad)
+def card_quality(rgb: np.ndarray, detection: Detection) -> Quality:
+    """Measure the detected card in a (H, W, 3) uint8 picture; its surroundings do not count."""
+    size = card_size(detection.quad, picture_size=rgb.shape[:2])
+    resolution = px_per_mm(detection.quad, size)
+    tilt = 0.0 if detection.kind == "scan" else quad_geometry(detection.quad, rgb.shape[:2]).tilt_deg
+    card = rectify_card(rgb, detection.quad, size, max_px_per_mm=MAX_PX_PER_MM)
+    card_checks = [(RESOLUTION, resolution), (TILT, tilt)]
+    if not detection.whole_picture:
+        card_checks.append((DETECTION_CONFIDENCE, detection.confidence))
+    quality = _quality_of(card, glare_counts=detection.kind != "scan", card_checks=card_checks)
+    reasons, verdict = list(quality.reasons), quality.verdict
+    outside = _fraction_outside(rgb, detection.quad)
     if outside > 0.005:
         reasons.append(f"the card runs {outside:.1%} out of the picture; step back until its four corners are in it")
         verdict = "refuse" if outside > 0.03 else _worse(verdict, "usable")
-    return Quality(verdict, judged.sharpness, judged.glare, judged.exposure, tilt, resolution, reasons)
+    return Quality(verdict, quality.sharpness, quality.glare, quality.exposure, tilt, resolution, reasons)
 
 
-def _judged(rgb: np.ndarray, *, glare_counts: bool, further: list[tuple[_Limit, float]]) -> Quality:
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    quarter, median, brightest = (float(v) / 255 for v in np.percentile(grey, (25, 50, 95)))
-    sharpness = _sharpness(grey)
-    burnt = float((cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2]) >= GLARE_LEVEL).mean())
-    glare = burnt if glare_counts else 0.0
-    measured = [(SHARPNESS, sharpness), (GLARE, glare), (DARKNESS, brightest), *further]
+def _quality_of(rgb: np.ndarray, *, glare_counts: bool, card_checks: list[tuple[_Threshold, float]]) -> Quality:
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    lower_quartile, median, brightest = (float(v) / 255 for v in np.percentile(gray, (25, 50, 95)))
+    sharpness = _sharpness(gray)
+    saturated = float((cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2]) >= GLARE_LEVEL).mean())
+    glare = saturated if glare_counts else 0.0
+    checks = [(SHARPNESS, sharpness), (GLARE, glare), (DARKNESS, brightest), *card_checks]
     if glare_counts:
-        measured.append((BURNT, quarter))
-    verdict: Verdict = "good"
+        checks.append((OVEREXPOSURE, lower_quartile))
+    verdict: QualityVerdict = "good"
     reasons = []
-    for limit, value in measured:
-        own = limit.verdict(value)
-        if own != "good":
-            verdict = _worse(verdict, own)
-            reasons.append(limit.reason.format(value))
+    for threshold, value in checks:
+        threshold_verdict = threshold.verdict(value)
+        if threshold_verdict != "good":
+            verdict = _worse(verdict, threshold_verdict)
+            reasons.append(threshold.reason.format(value))
     return Quality(verdict, sharpness, glare, median, None, None, reasons)
 
 
-def _worse(one: Verdict, other: Verdict) -> Verdict:
-    order: tuple[Verdict, ...] = ("good", "usable", "refuse")
-    return max(one, other, key=order.index)
+def _worse(first: QualityVerdict, second: QualityVerdict) -> QualityVerdict:
+    order: tuple[QualityVerdict, ...] = ("good", "usable", "refuse")
+    return max(first, second, key=order.index)
 
 
-def _sharpness(grey: np.ndarray) -> float:
-    """Blur once more and see how much of the pixel-to-pixel change goes: much from a sharp picture, little from a
-    blurred one, whatever it shows. The method of Crete and others, "The blur effect", 2007; the worse direction counts.
+def _sharpness(gray: np.ndarray) -> float:
+    """Return the fraction of the gradient that an extra blur removes, 0 .. 1: high if sharp, low if already blurred.
+
+    The lower of the two directions counts. Method: Crete et al., "The blur effect", 2007.
     """
-    shares = []
-    for picture in (grey, cv2.transpose(grey)):
-        blurred = cv2.blur(picture, (REBLUR, 1), borderType=cv2.BORDER_REPLICATE)
-        change = cv2.absdiff(picture[:, 1:], picture[:, :-1])
-        left = cv2.absdiff(blurred[:, 1:], blurred[:, :-1])
-        # A smooth slope in whole levels is a staircase, and stairs look sharp: steps of a level or two do not count.
-        _, counted = cv2.threshold(change, STAIRS, 255, cv2.THRESH_TOZERO)
-        total = float(cv2.sumElems(counted)[0])
-        removed = float(cv2.sumElems(cv2.subtract(counted, left))[0])
-        shares.append(removed / (total + QUIET * picture.size))
-    return min(shares)
+    removed_fractions = []
+    for picture in (gray, cv2.transpose(gray)):
+        blurred = cv2.blur(picture, (REBLUR_PX, 1), borderType=cv2.BORDER_REPLICATE)
+        gradient = cv2.absdiff(picture[:, 1:], picture[:, :-1])
+        blurred_gradient = cv2.absdiff(blurred[:, 1:], blurred[:, :-1])
+        # A smooth slope in 8-bit levels is a staircase and would look sharp: steps of one or two levels do not count.
+        _, steps = cv2.threshold(gradient, STAIRCASE_LEVELS, 255, cv2.THRESH_TOZERO)
+        total = float(cv2.sumElems(steps)[0])
+        removed = float(cv2.sumElems(cv2.subtract(steps, blurred_gradient))[0])
+        removed_fractions.append(removed / (total + NOISE_FLOOR_LEVELS * picture.size))
+    return min(removed_fractions)
 
 
-def _share_outside(rgb: np.ndarray, quad: np.ndarray) -> float:
-    """How far the quad's worst corner lies outside the picture, as a share of the card's longer side."""
+def _fraction_outside(rgb: np.ndarray, quad: np.ndarray) -> float:
+    """Return how far the outermost corner is outside the picture, as a fraction of the card's longer side."""
     height, width = rgb.shape[:2]
-    past = max(-(quad + 0.5).min(), (quad[:, 0] + 0.5 - width).max(), (quad[:, 1] + 0.5 - height).max(), 0.0)
-    return float(past / side_lengths(quad).max())
+    overhang_px = max(-(quad + 0.5).min(), (quad[:, 0] + 0.5 - width).max(), (quad[:, 1] + 0.5 - height).max(), 0.0)
+    return float(overhang_px / side_lengths(quad).max())

@@ -1,4 +1,4 @@
-"""A model over many cards: probabilities and losses card by card, and the published figures."""
+"""Evaluate a model on many cards: probabilities and losses per card, and the published metrics."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from torch import Tensor, nn
 
 from engine.cards.pairs import CardPair
 from engine.config import Config
-from engine.data.auxiliary import beside_pixels
-from engine.data.dataset import Beside, Cards
+from engine.data.dataset import AuxiliaryInputs, CardDataset
 from engine.data.inputs import model_input
 from engine.data.picture_cache import PixelCache
-from engine.data.sampler import batches
-from engine.data.selection import NoCards, Trainable, counts_by_grade, pictures_of, usable
-from engine.data.targets import targets_of
+from engine.data.prepare import prepare_auxiliary
+from engine.data.sampler import batch_loader
+from engine.data.selection import LabelledCard, NoCards, counts_by_grade, labelled_pictures, with_pictures
+from engine.data.targets import batch_targets
 from engine.evaluation import predictions
-from engine.evaluation.calibration import said_of
-from engine.evaluation.metrics import quick_measures
+from engine.evaluation.calibration import apply_calibration
+from engine.evaluation.metrics import point_metrics
 from engine.evaluation.predictions import Predictions
-from engine.evaluation.uncertainty import published
+from engine.evaluation.uncertainty import all_metrics
 from engine.events import Notice, Progress
-from engine.inference.loaded_model import Model
+from engine.inference.loaded_model import LoadedModel
 from engine.model.losses import Objective
 from engine.storage.checkpoint import BadModel
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One batch's results: which cards, their (B, 10) log-probabilities and (B,) losses, on the CPU."""
+class BatchResult:
+    """Results of one batch, on the CPU: (B,) card indices, (B, 10) log-probabilities and (B,) losses."""
 
     index: Tensor
     log_probabilities: Tensor
@@ -43,113 +43,123 @@ class Outcome:
 def infer(
     network: nn.Module,
     objective: Objective,
-    cards: Cards,
+    cards: CardDataset,
     config: Config,
     phase: int,
-    chosen: Sequence[int] | None = None,
+    indices: Sequence[int] | None = None,
     view: int = 0,
-) -> Iterator[Outcome]:
-    """Run the network over every card once, in order, without gradients, in eval mode; a batch at a time.
+) -> Iterator[BatchResult]:
+    """Run the network over every card once, in order, without gradients and in eval mode; yield batch by batch.
 
-    chosen  the places of the cards to take, instead of all
-    view    which of the changed views is taken, of cards that are shown changed
+    indices  indices of the cards to use; None for all
+    view     index of the augmented view, if the cards are augmented
     """
     device = objective.weights.device
     network.eval()
-    for batch in batches(cards, range(len(cards)) if chosen is None else chosen, config, epoch=view):
+    for batch in batch_loader(cards, range(len(cards)) if indices is None else indices, config, epoch=view):
         with torch.inference_mode():
             inputs = model_input(batch, config, phase, device)
             scores = network(*inputs)
-            losses = objective(scores, *targets_of(batch, inputs.present, config))
+            losses = objective(scores, *batch_targets(batch, inputs.present, config))
             log_probabilities = objective.log_probabilities(scores.grade)
-        # Out here: whoever takes the outcome may compute with gradients.
-        yield Outcome(batch["index"], log_probabilities.cpu(), losses.cpu())
+        # Yield outside inference mode, so that the caller may compute with gradients.
+        yield BatchResult(batch["index"], log_probabilities.cpu(), losses.cpu())
 
 
-def unanswered(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> str:
-    """The cards whose loss is no finite number, named as `'a' and 2 more`; empty where there are none."""
-    lost = torch.cat([outcome.index[~outcome.losses.isfinite()] for outcome in outcomes]).tolist()
-    if not lost:
+def non_finite_cards(cards: Sequence[LabelledCard], results: Sequence[BatchResult]) -> str:
+    """Name the cards whose loss is not finite, as in `'a' and 2 more`; empty if there are none."""
+    indices = torch.cat([result.index[~result.losses.isfinite()] for result in results]).tolist()
+    if not indices:
         return ""
-    return repr(cards[min(lost)].pair.card_id) + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
+    return repr(cards[min(indices)].pair.card_id) + (f" and {len(indices) - 1} more" if len(indices) > 1 else "")
 
 
-def figures(cards: Sequence[Trainable], outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], float, np.ndarray]:
-    """Metrics as `engine.evaluation.metrics.quick_measures` names them, mean loss, (N, 10) probabilities in card order."""
-    probabilities = probabilities_of(outcomes)
-    metrics = quick_measures(np.array([card.grade for card in cards]), probabilities)
-    loss = sum(float(outcome.losses.sum()) for outcome in outcomes) / len(cards)
+def summarize(
+    cards: Sequence[LabelledCard], results: Sequence[BatchResult]
+) -> tuple[dict[str, Any], float, np.ndarray]:
+    """Compute metrics (named as by `point_metrics`), mean loss and (N, 10) probabilities in card order."""
+    probabilities = probabilities_of(results)
+    metrics = point_metrics(np.array([card.grade for card in cards]), probabilities)
+    loss = sum(float(result.losses.sum()) for result in results) / len(cards)
     return metrics, loss, probabilities
 
 
-def probabilities_of(outcomes: Sequence[Outcome]) -> np.ndarray:
-    """(N, 10) probabilities in card order, of outcomes that tell of each of N cards once."""
-    index = torch.cat([outcome.index for outcome in outcomes])
-    log_probabilities = torch.cat([outcome.log_probabilities for outcome in outcomes]).double()
+def probabilities_of(results: Sequence[BatchResult]) -> np.ndarray:
+    """(N, 10) probabilities in card order, from results that contain each of N cards once."""
+    index = torch.cat([result.index for result in results])
+    log_probabilities = torch.cat([result.log_probabilities for result in results]).double()
     probabilities = torch.empty_like(log_probabilities)
     probabilities[index] = log_probabilities.softmax(dim=1)
     return probabilities.numpy()
 
 
-def _as_seen(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
-    """The card without the sides that the model never learned from."""
-    front, back = (path if seen else None for path, seen in zip((pair.front, pair.back), sides, strict=True))
+def _without_unused_sides(pair: CardPair, sides: tuple[bool, bool]) -> CardPair:
+    """Remove the sides that the model was not trained on."""
+    front, back = (path if used else None for path, used in zip((pair.front, pair.back), sides, strict=True))
     return replace(pair, front=front, back=back)
 
 
 def evaluate(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path, keep: Path | None = None, views: int = 1
+    model: LoadedModel,
+    pairs: Sequence[CardPair],
+    cache_folder: Path,
+    predictions_path: Path | None = None,
+    views: int = 1,
 ) -> Iterator[Notice | Progress | dict[str, Any]]:
-    """Measure a model on labelled pairs; yields what happens on the way and, last, the metrics.
+    """Evaluate a model on labelled pairs; yields progress events and, last, the metrics.
 
-    keep    a file for what the model says of each card, as `engine.evaluation.predictions` writes it, calibrated if the model is
-    views   how often each card is looked at, as `predictions_of` has it
-    raises  NoCards, and BadModel where the model's answers are no numbers
+    predictions_path  file to write the predictions to, calibrated if the model is
+    views             number of views for test-time augmentation, as in `predict_cards`
+    raises            NoCards; BadModel if a loss is not finite
     """
-    for event in predictions_of(model, pairs, cache_folder, views):
+    for event in predict_cards(model, pairs, cache_folder, views):
         if isinstance(event, Predictions):
-            said = said_of(event.probabilities, model.calibration)
-            if keep is not None:
-                predictions.write(keep, replace(event, probabilities=said.probabilities))
-            yield published(event, said, calibrated=model.calibration is not None)
+            calibrated_predictions = apply_calibration(event.probabilities, model.calibration)
+            if predictions_path is not None:
+                predictions.write(predictions_path, replace(event, probabilities=calibrated_predictions.probabilities))
+            yield all_metrics(event, calibrated_predictions, calibrated=model.calibration is not None)
         else:
             yield event
 
 
-def predictions_of(
-    model: Model, pairs: Sequence[CardPair], cache_folder: Path, views: int = 1
+def predict_cards(
+    model: LoadedModel, pairs: Sequence[CardPair], cache_folder: Path, views: int = 1
 ) -> Iterator[Notice | Progress | Predictions]:
-    """What the network itself, uncalibrated, says of labelled pairs; yields what happens on the way and, last, that.
+    """Predict labelled pairs without calibration; yields progress events and, last, the predictions.
 
-    views   how often each card is looked at: once as it is, then moved, lit and mirrored as in training; the mean of
-            the probabilities counts (test-time augmentation)
-    raises  NoCards, and BadModel where the model's answers are no numbers
+    views   number of views of each card (test-time augmentation): the first unchanged, the others augmented as in
+            training; their probabilities are averaged
+    raises  NoCards; BadModel if a loss is not finite
     """
-    pairs = [_as_seen(pair, model.sides) for pair in pairs]
-    cache = PixelCache(cache_folder, pictures_of(pairs), model.config.image_size, seen=model.config.seen)
+    pairs = [_without_unused_sides(pair, model.sides) for pair in pairs]
+    cache = PixelCache(
+        cache_folder, labelled_pictures(pairs), model.config.image_size, input_region=model.config.input_region
+    )
     for done, total in cache.fill():
         yield Progress("pictures", 0, done, total)
-    kept, left_out = usable(pairs, cache)
+    labelled_cards, left_out = with_pictures(pairs, cache)
     for refused in left_out:
         yield Notice(f"{refused.path}: left out: {refused.reason}")
-    if not kept:
+    if not labelled_cards:
         raise NoCards("there is no labelled card to evaluate on; label some, or choose another split")
-    beside = yield from beside_pixels(kept, cache, model.config, cache_folder, lambda: False, learning=False)
-    objective = Objective(model.config, torch.from_numpy(counts_by_grade(kept))).to(model.device)
-    # Looked at otherwise, with nothing hidden that training may hide.
-    changing = model.config.model_copy(update={"augment": True, "side_dropout": 0.0, "measured_dropout": 0.0})
-    seen = []
+    auxiliary = yield from prepare_auxiliary(
+        labelled_cards, cache, model.config, cache_folder, lambda: False, with_targets=False
+    )
+    objective = Objective(model.config, torch.from_numpy(counts_by_grade(labelled_cards))).to(model.device)
+    # Augmented as in training, but without its dropout of sides and measurements.
+    augmented = model.config.model_copy(update={"augment": True, "side_dropout": 0.0, "measurement_dropout": 0.0})
+    probabilities = []
     for view in range(views):
-        config = changing if view else model.config
-        cards = Cards(kept, cache, config, training=view > 0, beside=beside or Beside())
-        outcomes: list[Outcome] = []
-        for outcome in infer(model.reads, objective, cards, config, model.phase, view=view):
-            outcomes.append(outcome)
-            done = len(cards) * view + sum(len(each.index) for each in outcomes)
+        config = augmented if view else model.config
+        cards = CardDataset(labelled_cards, cache, config, training=view > 0, auxiliary=auxiliary or AuxiliaryInputs())
+        results: list[BatchResult] = []
+        for result in infer(model.forward_module, objective, cards, config, model.phase, view=view):
+            results.append(result)
+            done = len(cards) * view + sum(len(batch.index) for batch in results)
             yield Progress("evaluation", 0, done, len(cards) * views)
-        if lost := unanswered(kept, outcomes):
+        if names := non_finite_cards(labelled_cards, results):
             raise BadModel(
-                f"{model.name}: its loss on card {lost} is no number; train it again at a lower learning rate"
+                f"{model.name}: the loss on card {names} is not finite; train the model again at a lower learning rate"
             )
-        seen.append(probabilities_of(outcomes))
-    yield Predictions.of(kept, np.mean(seen, axis=0))
+        probabilities.append(probabilities_of(results))
+    yield Predictions.from_cards(labelled_cards, np.mean(probabilities, axis=0))

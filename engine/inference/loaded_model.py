@@ -1,4 +1,4 @@
-"""A trained model: the network ready to grade, and what its file says of it."""
+"""Load a trained model from its file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from engine.storage.checkpoint import BadModel, load
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained network ready to grade, and what its file says of it. A model of phase 1 grades by the back alone.
+class LoadedModel:
+    """A trained network ready for inference, with the metadata of its file. A model of phase 1 uses the back only.
 
-    sides        whether it learned from fronts, and from backs. The encoder of a side that it never learned from still
-                 says what it said before training: that side is not looked at.
-    reader       what computes the scores where that is faster than the network itself
-    calibration  None for a file from before there was one, or one whose held-out cards were too few
+    sides        (front, back): True if the model was trained on that side. The encoder of the other side is untrained,
+                 so that side is ignored
+    onnx         module that computes the scores with onnxruntime, if that is faster than the network
+    calibration  None for a file older than calibration, or if there were too few held-out cards
     """
 
     network: DualBranch
@@ -34,27 +34,27 @@ class Model:
     trained_on: str
     device: torch.device
     calibration: Calibration | None = None
-    reader: nn.Module | None = None
+    onnx: nn.Module | None = None
 
     @property
-    def reads(self) -> nn.Module:
-        """What computes the scores: without gradients and in eval mode as good as the network."""
-        return self.reader or self.network
+    def forward_module(self) -> nn.Module:
+        """Module that computes the scores; equivalent to the network in eval mode, without gradients."""
+        return self.onnx or self.network
 
 
-def load_model(path: Path, device: str = "auto") -> Model:
-    """Read a model file that a run has written. Raises BadModel."""
+def load_model(path: Path, device: str = "auto") -> LoadedModel:
+    """Load a model file written by a run. Raises BadModel."""
     content = load(path)
-    chosen = torch.device(resolve(device))  # type: ignore[arg-type]  # checked by resolve
+    torch_device = torch.device(resolve(device))  # type: ignore[arg-type]  # checked by resolve
     try:
-        config = configuration.build(content["config"])
+        config = configuration.from_saved(content["config"])
         network = DualBranch(config)
         network.load_state_dict(content["model"])
         front, back = content["sides"]
-        about = content["phase"], (front, back), content["name"], content["trained_on"]
-        plain = content.get("calibration")
-        calibration = None if plain is None else Calibration.from_plain(plain)
+        metadata = content["phase"], (front, back), content["name"], content["trained_on"]
+        calibration_dict = content.get("calibration")
+        calibration = None if calibration_dict is None else Calibration.from_dict(calibration_dict)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
-    network.eval().to(chosen).to(memory_format=torch.channels_last)
-    return Model(network, config, *about, chosen, calibration)
+    network.eval().to(torch_device).to(memory_format=torch.channels_last)
+    return LoadedModel(network, config, *metadata, torch_device, calibration)

@@ -1,6 +1,6 @@
-"""A model's card: a plain file beside it that says what it learned from, how well it does, and what it does not know.
+"""Model cards: card.json next to a model file, with its training data, metrics and limits. Does not import torch.
 
-Free of torch. The card names its model by SHA-256: beside another file it says nothing.
+A card names its model by SHA-256 and is ignored for any other file.
 """
 
 from __future__ import annotations
@@ -12,115 +12,117 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import BadInput
-from engine.storage.atomic import aside
+from engine.storage.atomic import atomic_write
 
-FILE = "card.json"
-LABELS = {"qwk": "QWK", "mae": "MAE", "macro_mae": "macro-MAE", "auc_9_10": "AUC (9, 10)", "ece": "ECE"}
+FILE_NAME = "card.json"
+METRIC_NAMES = {"qwk": "QWK", "mae": "MAE", "macro_mae": "macro-MAE", "auc_9_10": "AUC (9, 10)", "ece": "ECE"}
 
 
 class BadCard(BadInput):
-    """A card that cannot be read; the message names the file and the remedy."""
+    """A model card that cannot be read; the message names the file and the remedy."""
 
 
-class Measured(BaseModel):
-    """Figures of the model on cards that it has not learned from."""
+class EvaluationResult(BaseModel):
+    """Metrics of the model on cards it was not trained on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     on: str
-    """Which cards these were."""
+    """Description of the cards."""
     figures: dict[str, Any]
-    """As `evaluate` prints them, with their intervals."""
+    """Metrics as printed by `evaluate`, with their intervals."""
 
 
-class Card(BaseModel):
-    """What is known of a model, for whoever is graded by it."""
+class ModelCard(BaseModel):
+    """Training data, metrics and limits of a model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     sha256: str
-    """Of the model's file."""
+    """SHA-256 of the model file."""
     learned_from: str
-    """In two or three words, as in "simulated cards"."""
+    """Training data in two or three words, as in "simulated cards"."""
     data: list[str]
-    """A sentence for each set of cards: what, how many, by which seed, for what."""
+    """One sentence per dataset: contents, size, seed, purpose."""
     recipe: str
-    """The named recipe."""
+    """Name of the recipe."""
     changes: dict[str, Any]
-    """The settings that differ from it."""
+    """Settings that differ from the recipe."""
     commands: list[str]
-    """What made it, in order."""
-    measured: list[Measured]
-    """How well it does; the first is the one told in short."""
+    """Commands that made the model, in order."""
+    measured: list[EvaluationResult]
+    """Metrics per dataset; the summary shows the first."""
     agreement: dict[str, Any]
-    """Of the stored weights with those at full precision, as `export model --bits 8 --manifest` prints it."""
+    """Agreement of the stored weights with full precision, as printed by `export model --bits 8 --manifest`."""
     licence: str
-    """Of all that it learned from."""
+    """License of the training data."""
     limits: list[str]
-    """A sentence each."""
+    """Known limits, one sentence each."""
 
     @property
-    def reason(self) -> str:
-        """What every grade of it is to be read with."""
-        return f"the model has learned from {self.learned_from} alone"
+    def caveat(self) -> str:
+        """Reason shown with every grade of the model."""
+        return f"the model was trained only on {self.learned_from}"
 
-    def in_short(self) -> str:
-        """A sentence or two."""
-        said = self.measured[0]
-        return f"It has learned from {self.learned_from} alone. On {said.on}: {figure(said.figures, 'qwk')}."
+    def summary(self) -> str:
+        """Training data and QWK in two sentences."""
+        result = self.measured[0]
+        return f"Trained only on {self.learned_from}. On {result.on}: {format_metric(result.figures, 'qwk')}."
 
 
-def figure(figures: dict[str, Any], name: str) -> str:
-    """One figure with its interval, as in "QWK 0.81 (0.78 to 0.84)"."""
+def format_metric(figures: dict[str, Any], name: str) -> str:
+    """Format a metric with its interval, as in "QWK 0.81 (0.78 to 0.84)"."""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
     value = "undefined" if figures[name] is None else f"{figures[name]:.2f}"
-    label = LABELS.get(name, name.replace("_", " "))
+    label = METRIC_NAMES.get(name, name.replace("_", " "))
     return f"{label} {value}" + ("" if low is None or high is None else f" ({low:.2f} to {high:.2f})")
 
 
-def card_of(model: Path, sha256: str) -> Card | None:
-    """The card beside a model file, None where there is none for this very file. Raises BadCard.
+def read_model_card(model: Path, sha256: str) -> ModelCard | None:
+    """Read the card of a model file; None if there is no card with this SHA-256. Raises BadCard.
 
-    A file of that name that belongs to something else, whatever it holds, is as good as none.
+    A card.json of another program or of another model is ignored.
     """
-    path = model.with_name(FILE)
-    if _named(path) != sha256:
+    path = model.with_name(FILE_NAME)
+    if _sha256_in(path) != sha256:
         return None
     try:
-        return Card.model_validate_json(path.read_bytes())
+        return ModelCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise BadCard(f"{path}: is no card that this version of Loupe knows; delete it, or export it again") from error
+        raise BadCard(
+            f"{path}: not a model card that this version of Loupe can read; delete it, or export the model again"
+        ) from error
 
 
-def _named(path: Path) -> str | None:
-    """The SHA-256 that a card names, None where nothing there names one: other programs write a card.json too."""
+def _sha256_in(path: Path) -> str | None:
+    """SHA-256 named by a card.json; None if there is none, as other programs write files of this name too."""
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return None
-    named = content.get("sha256") if isinstance(content, dict) else None
-    return named if isinstance(named, str) else None
+    sha256 = content.get("sha256") if isinstance(content, dict) else None
+    return sha256 if isinstance(sha256, str) else None
 
 
-def carry(card: Card, made: Path, sha256: str, *, replaced: str | None) -> bool:
-    """Write the card of a model beside another that is made from it, now of that SHA-256; its figures stay the first's.
+def copy_model_card(card: ModelCard, target: Path, sha256: str, *, replaced: str | None) -> bool:
+    """Write a model's card next to `target`, a model made from it, with the SHA-256 of `target` and unchanged metrics.
 
-    replaced  the SHA-256 of the file whose place the new one took: its card gives way
-    returns   whether it is written: a file of that name that belongs to something else is left as it is
+    replaced  SHA-256 of the file that `target` replaced, whose card is overwritten
+    returns   False if the folder has another program's or model's card.json, which is not overwritten
     """
-    path = made.with_name(FILE)
-    if path.exists() and _named(path) not in {sha256, replaced} - {None}:
+    path = target.with_name(FILE_NAME)
+    if path.exists() and _sha256_in(path) not in {sha256, replaced} - {None}:
         return False
-    of = [] if sha256 == card.sha256 else [f"Its figures are those of the model it was made from, {card.sha256}."]
-    write(made.parent, card.model_copy(update={"sha256": sha256, "limits": [*card.limits, *of]}))
+    origin = [] if sha256 == card.sha256 else [f"Its metrics are those of the model it was made from, {card.sha256}."]
+    write(target.parent, card.model_copy(update={"sha256": sha256, "limits": [*card.limits, *origin]}))
     return True
 
 
-def write(folder: Path, card: Card) -> Path:
-    """Write the card into its model's folder; returns its path."""
-    path = folder / FILE
-    with aside(path) as part:
+def write(folder: Path, card: ModelCard) -> Path:
+    """Write the card into the folder of its model; returns its path."""
+    path = folder / FILE_NAME
+    with atomic_write(path) as part:
         part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return path

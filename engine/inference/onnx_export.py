@@ -1,9 +1,10 @@
-"""A model as an ONNX file, for other programs and for onnxruntime: written, then checked against torch.
+"""Export a model to ONNX and verify the file against torch.
 
-Inputs, by name, with any number of cards: `front` and `back` (cards, channels, S, S) float32 as `engine.preprocessing.channels`
-makes them, `present` (cards, 2) bool, and what else the network reads, as `engine.data.inputs.Inputs` describes it. Of a side
-that a card does not have, everything may hold anything. Outputs: `log_probabilities` (cards, 10) of grades 1 to 10,
-`edge` (cards,) the logit of edge damage, `centering` (cards, 2), and `scores`, the grade head's own numbers.
+Inputs by name, for any number of cards: `front` and `back` (cards, channels, S, S) float32 as computed by
+`engine.preprocessing.channels`, `present` (cards, 2) bool, and the optional inputs described in
+`engine.data.inputs.Inputs`. The values of a missing side are ignored. Outputs: `log_probabilities` (cards, 10) of
+grades 1 to 10, `edge` (cards,) the logit of edge damage, `centering` (cards, 2), and `scores`, the raw output of the
+grade head.
 """
 
 from __future__ import annotations
@@ -16,126 +17,125 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from onnxruntime.capi import onnxruntime_pybind11_state as refused
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
 from torch import Tensor, nn
 
-from engine.data.dataset import Pictures
+from engine.data.dataset import PictureBatch
 from engine.data.inputs import Inputs, model_input
 from engine.errors import BadInput
-from engine.inference.loaded_model import Model
-from engine.measure.side.features import FEATURES
+from engine.inference.loaded_model import LoadedModel
+from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import Scores
-from engine.model.export_network import whole
-from engine.preprocessing.crops import PIECE_PIXELS, PIECES
+from engine.model.export_network import to_exportable
+from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
 
 OUTPUTS = ("log_probabilities", "edge", "centering", "scores")
-# Of a probability; the same sums in another order differ by a few millionths.
+# Maximum difference of a probability; summing in a different order changes it by a few millionths.
 TOLERANCE = 1e-4
-# Both sides, either, none.
-PRESENT = ((True, True), (True, False), (False, True), (False, False))
-UNUSABLE = (
-    *(refused.EPFail, refused.Fail, refused.InvalidArgument, refused.InvalidGraph, refused.InvalidProtobuf),
-    *(refused.NoModel, refused.NoSuchFile, refused.NotImplemented, refused.RuntimeException),
+# (front, back): both sides, either, none.
+SIDE_COMBINATIONS = ((True, True), (True, False), (False, True), (False, False))
+ONNX_ERRORS = (
+    *(errors.EPFail, errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf),
+    *(errors.NoModel, errors.NoSuchFile, errors.NotImplemented, errors.RuntimeException),
 )
 
 
 class BadGraph(BadInput):
-    """An ONNX graph that cannot be made, cannot be read or does not say what its model says."""
+    """An ONNX graph that cannot be exported, cannot be read or differs from its model."""
 
 
-class Graph(nn.Module):
-    """What is exported: the network, which sides it looks at, and its grade head's log-probabilities."""
+class ExportGraph(nn.Module):
+    """The exported module: the network, masked to the sides it uses, and the log-probabilities of its grade head."""
 
     looked_at: Tensor
 
-    def __init__(self, model: Model, names: Sequence[str]) -> None:
-        """names: those of the inputs, in their order."""
+    def __init__(self, model: LoadedModel, names: Sequence[str]) -> None:
+        """names: input names, in order."""
         super().__init__()
         self.names = tuple(names)
-        self.network = whole(model.network)
-        self.register_buffer("looked_at", looked_at(model))
+        self.network = to_exportable(model.network)
+        self.register_buffer("looked_at", used_sides(model))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The inputs of the file -> its outputs, in the order of OUTPUTS."""
-        given = dict(zip(self.names, inputs, strict=True))
-        given["present"] = given["present"] & self.looked_at
-        if "measured" in given:
-            seen = given["present"][:, :, None, None]
-            given["measured"] = torch.where(seen, given["measured"], torch.zeros_like(given["measured"]))
-        scores = self.network(**given)
+        """Inputs of the file -> outputs in the order of OUTPUTS."""
+        by_name = dict(zip(self.names, inputs, strict=True))
+        by_name["present"] = by_name["present"] & self.looked_at
+        if "measured" in by_name:
+            mask = by_name["present"][:, :, None, None]
+            by_name["measured"] = torch.where(mask, by_name["measured"], torch.zeros_like(by_name["measured"]))
+        scores = self.network(**by_name)
         return self.network.grade.log_probabilities(scores.grade), scores.edge, scores.centering, scores.grade
 
 
-class Session:
-    """An ONNX file, ready to compute on the CPU with as many threads as torch has."""
+class OnnxSession:
+    """An onnxruntime session on the CPU, with as many threads as torch uses."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises BadGraph."""
+        """Load an ONNX file. Raises BadGraph."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that wait by spinning starve whatever else runs on the machine; see launch.py on torch's own.
+        # Threads that spin while waiting starve other processes; see launch.py for torch's threads.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except UNUSABLE as error:
-            raise BadGraph(f"{path}: is no ONNX graph that onnxruntime can read; export the model again") from error
+        except ONNX_ERRORS as error:
+            raise BadGraph(f"{path}: not an ONNX graph that onnxruntime can read; export the model again") from error
 
     def __call__(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        """The outputs by name; each float32."""
-        fed = {name: value.contiguous().numpy() for name, value in named(inputs).items()}
-        return dict(zip(OUTPUTS, self._session.run(OUTPUTS, fed), strict=True))
+        """Compute the outputs by name, each float32."""
+        arrays = {name: value.contiguous().numpy() for name, value in named_inputs(inputs).items()}
+        return dict(zip(OUTPUTS, self._session.run(OUTPUTS, arrays), strict=True))
 
     def scores(self, inputs: Inputs) -> Scores:
-        """What the network's own forward gives."""
-        said = self(inputs)
-        return Scores(*(torch.from_numpy(said[name]) for name in ("scores", "edge", "centering")))
+        """Compute the outputs in the form of `DualBranch.forward`."""
+        outputs = self(inputs)
+        return Scores(*(torch.from_numpy(outputs[name]) for name in ("scores", "edge", "centering")))
 
 
-def named(inputs: Inputs) -> dict[str, Tensor]:
-    """The inputs that there are, by name."""
+def named_inputs(inputs: Inputs) -> dict[str, Tensor]:
+    """The inputs that are not None, by name."""
     return {name: value for name, value in inputs._asdict().items() if value is not None}
 
 
-def export(model: Model, path: Path) -> float:
-    """Write the graph of a model on the CPU, aside, then renamed; returns how far a probability differs at most.
+def export(model: LoadedModel, path: Path) -> float:
+    """Export a model on the CPU to an ONNX file, atomically; returns the largest difference from torch.
 
-    Raises BadGraph where it cannot be made or differs by more than TOLERANCE: then no file is written.
+    Raises BadGraph, without writing the file, if the export fails or differs by more than TOLERANCE.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        _write(model, aside)
-        difference = checked(model, Session(aside), path)
-        aside.replace(path)
+        _write(model, part)
+        difference = verify(model, OnnxSession(part), path)
+        part.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return difference
 
 
-def _write(model: Model, path: Path) -> None:
-    example = named(random_inputs(model, PRESENT[:2]))
-    # One name for the number of cards, and all inputs have that many.
-    cards = ({0: "cards"}, *({0: torch.export.Dim.DYNAMIC} for _ in list(example)[1:]))
+def _write(model: LoadedModel, path: Path) -> None:
+    example = named_inputs(random_inputs(model, SIDE_COMBINATIONS[:2]))
+    # The batch dimension is named once; the exporter infers that all inputs share it.
+    dynamic_shapes = ({0: "cards"}, *({0: torch.export.Dim.DYNAMIC} for _ in list(example)[1:]))
     try:
-        made = torch.onnx.export(
-            Graph(model, list(example)).eval(),
+        program = torch.onnx.export(
+            ExportGraph(model, list(example)).eval(),
             tuple(example.values()),
             input_names=list(example),
             output_names=OUTPUTS,
-            dynamic_shapes=(cards,),
+            dynamic_shapes=(dynamic_shapes,),
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
         raise BadGraph(
-            f"{model.name}: torch {torch.__version__} cannot write it as ONNX; use the model.pt itself"
+            f"{model.name}: torch {torch.__version__} cannot export it to ONNX; use the model.pt itself"
         ) from error
-    assert made is not None, "without a file name the program is returned"
-    made.model.metadata_props.update(_told(model))
-    made.save(path, external_data=False)
+    assert program is not None, "without a file name the program is returned"
+    program.model.metadata_props.update(_metadata(model))
+    program.save(path, external_data=False)
 
 
-def _told(model: Model) -> dict[str, str]:
-    """What the file says of itself."""
+def _metadata(model: LoadedModel) -> dict[str, str]:
     return {
         "loupe.name": model.name,
         "loupe.trained_on": model.trained_on,
@@ -144,56 +144,53 @@ def _told(model: Model) -> dict[str, str]:
     }
 
 
-def checked(model: Model, session: Session, path: Path) -> float:
-    """The largest difference from torch, of any probability or share, on noise with both sides, with either, with none.
+def verify(model: LoadedModel, session: OnnxSession, path: Path) -> float:
+    """Return the largest difference from torch of any probability or centering fraction, on noise.
 
-    Raises BadGraph where it is beyond TOLERANCE.
+    All combinations of sides are tested. Raises BadGraph if the difference exceeds TOLERANCE.
     """
-    largest = max(_difference(model, session, present) for present in (PRESENT, PRESENT[:1]))
-    if not largest <= TOLERANCE:
+    difference = max(_difference(model, session, present) for present in (SIDE_COMBINATIONS, SIDE_COMBINATIONS[:1]))
+    if not difference <= TOLERANCE:
         raise BadGraph(
-            f"{path}: the ONNX graph of {model.name} differs from it by {largest:.2g} in a probability, more than "
-            f"{TOLERANCE:g}; use the model.pt itself"
+            f"{path}: the ONNX graph of {model.name} differs from the model by {difference:.2g} in a probability, more "
+            f"than {TOLERANCE:g}; use the model.pt itself"
         )
-    return largest
+    return difference
 
 
-def _difference(model: Model, session: Session, present: Sequence[tuple[bool, bool]]) -> float:
+def _difference(model: LoadedModel, session: OnnxSession, present: Sequence[tuple[bool, bool]]) -> float:
     network = model.network
-    seen = (torch.tensor(present) & looked_at(model)).tolist()
+    used = (torch.tensor(present) & used_sides(model)).tolist()
     with torch.inference_mode():
-        scores = network(*random_inputs(model, seen))
+        scores = network(*random_inputs(model, used))
         probabilities = network.grade.log_probabilities(scores.grade).exp()
-    said = session(random_inputs(model, present))
-    ours = (probabilities, scores.edge.sigmoid(), scores.centering)
-    theirs = (np.exp(said["log_probabilities"]), 1 / (1 + np.exp(-said["edge"])), said["centering"])
-    return max(float(np.abs(own.numpy() - other).max()) for own, other in zip(ours, theirs, strict=True))
+    outputs = session(random_inputs(model, present))
+    expected = (probabilities, scores.edge.sigmoid(), scores.centering)
+    actual = (np.exp(outputs["log_probabilities"]), 1 / (1 + np.exp(-outputs["edge"])), outputs["centering"])
+    return max(float(np.abs(tensor.numpy() - array).max()) for tensor, array in zip(expected, actual, strict=True))
 
 
-def looked_at(model: Model) -> Tensor:
-    """(2,) bool: whether the model looks at fronts, and at backs."""
+def used_sides(model: LoadedModel) -> Tensor:
+    """(2,) bool: the model uses fronts, backs."""
     front, back = model.sides
     return torch.tensor([front and model.phase != 1, back])
 
 
-def random_inputs(model: Model, present: Sequence[tuple[bool, bool]]) -> Inputs:
-    """Pictures of noise, as the program itself makes the network's input of pictures; (len(present), ...) each.
-
-    The noise is the same whichever sides are there.
-    """
+def random_inputs(model: LoadedModel, present: Sequence[tuple[bool, bool]]) -> Inputs:
+    """Build network inputs from pictures of noise, (len(present), ...) each; the noise does not depend on `present`."""
     random, size = np.random.default_rng(0), model.config.image_size
-    pictures: Pictures = {
+    batch: PictureBatch = {
         "canvases": _noise(random, (len(present), 2, size, size, 3)),
         "present": torch.tensor(present),
     }
     if model.config.regions:
-        pictures["regions"] = _noise(random, (len(present), 2, PIECES, PIECE_PIXELS, 3))
-    if model.config.measured_inputs:
-        measured = random.normal(size=(len(present), 2, len(FEATURES))).astype(np.float32)
-        # Some of it could not be measured.
-        measured[random.random(measured.shape) < 0.3] = np.nan
-        pictures["measured"] = torch.from_numpy(measured)
-    return model_input(pictures, model.config, 2, torch.device("cpu"))
+        batch["regions"] = _noise(random, (len(present), 2, REGION_COUNT, REGION_PIXELS, 3))
+    if model.config.use_measurements:
+        measurements = random.normal(size=(len(present), 2, len(FEATURE_NAMES))).astype(np.float32)
+        # Real measurements have gaps too.
+        measurements[random.random(measurements.shape) < 0.3] = np.nan
+        batch["measured"] = torch.from_numpy(measurements)
+    return model_input(batch, model.config, 2, torch.device("cpu"))
 
 
 def _noise(random: np.random.Generator, shape: tuple[int, ...]) -> Tensor:

@@ -1,8 +1,8 @@
-"""Many cards on a CPU: read by onnxruntime where that is faster, and by torch as before where it is not or cannot be.
+"""Run a model with onnxruntime on the CPU if that is faster than torch.
 
-Measured by `python -m benchmarks onnx`; decision 20 has the numbers. The graph is kept, so that it is written once a
-model, and checked against torch when it is written and whenever it is opened again: what it says differs by less than
-`onnx_graph.TOLERANCE`.
+Measured by `python -m benchmarks onnx`; decision 20 has the numbers. The graph is cached, so it is exported once per
+model. It is verified against torch when exported and whenever opened again: its probabilities differ by less than
+`onnx_export.TOLERANCE`.
 """
 
 from __future__ import annotations
@@ -16,80 +16,81 @@ import torch
 from torch import nn
 
 from engine.data.inputs import Inputs
-from engine.inference.loaded_model import Model
-from engine.inference.onnx_export import PRESENT, BadGraph, Session, checked, export, random_inputs
+from engine.inference.loaded_model import LoadedModel
+from engine.inference.onnx_export import SIDE_COMBINATIONS, BadGraph, OnnxSession, export, random_inputs, verify
 from engine.model.dual_branch import DualBranch, Scores
 
-# Writing the graph was won back on 260 to 1,560 cards, in the middle of them on 400; opening and timing it on some 150.
-WRITING_PAYS, OPENING_PAYS = 500, 200
-# With two threads and eight cards at 224 px torch was the faster, elsewhere onnxruntime: both are timed before one is
-# taken, so many cards at most in so many turns.
-MOST_TIMED, TURNS = 4, 3
-VERSION = 1  # of the graphs; raise it where what the network computes changes
+# Exporting the graph paid off from 260 to 1,560 cards on, the median being 400; opening and timing it from about 150.
+MIN_CARDS_TO_EXPORT, MIN_CARDS_TO_OPEN = 500, 200
+# With two threads and eight cards at 224 px torch was faster, otherwise onnxruntime: so both are timed first.
+MAX_TIMED_CARDS, TIMING_ROUNDS = 4, 3
+VERSION = 1  # of the cached graphs; increase it when the network's computation changes
 
 
 class OnnxNetwork(nn.Module):
-    """What a network says, computed by onnxruntime for cards with both sides and by torch for the others.
+    """A network computed by onnxruntime for batches in which all cards have both sides, and by torch otherwise.
 
-    The graph passes every row through both encoders, torch only those that are there: a batch with a missing side is
-    faster in torch.
+    The graph passes every card through both encoders, torch only the sides that are present: with a missing side torch
+    is faster.
     """
 
-    def __init__(self, network: DualBranch, session: Session) -> None:
+    def __init__(self, network: DualBranch, session: OnnxSession) -> None:
         super().__init__()
         self.network = network
         self.session = session
 
     def forward(self, *inputs: object) -> Scores:
         """As `DualBranch.forward`, for a network on the CPU in eval mode."""
-        given = Inputs(*inputs)  # type: ignore[arg-type]  # as Inputs orders them
-        return self.session.scores(given) if bool(given.present.all()) else self.network(*given)
+        named = Inputs(*inputs)  # type: ignore[arg-type]  # as Inputs orders them
+        return self.session.scores(named) if bool(named.present.all()) else self.network(*named)
 
 
-def quicker(model: Model, *, sha256: str, cards: int, batch: int, folder: Path, say: Callable[[str], None]) -> Model:
-    """The model, read by onnxruntime where there are enough cards for that and it is the faster here and now.
+def with_onnx_runtime(
+    model: LoadedModel, *, sha256: str, cards: int, batch: int, folder: Path, notify: Callable[[str], None]
+) -> LoadedModel:
+    """Return the model with onnxruntime enabled, if there are enough cards and it is faster on this machine.
 
-    sha256  the model file's
-    cards   how many with both sides are to be read, each as often as it is
-    batch   how many at once
-    folder  where graphs are kept; may be deleted at any time
-    say     told once, in a sentence, where onnxruntime was to read and cannot
+    sha256  of the model file
+    cards   number of forward passes of cards with both sides
+    batch   batch size
+    folder  cache of exported graphs; may be deleted at any time
+    notify  called with one sentence if onnxruntime cannot be used
     """
     path = folder / f"{sha256}-{VERSION}.onnx"
     if model.device.type != "cpu" or not all(model.sides) or model.phase == 1:
         return model
-    if cards < (OPENING_PAYS if path.is_file() else WRITING_PAYS):
+    if cards < (MIN_CARDS_TO_OPEN if path.is_file() else MIN_CARDS_TO_EXPORT):
         return model
     try:
-        session = _opened(model, path)
+        session = _open_or_export(model, path)
     except (BadGraph, OSError) as error:
         if path.is_file():
-            path.unlink()  # the next time it is written anew
-        say(f"torch computes, and not onnxruntime, which may be slower: {error}")
+            path.unlink()  # exported again next time
+        notify(f"using torch instead of onnxruntime, which may be slower: {error}")
         return model
-    reader = OnnxNetwork(model.network, session)
-    return replace(model, reader=reader) if wins(reader, model, min(batch, MOST_TIMED)) else model
+    onnx_network = OnnxNetwork(model.network, session)
+    return replace(model, onnx=onnx_network) if is_faster(onnx_network, model, min(batch, MAX_TIMED_CARDS)) else model
 
 
-def _opened(model: Model, path: Path) -> Session:
-    """The graph in a file, checked; where there is none it is written, which checks it. Raises BadGraph, OSError."""
+def _open_or_export(model: LoadedModel, path: Path) -> OnnxSession:
+    """Open and verify the cached graph, or export it, which verifies it too. Raises BadGraph, OSError."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         export(model, path)
-        return Session(path)
-    session = Session(path)
-    checked(model, session, path)
+        return OnnxSession(path)
+    session = OnnxSession(path)
+    verify(model, session, path)
     return session
 
 
-def wins(reader: nn.Module, model: Model, cards: int) -> bool:
-    """Whether the reader takes less time than the model's network, the best of a few turns of each."""
-    inputs = random_inputs(model, PRESENT[:1] * cards)
-    seconds: dict[nn.Module, list[float]] = {reader: [], model.network: []}
+def is_faster(onnx_network: nn.Module, model: LoadedModel, cards: int) -> bool:
+    """Compare `onnx_network` with the model's network by the fastest of TIMING_ROUNDS forward passes."""
+    inputs = random_inputs(model, SIDE_COMBINATIONS[:1] * cards)
+    seconds: dict[nn.Module, list[float]] = {onnx_network: [], model.network: []}
     with torch.inference_mode():
-        for _ in range(TURNS):
-            for way, taken in seconds.items():
-                began = time.perf_counter()
-                way(*inputs)
-                taken.append(time.perf_counter() - began)
-    return min(seconds[reader]) < min(seconds[model.network])
+        for _ in range(TIMING_ROUNDS):
+            for network, durations_s in seconds.items():
+                start = time.perf_counter()
+                network(*inputs)
+                durations_s.append(time.perf_counter() - start)
+    return min(seconds[onnx_network]) < min(seconds[model.network])

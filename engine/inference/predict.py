@@ -1,4 +1,4 @@
-"""One card's pictures to a grade: look at each side, then ask the model."""
+"""Predict the grade of one card: detect it in its pictures, build the network's input, apply the model."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ import numpy as np
 import torch
 
 from engine.cards.grades import GRADES
-from engine.data.dataset import Pictures
+from engine.data.dataset import PictureBatch
 from engine.data.inputs import Inputs, model_input
 from engine.detection.read_and_find import read_and_find
-from engine.evaluation.calibration import said_of
-from engine.evaluation.intervals import Interval
-from engine.image.detection import Found
-from engine.image.quality import Quality, assess
+from engine.evaluation.calibration import apply_calibration
+from engine.evaluation.conformal import Interval
+from engine.image.detection import Detection
+from engine.image.quality import Quality, card_quality
 from engine.image.rectify import card_canvas, card_size, px_per_mm
-from engine.inference.loaded_model import Model
-from engine.measure.side.features import FEATURES, MeasuredSide, features_of
-from engine.measure.side.measure_side import SideMeasured, measure_found
-from engine.preprocessing.crops import PIECE_PIXELS, PIECES, side_pieces
+from engine.inference.loaded_model import LoadedModel
+from engine.measure.side.features import FEATURE_NAMES, SideMeasurementsLike, feature_vector
+from engine.measure.side.measure_side import SideMeasurements, measure_detected_side
+from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, region_crops
 
 
 @dataclass(frozen=True)
-class View:
-    """One side of a card as the program sees it."""
+class PictureWithDetection:
+    """A picture of one side of a card, with the detected card and the picture's quality."""
 
     rgb: np.ndarray  # (H, W, 3) uint8, the upright picture
-    found: Found
+    detection: Detection
     quality: Quality
     px_per_mm: float
 
     def canvas(self, size: int) -> np.ndarray:
-        """The upright card on its square, (size, size, 3) uint8."""
-        return card_canvas(self.rgb, self.found.quad, size=size)
+        """The rectified card on a square canvas, (size, size, 3) uint8."""
+        return card_canvas(self.rgb, self.detection.quad, size=size)
 
-    def pieces(self) -> np.ndarray:
-        """Its corners and edges, (8, 9216, 3) uint8."""
-        return side_pieces(self.rgb, self.found.quad)
+    def crops(self) -> np.ndarray:
+        """Region crops of its corners and edges, (8, 9216, 3) uint8."""
+        return region_crops(self.rgb, self.detection.quad)
 
-    def measured(self) -> SideMeasured:
-        """All that is measured on it."""
-        return measure_found(self.rgb, self.found.quad, self.found.kind)
+    def measure(self) -> SideMeasurements:
+        """Measure centering, wear and surface."""
+        return measure_detected_side(self.rgb, self.detection.quad, self.detection.kind)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one card, calibrated where the model is."""
+    """A model's prediction for one card, calibrated if the model is."""
 
     grade: int
     expected: float
@@ -56,48 +56,55 @@ class Prediction:
     interval: Interval
 
 
-def look(path: Path) -> View:
-    """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
-    rgb, found = read_and_find(path)
-    return View(rgb, found, assess(rgb, found), px_per_mm(found.quad, card_size(found.quad)))
+def open_picture(path: Path) -> PictureWithDetection:
+    """Read a picture and detect the card in it. Raises BadPicture with one sentence naming the file."""
+    rgb, detection = read_and_find(path)
+    quality = card_quality(rgb, detection)
+    return PictureWithDetection(rgb, detection, quality, px_per_mm(detection.quad, card_size(detection.quad)))
 
 
-def inputs_of(
-    model: Model, front: View | None, back: View | None, measured: Sequence[MeasuredSide | None] | None = None
+def build_inputs(
+    model: LoadedModel,
+    front: PictureWithDetection | None,
+    back: PictureWithDetection | None,
+    measurements: Sequence[SideMeasurementsLike | None] | None = None,
 ) -> Inputs:
-    """The network's input for one card, (1, ...) each; None is a missing side, and so is one never learned from.
+    """Build the network's input for one card, (1, ...) each. A side is missing if it is None or untrained.
 
-    measured  front and back, where they are measured already, perhaps along lines that a person laid; else a network
-              that reads measurements has them made here
+    measurements  of front and back, if already taken, possibly with line corrections; otherwise they are taken here if
+                  the network uses measurements
     """
     size = model.config.image_size
-    views = [view if seen else None for view, seen in zip((front, back), model.sides, strict=True)]
-    canvases = [np.zeros((size, size, 3), np.uint8) if view is None else view.canvas(size) for view in views]
-    pictures: Pictures = {
+    pictures = [picture if used else None for picture, used in zip((front, back), model.sides, strict=True)]
+    canvases = [
+        np.zeros((size, size, 3), np.uint8) if picture is None else picture.canvas(size) for picture in pictures
+    ]
+    batch: PictureBatch = {
         "canvases": torch.from_numpy(np.stack(canvases)[None]),
-        "present": torch.tensor([[view is not None for view in views]]),
+        "present": torch.tensor([[picture is not None for picture in pictures]]),
     }
     if model.config.regions:
-        nothing = np.zeros((PIECES, PIECE_PIXELS, 3), np.uint8)
-        pieces = [nothing if view is None else view.pieces() for view in views]
-        pictures["regions"] = torch.from_numpy(np.stack(pieces)[None])
-    if model.config.measured_inputs:
-        known = measured or [None if view is None else view.measured() for view in views]
-        told = [np.full(len(FEATURES), np.nan, np.float32) if side is None else features_of(side) for side in known]
-        pictures["measured"] = torch.from_numpy(np.stack(told)[None])
-    return model_input(pictures, model.config, model.phase, model.device)
+        blank = np.zeros((REGION_COUNT, REGION_PIXELS, 3), np.uint8)
+        crops = [blank if picture is None else picture.crops() for picture in pictures]
+        batch["regions"] = torch.from_numpy(np.stack(crops)[None])
+    if model.config.use_measurements:
+        sides = measurements or [None if picture is None else picture.measure() for picture in pictures]
+        missing = np.full(len(FEATURE_NAMES), np.nan, np.float32)
+        features = [missing if side is None else feature_vector(side) for side in sides]
+        batch["measured"] = torch.from_numpy(np.stack(features)[None])
+    return model_input(batch, model.config, model.phase, model.device)
 
 
-def predict(model: Model, inputs: Inputs) -> Prediction:
-    """Grade one card."""
+def predict(model: LoadedModel, inputs: Inputs) -> Prediction:
+    """Predict the grade of one card."""
     with torch.inference_mode():
-        scores = model.reads(*inputs)
-        own = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
-    said = said_of(own, model.calibration)
-    probabilities = said.probabilities[0]
+        scores = model.forward_module(*inputs)
+        uncalibrated = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
+    predictions = apply_calibration(uncalibrated, model.calibration)
+    probabilities = predictions.probabilities[0]
     return Prediction(
-        grade=int(said.grades[0]),
+        grade=int(predictions.grades[0]),
         expected=float(probabilities @ GRADES),
         probabilities=probabilities,
-        interval=Interval(said.coverage, int(said.low[0]), int(said.high[0])),
+        interval=Interval(predictions.coverage, int(predictions.low[0]), int(predictions.high[0])),
     )

@@ -1,1 +1,1 @@
-"""Measurements of a rectified card in millimetres, with uncertainty or a stated refusal."""
+"""Measurements of a rectified card in millimeters, each with its uncertainty or the reason why there is none."""

@@ -1,7 +1,7 @@
-"""The card laid flat with a margin of what surrounds it: the picture that every measurement reads.
+"""A rectified card with a margin of its surroundings: the raster that every measurement reads.
 
-Millimetres are measured from the card's top left corner, x to the right and y down, so what surrounds the card is
-negative or beyond its size. Pixels are whole numbers at pixel centres. Sides are numbered clockwise from the top.
+Millimeters are counted from the card's top left corner, x to the right and y down; the surroundings are negative or
+beyond the card's size. Integer pixels are pixel centers. Sides are numbered clockwise from the top.
 """
 
 from __future__ import annotations
@@ -10,67 +10,68 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.image.card_coordinates import corners_mm, mapped, millimetres_to_picture
-from engine.image.detection import Kind
+from engine.image.card_coordinates import apply_homography, corners_mm, millimetres_to_picture
+from engine.image.detection import PictureKind
 from engine.image.rectify import CardSize, finest_px_per_mm, rectify
 
 SIDES = ("top", "right", "bottom", "left")
 CORNERS = ("top left", "top right", "bottom right", "bottom left")
 MARGIN_MM = 2.0
-MOST_PX_PER_MM = 20.0
+# Resolution above which a picture is reduced before it is measured.
+MAX_PX_PER_MM = 20.0
 
 
 @dataclass(frozen=True)
-class Flat:
-    """A card seen straight on, upright.
+class FlatCard:
+    """A rectified, upright card.
 
-    rgb        (H, W, 3) uint8, the card and its surroundings, equally dense both ways
-    px_per_mm  of `rgb`
-    margin_mm  (2,) how far `rgb` reaches beyond the card's left and right, and beyond its top and bottom
-    seen_mm    (4,) how far beyond each side of the card the picture itself reaches; past that, its last pixels repeat
-    to_picture (3, 3) takes millimetres on the card to pixels of the picture
+    rgb                (H, W, 3) uint8, the card and its margin, at the same resolution both ways
+    px_per_mm          resolution of `rgb`
+    margin_mm          (2,) margin in `rgb` at the card's left and right, and at its top and bottom
+    visible_margin_mm  (4,) part of the margin that the picture shows, by side; beyond it, border pixels are repeated
+    homography         (3, 3) millimeters on the card to pixels of the picture
     """
 
     rgb: np.ndarray
     px_per_mm: float
     margin_mm: np.ndarray
-    seen_mm: np.ndarray
+    visible_margin_mm: np.ndarray
     size: CardSize
-    kind: Kind
-    to_picture: np.ndarray
+    kind: PictureKind
+    homography: np.ndarray
 
-    def in_picture(self, points_mm: np.ndarray) -> np.ndarray:
-        """(N, 2) millimetres on the card as (N, 2) pixels of the picture the card was found in."""
-        return mapped(self.to_picture, points_mm)
+    def picture_px(self, points_mm: np.ndarray) -> np.ndarray:
+        """Convert (N, 2) millimeters on the card to (N, 2) pixels of the picture."""
+        return apply_homography(self.homography, points_mm)
 
     @property
     def quad(self) -> np.ndarray:
-        """(4, 2) pixels of the picture: the corners that millimetres are counted from, clockwise from the top left."""
-        return self.in_picture(corners_mm(self.size))
+        """(4, 2) corners in pixels of the picture, clockwise from the top left; millimeters are counted from them."""
+        return self.picture_px(corners_mm(self.size))
 
     def side_length_mm(self, side: int) -> float:
-        """Of the card: its width for top and bottom, its height for left and right."""
+        """Length of a side: the card's width for top and bottom, its height for left and right."""
         return self.size.height_mm if side % 2 else self.size.width_mm
 
-    def px(self, points_mm: np.ndarray) -> np.ndarray:
-        """(..., 2) millimetres on the card as pixels of `rgb`."""
+    def raster_px(self, points_mm: np.ndarray) -> np.ndarray:
+        """Convert (..., 2) millimeters on the card to pixels of `rgb`."""
         return np.asarray((np.asarray(points_mm) + self.margin_mm) * self.px_per_mm - 0.5)
 
-    def seen_from(self, side: int, depth_mm: float) -> Strip:
-        """The picture along one side down to a depth, turned so that this side is on top."""
+    def side_strip(self, side: int, depth_mm: float) -> SideStrip:
+        """Crop the raster along one side down to a depth, rotated so that this side is on top."""
         across, down = self.margin_mm if side % 2 else self.margin_mm[::-1]
-        turned = np.rot90(self.rgb, side)
-        rows = min(turned.shape[0], round((across + depth_mm) * self.px_per_mm))
-        return Strip(turned[:rows], self.px_per_mm, float(across), float(down))
+        rotated = np.rot90(self.rgb, side)
+        rows = min(rotated.shape[0], round((across + depth_mm) * self.px_per_mm))
+        return SideStrip(rotated[:rows], self.px_per_mm, float(across), float(down))
 
 
 @dataclass(frozen=True)
-class Strip:
-    """One side of the card and what lies beyond it, turned so that the depth into the card grows downwards.
+class SideStrip:
+    """One side of the card and its margin, rotated so that depth into the card increases downwards.
 
-    rgb        (rows, columns, 3) uint8; along the side it runs clockwise around the card
-    outside_mm how far the first row lies beyond the side
-    before_mm  how far the first column lies before the side's first corner
+    rgb        (rows, columns, 3) uint8; columns run clockwise around the card
+    outside_mm distance of the first row's upper bound outside the side
+    before_mm  distance of the first column's left bound before the side's first corner
     """
 
     rgb: np.ndarray
@@ -80,20 +81,20 @@ class Strip:
 
     @property
     def depth_mm(self) -> np.ndarray:
-        """(rows,) depth of each row's middle into the card."""
+        """(rows,) depth of each row's center into the card."""
         return (np.arange(self.rgb.shape[0]) + 0.5) / self.px_per_mm - self.outside_mm
 
     def row(self, depth_mm: float) -> int:
-        """The row whose upper bound is nearest to that depth."""
+        """Row whose upper bound is nearest to a depth."""
         return round((depth_mm + self.outside_mm) * self.px_per_mm)
 
     def column(self, along_mm: float) -> int:
-        """The column whose first bound is nearest to that place along the side."""
+        """Column whose left bound is nearest to a position along the side."""
         return round((along_mm + self.before_mm) * self.px_per_mm)
 
 
-def point_at(side: int, along_mm: np.ndarray, depth_mm: np.ndarray, size: CardSize) -> np.ndarray:
-    """(N, 2) mm on the card of places along a side, clockwise from its first corner, at depths into the card."""
+def points_along_side(side: int, along_mm: np.ndarray, depth_mm: np.ndarray, size: CardSize) -> np.ndarray:
+    """(N, 2) mm on the card of positions along a side, clockwise from its first corner, at depths into the card."""
     along, depth = np.broadcast_arrays(np.asarray(along_mm, float), np.asarray(depth_mm, float))
     x_y = (
         (along, depth),
@@ -104,28 +105,28 @@ def point_at(side: int, along_mm: np.ndarray, depth_mm: np.ndarray, size: CardSi
     return np.column_stack([x_y[0].ravel(), x_y[1].ravel()])
 
 
-def lay_flat(
+def rectify_with_margin(
     rgb: np.ndarray,
     quad: np.ndarray,
     size: CardSize,
-    kind: Kind,
+    kind: PictureKind,
     *,
-    most_px_per_mm: float = MOST_PX_PER_MM,
+    max_px_per_mm: float = MAX_PX_PER_MM,
     margin_mm: float = MARGIN_MM,
-) -> Flat:
-    """Lay a found card flat at the picture's own resolution, at most 20 px/mm, with what surrounds it.
+) -> FlatCard:
+    """Rectify a detected card with a margin, at the picture's resolution but at most `max_px_per_mm`.
 
     rgb        (H, W, 3) uint8, the upright picture
     quad       (4, 2) pixels of the card's corners, its sides prolonged through rounded corners, clockwise from the
                printed top left
-    margin_mm  how much of what surrounds it; where the picture ends before, its last pixels are repeated
+    margin_mm  margin around the card; beyond the picture, its border pixels are repeated
     """
     width, height = size.width_mm, size.height_mm
-    density = min(finest_px_per_mm(quad, size), most_px_per_mm)
-    # Whole pixels both ways at exactly this density: the margin gives way, not the scale.
+    density = min(finest_px_per_mm(quad, size), max_px_per_mm)
+    # A whole number of pixels both ways at exactly this resolution: the margin is adjusted, not the scale.
     shape = np.ceil((np.array([width, height]) + 2 * margin_mm) * density)
     margin = (shape / density - (width, height)) / 2
-    to_picture = millimetres_to_picture(quad, size)
+    homography = millimetres_to_picture(quad, size)
     bounds = np.array(
         [
             -margin,
@@ -134,21 +135,21 @@ def lay_flat(
             (-margin[0], height + margin[1]),
         ]
     )
-    flat = rectify(rgb, mapped(to_picture, bounds), size=(int(shape[1]), int(shape[0])))
-    return Flat(flat, density, margin, _seen(rgb, to_picture, size), size, kind, to_picture)
+    raster = rectify(rgb, apply_homography(homography, bounds), size=(int(shape[1]), int(shape[0])))
+    return FlatCard(raster, density, margin, _visible_margins(rgb, homography, size), size, kind, homography)
 
 
-def _seen(rgb: np.ndarray, to_picture: np.ndarray, size: CardSize) -> np.ndarray:
-    """How far beyond each side the picture reaches at both of its ends, in steps of a twentieth of a millimetre."""
+def _visible_margins(rgb: np.ndarray, homography: np.ndarray, size: CardSize) -> np.ndarray:
+    """(4,) margin that the picture shows beyond each side, at both of its ends, in steps of 0.05 mm."""
     height, width = rgb.shape[:2]
     beyond = np.arange(0.0, MARGIN_MM + 0.01, 0.05)
-    seen = []
+    margins = []
     for side in range(4):
         length = size.height_mm if side % 2 else size.width_mm
-        reach = MARGIN_MM
+        margin = MARGIN_MM
         for along in (0.0, length):
-            places = mapped(to_picture, point_at(side, np.full_like(beyond, along), -beyond, size))
-            inside = (places > -0.5).all(axis=1) & (places < np.array([width, height]) - 0.5).all(axis=1)
-            reach = min(reach, float(beyond[inside].max(initial=0.0)))
-        seen.append(reach)
-    return np.array(seen)
+            points = apply_homography(homography, points_along_side(side, np.full_like(beyond, along), -beyond, size))
+            inside = (points > -0.5).all(axis=1) & (points < np.array([width, height]) - 0.5).all(axis=1)
+            margin = min(margin, float(beyond[inside].max(initial=0.0)))
+        margins.append(margin)
+    return np.array(margins)

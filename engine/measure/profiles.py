@@ -1,4 +1,4 @@
-"""Profiles into the card from one of its sides: how the colour changes with depth, at places along the side."""
+"""Color profiles from a side into the card, at positions along the side, and edges in them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.measure.flat_card import Flat
+from engine.measure.flat_card import FlatCard
 
 BAND_MM = 1.0
-SMOOTH_MM = 0.06
-LEAST_SMOOTH_PX = 0.9
-NEXT_ROW = 0.7
+# Standard deviation of the derivative filter, at least this many pixels.
+SMOOTHING_SIGMA_MM = 0.06
+MIN_SMOOTHING_SIGMA_PX = 0.9
+# Weight of an edge in the row next to a line.
+NEXT_ROW_WEIGHT = 0.7
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Colours at depths into the card, each the mean over a short stretch along the side.
+    """Colors by depth into the card, each averaged over a short stretch (band) along the side.
 
     lab       (bands, rows, 3) float32: L from 0 to 100, a and b
-    along_mm  (bands,) middle of each stretch, clockwise from the side's first corner
-    depth_mm  (rows,) middle of each row
+    along_mm  (bands,) center of each band, clockwise from the side's first corner
+    depth_mm  (rows,) center of each row
     """
 
     lab: np.ndarray
@@ -34,9 +36,9 @@ class Bands:
         return float(self.depth_mm[1] - self.depth_mm[0])
 
 
-def bands_of(flat: Flat, side: int, *, start_mm: float, end_mm: float, depth_mm: float) -> Bands:
-    """Bands of about a millimetre between two places along a side, down to a depth."""
-    strip = flat.seen_from(side, depth_mm)
+def extract_bands(card: FlatCard, side: int, *, start_mm: float, end_mm: float, depth_mm: float) -> Bands:
+    """Average bands of about 1 mm between two positions along a side, down to a depth."""
+    strip = card.side_strip(side, depth_mm)
     first, last = strip.column(start_mm), strip.column(end_mm)
     count = max(4, round((last - first) / strip.px_per_mm / BAND_MM))
     means = cv2.resize(strip.rgb[:, first:last], (count, strip.rgb.shape[0]), interpolation=cv2.INTER_AREA)
@@ -45,9 +47,9 @@ def bands_of(flat: Flat, side: int, *, start_mm: float, end_mm: float, depth_mm:
     return Bands(np.ascontiguousarray(lab.transpose(1, 0, 2)), (edges[:-1] + edges[1:]) / 2, strip.depth_mm)
 
 
-def contrasts(bands: Bands) -> np.ndarray:
-    """(bands, rows) how strong an edge lies at each row: the step in Lab that, once blurred, would change as fast."""
-    sigma = _smoothing_px(bands)
+def edge_contrast(bands: Bands) -> np.ndarray:
+    """(bands, rows) edge strength in Lab: the height of the step that, blurred, would have the same gradient."""
+    sigma = _smoothing_sigma_px(bands)
     half = int(np.ceil(3 * sigma))
     x = np.arange(-half, half + 1)
     slope = x * np.exp(-0.5 * (x / sigma) ** 2)
@@ -57,51 +59,56 @@ def contrasts(bands: Bands) -> np.ndarray:
         plane = np.ascontiguousarray(bands.lab[..., channel])
         change = cv2.filter2D(plane, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
         squared += change * change
-    # A step blurred by a bell of deviation s changes at most by 1 / (s sqrt(2 pi)) a pixel.
+    # The gradient of a step blurred by a Gaussian of deviation s is at most 1 / (s sqrt(2 pi)) per pixel.
     return np.asarray(np.sqrt(squared) * sigma * np.sqrt(2 * np.pi), np.float32)
 
 
-def _smoothing_px(bands: Bands) -> float:
-    return max(LEAST_SMOOTH_PX, SMOOTH_MM / bands.row_mm)
+def _smoothing_sigma_px(bands: Bands) -> float:
+    return max(MIN_SMOOTHING_SIGMA_PX, SMOOTHING_SIGMA_MM / bands.row_mm)
 
 
-def peaks(contrast: np.ndarray) -> np.ndarray:
-    """(bands, rows) the contrast where it is larger than in the rows above and below, 0 elsewhere."""
-    at = np.zeros_like(contrast)
+def local_maxima(contrast: np.ndarray) -> np.ndarray:
+    """(bands, rows) contrast at its local maxima along the rows, 0 elsewhere."""
+    maxima = np.zeros_like(contrast)
     inner = contrast[:, 1:-1]
-    at[:, 1:-1] = np.where((inner >= contrast[:, :-2]) & (inner > contrast[:, 2:]), inner, 0.0)
-    return at
+    maxima[:, 1:-1] = np.where((inner >= contrast[:, :-2]) & (inner > contrast[:, 2:]), inner, 0.0)
+    return maxima
 
 
-def located(bands: Bands, contrast: np.ndarray, near_mm: np.ndarray, within_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where each band's strongest edge around a depth lies, to a part of a pixel.
+def locate_peaks(
+    bands: Bands, contrast: np.ndarray, near_mm: np.ndarray, within_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Locate each band's strongest edge near a depth, to sub-pixel accuracy.
 
-    contrast   as `contrasts` gives it
-    near_mm    (bands,) depth to look around
-    returns    (bands,) depths, nan where there is no edge in the range, and (bands,) contrasts
+    contrast   from `edge_contrast`
+    near_mm    (bands,) center of the search range
+    returns    (bands,) depths, NaN if the range has no edge, and (bands,) contrasts
     """
-    far = np.abs(bands.depth_mm[None, :] - near_mm[:, None]) > within_mm
-    peak = np.where(far, 0.0, peaks(contrast))
+    out_of_range = np.abs(bands.depth_mm[None, :] - near_mm[:, None]) > within_mm
+    peak = np.where(out_of_range, 0.0, local_maxima(contrast))
     row = np.clip(peak.argmax(axis=1), 1, contrast.shape[1] - 2)[:, None]
     before, at, after = (np.take_along_axis(contrast, row + by, axis=1)[:, 0] for by in (-1, 0, 1))
+    # The vertex of the parabola through the peak and its two neighbors.
     bend = before - 2 * at + after
-    lean = 0.5 * (before - after) / np.where(bend < 0, bend, -1.0)
-    known = peak.max(axis=1) > 0
-    return np.where(known, bands.depth_mm[row[:, 0]] + lean * bands.row_mm, np.nan), np.where(known, at, 0.0)
+    offset = 0.5 * (before - after) / np.where(bend < 0, bend, -1.0)
+    valid = peak.max(axis=1) > 0
+    return np.where(valid, bands.depth_mm[row[:, 0]] + offset * bands.row_mm, np.nan), np.where(valid, at, 0.0)
 
 
-def votes(strength: np.ndarray, along_mm: np.ndarray, row_mm: float, slopes: np.ndarray) -> np.ndarray:
-    """(slopes, rows): the mean strength along straight lines that start at a row and lean by a slope.
+def line_votes(strength: np.ndarray, along_mm: np.ndarray, row_mm: float, slopes: np.ndarray) -> np.ndarray:
+    """(slopes, rows) mean strength along each straight line, given by its row at the center of the bands and its slope.
 
-    strength  (bands, rows); counts in full where a line meets it, and in part in the next row
-    slopes    depth gained per length along the side; a line's row is where it passes the middle of the bands
+    strength  (bands, rows); counts fully if on the line, and in part if in the row next to it
+    slopes    increase of depth per length along the side
     """
-    near = np.maximum(strength, NEXT_ROW * np.maximum(np.roll(strength, 1, axis=1), np.roll(strength, -1, axis=1)))
+    near = np.maximum(
+        strength, NEXT_ROW_WEIGHT * np.maximum(np.roll(strength, 1, axis=1), np.roll(strength, -1, axis=1))
+    )
     rows = strength.shape[1]
     from_middle = along_mm - along_mm.mean()
-    totals = np.empty((len(slopes), rows))
+    votes = np.empty((len(slopes), rows))
     for index, slope in enumerate(slopes):
         shift = np.rint(from_middle * slope / row_mm).astype(int)
-        place = np.clip(np.arange(rows)[None, :] + shift[:, None], 0, rows - 1)
-        totals[index] = np.take_along_axis(near, place, axis=1).mean(axis=0)
-    return totals
+        row = np.clip(np.arange(rows)[None, :] + shift[:, None], 0, rows - 1)
+        votes[index] = np.take_along_axis(near, row, axis=1).mean(axis=0)
+    return votes

@@ -1,4 +1,4 @@
-"""Lines through points of which some are wrong."""
+"""Robust linear regression: fits that tolerate outliers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDS = 12
-CUT = 4.0  # Tukey's biweight: beyond this many deviations a point counts for nothing
+# Iterations of reweighting: the first half by least absolute deviations, the second by Tukey's biweight.
+ITERATIONS = 12
+BIWEIGHT_CUTOFF = 4.0  # a point more deviations off than this has no weight
 MAD_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Coefficients of a linear model, how sure they are, and how the points lie around it.
+class RobustFit:
+    """Coefficients of a linear model, their uncertainty, and the spread of the points around the fit.
 
     covariance  (k, k) of the coefficients
     deviation   robust standard deviation of the points around the fit
-    support     share of the points that lie within three deviations
+    support     fraction of the points within three deviations
     """
 
     coefficients: np.ndarray
@@ -25,41 +26,39 @@ class Fit:
     deviation: float
     support: float
 
-    def at(self, row: np.ndarray) -> float:
-        """The model's value at a row of its design."""
-        return float(row @ self.coefficients)
-
     def error_at(self, row: np.ndarray) -> float:
-        """Standard error of that value."""
+        """Standard error of the prediction for a row of the design matrix."""
         return float(np.sqrt(max(row @ self.covariance @ row, 0.0)))
 
 
-def robust_fit(design: np.ndarray, values: np.ndarray, *, least_deviation: float, per_point: float = 1.0) -> Fit:
-    """Weighted least squares that stop listening to points far off: Tukey's biweight, from the least absolute start.
+def robust_fit(
+    design: np.ndarray, values: np.ndarray, *, min_deviation: float, observations_per_point: float = 1.0
+) -> RobustFit:
+    """Fit by iteratively reweighted least squares: least absolute deviations first, then Tukey's biweight.
 
-    design           (n, k)
-    values           (n,); what is not a number is left out
-    least_deviation  no point is judged more strictly than this
-    per_point        how many independent observations a point is worth: neighbours that err alike are worth less
-    returns          a fit without support where there are too few values
+    design                  (n, k)
+    values                  (n,); NaN is left out
+    min_deviation           lower bound of the deviation that weights are computed from
+    observations_per_point  independent observations that a point counts as; below 1 if neighbors' errors correlate
+    returns                 a fit with support 0 if there are too few values
     """
-    known = np.isfinite(values)
-    if known.sum() <= design.shape[1]:
+    finite = np.isfinite(values)
+    if finite.sum() <= design.shape[1]:
         size = design.shape[1]
-        return Fit(np.zeros(size), np.full((size, size), np.inf), np.inf, 0.0)
-    x, y = design[known], values[known]
+        return RobustFit(np.zeros(size), np.full((size, size), np.inf), np.inf, 0.0)
+    x, y = design[finite], values[finite]
     weight = np.ones(len(y))
     coefficients, deviation = np.zeros(design.shape[1]), np.inf
-    for round_ in range(ROUNDS):
+    for iteration in range(ITERATIONS):
         root = np.sqrt(weight)[:, None]
         coefficients = np.linalg.lstsq(x * root, y * root[:, 0], rcond=None)[0]
         residual = np.abs(y - x @ coefficients)
-        deviation = max(MAD_TO_DEVIATION * float(np.median(residual)), least_deviation)
-        if round_ < ROUNDS // 2:
-            weight = 1 / np.maximum(residual, least_deviation)
+        deviation = max(MAD_TO_DEVIATION * float(np.median(residual)), min_deviation)
+        if iteration < ITERATIONS // 2:
+            weight = 1 / np.maximum(residual, min_deviation)
         else:
-            weight = np.clip(1 - (residual / (CUT * deviation)) ** 2, 0, None) ** 2
-    normal = (x * weight[:, None]).T @ x * per_point
+            weight = np.clip(1 - (residual / (BIWEIGHT_CUTOFF * deviation)) ** 2, 0, None) ** 2
+    normal = (x * weight[:, None]).T @ x * observations_per_point
     covariance = deviation**2 * np.linalg.pinv(normal)
     support = float((residual <= 3 * deviation).sum() / max(len(values), 1))
-    return Fit(coefficients, covariance, deviation, support)
+    return RobustFit(coefficients, covariance, deviation, support)

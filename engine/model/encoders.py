@@ -1,4 +1,4 @@
-"""Encoders by name: torchvision's networks without classifier, their first convolution over our own channels."""
+"""Encoders by name: torchvision's networks without classifier, with a first convolution over six channels."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from engine.config import BadConfig, Channels
 from engine.storage.checkpoint import UNREADABLE
 
 CHANNELS = 6
-FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v2": 1280}
-# Which share of red, green and blue each of our channels starts from: L, a, b, |Sobel x|, |Sobel y|, |Laplacian|.
-# The first three are an orthonormal turn of the colour axes, the opponent axes that L, a and b stand for; the
-# gradients are of lightness. Rows have length 1.
-COLOURS = F.normalize(
+ENCODER_FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v2": 1280}
+# Initial weight of red, green and blue in each of the six channels: L, a, b, |Sobel x|, |Sobel y|, |Laplacian|. The
+# first three rows are an orthonormal rotation of the RGB axes, the opponent axes that L, a and b approximate; the
+# gradients are those of lightness. Rows have length 1.
+RGB_OF_CHANNEL = F.normalize(
     torch.tensor([(1, 1, 1), (1, -1, 0), (1, 1, -2), (1, 1, 1), (1, 1, 1), (1, 1, 1)], dtype=torch.float64)
 )
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class WeightsNotDownloaded(RuntimeError):
-    """ImageNet weights could not be fetched; the caller says so and trains from random weights."""
+    """The ImageNet weights could not be downloaded; the caller reports it and trains from random weights."""
 
 
 def build_encoder(name: str, pretrained: str = "none", channels: Channels = "six") -> nn.Sequential:
-    """An encoder (B, 6 or 3, S, S) -> (B, FEATURES[name], S / 32, S / 32).
+    """Build an encoder (B, 6 or 3, S, S) -> (B, ENCODER_FEATURES[name], S / 32, S / 32).
 
     pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once), the path of a torchvision state
-                dict for this very network, or of a folder that holds it as `name`.pth
-    Raises WeightsNotDownloaded when the download fails and BadConfig when the path holds no weights for `name`.
+                dict of this network, or of a folder that contains it as `name`.pth
+    raises      WeightsNotDownloaded if the download fails, BadConfig if the path has no weights for `name`
     """
     network = models.get_model(name, weights=None)
     if pretrained == "imagenet":
@@ -45,15 +45,14 @@ def build_encoder(name: str, pretrained: str = "none", channels: Channels = "six
         _load_from(Path(pretrained), network, name)
     trunk = _trunk(name, network)
     if channels == "rgb":
-        return nn.Sequential(Standardised(), *trunk)
-    owner = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
-    owner[0] = _six_channels(cast(nn.Conv2d, owner[0]), learned=pretrained != "none")
+        return nn.Sequential(ImageNetNormalize(), *trunk)
+    parent = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
+    parent[0] = _six_channel_convolution(cast(nn.Conv2d, parent[0]), pretrained=pretrained != "none")
     return trunk
 
 
-class Standardised(nn.Module):
-    """Red, green and blue, each less its mean over ImageNet's pictures and over its deviation, as weights from there
-    expect."""
+class ImageNetNormalize(nn.Module):
+    """Normalize RGB with ImageNet's channel means and standard deviations, as ImageNet weights expect."""
 
     mean: Tensor
     deviation: Tensor
@@ -61,7 +60,7 @@ class Standardised(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """(B, 3, S, S) in [0, 1] -> the same shape, about -2 to 2.6."""
@@ -82,16 +81,16 @@ def _load_from(path: Path, network: nn.Module, name: str) -> None:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except UNREADABLE as error:
         raise BadConfig(
-            f"pretrained = {str(file)!r} holds no weights for {name} that can be read; give a state dict of it, a "
-            "folder with one for each encoder by name, a run's model.pt, starter, imagenet or none"
+            f"pretrained = {str(file)!r} has no readable weights for {name}; give a state dict of {name}, a folder of "
+            "state dicts named by encoder, a run's model.pt, starter, imagenet or none"
         ) from error
 
 
 def _weights_file(folder: Path, name: str) -> Path:
-    """The file of a network in a folder: resnet18.pth, or as torchvision names its downloads, resnet18-<hash>.pth."""
+    """Path of a network's weights in a folder: resnet18.pth, or torchvision's download name resnet18-<hash>.pth."""
     files = [*folder.glob(f"{name}.pth"), *sorted(folder.glob(f"{name}-*.pth"))]
     if not files:
-        raise BadConfig(f"pretrained = {str(folder)!r} holds no {name}.pth; put the state dict of {name} there")
+        raise BadConfig(f"pretrained = {str(folder)!r} has no {name}.pth; put the state dict of {name} there")
     return files[0]
 
 
@@ -102,30 +101,31 @@ def _trunk(name: str, network: nn.Module) -> nn.Sequential:
     return nn.Sequential(*(getattr(network, stage) for stage in stages))
 
 
-def widened(kernels: Tensor) -> Tensor:
-    """Pretrained kernels over red, green and blue turned into kernels over our six channels.
+def widen_kernels(kernels: Tensor) -> Tensor:
+    """Turn pretrained kernels over red, green and blue into kernels over the six channels.
 
     kernels  (features, 3, h, w)
-    returns  (features, 6, h, w): channel c starts from s x sum over colours i of COLOURS[c, i] x kernels[:, i]
+    returns  (features, 6, h, w): the kernel of channel c is s x sum over i of RGB_OF_CHANNEL[c, i] x kernels[:, i]
 
-    Since the first three rows of COLOURS are orthonormal, a picture told by its opponent colours alone, with no
-    gradients, gives s times the response that its red, green and blue gave. The scale s, one a feature, keeps the
-    variance: for independent inputs of one variance the response's variance is the sum of the squared weights. That
-    is |W|^2 for the colours, and 3 |W grey|^2 = |sum of the three colour kernels|^2 for the gradients, so
-    s^2 = |W|^2 / (|W|^2 + |sum of the colour kernels|^2). Worked: three equal kernels give s = 1/2, kernels that sum
-    to zero 1.
+    The first three rows of RGB_OF_CHANNEL are orthonormal, so the opponent colors alone, with zero gradients, give s
+    times the response to red, green and blue. The scale s, one per feature, preserves the variance: for independent
+    inputs of equal variance, the variance of the response is the sum of the squared weights. That is |W|^2 for the
+    colors, and 3 |W gray|^2 = |sum of the three color kernels|^2 for the gradients, so
+    s^2 = |W|^2 / (|W|^2 + |sum of the color kernels|^2). Worked: three equal kernels give s = 1/2, kernels that sum
+    to zero give s = 1.
     """
-    own = kernels.square().sum(dim=(1, 2, 3), keepdim=True)
-    of_gradients = kernels.sum(dim=1, keepdim=True).square().sum(dim=(1, 2, 3), keepdim=True)
-    scale = (own / (own + of_gradients).clamp(min=torch.finfo(kernels.dtype).tiny)).sqrt()
-    return scale * torch.einsum("ci,fihw->fchw", COLOURS.to(kernels), kernels)
+    color_variance = kernels.square().sum(dim=(1, 2, 3), keepdim=True)
+    gradient_variance = kernels.sum(dim=1, keepdim=True).square().sum(dim=(1, 2, 3), keepdim=True)
+    variance = (color_variance + gradient_variance).clamp(min=torch.finfo(kernels.dtype).tiny)
+    scale = (color_variance / variance).sqrt()
+    return scale * torch.einsum("ci,fihw->fchw", RGB_OF_CHANNEL.to(kernels), kernels)
 
 
-def _six_channels(narrow: nn.Conv2d, *, learned: bool) -> nn.Conv2d:
-    """The first convolution for six channels: its learned kernels widened, else random ones of the same response.
+def _six_channel_convolution(narrow: nn.Conv2d, *, pretrained: bool) -> nn.Conv2d:
+    """First convolution over six channels: pretrained kernels widened, or random ones with the same response variance.
 
-    Random kernels are not combined: all four channels of lightness would start, and stay for long, alike. torchvision
-    draws them with a variance that does not depend on the channels, so that six of them halve it.
+    Random kernels are not widened: the four channels of lightness would start, and long remain, alike. torchvision's
+    initialization has a variance independent of the number of input channels, so six channels need half of it.
     """
     wide = nn.Conv2d(
         CHANNELS,
@@ -136,8 +136,8 @@ def _six_channels(narrow: nn.Conv2d, *, learned: bool) -> nn.Conv2d:
         bias=False,
     )
     with torch.no_grad():
-        if learned:
-            wide.weight.copy_(widened(narrow.weight))
+        if pretrained:
+            wide.weight.copy_(widen_kernels(narrow.weight))
         else:
             nn.init.kaiming_normal_(wide.weight, mode="fan_out", nonlinearity="relu")
             wide.weight.mul_(sqrt(3 / CHANNELS))

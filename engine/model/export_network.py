@@ -1,7 +1,7 @@
-"""The network with every row passing every layer: no shape depends on what the rows hold, so that it can be a graph.
+"""An exportable copy of the network: no shape depends on which sides are present, as a static graph requires.
 
-For each card it says what the network itself says in eval mode. There only the cards that have a side pass its encoder;
-here all do, and the learned vector takes the place of what a missing side gave.
+The outputs equal those of the network in eval mode. There only the cards that have a side pass its encoder; here all
+cards pass it, and the learned vector replaces the features of a missing side.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ import copy
 import torch
 from torch import Tensor
 
-from engine.model.dual_branch import DualBranch, Side
+from engine.model.dual_branch import DualBranch, SideEncoder
 from engine.model.region_branch import RegionBranch
 
 
-class WholeSide(Side):
-    """A `Side` for eval mode alone, with its weights."""
+class ExportSide(SideEncoder):
+    """A `SideEncoder` for eval mode only; shares the weights of `side`."""
 
-    def __init__(self, own: Side) -> None:
-        super().__init__(own.encoder, own.attention, own.missing.shape[0])
-        self.missing = own.missing
+    def __init__(self, side: SideEncoder) -> None:
+        super().__init__(side.encoder, side.attention, side.missing.shape[0])
+        self.missing = side.missing
 
     def forward(self, channels: Tensor, present: Tensor) -> Tensor:
         """channels (B, 6 or 3, S, S) in [0, 1], present (B,) bool -> (B, features)."""
-        return torch.where(present[:, None], self.read(channels), self.missing)
+        return torch.where(present[:, None], self.encode(channels), self.missing)
 
 
-class WholeRegions(RegionBranch):
-    """A `RegionBranch` for eval mode alone, with its weights."""
+class ExportRegions(RegionBranch):
+    """A `RegionBranch` for eval mode only, with a copy of the weights of `branch`."""
 
-    def __init__(self, own: RegionBranch) -> None:
+    def __init__(self, branch: RegionBranch) -> None:
         super().__init__()
-        self.load_state_dict(own.state_dict())
+        self.load_state_dict(branch.state_dict())
 
-    def features(self, pieces: Tensor, present: Tensor) -> Tensor:
-        """(B, 2, 8, 3, 9216) and (B, 2) bool -> (B, 2, 8, 64); 0 where a side is missing."""
-        read = self.read(pieces.flatten(0, 1)).unflatten(0, (-1, 2))
-        return torch.where(present[:, :, None, None], read + self.place, torch.zeros_like(read))
+    def features(self, crops: Tensor, present: Tensor) -> Tensor:
+        """(B, 2, 8, 3, 9216) and (B, 2) bool -> (B, 2, 8, 64); 0 for a missing side."""
+        encoded = self.encode(crops.flatten(0, 1)).unflatten(0, (-1, 2))
+        return torch.where(present[:, :, None, None], encoded + self.place, torch.zeros_like(encoded))
 
 
-def whole(network: DualBranch) -> DualBranch:
-    """A copy on the CPU, in eval mode, without a shape that depends on which sides are there."""
-    copied = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
-    copied.front, copied.back = WholeSide(copied.front), WholeSide(copied.back)
-    if copied.regions is not None:
-        copied.regions = WholeRegions(copied.regions)
-    return copied.eval()
+def to_exportable(network: DualBranch) -> DualBranch:
+    """Copy the network to the CPU, in eval mode, without a shape that depends on which sides are present."""
+    exportable = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
+    exportable.front, exportable.back = ExportSide(exportable.front), ExportSide(exportable.back)
+    if exportable.regions is not None:
+        exportable.regions = ExportRegions(exportable.regions)
+    return exportable.eval()

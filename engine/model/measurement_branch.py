@@ -1,38 +1,38 @@
-"""The measured branch: what was measured on both sides, in millimetres and shares, to one vector a card."""
+"""The measurement branch: encodes the measurements of both sides as one vector per card."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from engine.measure.side.features import FEATURES
+from engine.measure.side.features import FEATURE_NAMES
 
-MEASURED_FEATURES = 64
+MEASUREMENT_FEATURES = 64
 
 
-class MeasuredBranch(nn.Module):
-    """Two layers over both sides' values and over which of them were measured."""
+class MeasurementBranch(nn.Module):
+    """Two linear layers over the measurements of both sides and their missing mask."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(4 * len(FEATURES), MEASURED_FEATURES),
+            nn.Linear(4 * len(FEATURE_NAMES), MEASUREMENT_FEATURES),
             nn.ReLU(),
-            nn.Linear(MEASURED_FEATURES, MEASURED_FEATURES),
+            nn.Linear(MEASUREMENT_FEATURES, MEASUREMENT_FEATURES),
             nn.ReLU(),
         )
 
     def forward(self, measured: Tensor) -> Tensor:
-        """(B, 2, 2, F), as `told_and_seen` gives them -> (B, 64)."""
+        """(B, 2, 2, F) from `with_missing_mask` -> (B, 64)."""
         return self.layers(measured.flatten(1))
 
 
-def told_and_seen(measured: Tensor, present: Tensor) -> Tensor:
-    """Values and which of them there are: 0 is also what a perfect card measures, so a gap must be told apart.
+def with_missing_mask(measured: Tensor, present: Tensor) -> Tensor:
+    """Stack the measurements with a mask of the available ones: 0 is also the value of a perfect card.
 
     measured  (B, 2, F) float, NaN where not measured
-    present   (B, 2) bool: of a side that is not looked at, nothing was measured
-    returns   (B, 2, 2, F): the values, 0 in the gaps; then 1 where there is a value, else 0
+    present   (B, 2) bool; all measurements of an absent side are masked
+    returns   (B, 2, 2, F): the values, 0 where missing; then the mask, 1 where there is a value, else 0
     """
-    seen = ~measured.isnan() & present[:, :, None]
-    return torch.stack([measured.where(seen, 0.0), seen.to(measured.dtype)], dim=2)
+    available = ~measured.isnan() & present[:, :, None]
+    return torch.stack([measured.where(available, 0.0), available.to(measured.dtype)], dim=2)

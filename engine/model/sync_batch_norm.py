@@ -1,44 +1,42 @@
-"""Batch normalisation over the cards of all processes, so that two processes learn what one would."""
+"""Batch normalization synchronized over all ranks: two ranks train like one process with the whole batch."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from engine.distributed import Total
+from engine.distributed import AllReduceSum
 
 
-class SharedBatchNorm(nn.BatchNorm2d):
-    """nn.BatchNorm2d whose statistics in training are those of the whole batch, wherever its cards lie.
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d that, in training, uses the statistics of the whole batch over all ranks.
 
-    torch's own SyncBatchNorm refuses a CPU. Means and squares are combined in float64 from each process's own mean and
-    squared deviations (Chan, Golub and LeVeque, 1983), so that nothing is lost by cancellation; a process may be
-    without a card.
+    torch.nn.SyncBatchNorm does not support the CPU. The mean and squared deviations of each rank are combined in
+    float64 (Chan, Golub and LeVeque, 1983) to avoid cancellation. A rank may have no cards.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w), B of this process alone -> the same, normalised."""
+        """(B, C, h, w) of this rank -> the same shape, normalized."""
         if not self.training:
             return super().forward(x)
-        places, features = (0, 2, 3), x.shape[1]
-        seen, count = x.to(torch.promote_types(x.dtype, torch.float32)), x.numel() // features
-        own_mean = seen.sum(places) / max(1, count)
-        deviation = (seen - own_mean[:, None, None]).square().sum(places).double()
-        own_mean = own_mean.double()
-        sums = Total.apply(
-            torch.cat([count * own_mean, deviation + count * own_mean.square(), own_mean.new_tensor([count])])
+        dims, features = (0, 2, 3), x.shape[1]
+        values, count = x.to(torch.promote_types(x.dtype, torch.float32)), x.numel() // features
+        local_mean = values.sum(dims) / max(1, count)
+        deviation = (values - local_mean[:, None, None]).square().sum(dims).double()
+        local_mean = local_mean.double()
+        sums = AllReduceSum.apply(
+            torch.cat([count * local_mean, deviation + count * local_mean.square(), local_mean.new_tensor([count])])
         )
-        every = sums[-1].detach()
-        mean, square = sums[:features] / every, sums[features:-1] / every
-        variance = square - mean.square()
-        self._remember(mean.detach(), variance.detach() * every / (every - 1).clamp(min=1))
-        scale = (variance + self.eps).rsqrt().to(seen.dtype) * self.weight
-        shift = self.bias - mean.to(seen.dtype) * scale
-        return (seen * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        total_count = sums[-1].detach()
+        mean, mean_square = sums[:features] / total_count, sums[features:-1] / total_count
+        variance = mean_square - mean.square()
+        self._update_running_statistics(mean.detach(), variance.detach() * total_count / (total_count - 1).clamp(min=1))
+        scale = (variance + self.eps).rsqrt().to(values.dtype) * self.weight
+        shift = self.bias - mean.to(values.dtype) * scale
+        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics a step towards a batch's."""
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
         assert self.momentum is not None, "torchvision's networks have one"
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -48,12 +46,12 @@ class SharedBatchNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
 
 
-def share_batch_statistics(module: nn.Module) -> None:
-    """Replace every nn.BatchNorm2d in the module, in place; its weights and statistics stay."""
+def convert_sync_batch_norm(module: nn.Module) -> None:
+    """Replace every nn.BatchNorm2d of the module in place, keeping its weights and running statistics."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            shared = SharedBatchNorm(child.num_features, eps=child.eps, momentum=child.momentum).to(child.weight)
-            shared.load_state_dict(child.state_dict())
-            setattr(module, name, shared)
+            synchronized = SyncBatchNorm2d(child.num_features, eps=child.eps, momentum=child.momentum).to(child.weight)
+            synchronized.load_state_dict(child.state_dict())
+            setattr(module, name, synchronized)
         else:
-            share_batch_statistics(child)
+            convert_sync_batch_norm(child)

@@ -1,1 +1,1 @@
-"""Network inputs from a rectified card: six channels on CPU and CUDA, crops, augmentation."""
+"""Network inputs from a rectified card: six channels on CPU and CUDA, region crops, augmentation."""

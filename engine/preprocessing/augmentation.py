@@ -1,4 +1,4 @@
-"""Small honest changes to the card's picture while training: what a camera does, never what wear does."""
+"""Augmentation of training cards: small geometric and brightness changes that never look like wear."""
 
 from __future__ import annotations
 
@@ -7,43 +7,45 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-SHIFT = 0.02
-ANGLE_DEG = 2.0
-SCALE = 0.02
-GAMMA = 0.15
+MAX_SHIFT = 0.02
+MAX_ANGLE_DEG = 2.0
+MAX_SCALE_CHANGE = 0.02
+MAX_LOG_GAMMA = 0.15
 
 
 @dataclass(frozen=True)
-class Change:
-    """How one side is seen differently: the same change for its canvas, its regions and what was measured on it."""
+class Augmentation:
+    """Augmentation of one side, applied alike to its canvas, region crops and measurements."""
 
     mirrored: bool  # left to right
     angle_deg: float
     scale: float
-    shift: tuple[float, float]  # as shares of the canvas
+    shift: tuple[float, float]  # (x, y) as fractions of the canvas
     gamma: float
 
 
-def draw_change(random: np.random.Generator) -> Change:
-    """Mirrored half of the time, turned up to 2 degrees, scaled and shifted up to 2 %, lit by a gamma within 15 %."""
+def draw_augmentation(random: np.random.Generator) -> Augmentation:
+    """Draw a mirroring (p = .5), a rotation up to 2 degrees, scale and shift up to 2 %, and a gamma within 15 %."""
     mirrored = random.random() < 0.5
-    angle_deg = random.uniform(-ANGLE_DEG, ANGLE_DEG)
-    scale = 1 + random.uniform(-SCALE, SCALE)
-    x, y = random.uniform(-SHIFT, SHIFT, size=2)
-    return Change(mirrored, angle_deg, scale, (x, y), float(np.exp(random.uniform(-GAMMA, GAMMA))))
+    angle_deg = random.uniform(-MAX_ANGLE_DEG, MAX_ANGLE_DEG)
+    scale = 1 + random.uniform(-MAX_SCALE_CHANGE, MAX_SCALE_CHANGE)
+    x, y = random.uniform(-MAX_SHIFT, MAX_SHIFT, size=2)
+    return Augmentation(
+        mirrored, angle_deg, scale, (x, y), float(np.exp(random.uniform(-MAX_LOG_GAMMA, MAX_LOG_GAMMA)))
+    )
 
 
-def changed(canvas: np.ndarray, change: Change) -> np.ndarray:
-    """A canvas, (S, S, 3) uint8, seen differently; acts on RGB, before the channels are derived."""
+def augment_canvas(canvas: np.ndarray, augmentation: Augmentation) -> np.ndarray:
+    """Augment a canvas, (S, S, 3) uint8; acts on RGB, before the channels are derived."""
     size = canvas.shape[0]
-    centre = (size - 1) / 2
-    onto = cv2.getRotationMatrix2D((centre, centre), change.angle_deg, change.scale)
-    onto[:, 2] += np.array(change.shift) * size
-    seen = canvas[:, ::-1] if change.mirrored else canvas
-    return relit(cv2.warpAffine(seen, onto, (size, size), flags=cv2.INTER_LINEAR), change)
+    center = (size - 1) / 2
+    affine = cv2.getRotationMatrix2D((center, center), augmentation.angle_deg, augmentation.scale)
+    affine[:, 2] += np.array(augmentation.shift) * size
+    source = canvas[:, ::-1] if augmentation.mirrored else canvas
+    return apply_gamma(cv2.warpAffine(source, affine, (size, size), flags=cv2.INTER_LINEAR), augmentation)
 
 
-def relit(rgb: np.ndarray, change: Change) -> np.ndarray:
-    """(..., 3) uint8 under the change's light alone, which leaves black black."""
-    light = np.linspace(0, 1, 256) ** change.gamma
-    return cv2.LUT(rgb, np.rint(light * 255).astype(np.uint8))
+def apply_gamma(rgb: np.ndarray, augmentation: Augmentation) -> np.ndarray:
+    """Apply the augmentation's gamma alone to (..., 3) uint8; black stays black."""
+    curve = np.linspace(0, 1, 256) ** augmentation.gamma
+    return cv2.LUT(rgb, np.rint(curve * 255).astype(np.uint8))

@@ -1,8 +1,7 @@
-"""The six channels of a batch of pictures, on the device where the batch lies: OpenCV on the CPU, torch on the GPU.
+"""Six input channels of a batch on its device: OpenCV on the CPU, torch on the GPU.
 
-The torch path repeats OpenCV's own arithmetic step by step, so that a model trained on one device sees the same
-numbers on the other: its integer LAB tables, its CLAHE with the same padding, clipping and interpolation, its
-reflect-101 borders. OpenCV is the oracle of the tests.
+The torch path repeats OpenCV's arithmetic step by step, so that both devices give the same numbers: the integer LAB
+tables, CLAHE with the same padding, clipping and interpolation, reflect-101 borders. OpenCV is the oracle of the tests.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ WHITE_D65 = (0.950456, 1.0, 1.088754)
 
 
 def six_channels_batch(rgb: Tensor) -> Tensor:
-    """The model's input channels of a batch of pictures; see `channels.six_channels` for what they are.
+    """Derive the model's input channels from a batch of pictures; see `channels.six_channels`.
 
     rgb      (B, H, W, 3) uint8 on any device
     returns  (B, 6, H, W) float32 in [0, 1] on the same device
@@ -41,7 +40,7 @@ def six_channels_batch(rgb: Tensor) -> Tensor:
 
 
 def six_channels_torch(rgb: Tensor) -> Tensor:
-    """six_channels_batch in torch operations alone, whatever the device; any H and W of at least 9 pixels."""
+    """Compute `six_channels_batch` in torch operations on any device; H and W are at least 9 pixels."""
     lightness, a, b = lab(rgb)
     lightness = clahe(lightness)
     planes = [lightness, a.float(), b.float(), *_derivatives(lightness)]
@@ -49,7 +48,7 @@ def six_channels_torch(rgb: Tensor) -> Tensor:
 
 
 def lab(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """OpenCV's 8-bit RGB to LAB, equal for every colour.
+    """Convert RGB to OpenCV's 8-bit LAB, equal for every color.
 
     rgb      (..., 3) uint8
     returns  L, a, b, each (...) int32 in [0, 255]
@@ -66,7 +65,7 @@ def lab(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def clahe(lightness: Tensor) -> Tensor:
-    """OpenCV's contrast-limited adaptive histogram equalisation, clip limit 2.0, 8 x 8 tiles.
+    """Apply OpenCV's contrast-limited adaptive histogram equalization, clip limit 2.0, 8 x 8 tiles.
 
     lightness  (B, H, W) integers in [0, 255]
     returns    (B, H, W) float32, whole numbers in [0, 255]
@@ -74,18 +73,18 @@ def clahe(lightness: Tensor) -> Tensor:
     height, width = lightness.shape[1:]
     padded = _padded_to_tiles(lightness)
     tile_height, tile_width = padded.shape[1] // TILES, padded.shape[2] // TILES
-    curves = _equalising_curves(padded, tile_height, tile_width)
-    above, below, down = _neighbour_tiles(height, tile_height, lightness.device)
-    before, after, across = _neighbour_tiles(width, tile_width, lightness.device)
-    picture = torch.arange(len(lightness), device=lightness.device)[:, None, None] * (TILES * TILES * LEVELS)
-    level = lightness + picture
+    curves = _equalizing_curves(padded, tile_height, tile_width)
+    above, below, down = _neighbor_tiles(height, tile_height, lightness.device)
+    before, after, across = _neighbor_tiles(width, tile_width, lightness.device)
+    picture_offset = torch.arange(len(lightness), device=lightness.device)[:, None, None] * (TILES * TILES * LEVELS)
+    level = lightness + picture_offset
 
-    def mapped(row: Tensor, column: Tensor) -> Tensor:
+    def equalized(row: Tensor, column: Tensor) -> Tensor:
         return curves.take(level + ((row[:, None] * TILES + column) * LEVELS))
 
     # Products and sums in OpenCV's order, each rounded to float32: a fused multiply-add would differ by one level.
-    upper = mapped(above, before) * (1 - across) + mapped(above, after) * across
-    lower = mapped(below, before) * (1 - across) + mapped(below, after) * across
+    upper = equalized(above, before) * (1 - across) + equalized(above, after) * across
+    lower = equalized(below, before) * (1 - across) + equalized(below, after) * across
     return (upper * (1 - down)[:, None] + lower * down[:, None]).round_().clamp_(0, 255)
 
 
@@ -96,10 +95,10 @@ def _descale(values: Tensor, bits: int) -> Tensor:
 
 @cache
 def _lab_tables(device: torch.device) -> tuple[Tensor, Tensor, list[list[int]]]:
-    """Linear light of each 8-bit value, cube roots of linear light, and the matrix, all in OpenCV's fixed point."""
+    """Return the linear light of each 8-bit value, its cube roots, and the matrix, all in OpenCV's fixed point."""
     value = np.arange(LEVELS) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    # OpenCV rounds the cube roots to single precision first: two of the entries fall the other way without it.
+    # OpenCV rounds the cube roots to single precision first; without this step two of the entries differ.
     light = np.arange(CUBE_ROOT_ENTRIES) / LINEAR_SCALE
     root = np.where(light < 216 / 24389, light * (841 / 108) + 16 / 116, np.cbrt(light)).astype(np.float32)
     matrix = np.array(RGB_TO_XYZ_D65) / np.array(WHITE_D65)[:, None]
@@ -111,7 +110,7 @@ def _lab_tables(device: torch.device) -> tuple[Tensor, Tensor, list[list[int]]]:
 
 
 def _padded_to_tiles(lightness: Tensor) -> Tensor:
-    """Extend to a whole number of tiles as OpenCV does: where one side needs it, the other gets a full extra step."""
+    """Pad to a multiple of the tiles as OpenCV does: if one axis needs padding, a divisible one gets a full step."""
     height, width = lightness.shape[1:]
     if height % TILES == 0 and width % TILES == 0:
         return lightness
@@ -119,8 +118,8 @@ def _padded_to_tiles(lightness: Tensor) -> Tensor:
     return F.pad(lightness[:, None].float(), more, mode="reflect")[:, 0].to(lightness.dtype)
 
 
-def _equalising_curves(lightness: Tensor, tile_height: int, tile_width: int) -> Tensor:
-    """Where each tile sends each level: (B * 64 * 256,) float32, whole numbers in [0, 255]."""
+def _equalizing_curves(lightness: Tensor, tile_height: int, tile_width: int) -> Tensor:
+    """Return each tile's mapping of the 256 levels: (B * 64 * 256,) float32, whole numbers in [0, 255]."""
     count = len(lightness)
     pixels = tile_height * tile_width
     row = torch.arange(lightness.shape[1], device=lightness.device) // tile_height
@@ -135,34 +134,34 @@ def _equalising_curves(lightness: Tensor, tile_height: int, tile_width: int) -> 
 
 
 def _redistributed(histogram: Tensor, *, limit: int) -> Tensor:
-    """Cut each bin at the limit and spread what was cut: evenly first, the rest one by one at even steps."""
+    """Clip each bin at the limit and redistribute the excess: evenly first, then the remainder at even steps."""
     clipped = histogram.clamp(max=limit)
     excess = (histogram - clipped).sum(dim=1, keepdim=True)
-    evenly = excess // LEVELS
-    rest = excess - evenly * LEVELS
-    step = (LEVELS // rest.clamp(min=1)).clamp_(min=1)
+    per_bin = excess // LEVELS
+    remainder = excess - per_bin * LEVELS
+    step = (LEVELS // remainder.clamp(min=1)).clamp_(min=1)
     level = torch.arange(LEVELS, device=histogram.device)
-    one_more = (level % step == 0) & (level // step < rest)
-    return clipped + evenly + one_more
+    extra = (level % step == 0) & (level // step < remainder)
+    return clipped + per_bin + extra
 
 
-def _neighbour_tiles(length: int, tile: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each pixel along one axis: the tile before it, the tile after it, and how far it is on the way (float32)."""
+def _neighbor_tiles(length: int, tile: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, for each pixel along one axis, the tile before, the tile after and the float32 weight of the latter."""
     inverse = torch.tensor(1.0, dtype=torch.float32) / tile
     position = torch.arange(length, dtype=torch.float32) * inverse - 0.5
     before = position.floor()
-    share = position - before
+    weight = position - before
     first = before.long()
-    return first.clamp(min=0).to(device), (first + 1).clamp(max=TILES - 1).to(device), share.to(device)
+    return first.clamp(min=0).to(device), (first + 1).clamp(max=TILES - 1).to(device), weight.to(device)
 
 
 def _derivatives(lightness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """|Sobel x|, |Sobel y| and |Laplacian| of (B, H, W) float32, saturated at 255; reflect-101 borders."""
+    """Return |Sobel x|, |Sobel y| and |Laplacian| of (B, H, W) float32, saturated at 255; reflect-101 borders."""
     padded = F.pad(lightness[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
     above, middle, below = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
-    down_smoothed = above + 2 * middle + below
-    sobel_x = down_smoothed[:, :, 2:] - down_smoothed[:, :, :-2]
-    change_down = below - above
-    sobel_y = change_down[:, :, :-2] + 2 * change_down[:, :, 1:-1] + change_down[:, :, 2:]
+    smoothed = above + 2 * middle + below
+    sobel_x = smoothed[:, :, 2:] - smoothed[:, :, :-2]
+    difference = below - above
+    sobel_y = difference[:, :, :-2] + 2 * difference[:, :, 1:-1] + difference[:, :, 2:]
     laplacian = middle[:, :, :-2] + middle[:, :, 2:] + above[:, :, 1:-1] + below[:, :, 1:-1] - 4 * lightness
     return tuple(d.abs_().clamp_(max=255) for d in (sobel_x, sobel_y, laplacian))  # type: ignore[return-value]

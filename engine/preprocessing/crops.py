@@ -1,7 +1,7 @@
-"""The four corners and four edges of a card at the picture's own resolution: where wear is looked for.
+"""Crops of a card's four corners and four edges at the picture's native resolution, for wear detection.
 
-As cut (`Crops`) each piece has its own size. As pieces for a network all have as many pixels, and each is turned so
-that the card's outside lies above it.
+`Crops` have different sizes. Region crops, the network's input, have the same number of pixels each and are rotated so
+that the outside of the card is at the top.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.image.card_coordinates import mapped, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, millimetres_to_picture
 from engine.image.rectify import CardSize, card_size, finest_px_per_mm, rectify
 
 CORNER_MM = 10.0
 EDGE_MM = 5.0
-MOST_PX_PER_MM = 20.0
-# Height and width of a corner's piece and of an edge's, in pixels: as many pixels each. A corner then has 8.7 px/mm, an
-# edge 8 px/mm across it, where wear is thin, and 4.5 or 2.8 along it.
-CORNER_PIECE, EDGE_PIECE = (96, 96), (48, 192)
-PIECES, PIECE_PIXELS = 8, 96 * 96
+MAX_PX_PER_MM = 20.0
+# (height, width) of region crops in pixels, equal in area. A corner has 8.7 px/mm, an edge 8 px/mm across, where wear
+# is thin, and 4.5 or 2.8 px/mm along.
+CORNER_REGION_SHAPE, EDGE_REGION_SHAPE = (96, 96), (48, 192)
+REGION_COUNT, REGION_PIXELS = 8, 96 * 96
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Pieces of one card, seen as on the upright card, with the card's outer border included.
+    """Corner and edge crops of one card, in the orientation of the rectified card, including its outer border.
 
     corners    four (S, S, 3) uint8, clockwise from the printed top left, `CORNER_MM` wide
     edges      top, right, bottom, left between the corners, `EDGE_MM` deep; left and right are taller than wide
-    px_per_mm  the pieces' own resolution
+    px_per_mm  resolution of the crops
     """
 
     corners: list[np.ndarray]
@@ -38,61 +38,61 @@ class Crops:
 
 
 def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, outside_mm: float = 1.0) -> Crops:
-    """Cut the corners and edges straight from the picture, resampled once, at up to 20 px/mm.
+    """Crop the corners and edges from the picture, resampled once, at up to 20 px/mm.
 
     rgb         (H, W, 3) uint8
     quad        (4, 2) pixels, clockwise from the printed top left
-    outside_mm  how much of the ground beyond the card's border each piece shows
+    outside_mm  width of the background included beyond the card's border
     """
-    density = min(finest_px_per_mm(quad, size), MOST_PX_PER_MM)
+    density = min(finest_px_per_mm(quad, size), MAX_PX_PER_MM)
     to_picture = millimetres_to_picture(quad, size)
 
-    def piece(x: float, y: float, width: float, height: float) -> np.ndarray:
+    def crop(x: float, y: float, width: float, height: float) -> np.ndarray:
         box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
-        pixels = (max(1, round(height * density)), max(1, round(width * density)))
-        return rectify(rgb, mapped(to_picture, box), size=pixels)
+        size_px = (max(1, round(height * density)), max(1, round(width * density)))
+        return rectify(rgb, apply_homography(to_picture, box), size=size_px)
 
-    wide, high, out = size.width_mm, size.height_mm, outside_mm
+    width, height, out = size.width_mm, size.height_mm, outside_mm
     side = CORNER_MM + out
-    corners = [(-out, -out), (wide - CORNER_MM, -out), (wide - CORNER_MM, high - CORNER_MM), (-out, high - CORNER_MM)]
-    between, down = wide - 2 * CORNER_MM, high - 2 * CORNER_MM
-    deep = EDGE_MM + out
+    right, bottom = width - CORNER_MM, height - CORNER_MM
+    corners = [(-out, -out), (right, -out), (right, bottom), (-out, bottom)]
+    edge_width, edge_height = width - 2 * CORNER_MM, height - 2 * CORNER_MM
+    depth = EDGE_MM + out
     edges = [
-        (CORNER_MM, -out, between, deep),
-        (wide - EDGE_MM, CORNER_MM, deep, down),
-        (CORNER_MM, high - EDGE_MM, between, deep),
-        (-out, CORNER_MM, deep, down),
+        (CORNER_MM, -out, edge_width, depth),
+        (width - EDGE_MM, CORNER_MM, depth, edge_height),
+        (CORNER_MM, height - EDGE_MM, edge_width, depth),
+        (-out, CORNER_MM, depth, edge_height),
     ]
-    return Crops([piece(x, y, side, side) for x, y in corners], [piece(*edge) for edge in edges], density)
+    return Crops([crop(x, y, side, side) for x, y in corners], [crop(*edge) for edge in edges], density)
 
 
-def side_pieces(rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
-    """The eight pieces of one side for a network, whatever the picture's resolution.
+def region_crops(rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
+    """Crop the eight regions of one side for the network, at a fixed size for any resolution of the picture.
 
     rgb      (H, W, 3) uint8
     quad     (4, 2) pixels, clockwise from the printed top left
-    returns  (8, 9216, 3) uint8, rows of pixels one after the other: corners of 96 x 96, clockwise from the top left,
-             each turned to be a top left one; then edges of 48 x 192, clockwise from the top, each turned to be a top
+    returns  (8, 9216, 3) uint8, flattened row by row: corners of 96 x 96, clockwise from the top left, each rotated to
+             the top left; then edges of 48 x 192, clockwise from the top, each rotated to the top
     """
     crops = corner_and_edge_crops(rgb, quad, card_size(quad, picture_size=rgb.shape[:2]))
-    shapes = [CORNER_PIECE] * 4 + [EDGE_PIECE] * 4
-    turned = [np.rot90(crop, place % 4) for place, crop in enumerate([*crops.corners, *crops.edges])]
-    return np.stack([_brought_to(piece, shape) for piece, shape in zip(turned, shapes, strict=True)])
+    shapes = [CORNER_REGION_SHAPE] * 4 + [EDGE_REGION_SHAPE] * 4
+    rotated = [np.rot90(crop, index % 4) for index, crop in enumerate([*crops.corners, *crops.edges])]
+    return np.stack([_resize_to_pixels(crop, shape) for crop, shape in zip(rotated, shapes, strict=True)])
 
 
-def _brought_to(piece: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The piece at that height and width, as a list of pixels."""
-    smaller = piece.shape[0] * piece.shape[1] > shape[0] * shape[1]
-    smooth = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(np.ascontiguousarray(piece), shape[::-1], interpolation=smooth).reshape(-1, 3)
+def _resize_to_pixels(crop: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a crop to (height, width) and flatten it to (height * width, 3)."""
+    shrinks = crop.shape[0] * crop.shape[1] > shape[0] * shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(crop), shape[::-1], interpolation=interpolation).reshape(-1, 3)
 
 
-def mirrored_pieces(pieces: np.ndarray) -> np.ndarray:
-    """The pieces of the same side mirrored left to right, (8, 9216, 3).
+def mirror_region_crops(crops: np.ndarray) -> np.ndarray:
+    """Return the region crops of the same side mirrored left to right, (8, 9216, 3).
 
-    Left and right change places. A corner turned to be a top left one is mirrored along its diagonal, an edge turned to
-    be a top one along its length.
+    Left and right are exchanged; each corner is transposed, each edge flipped along its length.
     """
-    corners = pieces[[1, 0, 3, 2]].reshape(4, *CORNER_PIECE, 3).swapaxes(1, 2)
-    edges = pieces[[4, 7, 6, 5]].reshape(4, *EDGE_PIECE, 3)[:, :, ::-1]
-    return np.concatenate([corners.reshape(4, PIECE_PIXELS, 3), edges.reshape(4, PIECE_PIXELS, 3)])
+    corners = crops[[1, 0, 3, 2]].reshape(4, *CORNER_REGION_SHAPE, 3).swapaxes(1, 2)
+    edges = crops[[4, 7, 6, 5]].reshape(4, *EDGE_REGION_SHAPE, 3)[:, :, ::-1]
+    return np.concatenate([corners.reshape(4, REGION_PIXELS, 3), edges.reshape(4, REGION_PIXELS, 3)])

@@ -1,4 +1,4 @@
-"""One simulated card from its seed: the design, the wear, both pictures, and the line of truth about them."""
+"""Simulated cards: design, wear, both pictures and ground truth, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -9,153 +9,157 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from engine.cards.rubric import TIGHTENED_ON
-from engine.simulate.capture.capture import Capture, Style, capture, draw_style
-from engine.simulate.capture.slab import Label
-from engine.simulate.mix import Mix, draw_grade, draw_label
+from engine.cards.rubric import RULE_CHANGE_DATE
+from engine.simulate.capture.capture import CaptureStyle, SimulatedPicture, draw_style, take_picture
+from engine.simulate.capture.slab import SlabLabel
+from engine.simulate.mix import GradeMix, draw_grade, draw_label
 from engine.simulate.print.art import draw_design
 from engine.simulate.print.backs import draw_back
 from engine.simulate.print.design import SET_SIZE, Design
-from engine.simulate.print.foil import light_up
+from engine.simulate.print.foil import add_foil_shine
 from engine.simulate.print.games import GAMES, Game, Grid
 from engine.simulate.print.noise import add_grain
 from engine.simulate.print.sheet import Box, Sheet
 from engine.simulate.wear.centering import Placement
-from engine.simulate.wear.paint import outside, wear_down
+from engine.simulate.wear.paint import paint_wear, uncovered_patches
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import CaptureKind, CardTruth, Seeds, SideName, SideTruth, rounded
 from engine.simulate.wear.wear import WornSide, draw_wear
 
-COPIES = 3  # cards of one design in a row: the same print with other numbers, in other hands
-KINDS: tuple[CaptureKind, ...] = ("scan", "photo", "slab", "sleeve")
-# What is drawn from a seed, each from its own stream, so that a change in one leaves the others as they were.
-STREAMS = ("grade", "label", "wear", "style", "front", "back", "number")
-DESIGN = len(STREAMS)
-FOLDER = "images"
-PRINT_GRAIN = 1.5  # levels: ink on paper is never quite even
+CARDS_PER_DESIGN = 3  # consecutive cards with the same print, but other numbers, wear and pictures
+CAPTURE_KINDS: tuple[CaptureKind, ...] = ("scan", "photo", "slab", "sleeve")
+# Each part of a card has its own random stream, so that a change to one part leaves the others unchanged.
+RANDOM_STREAMS = ("grade", "label", "wear", "style", "front", "back", "number")
+DESIGN_STREAM = len(RANDOM_STREAMS)
+PICTURE_FOLDER = "images"
+PRINT_GRAIN = 1.5  # gray levels: ink on paper is never quite even
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a folder of simulated cards is drawn from; equal recipes give equal cards.
+class SimulationConfig:
+    """Settings of a folder of simulated cards; equal settings give equal cards.
 
-    noise    standard deviation in grades of the labels around the grade
-    kinds    how often each kind of capture is drawn, summing to 1
-    height   of the card in its picture, pixels
-    sources  pictures shown in place of drawn ones
+    noise    standard deviation of the labels around the grade, in grades
+    kinds    probability of each kind of capture, summing to 1
+    height   height of the card in its picture, pixels
+    sources  pictures for the art window, in place of drawn ones
     """
 
     seed: int
-    mix: Mix = "history"
+    mix: GradeMix = "history"
     noise: float = 0.0
     kinds: tuple[tuple[CaptureKind, float], ...] = (("scan", 0.4), ("photo", 0.3), ("slab", 0.2), ("sleeve", 0.1))
     height: int = 1050
-    graded_on: date = TIGHTENED_ON
+    graded_on: date = RULE_CHANGE_DATE
     sources: tuple[np.ndarray, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class SimulatedCard:
-    """A card's two pictures and its truth."""
+    """A card's two pictures and its ground truth."""
 
     truth: CardTruth
-    front: Capture
-    back: Capture
+    front: SimulatedPicture
+    back: SimulatedPicture
 
 
 def stream(seed: int, index: int, name: str) -> Generator:
-    """The random numbers of one part of one card."""
-    return default_rng([seed, index, STREAMS.index(name)])
+    """Random generator for one part of one card."""
+    return default_rng([seed, index, RANDOM_STREAMS.index(name)])
 
 
-class Studio:
-    """Draws the cards of one recipe; keeps the designs it drew last, since cards that follow each other share them."""
+class CardSimulator:
+    """Simulator of the cards of one configuration; caches the last design, which is used by consecutive cards."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, config: SimulationConfig) -> None:
+        self.config = config
         self._backs: dict[str, Design] = {}
-        self._drawn: tuple[int, Design] | None = None
+        self._last_design: tuple[int, Design] | None = None
 
     def card(self, index: int) -> SimulatedCard:
-        """The card of that index, 0 or more: always the same, whichever cards were drawn before."""
-        recipe, seed = self.recipe, self.recipe.seed
-        design = self._design(index // COPIES)
-        game, back = design.game, self._back(design.game)
-        grade = draw_grade(stream(seed, index, "grade"), recipe.mix)
-        label = draw_label(stream(seed, index, "label"), grade, recipe.noise)
-        worn = draw_wear(
+        """Simulate the card of an index, 0 or more: always the same, independent of the cards drawn before."""
+        config, seed = self.config, self.config.seed
+        front_design = self._design(index // CARDS_PER_DESIGN)
+        game, back_design = front_design.game, self._back(front_design.game)
+        grade = draw_grade(stream(seed, index, "grade"), config.mix)
+        label = draw_label(stream(seed, index, "label"), grade, config.noise)
+        worn_card = draw_wear(
             stream(seed, index, "wear"),
             size=game.size,
             corner_mm=game.corner_mm,
-            frames=(design.frame_size, back.frame_size),
+            frames=(front_design.frame_size, back_design.frame_size),
             grade=grade,
-            graded_on=recipe.graded_on,
+            graded_on=config.graded_on,
         )
         random = stream(seed, index, "style")
-        kinds, chances = zip(*recipe.kinds, strict=True)
-        style = draw_style(random, kinds[int(random.choice(len(kinds), p=chances))])
+        kinds, weights = zip(*config.kinds, strict=True)
+        style = draw_style(random, kinds[int(random.choice(len(kinds), p=weights))])
         number = 1 + int(stream(seed, index, "number").integers(SET_SIZE))
-        says = Label(label, design.title, game.name.upper(), f"#{number}")
-        name = f"card-{index:06d}"
-        front = picture_of(stream(seed, index, "front"), design, "front", worn.front, style, number=number, label=says)
-        behind = picture_of(stream(seed, index, "back"), back, "back", worn.back, style, number=number, label=None)
+        slab_label = SlabLabel(label, front_design.title, game.name.upper(), f"#{number}")
+        card_id = f"card-{index:06d}"
+        front_picture = photograph_side(
+            stream(seed, index, "front"), front_design, "front", worn_card.front, style, number=number, label=slab_label
+        )
+        back_picture = photograph_side(
+            stream(seed, index, "back"), back_design, "back", worn_card.back, style, number=number, label=None
+        )
         truth = CardTruth(
-            card_id=name,
-            group=f"simulated-{seed}-{index // COPIES:06d}",
+            card_id=card_id,
+            group=f"simulated-{seed}-{index // CARDS_PER_DESIGN:06d}",
             grade=grade,
             label=label,
-            graded_on=recipe.graded_on,
-            attributes=attribute_grades(worn.front.wear, worn.back.wear, recipe.graded_on),
-            seeds=Seeds(seed=seed, index=index, design=index // COPIES),
+            graded_on=config.graded_on,
+            attributes=attribute_grades(worn_card.front.wear, worn_card.back.wear, config.graded_on),
+            seeds=Seeds(seed=seed, index=index, design=index // CARDS_PER_DESIGN),
             game=game.name,
             layout=game.layout,
             width_mm=game.size.width_mm,
             height_mm=game.size.height_mm,
             corner_norm_mm=game.corner_mm,
             kind=style.kind,
-            front=side_truth(worn.front, front, f"{FOLDER}/{name}_front.jpg"),
-            back=side_truth(worn.back, behind, f"{FOLDER}/{name}_back.jpg"),
+            front=side_truth(worn_card.front, front_picture, f"{PICTURE_FOLDER}/{card_id}_front.jpg"),
+            back=side_truth(worn_card.back, back_picture, f"{PICTURE_FOLDER}/{card_id}_back.jpg"),
         )
-        return SimulatedCard(truth, front, behind)
+        return SimulatedCard(truth, front_picture, back_picture)
 
     def _design(self, number: int) -> Design:
-        if self._drawn is None or self._drawn[0] != number:
-            random = default_rng([self.recipe.seed, number, DESIGN])
+        if self._last_design is None or self._last_design[0] != number:
+            random = default_rng([self.config.seed, number, DESIGN_STREAM])
             game = GAMES[random.integers(len(GAMES))]
-            drawn = draw_design(random, game, Grid(game.size, self.recipe.height), self.recipe.sources)
-            self._drawn = (number, drawn)
-        return self._drawn[1]
+            design = draw_design(random, game, Grid(game.size, self.config.height), self.config.sources)
+            self._last_design = (number, design)
+        return self._last_design[1]
 
     def _back(self, game: Game) -> Design:
         if game.name not in self._backs:
-            self._backs[game.name] = draw_back(game, Grid(game.size, self.recipe.height))
+            self._backs[game.name] = draw_back(game, Grid(game.size, self.config.height))
         return self._backs[game.name]
 
 
-def face_of(random: Generator, design: Design, side: SideName, worn: WornSide, *, number: int) -> np.ndarray:
-    """A side's print with its wear, (H, W, 3) uint8 of the design's grid, edge to edge."""
+def worn_face(random: Generator, design: Design, side: SideName, worn_side: WornSide, *, number: int) -> np.ndarray:
+    """A side's print with its wear, (H, W, 3) uint8, the size of the design's grid, edge to edge."""
     grid = design.sheet.grid
-    sheet = design.printed(number)
+    sheet = design.with_number(number)
     if design.shine is not None:
-        light_up(random, sheet.rgb, design.shine, float(random.uniform(0.35, 1.0)))
-    face = cut(sheet, design.frame, worn.placement)
+        add_foil_shine(random, sheet.rgb, design.shine, float(random.uniform(0.35, 1.0)))
+    face = cut_card(sheet, design.frame, worn_side.placement)
     add_grain(random, face, "paper", PRINT_GRAIN)
-    wear_down(random, face, worn.wear, grid, stock=design.game.stock, side=side)
+    paint_wear(random, face, worn_side.wear, grid, stock=design.game.stock, side=side)
     return face
 
 
-def cut(sheet: Sheet, frame: Box | None, placement: Placement) -> np.ndarray:
-    """The card's rectangle of a sheet, (H, W, 3) uint8, whose print lies as the placement says."""
+def cut_card(sheet: Sheet, frame: Box | None, placement: Placement) -> np.ndarray:
+    """Cut the card out of its sheet, (H, W, 3) uint8, with the print shifted and tilted by the placement."""
     grid = sheet.grid
     size_mm = np.array([grid.size.width_mm, grid.size.height_mm])
-    middle_mm = size_mm / 2 if frame is None else np.array([frame[0] + frame[2], frame[1] + frame[3]]) / 2
-    onto_mm = placement.matrix()
-    # From pixels of the card to millimetres on it, to the sheet's, to its pixels.
+    frame_centre_mm = size_mm / 2 if frame is None else np.array([frame[0] + frame[2], frame[1] + frame[3]]) / 2
+    rotation = placement.rotation()
+    # Card pixels -> card millimetres -> sheet millimetres -> sheet pixels.
     scale = np.diag(grid.scale)
-    linear = scale @ onto_mm.T @ np.linalg.inv(scale)
-    card_middle = grid.to_px((size_mm / 2 + placement.shift_mm)[None])[0]
-    sheet_middle = grid.to_px(middle_mm[None])[0] + sheet.bleed
-    inverse = np.column_stack([linear, sheet_middle - linear @ card_middle])
+    linear = scale @ rotation.T @ np.linalg.inv(scale)
+    card_centre = grid.to_px((size_mm / 2 + placement.shift_mm)[None])[0]
+    sheet_centre = grid.to_px(frame_centre_mm[None])[0] + sheet.bleed
+    inverse = np.column_stack([linear, sheet_centre - linear @ card_centre])
     return cv2.warpAffine(
         sheet.rgb,
         inverse,
@@ -165,35 +169,42 @@ def cut(sheet: Sheet, frame: Box | None, placement: Placement) -> np.ndarray:
     )
 
 
-def picture_of(
-    random: Generator, design: Design, side: SideName, worn: WornSide, style: Style, *, number: int, label: Label | None
-) -> Capture:
-    """Print, wear down and photograph one side."""
+def photograph_side(
+    random: Generator,
+    design: Design,
+    side: SideName,
+    worn_side: WornSide,
+    style: CaptureStyle,
+    *,
+    number: int,
+    label: SlabLabel | None,
+) -> SimulatedPicture:
+    """Print, wear and photograph one side."""
     grid = design.sheet.grid
-    face = face_of(random, design, side, worn, number=number)
-    dull = [np.array(defect.points_mm) for defect in worn.wear.defects if defect.kind == "gloss_loss"]
-    return capture(
+    face = worn_face(random, design, side, worn_side, number=number)
+    dull_outlines = [np.array(defect.points_mm) for defect in worn_side.wear.defects if defect.kind == "gloss_loss"]
+    return take_picture(
         random,
         face,
         style.kind,
         grid,
-        outside=outside(worn.rim, grid),
-        dull=dull,
+        uncovered=uncovered_patches(worn_side.rim, grid),
+        dull_outlines=dull_outlines,
         gloss=design.game.gloss,
         label=label,
         style=style,
     )
 
 
-def side_truth(worn: WornSide, taken: Capture, picture: str) -> SideTruth:
-    """What is known of a side and its picture."""
+def side_truth(worn_side: WornSide, picture: SimulatedPicture, path: str) -> SideTruth:
+    """Ground truth of one side and its picture."""
     return SideTruth(
-        **dict(worn.wear),
-        picture=picture,
-        kind=taken.kind,
-        quad=[(rounded(x), rounded(y)) for x, y in taken.quad],
-        width_px=taken.rgb.shape[1],
-        height_px=taken.rgb.shape[0],
-        exif_orientation=taken.orientation,
-        px_per_mm=rounded(taken.px_per_mm),
+        **dict(worn_side.wear),
+        picture=path,
+        kind=picture.kind,
+        quad=[(rounded(x), rounded(y)) for x, y in picture.quad],
+        width_px=picture.rgb.shape[1],
+        height_px=picture.rgb.shape[0],
+        exif_orientation=picture.orientation,
+        px_per_mm=rounded(picture.px_per_mm),
     )

@@ -1,8 +1,8 @@
-"""A folder of simulated cards: images, labels.csv, truth.jsonl; made by several processes, gone on with after a stop.
+"""Folder of simulated cards: images, labels.csv and truth.jsonl, written by several processes and resumable.
 
-What a folder is drawn from stands in recipe.json before the first picture. A card's pictures stand before its line of
-truth, lines stand in the cards' order, and the manifest is written from them: so a folder that was left at any moment
-is gone on with, and whoever finishes it, in however many processes, leaves the same bytes.
+recipe.json, the configuration, is written before the first picture. A card's pictures are written before its line in
+truth.jsonl, the lines follow the order of the cards, and the manifest is derived from them. So an interrupted folder
+can always be resumed, and the finished folder has the same bytes for any number of processes.
 """
 
 from __future__ import annotations
@@ -27,188 +27,192 @@ import cv2
 
 from engine.cards.pairs import COLUMNS
 from engine.errors import BadInput
-from engine.simulate.cards import COPIES, FOLDER, Recipe, Studio
+from engine.simulate.cards import CARDS_PER_DESIGN, PICTURE_FOLDER, CardSimulator, SimulationConfig
 from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
-from engine.storage.atomic import aside
+from engine.storage.atomic import atomic_write
 
-RECIPE, LABELS, TRUTH = "recipe.json", "labels.csv", "truth.jsonl"
-FORMAT = 1  # of what is drawn: a folder begun by a version that draws otherwise is not gone on with
-MANIFEST_EVERY = 200  # cards: so that a folder that is still filling can already be trained on
+CONFIG_FILE, LABELS_FILE, TRUTH_FILE = "recipe.json", "labels.csv", "truth.jsonl"
+FORMAT_VERSION = 1  # increased when the drawing changes: a folder begun by another version cannot be resumed
+MANIFEST_INTERVAL = 200  # cards between writes: training can start on a folder that is not yet complete
 
 
 class BadFolder(BadInput):
-    """A folder that cannot take these cards; the message names it and the remedy."""
+    """A folder that cannot hold these cards; the message names the folder and the remedy."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """A finished folder: its cards in order, and how many of them were made now."""
+class FinishedFolder:
+    """A finished folder: its cards in order, and the number of cards added by this call."""
 
     cards: list[CardTruth]
-    made: int
+    new_count: int
 
 
 def write_cards(
     folder: Path,
-    recipe: Recipe,
-    pairs: int,
+    config: SimulationConfig,
+    card_count: int,
     *,
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Written:
-    """Fill a folder with the first `pairs` cards of a recipe, or finish filling it.
+) -> FinishedFolder:
+    """Fill a folder with the first `card_count` cards of a configuration, or resume an interrupted folder.
 
-    progress  told how many cards stand of how many, at each new one
-    raises    BadFolder where the folder holds cards of another recipe, or more cards
+    progress  called after each new card with the number of finished cards and `card_count`
+    raises    BadFolder if the folder contains cards of another configuration, or more cards
     """
-    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe)
-    cards = _standing(folder)
-    if len(cards) > pairs:
-        raise BadFolder(f"{folder}: already holds {len(cards)} cards, more than {pairs}; choose another folder")
-    first, made = len(cards), 0
+    (folder / PICTURE_FOLDER).mkdir(parents=True, exist_ok=True)
+    _claim_folder(folder, config)
+    cards = _existing_cards(folder)
+    if len(cards) > card_count:
+        raise BadFolder(f"{folder}: already contains {len(cards)} cards, more than {card_count}; choose another folder")
+    start, new_count = len(cards), 0
     _write_manifest(folder, cards)
-    with (folder / TRUTH).open("a", encoding="utf-8", newline="\n") as truth:
-        for card in _made(folder, recipe, range(first, pairs), workers):
-            truth.write(card.line() + "\n")
+    with (folder / TRUTH_FILE).open("a", encoding="utf-8", newline="\n") as truth:
+        for card in _simulate_cards(folder, config, range(start, card_count), workers):
+            truth.write(card.to_json_line() + "\n")
             truth.flush()
             cards.append(card)
-            made += 1
-            progress(len(cards), pairs)
-            if made % MANIFEST_EVERY == 0:
+            new_count += 1
+            progress(len(cards), card_count)
+            if new_count % MANIFEST_INTERVAL == 0:
                 _write_manifest(folder, cards)
     _write_manifest(folder, cards)
-    return Written(cards, made)
+    return FinishedFolder(cards, new_count)
 
 
-def recipe_words(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as recipe.json has it; pictures by their content."""
+def config_json(config: SimulationConfig) -> dict[str, Any]:
+    """A configuration as written to recipe.json; pictures are identified by a hash of their pixels."""
     return {
-        "format": FORMAT,
-        "seed": recipe.seed,
-        "mix": recipe.mix,
-        "noise": recipe.noise,
-        "kinds": {kind: share for kind, share in recipe.kinds if share > 0},
-        "height": recipe.height,
-        "graded_on": recipe.graded_on.isoformat(),
-        "art": [hashlib.sha256(picture.tobytes()).hexdigest()[:16] for picture in recipe.sources],
+        "format": FORMAT_VERSION,
+        "seed": config.seed,
+        "mix": config.mix,
+        "noise": config.noise,
+        "kinds": {kind: weight for kind, weight in config.kinds if weight > 0},
+        "height": config.height,
+        "graded_on": config.graded_on.isoformat(),
+        "art": [hashlib.sha256(picture.tobytes()).hexdigest()[:16] for picture in config.sources],
     }
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Write down what the folder is drawn from, or see that it is this."""
-    path, words = folder / RECIPE, recipe_words(recipe)
+def _claim_folder(folder: Path, config: SimulationConfig) -> None:
+    """Write recipe.json, or check that the existing one has the same settings."""
+    path, settings = folder / CONFIG_FILE, config_json(config)
     if not path.exists():
-        if (folder / TRUTH).exists() or (folder / LABELS).exists():
-            raise BadFolder(f"{folder}: already holds a {LABELS} of other cards; choose another folder")
-        _put(path, (json.dumps(words, indent=2) + "\n").encode())
+        if (folder / TRUTH_FILE).exists() or (folder / LABELS_FILE).exists():
+            raise BadFolder(f"{folder}: already contains a {LABELS_FILE} of other cards; choose another folder")
+        _write_file(path, (json.dumps(settings, indent=2) + "\n").encode())
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadFolder(f"{path}: cannot be read ({error}); choose another folder") from error
-    for key, value in words.items():
-        held = before.get(key) if isinstance(before, dict) else None
-        if held != value:
-            raise BadFolder(f"{folder}: holds cards drawn with {key} {held}, not {value}; choose another folder")
+    for key, value in settings.items():
+        stored_value = stored.get(key) if isinstance(stored, dict) else None
+        if stored_value != value:
+            raise BadFolder(
+                f"{folder}: contains cards simulated with {key} {stored_value}, not {value}; choose another folder"
+            )
 
 
-def _standing(folder: Path) -> list[CardTruth]:
-    """The cards whose truth is written; a line cut short, by a stop in the midst of it, is dropped."""
-    path = folder / TRUTH
+def _existing_cards(folder: Path) -> list[CardTruth]:
+    """Cards already in truth.jsonl; an incomplete last line, left by an interruption, is removed."""
+    path = folder / TRUTH_FILE
     if not path.exists():
         return []
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        _put(path, whole)
+    complete = content[: content.rfind(b"\n") + 1]
+    if complete != content:
+        _write_file(path, complete)
     cards = read_truth(path)
     for index, card in enumerate(cards):
         if card.seeds.index != index:
-            raise BadTruth(f"{path}:{index + 1}: is card {card.seeds.index}; choose another folder")
+            raise BadTruth(
+                f"{path}:{index + 1}: expected card {index}, found card {card.seeds.index}; choose another folder"
+            )
     return cards
 
 
-def _put(path: Path, content: bytes) -> None:
-    """A file is there as a whole or not at all."""
-    with aside(path) as part:
+def _write_file(path: Path, content: bytes) -> None:
+    """Write a file atomically: it exists complete or not at all."""
+    with atomic_write(path) as part:
         part.write_bytes(content)
 
 
 def _write_manifest(folder: Path, cards: Sequence[CardTruth]) -> None:
-    """labels.csv with paths relative to itself, so that the folder can be moved."""
+    """Write labels.csv, with relative paths so that the folder can be moved."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for card in cards:
         row = {"card_id": card.card_id, "front": card.front.picture, "back": card.back.picture, "grade": card.label}
-        known = {"group": card.group, "game": card.game, "notes": f"simulated {card.kind}, {card.layout}"}
-        writer.writerow(row | known)
-    _put(folder / LABELS, text.getvalue().encode())
+        details = {"group": card.group, "game": card.game, "notes": f"simulated {card.kind}, {card.layout}"}
+        writer.writerow(row | details)
+    _write_file(folder / LABELS_FILE, text.getvalue().encode())
 
 
-def _made(folder: Path, recipe: Recipe, indexes: range, workers: int) -> Iterator[CardTruth]:
-    """Make the cards of those indexes, their pictures written; in order, in that many processes."""
-    batches = _by_design(indexes)
+def _simulate_cards(folder: Path, config: SimulationConfig, indices: range, workers: int) -> Iterator[CardTruth]:
+    """Simulate cards in several processes and write their pictures; yields their ground truth in order."""
+    batches = _batches_by_design(indices)
     if workers <= 1 or len(batches) <= 1:
-        _begin(recipe)
+        _start_simulator(config)
         for batch in batches:
-            yield from _make(folder, batch)
+            yield from _simulate_batch(folder, batch)
         return
-    with _pool(recipe, min(workers, len(batches))) as pool:
-        for made in pool.map(_make, [folder] * len(batches), batches):
-            yield from made
+    with _pool(config, min(workers, len(batches))) as pool:
+        for truths in pool.map(_simulate_batch, [folder] * len(batches), batches):
+            yield from truths
 
 
 @contextmanager
-def _pool(recipe: Recipe, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes started afresh, as on every system; what is not begun when we leave is not begun."""
+def _pool(config: SimulationConfig, workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Pool of spawned processes, as on every operating system; on exit, pending batches are cancelled."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_process, initargs=(recipe,))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_process, initargs=(config,))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _by_design(indexes: range) -> list[list[int]]:
-    """Cards of one design together: it is drawn once."""
+def _batches_by_design(indices: range) -> list[list[int]]:
+    """Group the cards by design, so that each design is drawn once."""
     batches: dict[int, list[int]] = {}
-    for index in indexes:
-        batches.setdefault(index // COPIES, []).append(index)
+    for index in indices:
+        batches.setdefault(index // CARDS_PER_DESIGN, []).append(index)
     return list(batches.values())
 
 
 @cache
-def _studios() -> list[Studio]:
-    """This process's studio, put there when it begins."""
+def _simulators() -> list[CardSimulator]:
+    """This process's simulator, set when the process starts."""
     return []
 
 
-def _begin(recipe: Recipe) -> None:
-    cv2.setNumThreads(1)  # a process a core: threads within them would only wait for each other
-    _studios()[:] = [Studio(recipe)]
+def _start_simulator(config: SimulationConfig) -> None:
+    cv2.setNumThreads(1)  # one process per core: more threads would only compete for the cores
+    _simulators()[:] = [CardSimulator(config)]
 
 
-def _begin_process(recipe: Recipe) -> None:
-    """Begin in a process of the pool: it leaves a stop from the keyboard to its parent, and ends when that is gone."""
+def _start_process(config: SimulationConfig) -> None:
+    """Initialize a process of the pool: it ignores Ctrl-C, which its parent handles, and exits with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _begin(recipe)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    _start_simulator(config)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # nobody is left who could take what is being drawn
+        os._exit(1)  # nothing can receive the results any more
 
 
-def _make(folder: Path, indexes: Sequence[int]) -> list[CardTruth]:
-    """Draw cards and write their pictures; returns their truth."""
+def _simulate_batch(folder: Path, indices: Sequence[int]) -> list[CardTruth]:
+    """Simulate cards and write their pictures; returns their ground truth."""
     cards = []
-    for index in indexes:
-        card = _studios()[0].card(index)
-        _put(folder / card.truth.front.picture, card.front.jpeg())
-        _put(folder / card.truth.back.picture, card.back.jpeg())
+    for index in indices:
+        card = _simulators()[0].card(index)
+        _write_file(folder / card.truth.front.picture, card.front.jpeg())
+        _write_file(folder / card.truth.back.picture, card.back.jpeg())
         cards.append(card.truth)
     return cards

@@ -1,4 +1,4 @@
-"""Which grades are drawn how often, and how a grader who errs labels them."""
+"""Distribution of the simulated grades, and the noisy labels that an imperfect grader gives them."""
 
 from __future__ import annotations
 
@@ -10,57 +10,58 @@ from numpy.random import Generator
 
 from engine.evaluation.metrics import qwk
 
-Mix = Literal["history", "psa", "uniform"]
-# Grades 1 to 10. History: its own counts. PSA: a public list of its certificates, in percent, where grades up to 5
-# share four percent, here halved from grade to grade.
-COUNTS: dict[Mix, tuple[float, ...]] = {
+GradeMix = Literal["history", "psa", "uniform"]
+# Relative frequencies of the grades 1 to 10. "history": counts of the recorded training history. "psa": percent of a
+# public list of certificates; its 4 % for the grades 1 to 5 together are split so that each grade is half as frequent
+# as the next.
+GRADE_COUNTS: dict[GradeMix, tuple[float, ...]] = {
     "history": (87, 23, 32, 176, 294, 547, 889, 1582, 2211, 3983),
     "psa": (4 / 31, 8 / 31, 16 / 31, 32 / 31, 64 / 31, 5, 9, 20, 36, 25),
     "uniform": (1,) * 10,
 }
 
 
-def shares(mix: Mix) -> np.ndarray:
-    """How often each grade from 1 to 10 is drawn, (10,) float64, summing to 1."""
-    counts = np.array(COUNTS[mix], np.float64)
+def grade_probabilities(mix: GradeMix) -> np.ndarray:
+    """Probability of each grade from 1 to 10, (10,) float64, summing to 1."""
+    counts = np.array(GRADE_COUNTS[mix], np.float64)
     return counts / counts.sum()
 
 
-def draw_grade(random: Generator, mix: Mix) -> int:
-    """One grade, 1 to 10."""
-    return int(random.choice(10, p=shares(mix))) + 1
+def draw_grade(random: Generator, mix: GradeMix) -> int:
+    """Draw a grade, 1 to 10."""
+    return int(random.choice(10, p=grade_probabilities(mix))) + 1
 
 
-def label_chances(noise: float) -> np.ndarray:
-    """How often a card of a grade (row) gets a label (column), (10, 10) with rows summing to 1.
+def label_probabilities(noise: float) -> np.ndarray:
+    """Probability of each label (column) for a card of each grade (row), (10, 10), rows summing to 1.
 
-    noise  standard deviation of the grader's judgement, in grades: it errs normally, is rounded to a whole grade and
-           held to 1 .. 10. Worked: .5 labels a 5 as a 5 in 68 % of cases.
+    noise  standard deviation of the grader's error, in grades: normally distributed, rounded to a whole grade and
+           clipped to 1 .. 10. Worked: 0.5 labels a 5 as a 5 in 68 % of cases.
     """
     if noise == 0:
         return np.eye(10)
     bounds = np.array([-math.inf, *(grade + 0.5 for grade in range(1, 10)), math.inf])
-    below = np.array([[_normal(float(bound - grade) / noise) for bound in bounds] for grade in range(1, 11)])
-    return np.diff(below, axis=1)
+    cumulative = np.array([[_normal_cdf(float(bound - grade) / noise) for bound in bounds] for grade in range(1, 11)])
+    return np.diff(cumulative, axis=1)
 
 
 def draw_label(random: Generator, grade: int, noise: float) -> int:
-    """The label that a grader gives to a card of that grade."""
-    return int(random.choice(10, p=label_chances(noise)[grade - 1])) + 1
+    """Draw the label that a grader gives to a card of this grade."""
+    return int(random.choice(10, p=label_probabilities(noise)[grade - 1])) + 1
 
 
-def best_agreement(mix: Mix, noise: float) -> dict[str, float]:
-    """What a perfect judge of the grade reaches against such labels, over a collection without end.
+def best_agreement(mix: GradeMix, noise: float) -> dict[str, float]:
+    """Agreement of the true grades with the noisy labels: the best any model can reach, over infinitely many cards.
 
-    returns  qwk, exact (share of labels that are the grade), within_one
+    returns  qwk, exact (fraction of labels equal to the grade), within_one
     """
-    joint = shares(mix)[:, None] * label_chances(noise)
-    apart = np.abs(np.subtract.outer(np.arange(10), np.arange(10)))
-    reached = qwk(joint)
-    assert reached is not None  # every mix holds more than one grade
-    return {"qwk": reached, "exact": float(joint[apart == 0].sum()), "within_one": float(joint[apart <= 1].sum())}
+    joint = grade_probabilities(mix)[:, None] * label_probabilities(noise)
+    distance = np.abs(np.subtract.outer(np.arange(10), np.arange(10)))
+    kappa = qwk(joint)
+    assert kappa is not None  # every mix has more than one grade
+    return {"qwk": kappa, "exact": float(joint[distance == 0].sum()), "within_one": float(joint[distance <= 1].sum())}
 
 
-def _normal(x: float) -> float:
-    """The standard normal distribution up to x."""
+def _normal_cdf(x: float) -> float:
+    """Cumulative distribution function of the standard normal distribution."""
     return 0.5 * math.erfc(-x / math.sqrt(2))

@@ -1,4 +1,4 @@
-"""Wear for rare grades: a user's own good card worn down to a lower grade, for training and nothing else."""
+"""Synthetic wear: copies of real cards worn down to a lower grade, for training on rare grades."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from numpy.random import Generator
 from engine.errors import BadInput
 from engine.image.rectify import TRADING, CardSize
 from engine.simulate.print.games import Grid
-from engine.simulate.wear.amounts import SIDES, draw_attributes
+from engine.simulate.wear.amounts import SIDE_NAMES, draw_attribute_grades
 from engine.simulate.wear.masks import Patch
-from engine.simulate.wear.paint import outside, wear_down
-from engine.simulate.wear.rim import Rim
+from engine.simulate.wear.paint import paint_wear, uncovered_patches
+from engine.simulate.wear.rim import CardRim
 from engine.simulate.wear.truth import SideName, SideWear
-from engine.simulate.wear.wear import WornSide, place_wear
+from engine.simulate.wear.wear import WornSide, wear_for_grades
 
-STOCK = (234, 231, 224)  # of most cards; what wear lays bare
-LEAST_HEIGHT_PX = 200  # below this a corner's wear is less than a pixel
+STOCK_RGB = (234, 231, 224)  # color of the paper that wear exposes, as on most cards
+MIN_HEIGHT_PX = 200  # in a lower picture, the wear of a corner is smaller than a pixel
 
 
 @dataclass(frozen=True)
 class WornCopy:
-    """A card's pictures after wear, and the wear; a side that was missing stays so.
+    """A card's pictures after synthetic wear, None for a side without a picture, and the added wear.
 
-    The truth tells the wear that was added, not what the card had; its centering is not told.
+    `front_wear` and `back_wear` contain only the added wear, not the card's previous wear or its centering.
     """
 
     front: np.ndarray | None
@@ -35,7 +35,7 @@ class WornCopy:
     back_wear: SideWear
 
 
-def worn_copy(
+def make_worn_copy(
     front: np.ndarray | None,
     back: np.ndarray | None,
     grade: int,
@@ -46,49 +46,49 @@ def worn_copy(
 ) -> WornCopy:
     """Wear a card down to a grade.
 
-    front, back  (H, W, 3) uint8, each rectified: the card edge to edge, upright. Not changed. Either may be None
-    grade        1 to 9, below the card's own: corners, edges and surface then give exactly it, the worst deciding
-    corner_mm    radius of the card's corners, 0 for square ones
-    raises       BadInput for a grade that wear cannot give, a picture that is too small, or no picture
+    front, back  (H, W, 3) uint8, rectified: upright, the card edge to edge. Not modified. Either may be None
+    grade        1 to 9, below the card's own grade: the worst of corners, edges and surface then has exactly this grade
+    corner_mm    radius of the card's corners, 0 for square corners
+    raises       BadInput if the grade is not 1 to 9, a picture is too small, or there is no picture
     """
     if not 1 <= grade <= 9:
-        raise BadInput(f"wear gives the grades 1 to 9, not {grade}; a 10 is not made by wear")
+        raise BadInput(f"cannot wear a card down to grade {grade}; choose a grade from 1 to 9")
     if front is None and back is None:
         raise BadInput("there is no picture to wear down; give a front or a back")
     for name, picture in (("front", front), ("back", back)):
-        if picture is not None and picture.shape[0] < LEAST_HEIGHT_PX:
-            raise BadInput(f"the {name} is {picture.shape[0]} pixels high; give at least {LEAST_HEIGHT_PX}")
-    grades = draw_attributes(random, grade, set(range(min(grade + 1, 10), 11)))
-    worn = place_wear(random, size=size, corner_mm=corner_mm, grades=grades)
+        if picture is not None and picture.shape[0] < MIN_HEIGHT_PX:
+            raise BadInput(f"the {name} is {picture.shape[0]} pixels high; give at least {MIN_HEIGHT_PX}")
+    grades = draw_attribute_grades(random, grade, set(range(min(grade + 1, 10), 11)))
+    worn_sides = wear_for_grades(random, size=size, corner_mm=corner_mm, grades=grades)
     pictures = [
-        None if picture is None else _worn(random, picture, side, own, size, corner_mm)
-        for picture, side, own in zip((front, back), SIDES, worn, strict=True)
+        None if picture is None else _worn_picture(random, picture, side, worn_side, size, corner_mm)
+        for picture, side, worn_side in zip((front, back), SIDE_NAMES, worn_sides, strict=True)
     ]
-    return WornCopy(pictures[0], pictures[1], worn[0].wear, worn[1].wear)
+    return WornCopy(pictures[0], pictures[1], worn_sides[0].wear, worn_sides[1].wear)
 
 
-def _worn(
-    random: Generator, picture: np.ndarray, side: SideName, own: WornSide, size: CardSize, corner_mm: float
+def _worn_picture(
+    random: Generator, picture: np.ndarray, side: SideName, worn_side: WornSide, size: CardSize, corner_mm: float
 ) -> np.ndarray:
-    """One picture worn on a raster with the card's own proportions, brought back to its own size."""
+    """One picture worn down on a raster with the card's proportions, then resized to its original size."""
     grid = Grid(size, picture.shape[0])
     face = picture.copy()
     if picture.shape[1] != grid.width:
         face = cv2.resize(face, (grid.width, grid.height), interpolation=cv2.INTER_CUBIC)
-    intact = outside(Rim(size, (corner_mm,) * 4), grid)
-    ground = _ground(face, intact)
-    wear_down(random, face, own.wear, grid, stock=STOCK, side=side)
-    for patch in outside(own.rim, grid):
-        gone = patch.mask.astype(np.float32)[..., None] / 255
-        under = patch.of(face)
-        under[:] = (under + gone * (ground - under) + 0.5).astype(np.uint8)
+    uncovered = uncovered_patches(CardRim(size, (corner_mm,) * 4), grid)
+    background = _background(face, uncovered)
+    paint_wear(random, face, worn_side.wear, grid, stock=STOCK_RGB, side=side)
+    for patch in uncovered_patches(worn_side.rim, grid):
+        weight = patch.mask.astype(np.float32)[..., None] / 255
+        pixels = patch.view(face)
+        pixels[:] = (pixels + weight * (background - pixels) + 0.5).astype(np.uint8)
     if picture.shape[1] != grid.width:
         face = cv2.resize(face, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
     return face
 
 
-def _ground(face: np.ndarray, intact: list[Patch]) -> np.ndarray:
-    """What shows where the card is gone, (3,): what the corners of the picture show beyond the card's own rounding."""
-    seen = [patch.of(face)[patch.mask > 250] for patch in intact]
-    pixels = np.concatenate([*seen, face[[0, 0, -1, -1], [0, -1, 0, -1]]])
+def _background(face: np.ndarray, uncovered: list[Patch]) -> np.ndarray:
+    """Background color for missing parts of the card, (3,): the median around the card's rounded corners."""
+    corner_pixels = [patch.view(face)[patch.mask > 250] for patch in uncovered]
+    pixels = np.concatenate([*corner_pixels, face[[0, 0, -1, -1], [0, -1, 0, -1]]])
     return np.median(pixels, axis=0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The model that ships, and its card: made by `python -m tools.build_starter`."""
+"""The starter model and its card, built by `python -m tools.build_starter`."""
 
 from pathlib import Path
 

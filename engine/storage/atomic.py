@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, then renamed. Free of torch."""
+"""Atomic file writes: write to a temporary file, then rename. Free of torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Where to write what `path` is to hold: it is renamed at the end, so that `path` is the old file or the new one.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path` at the end of the block: `path` is always the old or the new file.
 
-    Where the block raises, `path` is left as it is, and what was written lies beside it until it is written again.
-    One writer at a time: two that write the same file would take what lies aside from each other.
+    If the block raises, `path` stays unchanged and the temporary file remains until the next write. Not safe for two
+    writers of the same file: they would share the temporary file.
     """
-    part = path.with_name(f"{path.name}.part")
-    yield part
-    part.replace(path)
+    temporary = path.with_name(f"{path.name}.part")
+    yield temporary
+    temporary.replace(path)

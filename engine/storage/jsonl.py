@@ -1,4 +1,4 @@
-"""A file of JSON lines that may be killed at any moment: one writer at a time, a torn line costs itself alone."""
+"""JSON Lines file that survives a killed writer: a truncated line is skipped on reading, the others stay readable."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-WAIT_S = 1.0
+LOCK_TIMEOUT_S = 1.0
 
 
-class Journal:
-    """Lines added at the end, each a JSON value of its own."""
+class JsonLinesFile:
+    """Append-only file with one JSON value per line and at most one writer."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = FileLock(path.with_suffix(".lock"))
 
-    def __reduce__(self) -> tuple[type[Journal], tuple[Path]]:
-        """In another process: the same file, and a lock of that process's own, since no lock can be handed over."""
-        return Journal, (self._path,)
+    def __reduce__(self) -> tuple[type[JsonLinesFile], tuple[Path]]:
+        """Pickle the path only: the other process creates a lock, since a lock cannot be pickled."""
+        return JsonLinesFile, (self._path,)
 
-    def locked(self) -> bool:
-        """Become the one writer; False where another still is after a second of waiting."""
+    def acquire(self) -> bool:
+        """Lock the file for writing; return False if another writer still has the lock after a second."""
         try:
-            self._lock.acquire(timeout=WAIT_S)
+            self._lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:
             return False
         return True
 
     def release(self) -> None:
-        """Let another write."""
+        """Release the lock."""
         self._lock.release()
 
-    def lines(self) -> Iterator[Any]:
-        """What the readable lines hold; torn and damaged ones are passed over, what they told is made again."""
+    def read(self) -> Iterator[Any]:
+        """Yield the values of all readable lines; truncated and damaged lines are skipped."""
         if not self._path.exists():
             return
         for line in self._path.read_bytes().split(b"\n"):
             try:
                 yield json.loads(line)
-            except ValueError:  # no JSON, or no text at all
+            except ValueError:  # not JSON, or not UTF-8
                 continue
 
-    def add(self, lines: Iterable[Any]) -> None:
-        """Write lines at the end and hand them to the system."""
+    def append(self, lines: Iterable[Any]) -> None:
+        """Append values, one per line."""
         with self._path.open("a", encoding="utf-8") as file:
-            # The line break comes first: it also ends a line that an earlier kill has torn.
+            # The line break comes first: it also terminates a line truncated by an earlier kill.
             file.writelines("\n" + json.dumps(line) for line in lines)

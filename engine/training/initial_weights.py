@@ -1,4 +1,4 @@
-"""What a run begins from: random weights, torchvision's, or those of another model, which knows some cards."""
+"""Initial weights of a run: random, torchvision's, or those of another model, with checks for leakage."""
 
 from __future__ import annotations
 
@@ -13,164 +13,161 @@ from engine import starter
 from engine.cards.leakage import Leak
 from engine.cards.pairs import CardPair
 from engine.config import BadConfig, Config
-from engine.data.distillation import Teachers
-from engine.data.selection import taken
+from engine.data.distillation import TeacherPredictions
+from engine.data.selection import training_and_validation
 from engine.device import precision
-from engine.experiments.provenance import again, learned_by
+from engine.experiments.provenance import overlapping_cards, training_cards
 from engine.experiments.run_folder import MODEL
 from engine.model.dual_branch import DualBranch
 from engine.model.encoders import WeightsNotDownloaded
 from engine.storage import checkpoint
 
-# Weights of one encoder fit another where these agree.
+# Encoder weights are compatible if these settings agree.
 ENCODERS = ("front_encoder", "back_encoder", "channels")
-# What these add the first fusing layer reads in places of its own: where they differ, it would read one for the other.
-BESIDE = ("regions", "measured_inputs")
-READS_BESIDE = "fuse.0.weight"
+# These settings add inputs to the first fusion layer; if they differ, its columns have other meanings.
+EXTRA_INPUTS = ("regions", "use_measurements")
+FUSION_WEIGHT = "fuse.0.weight"
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """A network before its first step.
+class InitialModel:
+    """Network before its first step.
 
-    of       whose weights it has, as a phrase that follows "begun from"; "" where they are random
-    notices  what a person should know of it
+    source   name of the model or file with its weights, "" if they are random
+    notices  sentences for the user
     """
 
     network: DualBranch
-    of: str = ""
+    source: str = ""
     notices: tuple[str, ...] = ()
 
 
-def begin(config: Config) -> Beginning:
-    """The network with the weights that `config.pretrained` names.
+def initialize_model(config: Config) -> InitialModel:
+    """Create the network with the weights that `config.pretrained` names.
 
-    Raises BadConfig where there are none or they do not fit, BadModel where a model's file is damaged.
+    Raises BadConfig if they do not exist or do not fit, BadModel if a model file is damaged.
     """
     if config.pretrained == "none":
-        return Beginning(DualBranch(config))
-    model = _model_of(config)
+        return InitialModel(DualBranch(config))
+    model = _loupe_model(config)
     if model is not None:
-        return _of_model(config, model)
+        return _from_model(config, model)
     try:
-        return Beginning(DualBranch(config, pretrained=config.pretrained), Path(config.pretrained).name)
+        return InitialModel(DualBranch(config, pretrained=config.pretrained), Path(config.pretrained).name)
     except WeightsNotDownloaded as error:
-        missing = f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights"
-        return Beginning(DualBranch(config), notices=(missing,))
+        notice = f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights"
+        return InitialModel(DualBranch(config), notices=(notice,))
 
 
-def refuse_unfit(config: Config, pairs: Sequence[CardPair] = (), folder: Path | None = None) -> None:
-    """Raise what the run would raise at its beginning, before anything is prepared or written: a folder that holds a
-    run can only be gone on with as it was told. No weights are downloaded for it.
+def validate_run(config: Config, pairs: Sequence[CardPair] = (), folder: Path | None = None) -> None:
+    """Check the settings of a new run before anything is prepared or written; downloads no weights.
 
-    BadConfig where the device or its precision is not to be had, BadPredictions where its teachers cannot be read, and
-    what `begin` raises.
+    Raises BadConfig if the device or precision is unavailable, BadPredictions if a file of `teachers` cannot be read,
+    and the errors of `initialize_model`.
 
-    pairs   the cards of the run. Leak is raised where the model that it begins from has learned from one of those that
-            are to judge it.
-    folder  where the run would write; BadConfig is raised where that would be over the model itself
+    pairs   cards of the run; raises Leak if the initial model was trained on a validation or test card
+    folder  run folder; raises BadConfig if the run would overwrite the initial model
     """
     precision(config)
-    Teachers.named(config.teachers)
+    TeacherPredictions.from_setting(config.teachers)
     if config.pretrained in ("none", "imagenet"):
         return
-    begin(config)
-    model = _model_of(config)
+    initialize_model(config)
+    model = _loupe_model(config)
     if model is None:
         return
     if folder is not None and model.resolve() == (folder / MODEL).resolve():
-        raise BadConfig(
-            f"pretrained = {config.pretrained!r} is the file that this run would write; give another folder"
-        )
-    for pair in again(learned_by(model).cards, _judges(config, pairs)):
+        raise BadConfig(f"pretrained = {config.pretrained!r} would be overwritten by this run; give another folder")
+    for pair in overlapping_cards(training_cards(model).cards, _evaluation_cards(config, pairs)):
         raise Leak(
-            f"the model that pretrained = {config.pretrained!r} names has learned from {pair.card_id!r}, which is to "
-            f"judge this run ({pair.split}); begin from other weights, or let the cards that it knows train again"
+            f"pretrained = {config.pretrained!r} was trained on the card {pair.card_id!r}, which this run evaluates on "
+            f"({pair.split}); use other weights, or move that model's training cards to the train split"
         )
 
 
-def _judges(config: Config, pairs: Iterable[CardPair]) -> list[CardPair]:
-    """The cards that a run's epoch is chosen by, and those sealed to judge it in the end."""
-    told = [pair for pair in pairs if pair.has_class]
-    return [pair for pair in taken(told, config) if pair.split == "val"] + [p for p in told if p.split == "test"]
+def _evaluation_cards(config: Config, pairs: Iterable[CardPair]) -> list[CardPair]:
+    """Validation and test cards of a run."""
+    labelled = [pair for pair in pairs if pair.has_class]
+    validation = [pair for pair in training_and_validation(labelled, config) if pair.split == "val"]
+    return validation + [pair for pair in labelled if pair.split == "test"]
 
 
-def _model_of(config: Config) -> Path | None:
-    """The file of the Loupe model that a run begins from; None where its weights are torchvision's."""
+def _loupe_model(config: Config) -> Path | None:
+    """Path of the Loupe model that `config.pretrained` names; None for torchvision weights."""
     if config.pretrained == "imagenet":
         return None
     if config.pretrained == "starter":
         if not starter.MODEL.is_file():
-            raise BadConfig(
-                "pretrained = 'starter': this copy of Loupe ships no starter model; begin from other weights"
-            )
+            raise BadConfig("pretrained = 'starter': this copy of Loupe has no starter model; use other weights")
         return starter.MODEL
     path = Path(config.pretrained)
     if not path.exists():
         raise BadConfig(f"pretrained = {config.pretrained!r}: there is no such file; give another, starter or none")
     if (path / MODEL).is_file():
         raise BadConfig(f"pretrained = {config.pretrained!r} is a run's folder; give {path / MODEL}")
-    return path if checkpoint.is_ours(path) else None
+    return path if checkpoint.is_loupe_checkpoint(path) else None
 
 
-def _of_model(config: Config, path: Path) -> Beginning:
-    """With every weight of the other model that has a place in this network; the rest is drawn."""
-    theirs, name, weights = _fitting(config, path)
+def _from_model(config: Config, path: Path) -> InitialModel:
+    """Copy all weights of the model at `path` that fit the network; the rest stays random."""
+    model_config, name, weights = _load_compatible(config, path)
     network = DualBranch(config)
-    own = network.state_dict()
-    taken = {key: weight for key, weight in weights.items() if key in own and weight.shape == own[key].shape}
-    if any(getattr(theirs, key) != getattr(config, key) for key in BESIDE):
-        taken.pop(READS_BESIDE, None)
-    network.load_state_dict(taken, strict=False)
-    said = _said(name, own.keys() - taken.keys(), weights.keys() - own.keys())
-    return Beginning(network, name, (said, *_of_unknown(config, path)))
+    state = network.state_dict()
+    copied = {key: weight for key, weight in weights.items() if key in state and weight.shape == state[key].shape}
+    if any(getattr(model_config, key) != getattr(config, key) for key in EXTRA_INPUTS):
+        copied.pop(FUSION_WEIGHT, None)
+    network.load_state_dict(copied, strict=False)
+    notice = _weights_notice(name, random=state.keys() - copied.keys(), unused=weights.keys() - state.keys())
+    return InitialModel(network, name, (notice, *_leakage_notices(config, path)))
 
 
-def _fitting(config: Config, path: Path) -> tuple[Config, str, dict[str, Tensor]]:
-    """The settings, the name and the weights of a model whose encoders are those of the config."""
+def _load_compatible(config: Config, path: Path) -> tuple[Config, str, dict[str, Tensor]]:
+    """Load the config, name and weights of a model. Raises BadConfig unless its encoders are those of `config`."""
     content = checkpoint.load(path)
     try:
-        theirs, name, weights = configuration.build(content["config"]), content["name"], content["model"]
+        model_config, name, weights = configuration.from_saved(content["config"]), content["name"], content["model"]
     except (KeyError, TypeError, ValueError) as error:
         raise BadConfig(
-            f"pretrained = {config.pretrained!r} is no model that this version of Loupe can begin from; give the "
+            f"pretrained = {config.pretrained!r} is not a model that this version of Loupe can start from; give the "
             "model.pt of a run"
         ) from error
     for key in ENCODERS:
-        if (needed := getattr(theirs, key)) != getattr(config, key):
+        if (value := getattr(model_config, key)) != getattr(config, key):
             raise BadConfig(
-                f"pretrained = {config.pretrained!r} has {key} = {needed!r} and this run {getattr(config, key)!r}; set "
-                f"{key} = {needed}, or begin from other weights"
+                f"pretrained = {config.pretrained!r} has {key} = {value!r} and this run {getattr(config, key)!r}; set "
+                f"{key} = {value}, or use other weights"
             )
-    return theirs, name, weights
+    return model_config, name, weights
 
 
-def _said(name: str, drawn: Collection[str], left: Collection[str]) -> str:
-    told = [f"begins with the weights of {name}"]
-    told += [f"{_parts(drawn)} begin anew, whole or in part"] if drawn else []
-    told += [f"{_parts(left)} of that model are left behind"] if left else []
-    return "; ".join(told)
+def _weights_notice(name: str, random: Collection[str], unused: Collection[str]) -> str:
+    parts = [f"starts with the weights of {name}"]
+    parts += [f"{_module_names(random)} start from random weights, wholly or in part"] if random else []
+    parts += [f"{_module_names(unused)} of that model are not used"] if unused else []
+    return "; ".join(parts)
 
 
-def _parts(keys: Iterable[str]) -> str:
-    """The parts of the network that weights belong to; of a side, which of its parts."""
-    places = (key.split(".") for key in keys)
-    return ", ".join(sorted({" ".join(place[: 2 if place[0] in ("front", "back") else 1]) for place in places}))
+def _module_names(keys: Iterable[str]) -> str:
+    """Sorted names of the modules of state dict keys: two levels deep for a side, else one."""
+    names = (key.split(".") for key in keys)
+    return ", ".join(sorted({" ".join(name[: 2 if name[0] in ("front", "back") else 1]) for name in names}))
 
 
-def _of_unknown(config: Config, path: Path) -> Iterator[str]:
-    """What keeps a card that the model knows from being known again."""
+def _leakage_notices(config: Config, path: Path) -> Iterator[str]:
+    """Sentences on training cards of the initial model that cannot be checked for leakage."""
     if config.pretrained == "starter":
         return
-    learned = learned_by(path)
-    if learned.unknown:
+    trained_on = training_cards(path)
+    if trained_on.unknown:
         yield (
-            f"whether {learned.unknown} has learned from cards that judge this run is not known, as no run lies beside "
-            "it; if so, this run's figures flatter it"
+            f"the training cards of {trained_on.unknown} are unknown, since there is no run in its folder; if this run "
+            "evaluates on some of them, its results are too good"
         )
-    gone = [pair for pair in learned.cards if not any(side and side.is_file() for side in (pair.front, pair.back))]
-    if gone:
+    missing = [
+        pair for pair in trained_on.cards if not any(side and side.is_file() for side in (pair.front, pair.back))
+    ]
+    if missing:
         yield (
-            f"the pictures of {len(gone)} cards that the model has learned from are gone: whether these cards judge "
-            "this run is not known; if so, its figures flatter it"
+            f"the pictures of {len(missing)} training cards of that model are missing; if this run evaluates on some "
+            "of these cards, its results are too good"
         )

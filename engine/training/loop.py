@@ -1,4 +1,4 @@
-"""The training loop: an iterator of events. It logs nothing and writes no rows; `list(train(...))` is the test."""
+"""Training loop, an iterator of events: it logs nothing and writes no database rows."""
 
 from __future__ import annotations
 
@@ -18,131 +18,138 @@ from lightning_fabric.utilities.seed import seed_everything
 from engine.cards import leakage
 from engine.cards.pairs import CardPair
 from engine.config import Config
-from engine.data.dataset import Batch, Cards
+from engine.data.dataset import Batch, CardDataset
 from engine.data.inputs import Inputs, model_input
-from engine.data.prepare import Prepared, Stop, prepare
-from engine.data.sampler import batches, epoch_order
-from engine.device import launch, out_of_memory
-from engine.distributed import Ranks, leaving
+from engine.data.prepare import PreparedData, Stop, prepare_run_data
+from engine.data.sampler import batch_loader, epoch_order
+from engine.device import is_out_of_memory, launch
+from engine.distributed import ProcessGroup, cleanup
 from engine.evaluation import calibration, predictions
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.experiments import plans, run_folder
 from engine.experiments.run_folder import CHECKPOINT, MODEL
-from engine.inference.evaluate import Outcome, figures, infer, unanswered
+from engine.inference.evaluate import BatchResult, infer, non_finite_cards, summarize
 from engine.model.dual_branch import DualBranch
 from engine.storage import checkpoint
-from engine.thresholds import parse_all
+from engine.thresholds import parse_conditions
 from engine.training import initial_weights
-from engine.training.initial_weights import Beginning
-from engine.training.learner import FailedByRule, Learner, Stepped, TrainingFailed
-from engine.training.state import State
+from engine.training.initial_weights import InitialModel
+from engine.training.learner import FailedByRule, Learner, StepResult, TrainingFailed
+from engine.training.state import TrainingState
 
-# Between epoch ends, a checkpoint at least this often: what a killed run loses of a long epoch.
+# Within an epoch, a killed run loses at most this much.
 CHECKPOINT_EVERY_S = 300.0
 
 
 def train(
     config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop = lambda: False, cache: Path | None = None
 ) -> Iterator[Event]:
-    """Train on pairs with a split each, saving into `folder`; go on exactly where a checkpoint stands there.
+    """Train on pairs with a split each and save into `folder`; resume exactly from a checkpoint in it.
 
-    stop   asked after every batch of training and validation; when it says yes the run saves, says Stopped and ends
-    cache  folder of prepared pictures, shared between runs; `folder`/cache where none is given
-    Where torchrun has started several processes each calls this alike: they share every batch, the first one writes
-    and tells, and the others yield no more than the last event.
+    stop   called after every batch of training and validation; if it returns True, the run saves, yields Stopped, ends
+    cache  folder of prepared pictures, shared between runs; default `folder`/cache
+
+    With torchrun, all ranks call this with the same arguments and share every batch; rank 0 writes the files and yields
+    the events, the other ranks yield only the last event.
     Raises BadConfig, BadModel, Leak, NoCards and TrainingFailed with one sentence each.
     """
-    leakage.refuse_leaks(pairs)
+    leakage.check_no_leakage(pairs)
     if not (folder / CHECKPOINT).exists():
-        initial_weights.refuse_unfit(config, pairs, folder)
+        initial_weights.validate_run(config, pairs, folder)
     fabric = launch(config)
-    with leaving():
-        ranks = Ranks(fabric)
-        for event in _all_events(fabric, ranks, config, pairs, folder, stop, cache or folder / "cache"):
-            if ranks.first or isinstance(event, Finished | Stopped):
+    with cleanup():
+        ranks = ProcessGroup(fabric)
+        for event in _events(fabric, ranks, config, pairs, folder, stop, cache or folder / "cache"):
+            if ranks.is_first or isinstance(event, Finished | Stopped):
                 yield event
 
 
 def resume(folder: Path, stop: Stop = lambda: False, cache: Path | None = None) -> Iterator[Event]:
-    """Go on with the run in `folder`, told what it was told then. Raises BadConfig where none is there."""
-    config, pairs = run_folder.told(folder)
+    """Resume the run in `folder` with its saved config and pairs. Raises BadConfig if there is none."""
+    config, pairs = run_folder.load(folder)
     yield from train(config, pairs, folder, stop, cache)
 
 
-def _all_events(
-    fabric: Fabric, ranks: Ranks, config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop, cache: Path
+def _events(
+    fabric: Fabric,
+    ranks: ProcessGroup,
+    config: Config,
+    pairs: Sequence[CardPair],
+    folder: Path,
+    stop: Stop,
+    cache: Path,
 ) -> Iterator[Event]:
-    with ranks.first_goes_first():
-        run_folder.record(folder, config, [pair.absolute() for pair in pairs])
-    prepared = yield from prepare(ranks, config, pairs, cache, stop)
+    with ranks.rank_zero_first():
+        run_folder.save(folder, config, [pair.absolute() for pair in pairs])
+    prepared = yield from prepare_run_data(ranks, config, pairs, cache, stop)
     if prepared is None:
         yield Stopped(folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None, 0)
         return
-    # Not before: preparing pictures draws random numbers, and a run is the same whether they were prepared earlier.
+    # After the preparation, which draws random numbers: cached pictures must not change the run.
     seed_everything(config.seed, verbose=False)
     run = _Run(fabric, ranks, config, prepared, folder)
     yield from run.build()
-    yield from run.go(stop)
+    yield from run.train(stop)
 
 
 class _Run:
-    """The order of events of one run."""
+    """Epochs of one run, from its prepared data to Finished or Stopped."""
 
     def __init__(
         self,
         fabric: Fabric,
-        ranks: Ranks,
+        ranks: ProcessGroup,
         config: Config,
-        prepared: Prepared,
+        prepared: PreparedData,
         folder: Path,
     ) -> None:
         self.fabric, self.ranks, self.config, self.folder = fabric, ranks, config, folder
-        pixels, beside = prepared.pixels, prepared.beside
-        self.training = Cards(prepared.training, pixels, config, training=True, beside=beside)
-        self.validation = Cards(prepared.validation, pixels, config, training=False, beside=beside)
-        self.sides_seen = [
+        pixels, auxiliary = prepared.pixels, prepared.auxiliary
+        self.training = CardDataset(prepared.training, pixels, config, training=True, auxiliary=auxiliary)
+        self.validation = CardDataset(prepared.validation, pixels, config, training=False, auxiliary=auxiliary)
+        self.sides_present = [
             any(side in pixels for side in sides)
             for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)
         ]
-        self.rules = parse_all(config.stop_if)
-        self.state = State()
+        self.rules = parse_conditions(config.stop_if)
+        self.state = TrainingState()
 
     def build(self) -> Iterator[Event]:
-        """Build the network and what moves it; load the checkpoint where there is one."""
+        """Create network and optimizer, or restore them from the checkpoint if there is one."""
         saved = checkpoint.load(self.folder / CHECKPOINT) if (self.folder / CHECKPOINT).exists() else None
-        # What a checkpoint holds is put in its place by `_restore`.
-        first = Beginning(DualBranch(self.config)) if saved else initial_weights.begin(self.config)
-        yield from map(Notice, first.notices)
-        self.learner = Learner(self.fabric, self.ranks, self.config, first.network, self.training.cards)
+        # `_restore` loads the weights of a checkpoint.
+        initial = InitialModel(DualBranch(self.config)) if saved else initial_weights.initialize_model(self.config)
+        yield from map(Notice, initial.notices)
+        self.learner = Learner(self.fabric, self.ranks, self.config, initial.network, self.training.cards)
         if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
-            yield Notice("class weights and sampler are stacked: rare grades are favoured twice")
-        too_few = calibration.shortage([card.pair.group_key for card in self.validation.cards])
+            yield Notice("both class_weights and sampler_eta favor rare grades; the effects multiply")
+        too_few = calibration.too_few_groups_message([card.pair.group_key for card in self.validation.cards])
         if too_few and not saved:
             yield Notice(f"{too_few}; this run's model will not be calibrated")
-        self.state = State(**saved["state"]) if saved else State(begun_from=first.of)
+        self.state = TrainingState(**saved["state"]) if saved else TrainingState(begun_from=initial.source)
         self.learner.enter_phase(self.phase)
         if saved:
             yield from self._restore(saved)
-        elif self.ranks.own:
-            # The weights are drawn alike; what is dropped out of the cards of one process is its own affair.
-            torch.manual_seed(self.config.seed + self.ranks.own)
+        elif self.ranks.rank:
+            # All ranks initialize the same weights; dropout is seeded per rank.
+            torch.manual_seed(self.config.seed + self.ranks.rank)
 
     @property
     def phase(self) -> int:
-        """The phase of the current epoch."""
+        """Phase of the current epoch."""
         return 1 if self.state.epoch <= self.config.phase1_epochs else 2
 
-    def go(self, stop: Stop) -> Iterator[Event]:
-        """Every epoch that is left, then Finished; or Stopped. Raises TrainingFailed."""
+    def train(self, stop: Stop) -> Iterator[Event]:
+        """Run the remaining epochs; the last event is Finished or Stopped. Raises TrainingFailed."""
         while self.state.epoch <= self.config.epochs and not self.state.failure:
             for event in self._epoch(stop):
                 yield event
                 if isinstance(event, Stopped):
                     return
         summary = self.state.summary(self.config.epochs)
-        if self.ranks.first:
-            # A run that failed has no summary in the history either: both judge it by its epochs.
-            summary |= plans.settle(self.folder, None if self.state.failure else summary)
+        if self.ranks.is_first:
+            # As in the history, which has no summary of a failed run: its verdict is on its epochs.
+            summary |= plans.write_verdict(self.folder, None if self.state.failure else summary)
         if self.state.failure:
             raise FailedByRule(self.state.failure)
         yield Finished(self.folder / MODEL, summary)
@@ -150,57 +157,57 @@ class _Run:
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.learner.rate
         yield from self._train_epoch(stop)
-        if self.state.batch < self._batches_an_epoch:
+        if self.state.batch < self._batches_per_epoch:
             return
-        outcomes = yield from self._validate(stop)
-        if outcomes is None:
+        results = yield from self._validate(stop)
+        if results is None:
             yield from self._stopped()
             return
-        if lost := unanswered(self.validation.cards, outcomes):
+        if bad_cards := non_finite_cards(self.validation.cards, results):
             raise TrainingFailed(
-                f"the validation loss of card {lost} became no number in epoch {epoch}; lower the learning rate"
+                f"the validation loss of card {bad_cards} is not finite in epoch {epoch}; lower the learning rate"
             )
-        metrics, val_loss, probabilities = figures(self.validation.cards, outcomes)
+        metrics, val_loss, probabilities = summarize(self.validation.cards, results)
         done = self.state.end_epoch(phase, rate, val_loss, metrics)
-        yield from self._keep_if_best(done, probabilities)
-        if self.ranks.first:
-            plans.note_epoch(self.folder, done)
-        # Told before the checkpoint stands: killed in between, a resumed run tells the epoch again, never not at all.
+        yield from self._save_if_best(done, probabilities)
+        if self.ranks.is_first:
+            plans.record_epoch(self.folder, done)
+        # Yield before saving: a run killed in between repeats the event instead of losing it.
         yield done
-        self._judge(done)
+        self._check_rules(done)
         self.learner.schedule.step(metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
             self.learner.enter_phase(2)
         yield self._save_checkpoint(epoch)
 
-    def _validate(self, stop: Stop) -> Generator[Event, None, list[Outcome] | None]:
-        """The validation cards' outcomes, each card's once, whichever process saw it; None when asked to stop.
+    def _validate(self, stop: Stop) -> Generator[Event, None, list[BatchResult] | None]:
+        """Results of all validation cards, gathered from all ranks; None on a stop request.
 
-        In full precision and without a collective: the figures are those that `evaluate` gives the saved model.
+        In full precision and without collectives, so the metrics equal those of `evaluate` on the saved model.
         """
-        ours = range(len(self.validation))[self.ranks.share]
-        most = ceil(len(range(len(self.validation))[:: self.ranks.count]) / self.config.batch_size)
-        module, objective = self.learner.average.module, self.learner.objective
-        outcomes = infer(module, objective, self.validation, self.config, self.phase, ours)
-        seen: list[Outcome] = []
-        for _ in range(most):
-            # A process that has no card left still answers when all are asked to stop.
-            seen.extend(islice(outcomes, 1))
-            done = sum(len(each.index) for each in seen) * self.ranks.count
+        rows = range(len(self.validation))[self.ranks.local_rows]
+        max_batches = ceil(len(range(len(self.validation))[:: self.ranks.world_size]) / self.config.batch_size)
+        module, objective = self.learner.ema.module, self.learner.objective
+        remaining = infer(module, objective, self.validation, self.config, self.phase, rows)
+        results: list[BatchResult] = []
+        for _ in range(max_batches):
+            # A rank without cards left still takes part in the stop request.
+            results.extend(islice(remaining, 1))
+            done = sum(len(result.index) for result in results) * self.ranks.world_size
             yield Progress("validation", self.state.epoch, min(done, len(self.validation)), len(self.validation))
             if self.ranks.any(stop()):
                 return None
-        return [outcome for part in self.ranks.gather(seen) for outcome in part]
+        return [result for results_of_rank in self.ranks.gather(results) for result in results_of_rank]
 
-    def _judge(self, done: EpochDone) -> None:
-        """Note the first rule by which the epoch fails the run."""
+    def _check_rules(self, done: EpochDone) -> None:
+        """Record the failure if the epoch meets a stop_if rule."""
         for rule in self.rules:
-            if rule.epoch == done.epoch and rule.holds(done.figures):
-                value = done.figures[rule.metric]
+            if rule.epoch == done.epoch and rule.holds(done.all_metrics):
+                value = done.all_metrics[rule.metric]
                 self.state.failure = (
-                    f"epoch {done.epoch} fails the run by its rule {rule}: {rule.metric} is {value:.4g}; its best "
-                    "model is kept, and what is tried next is a run of its own"
+                    f"epoch {done.epoch} fails the run by its rule {rule}: {rule.metric} is {value:.4g}; the best "
+                    "model so far is kept, start a new run to try something else"
                 )
                 return
 
@@ -213,23 +220,25 @@ class _Run:
         return self.fabric.device.type == "cuda"
 
     @property
-    def _batches_an_epoch(self) -> int:
+    def _batches_per_epoch(self) -> int:
         return ceil(len(self.training) / self.config.batch_size)
 
     def _train_epoch(self, stop: Stop) -> Iterator[Event]:
-        """The batches of the epoch that are left; ends early, saved, when asked to stop."""
+        """Train on the remaining batches of the epoch; on a stop request, save and end early."""
         state = self.state
         order = epoch_order(self.training.cards, self.config, state.epoch)
-        loader = batches(self.training, order, self.config, state.epoch, skip=state.batch, share=self.ranks.share)
+        loader = batch_loader(
+            self.training, order, self.config, state.epoch, skip=state.batch, local_rows=self.ranks.local_rows
+        )
         self.learner.network.train()
         began = saved_at = time.monotonic()
         for batch in loader:
             inputs = model_input(batch, self.config, self.phase, self.fabric.device)
             state.wait_seconds += time.monotonic() - began
-            stepped = yield from self._step(batch, inputs)
-            state.count(stepped.loss_sum, stepped.confusion)
+            result = yield from self._step(batch, inputs)
+            state.count(result.loss_sum, result.confusion)
             state.epoch_seconds += time.monotonic() - began
-            yield Progress("training", state.epoch, state.batch, self._batches_an_epoch)
+            yield Progress("training", state.epoch, state.batch, self._batches_per_epoch)
             if self.ranks.any(stop()):
                 yield from self._stopped()
                 return
@@ -238,85 +247,85 @@ class _Run:
                 saved_at = time.monotonic()
             began = time.monotonic()
 
-    def _step(self, batch: Batch, inputs: Inputs) -> Generator[Notice, None, Stepped]:
-        """One optimiser step, with half as many cards at once as often as memory does not hold them."""
+    def _step(self, batch: Batch, inputs: Inputs) -> Generator[Notice, None, StepResult]:
+        """Take one optimizer step; halve the micro-batch whenever memory does not suffice."""
         while True:
             try:
                 return self.learner.step(batch, inputs, self.state)
             except RuntimeError as error:
-                if not out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-            # Here, not above: the error holds on to all that the step had put into memory.
+            # Outside the except block, where the error still references the tensors of the failed step.
             yield self._halve()
 
     def _halve(self) -> Notice:
-        """Compute half as many cards at once from here on. Raises TrainingFailed where that cannot help."""
+        """Halve the number of cards computed at once. Raises TrainingFailed if that cannot help."""
         config, state = self.config, self.state
         torch.cuda.empty_cache()
-        held = state.cards_at_once or ceil(config.batch_size / self.ranks.count)
-        if held == 1:
-            raise TrainingFailed(f"memory does not hold one card of {config.image_size} px; lower image_size")
-        if self.ranks.count > 1:
-            # The others are in the midst of the step, waiting for this process's batch statistics.
-            raise TrainingFailed(f"memory does not hold {held} cards at once; lower batch_size, or use one process")
-        state.cards_at_once = ceil(held / 2)
+        cards = state.cards_at_once or ceil(config.batch_size / self.ranks.world_size)
+        if cards == 1:
+            raise TrainingFailed(f"not enough memory for one card of {config.image_size} px; lower image_size")
+        if self.ranks.world_size > 1:
+            # The other ranks are in the middle of the step, waiting for this rank's batch statistics.
+            raise TrainingFailed(f"not enough memory for {cards} cards at once; lower batch_size, or use one process")
+        state.cards_at_once = ceil(cards / 2)
         return Notice(
-            f"memory did not hold {held} cards at once: from here {state.cards_at_once} at a time, their gradients "
-            f"added up to those of a batch of {config.batch_size}; batch normalisation sees {state.cards_at_once} cards"
+            f"not enough memory for {cards} cards at once: from now on {state.cards_at_once} at a time, with gradients "
+            f"accumulated to a batch of {config.batch_size}; batch normalization uses {state.cards_at_once} cards"
         )
 
-    def _keep_if_best(self, done: EpochDone, probabilities: np.ndarray) -> Iterator[Saved]:
-        """Write the model, and what it says of each validation card, when its validation QWK is the best yet."""
+    def _save_if_best(self, done: EpochDone, probabilities: np.ndarray) -> Iterator[Saved]:
+        """Save the model and its validation predictions if its validation QWK is the best so far."""
         if not self.state.is_best(done):
             return
-        if self.ranks.first:
-            self.state.best |= predictions.keep(self.folder, self.validation.cards, probabilities)
+        if self.ranks.is_first:
+            self.state.best |= predictions.write_validation(self.folder, self.validation.cards, probabilities)
         content = {
             "name": self.folder.name,
             "config": self.config.model_dump(),
             "phase": done.phase,
-            "sides": [self.sides_seen[0] and done.phase == 2, self.sides_seen[1]],
+            "sides": [self.sides_present[0] and done.phase == 2, self.sides_present[1]],
             "trained_on": self._trained_on(),
             "summary": self.state.best,
-            # Fitted by the process that writes.
-            "calibration": calibration.of_validation(self.validation.cards, probabilities)
-            if self.ranks.first
+            # Only rank 0 writes the model, so only it fits the calibration.
+            "calibration": calibration.calibrate_on_validation(self.validation.cards, probabilities)
+            if self.ranks.is_first
             else None,
-            "model": self.learner.average.module.state_dict(),
+            "model": self.learner.ema.module.state_dict(),
         }
         yield self._save(MODEL, content, done.epoch)
 
     def _trained_on(self) -> str:
-        made = sum(card.pair.synthetic for card in self.training.cards)
-        copies = f" and {made} worn copies" if made else ""
-        begun = f"; begun from {self.state.begun_from}" if self.state.begun_from else ""
-        return f"{len(self.training) - made} cards{copies}, {len(self.validation)} more to choose the epoch{begun}"
+        worn = sum(card.pair.synthetic for card in self.training.cards)
+        copies = f" and {worn} worn copies" if worn else ""
+        source = f"; begun from {self.state.begun_from}" if self.state.begun_from else ""
+        return f"{len(self.training) - worn} cards{copies}, {len(self.validation)} more to choose the epoch{source}"
 
     def _save_checkpoint(self, epoch: int) -> Saved:
         content = {
             "state": asdict(self.state),
             **self.learner.state_dict(),
-            # One for each process.
+            # One per rank.
             "random": self.ranks.gather(torch.get_rng_state()),
             "random_cuda": self.ranks.gather(torch.cuda.get_rng_state()) if self._on_gpu else [],
         }
         return self._save(CHECKPOINT, content, epoch)
 
     def _save(self, name: str, content: dict[str, Any], epoch: int) -> Saved:
-        """Write a file of the run, from the first process alone."""
-        if self.ranks.first:
+        """Write a file of the run on rank 0."""
+        if self.ranks.is_first:
             checkpoint.save(self.folder / name, content)
         return Saved(self.folder / name, epoch, best=name == MODEL)
 
     def _restore(self, saved: dict[str, Any]) -> Iterator[Notice]:
         self.learner.load_state_dict(saved)
-        if len(saved["random"]) != self.ranks.count:
+        if len(saved["random"]) != self.ranks.world_size:
             yield Notice(
-                f"the run stopped with {len(saved['random'])} processes and goes on with {self.ranks.count}: it draws "
-                "other random numbers than it would have drawn"
+                f"the run stopped with {len(saved['random'])} processes and resumes with {self.ranks.world_size}, so "
+                "its random numbers differ from those of an uninterrupted run"
             )
-            torch.manual_seed(self.config.seed + self.ranks.own)
+            torch.manual_seed(self.config.seed + self.ranks.rank)
             return
-        torch.set_rng_state(saved["random"][self.ranks.own])
+        torch.set_rng_state(saved["random"][self.ranks.rank])
         if self._on_gpu and saved["random_cuda"]:
-            torch.cuda.set_rng_state(saved["random_cuda"][self.ranks.own])
+            torch.cuda.set_rng_state(saved["random_cuda"][self.ranks.rank])

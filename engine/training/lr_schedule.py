@@ -1,4 +1,4 @@
-"""How the learning rate falls: stepped once an epoch with the validation QWK, the same call for every schedule."""
+"""Learning-rate schedules: each is stepped once per epoch with the validation QWK."""
 
 from __future__ import annotations
 
@@ -12,67 +12,67 @@ from engine.config import Config
 
 FACTOR = 0.5
 PATIENCE = 3
-LOWEST = 1e-6
-# One cycle begins at this share of its peak and ends at that one.
-FIRST_SHARE, LAST_SHARE = 1 / 25, 1 / 250_000
+MIN_RATE = 1e-6
+# First and last learning rate of one_cycle, as fractions of its peak.
+FIRST_FRACTION, LAST_FRACTION = 1 / 25, 1 / 250_000
 
 
 class Plateau:
-    """Halve the rate when QWK has not risen for more than three epochs, down to 1e-6."""
+    """Halve the learning rate when QWK has not risen for more than three epochs, down to 1e-6."""
 
     def __init__(self, optimizer: Optimizer) -> None:
-        # threshold 0: torch's default asks for a relative rise of 1e-4, which a constant QWK below 0 always shows.
+        # threshold 0: with torch's default, a relative rise of 1e-4, a constant QWK below 0 counts as a rise.
         self._inner = ReduceLROnPlateau(
-            optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=LOWEST
+            optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=MIN_RATE
         )
 
     def step(self, qwk: float | None) -> None:
-        """Take in an epoch's QWK; an undefined one counts as no rise."""
+        """End an epoch; an undefined QWK counts as no rise."""
         self._inner.step(-math.inf if qwk is None else qwk)
 
     def state_dict(self) -> dict[str, object]:
-        """What load_state_dict needs to go on exactly."""
+        """State for an exact resume."""
         return self._inner.state_dict()
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on where state_dict was taken."""
+        """Restore the state of state_dict."""
         self._inner.load_state_dict(state)
 
 
 class Curve:
-    """Follow a curve fixed beforehand: a share of the peak rate for each epoch, never below 1e-6."""
+    """Fixed curve: a fraction of the peak learning rate for each epoch, never below 1e-6."""
 
-    def __init__(self, optimizer: Optimizer, epochs: int, share: Callable[[int, int], float]) -> None:
-        """`share` is told how many of how many epochs are done."""
+    def __init__(self, optimizer: Optimizer, epochs: int, fraction_at: Callable[[int, int], float]) -> None:
+        """`fraction_at` takes the number of epochs done and the number of all epochs."""
         self._optimizer = optimizer
         self._epochs = epochs
-        self._share = share
+        self._fraction_at = fraction_at
         self._peaks = [group["lr"] for group in optimizer.param_groups]
         self._done = 0
         self._apply()
 
     def step(self, qwk: float | None) -> None:
-        """One epoch is over; its QWK plays no part."""
+        """End an epoch; its QWK is ignored."""
         self._done += 1
         self._apply()
 
     def _apply(self) -> None:
-        share = self._share(self._done, self._epochs)
+        fraction = self._fraction_at(self._done, self._epochs)
         for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = max(LOWEST, peak * share)
+            group["lr"] = max(MIN_RATE, peak * fraction)
 
     def state_dict(self) -> dict[str, object]:
-        """What load_state_dict needs to go on exactly."""
+        """State for an exact resume."""
         return {"done": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where state_dict was taken."""
+        """Restore the state of state_dict."""
         self._done = state["done"]
         self._apply()
 
 
-def cosine_share(done: int, epochs: int) -> float:
-    """Rise linearly over the first twentieth of the epochs, then fall along half a cosine.
+def cosine_fraction(done: int, epochs: int) -> float:
+    """Fraction of the peak: linear warm-up over the first twentieth of the epochs, then half a cosine down to 0.
 
     Worked: (0, 100) .2, (4, 100) 1, (100, 100) 0.
     """
@@ -82,41 +82,41 @@ def cosine_share(done: int, epochs: int) -> float:
     return _half_cosine(1, 0, (done - warmup + 1) / max(1, epochs - warmup + 1))
 
 
-def one_cycle_share(done: int, epochs: int) -> float:
-    """Rise from a 25th along half a cosine over three tenths of the epochs, then fall along another to next to nothing.
+def one_cycle_fraction(done: int, epochs: int) -> float:
+    """Fraction of the peak: half a cosine up from 1/25 over three tenths of the epochs, then another down to 4e-6.
 
-    Source: Smith and Topin, "Super-Convergence", 2018, with the shares of torch's OneCycleLR, whose steps are epochs
-    here. The history's one-cycle was never stepped: its rate stayed at a 25th of what was written down, which is the
-    schedule constant at that rate. Worked: (0, 101) .04, (29.3, 101) 1, (100, 101) 4e-6.
+    Source: Smith and Topin, "Super-Convergence", 2018, with the fractions of torch's OneCycleLR, stepped per epoch. The
+    one-cycle schedule of the recorded runs was never stepped: its rate stayed at 1/25 of the configured one, as with
+    the constant schedule. Worked: (0, 101) .04, (29.3, 101) 1, (100, 101) 4e-6.
     """
-    top = max(0.0, 0.3 * epochs - 1)
-    if done < top:
-        return _half_cosine(FIRST_SHARE, 1, done / top)
-    return _half_cosine(1, LAST_SHARE, min(1, (done - top) / max(1, epochs - 1 - top)))
+    peak = max(0.0, 0.3 * epochs - 1)
+    if done < peak:
+        return _half_cosine(FIRST_FRACTION, 1, done / peak)
+    return _half_cosine(1, LAST_FRACTION, min(1, (done - peak) / max(1, epochs - 1 - peak)))
 
 
-def _half_cosine(start: float, end: float, way: float) -> float:
-    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * way))
+def _half_cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class Constant:
-    """Leave the rate as it is."""
+    """Constant learning rate."""
 
     def step(self, qwk: float | None) -> None:
-        """One epoch is over."""
+        """End an epoch; does nothing."""
 
     def state_dict(self) -> dict[str, object]:
-        """Nothing to remember."""
+        """Empty state."""
         return {}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Nothing to restore."""
+        """Restore the state of state_dict; does nothing."""
 
 
 def build_schedule(config: Config, optimizer: Optimizer, epochs: int) -> Plateau | Curve | Constant:
-    """The config's schedule over one phase of `epochs` epochs."""
+    """Create the config's schedule for a phase of `epochs` epochs."""
     if config.schedule == "plateau":
         return Plateau(optimizer)
     if config.schedule == "constant":
         return Constant()
-    return Curve(optimizer, epochs, cosine_share if config.schedule == "cosine" else one_cycle_share)
+    return Curve(optimizer, epochs, cosine_fraction if config.schedule == "cosine" else one_cycle_fraction)

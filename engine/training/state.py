@@ -1,4 +1,4 @@
-"""Where a run stands: its place, the sums of the epoch at hand, and the best epoch so far."""
+"""Training state: position in the run, sums of the current epoch, and the best epoch so far."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ def _empty_confusion() -> list[list[int]]:
     return np.zeros((CLASSES, CLASSES), int).tolist()
 
 
-def gap(train_qwk: float | None, val_qwk: float | None) -> float | None:
-    """How much better the training cards are graded than the validation cards, None where either is undefined.
+def generalization_gap(train_qwk: float | None, val_qwk: float | None) -> float | None:
+    """Training QWK minus validation QWK, None if either is undefined.
 
-    A low estimate: training cards are graded while learning, with dropout and augmentation.
+    An underestimate: training cards are graded during training, with dropout and augmentation.
     """
     return None if train_qwk is None or val_qwk is None else train_qwk - val_qwk
 
 
 @dataclass
-class State:
-    """Where a run stands. With the weights, the optimiser and the random state it decides all that follows."""
+class TrainingState:
+    """State of a run. With the weights, the optimizer and the random state, it determines the rest of the run.
+
+    The field names are keys of the checkpoint. `seen` is the number of training cards so far in the epoch.
+    """
 
     epoch: int = 1
     batch: int = 0
     steps: int = 0
-    # 0: a whole batch.
+    # Micro-batch size after a lack of memory; 0 is the whole batch.
     cards_at_once: int = 0
     loss_sum: float = 0.0
     seen: int = 0
@@ -43,18 +46,18 @@ class State:
     total_wait_seconds: float = 0.0
     best_qwk: float | None = None
     best: dict[str, Any] = field(default_factory=dict)
-    # Whose weights the network had at first, "" where they were random.
+    # Name of the model that the weights were initialized from, "" if they were random.
     begun_from: str = ""
-    # The rule by which the run has failed, as a sentence.
+    # Sentence on the stop_if rule that failed the run.
     failure: str = ""
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the sums of one epoch back to zero."""
+        """Reset the sums of the epoch."""
         self.epoch, self.batch, self.seen, self.confusion = epoch, 0, 0, _empty_confusion()
         self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
 
     def count(self, loss_sum: float, counts: np.ndarray) -> None:
-        """Add a trained batch: its cards' losses summed, and their (10, 10) true by predicted grades."""
+        """Add a training batch: the sum of its losses and its (10, 10) confusion matrix, true by predicted grade."""
         self.batch += 1
         self.steps += 1
         self.loss_sum += loss_sum
@@ -62,7 +65,7 @@ class State:
         self.confusion = (np.array(self.confusion) + counts).tolist()
 
     def end_epoch(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
-        """The epoch's figures: sums a card, divided once."""
+        """Compute the results of the epoch from its sums."""
         self.pairs_trained += self.seen
         self.train_seconds += self.epoch_seconds
         self.total_wait_seconds += self.wait_seconds
@@ -74,7 +77,7 @@ class State:
             train_loss=self.loss_sum / self.seen,
             val_loss=val_loss,
             learning_rate=rate,
-            metrics={**metrics, "train_qwk": train_qwk, "qwk_gap": gap(train_qwk, metrics["qwk"])},
+            metrics={**metrics, "train_qwk": train_qwk, "qwk_gap": generalization_gap(train_qwk, metrics["qwk"])},
             train_metrics={"qwk": train_qwk, "exact": float(np.trace(counts) / counts.sum())},
             seconds=self.epoch_seconds,
             pairs_per_second=self.seen / self.epoch_seconds,
@@ -82,16 +85,16 @@ class State:
         )
 
     def is_best(self, done: EpochDone) -> bool:
-        """Whether an epoch's validation QWK is the best yet, and if so keep it; an undefined QWK is the worst."""
+        """Return True if the epoch's validation QWK is the best yet, and remember it; an undefined QWK is the worst."""
         score = done.metrics["qwk"]
         if self.best and not is_better(score, self.best_qwk):
             return False
         self.best_qwk = score
-        self.best = {"epoch": done.epoch, **done.figures}
+        self.best = {"epoch": done.epoch, **done.all_metrics}
         return True
 
     def summary(self, epochs: int) -> dict[str, Any]:
-        """What `train` prints of a finished run: its best epoch's validation figures, and its speed."""
+        """Summary that `train` prints: validation metrics of the best epoch, and speed."""
         return {
             "split": "validation",
             "saved_epoch": self.best["epoch"],

@@ -1,13 +1,13 @@
-"""Cards drawn to the millimetre, laid before the measurement without a finder: the truth is arithmetic."""
+"""Cards drawn to the millimetre, with a given quad in place of detection: the true measurements are known."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from engine.image.detection import Found
-from engine.image.quality import assess
-from engine.inference.predict import View
+from engine.image.detection import Detection
+from engine.image.quality import card_quality
+from engine.inference.predict import PictureWithDetection
 
 PX_PER_MM = 12
 SIZE_MM = (63.0, 88.0)
@@ -16,15 +16,15 @@ GROUND, BORDER, WHITE = (60, 62, 66), (210, 180, 40), (246, 244, 240)
 
 
 def card_quad() -> np.ndarray:
-    """(4, 2) where the drawn card lies in its picture, clockwise from the top left."""
+    """(4, 2) corners of the drawn card in its picture, clockwise from the top left."""
     low, (width, height) = GROUND_MM * PX_PER_MM, np.array(SIZE_MM) * PX_PER_MM
     return np.array([(low, low), (low + width, low), (low + width, low + height), (low, low + height)]) - 0.5
 
 
 def picture_of_card(left: float, right: float, top: float, bottom: float, *, bare_corner_mm: float = 0.0) -> np.ndarray:
-    """A card whose art leaves these borders in mm, (1152, 852, 3) uint8; its ground is grey and lies all around.
+    """Draw a card with these borders in mm on a gray background, (1152, 852, 3) uint8.
 
-    bare_corner_mm  the top left corner is white stock below a diagonal of these legs
+    bare_corner_mm  legs of a triangle of white stock at the top left corner
     """
     random = np.random.default_rng(5)
     width, height = (round(side * PX_PER_MM) for side in SIZE_MM)
@@ -46,7 +46,7 @@ def picture_of_card(left: float, right: float, top: float, bottom: float, *, bar
     return np.clip(cv2.GaussianBlur(picture, (0, 0), 0.6) + grain, 0, 255).astype(np.uint8)
 
 
-def view_of(rgb: np.ndarray, quad: np.ndarray | None = None) -> View:
-    """The picture as the finder would hand it on, the card found where it was drawn or where it is said to be."""
-    found = Found("scan", card_quad() if quad is None else quad, confidence=1.0, upright_known=True)
-    return View(rgb, found, assess(rgb, found), float(PX_PER_MM))
+def view_of(rgb: np.ndarray, quad: np.ndarray | None = None) -> PictureWithDetection:
+    """The picture with a detection at the drawn quad or at `quad`."""
+    detection = Detection("scan", card_quad() if quad is None else quad, confidence=1.0, upright_known=True)
+    return PictureWithDetection(rgb, detection, card_quality(rgb, detection), float(PX_PER_MM))

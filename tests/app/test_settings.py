@@ -1,14 +1,14 @@
-"""The data folder: where it is, and what is said where it cannot be used."""
+"""Data folder: its location, and the error if it cannot be used."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from app.settings import Trouble, check_file, data_folder
+from app.settings import UserError, check_file, data_folder
 
 
-def test_everything_lies_below_the_root(tmp_path):
+def test_all_paths_are_below_the_root(tmp_path):
     data = data_folder(tmp_path / "new")
     assert data.root.is_dir()
     assert list(data.root.iterdir()) == []
@@ -33,12 +33,12 @@ def test_a_relative_folder_is_made_absolute_at_once(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_reason_and_the_remedy(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(Trouble, match=r"file/data cannot be written to \(.+\); give another with --data"):
+    with pytest.raises(UserError, match=r"file/data cannot be written to \(.+\); give another with --data"):
         data_folder(tmp_path / "file" / "data")
 
 
-def test_a_folder_is_no_place_for_a_file(tmp_path):
-    with pytest.raises(Trouble, match=r"is a folder; give the name of a file with --json"):
+def test_a_folder_is_refused_as_a_file(tmp_path):
+    with pytest.raises(UserError, match=r"is a folder; give the name of a file with --json"):
         check_file(tmp_path, "--json")
 
 

@@ -1,4 +1,4 @@
-"""A running server on an empty data folder, and one visitor's browser before it."""
+"""Fixtures of the browser tests: a server on an empty data folder, and a browser window on its page."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ PATIENCE_S = 120.0
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 
-def wait_for(happened: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> float:
-    """Wait until it happened; returns after how many seconds."""
+def wait_for(happened: Callable[[], bool], description: str, patience_s: float = PATIENCE_S) -> float:
+    """Wait until `happened` returns True; returns the seconds waited."""
     began = time.monotonic()
     while not happened():
-        assert time.monotonic() - began < patience_s, f"waited {patience_s:.0f} s in vain for: {what}"
+        assert time.monotonic() - began < patience_s, f"waited {patience_s:.0f} s in vain for: {description}"
         time.sleep(0.05)
     return time.monotonic() - began
 
 
 @dataclass
 class Server:
-    """The program serving, and what its process tree was seen to do."""
+    """The running server, and the network connections of its process tree."""
 
     url: str
     root: Path
     process: psutil.Process
-    connections: set[str] = field(default_factory=set)  # addresses beyond this machine that it was connected to
+    connections: set[str] = field(default_factory=set)  # addresses of other machines
 
-    def query(self, question: str) -> list[Any]:
-        """The first column of what the database answers, read as any other program could."""
+    def query(self, sql: str) -> list[Any]:
+        """The first column of a query's result, read from the database file as another program would."""
         with closing(sqlite3.connect(self.root / "loupe.db")) as connection:
-            return [row[0] for row in connection.execute(question)]
+            return [row[0] for row in connection.execute(sql)]
 
     def watch(self, ended: threading.Event) -> None:
-        """Note where the server and the runs it started are connected to, until told to end."""
+        """Record the connections of the server and its runs until `ended` is set."""
         while not ended.wait(0.2):
             try:
                 family = [self.process, *self.process.children(recursive=True)]
@@ -59,10 +59,12 @@ class Server:
                 return
             for process in family:
                 try:
-                    others = [each.raddr.ip for each in process.net_connections("inet") if each.raddr]
+                    addresses = [
+                        connection.raddr.ip for connection in process.net_connections("inet") if connection.raddr
+                    ]
                 except psutil.NoSuchProcess:
                     continue
-                self.connections.update(address for address in others if address not in LOOPBACK)
+                self.connections.update(address for address in addresses if address not in LOOPBACK)
 
 
 def free_port() -> int:
@@ -81,7 +83,7 @@ def answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app on an empty data folder; when it is left, its runs are ended too."""
+    """The app on an empty data folder; its runs are killed at the end."""
     root, port = tmp_path_factory.mktemp("served") / "data", free_port()
     process = start("--data", root, "--port", port, "--no-browser")
     served = Server(f"http://127.0.0.1:{port}", root, psutil.Process(process.pid))
@@ -103,7 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Debian's chromium. Where it or playwright is missing the tests are skipped aloud; in CI that is a failure."""
+    """Path of Chromium. Without it or playwright the tests are skipped; in CI they fail."""
     path = shutil.which("chromium")
     missing = [] if path else ["chromium on the PATH (Debian: apt install chromium)"]
     missing += [] if find_spec("playwright") else ["playwright (the extra 'test')"]
@@ -117,7 +119,7 @@ def chromium() -> str:
 
 @dataclass
 class Visitor:
-    """A person at the page."""
+    """A user of the page."""
 
     page: Any
     pictures: Path
@@ -125,7 +127,7 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)
 
     def open(self, url: str) -> None:
-        """Load the page and wait until it is alive."""
+        """Load the page and wait until it responds."""
         self.page.goto(url)
         self.page.get_by_role("tab", name="Label").wait_for()
 
@@ -133,39 +135,39 @@ class Visitor:
         """Open a tab."""
         self.page.get_by_role("tab", name=tab).click()
 
-    def sees(self, place: str) -> bool:
-        """Whether anything of the element is to be seen."""
-        return bool(self.page.locator(place).is_visible())
+    def sees(self, selector: str) -> bool:
+        """True if the element is visible."""
+        return bool(self.page.locator(selector).is_visible())
 
-    def reads(self, place: str) -> str:
-        """The text that stands at a place."""
-        return str(self.page.locator(place).inner_text())
+    def reads(self, selector: str) -> str:
+        """The visible text of an element."""
+        return str(self.page.locator(selector).inner_text())
 
-    def waits_to_read(self, place: str, text: str, patience_s: float = PATIENCE_S) -> None:
-        """Wait until a text stands there."""
-        self.page.locator(place).get_by_text(text).first.wait_for(timeout=patience_s * 1000)
+    def waits_to_read(self, selector: str, text: str, patience_s: float = PATIENCE_S) -> None:
+        """Wait until an element shows a text."""
+        self.page.locator(selector).get_by_text(text).first.wait_for(timeout=patience_s * 1000)
 
-    def chooses(self, place: str, entry: str) -> None:
-        """Choose an entry of a list, by how it begins."""
-        self.page.locator(f"{place} input").click()
+    def chooses(self, selector: str, entry: str) -> None:
+        """Choose the first entry of a dropdown that contains a text."""
+        self.page.locator(f"{selector} input").click()
         self.page.get_by_role("option").filter(has_text=entry).first.click()
 
-    def enters(self, place: str, value: object) -> None:
-        """Type into a field and leave it, as a person does; what is only filled in fires no events."""
-        box = self.page.locator(f"{place} input, {place} textarea").first
+    def enters(self, selector: str, value: object) -> None:
+        """Type into a field and leave it; setting its value would fire no events."""
+        box = self.page.locator(f"{selector} input, {selector} textarea").first
         box.click()
         box.press("Control+a")
         box.press_sequentially(str(value))
         box.press("Tab")
 
     def takes_a_picture(self, name: str) -> None:
-        """A screenshot of the whole page, for a person to look at."""
+        """Save a screenshot of the whole page."""
         self.page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")
 def visitor(chromium: str, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    """One browser window for the whole story."""
+    """One browser window for all tests of a module."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - may be missing, see `chromium`
 
     options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]

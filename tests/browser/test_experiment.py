@@ -1,4 +1,4 @@
-"""Several changes at once start only once they are declared, and a run may begin with another one's weights."""
+"""Several changes at once must be declared, and a run may start from another run's weights."""
 
 import pytest
 
@@ -7,10 +7,8 @@ from tests.commands import SMALL_RUN, run
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_several_changes_are_warned_of_and_start_once_they_are_declared_and_expectations_are_judged(
-    visitor, server, manifest
-):
-    assert run("import", manifest, "--data", server.root).code == 0
+def test_several_changes_start_only_after_they_are_declared_and_the_plan_gets_a_verdict(visitor, server, manifest):
+    assert run("import", manifest, "--data", server.root).exit_code == 0
     visitor.turn_to("Train")
     visitor.chooses("#recipe", "baseline")
     for name in ("front_encoder", "back_encoder"):
@@ -19,17 +17,19 @@ def test_several_changes_are_warned_of_and_start_once_they_are_declared_and_expe
         visitor.enters(f"#set-{name}", SMALL_RUN[name])
     visitor.waits_to_read("#run-changes", "Changed against baseline: front_encoder = mobilenet_v2 (resnet18)")
     visitor.page.get_by_role("button", name="All settings").click()
-    for name in ("regions", "measured_inputs", "augment"):
-        ticked = visitor.page.locator(f"#set-{name}")
-        ticked.wait_for()
-        assert ticked.bounding_box()["width"] >= 190, "a checkbox shows its whole name"
+    for name in ("regions", "use_measurements", "augment"):
+        checkbox = visitor.page.locator(f"#set-{name}")
+        checkbox.wait_for()
+        assert checkbox.bounding_box()["width"] >= 190, "a checkbox shows its whole name"
     visitor.enters("#set-dropout", "0.1")
     visitor.waits_to_read("#run-changes", "2 changes at once against baseline:")
     visitor.page.locator("#start-run").click()
-    visitor.page.get_by_text("none of them can be credited or blamed; make one at a time").wait_for()
+    visitor.page.get_by_text(
+        "changes of scale count as one): their effects cannot be separated; make one at a time"
+    ).wait_for()
     visitor.takes_a_picture("warned")
     assert server.query("SELECT count(*) FROM runs") == [0]
-    visitor.page.get_by_role("button", name="What is it to show?").click()
+    visitor.page.get_by_role("button", name="Hypothesis and success criteria").click()
     visitor.enters("#run-hypothesis", "less dropout, quicker learning")
     visitor.enters("#run-expect", "qwk>2@1")
     visitor.page.locator("#run-bundle input").check()
@@ -40,7 +40,7 @@ def test_several_changes_are_warned_of_and_start_once_they_are_declared_and_expe
     visitor.waits_to_read("#run-status", "expected: qwk>2.0@1")
     visitor.waits_to_read("#run-status", "not as expected")
     visitor.takes_a_picture("judged")
-    assert "a bundle: small and quick first" in visitor.reads("#run-status")
+    assert "several changes because: small and quick first" in visitor.reads("#run-status")
     assert visitor.complaints == []
 
 
@@ -62,5 +62,5 @@ def test_a_run_begins_with_an_earlier_run_s_weights_and_refuses_others_that_do_n
     visitor.waits_to_read("#run-status", "not as expected")
     visitor.takes_a_picture("begun from run 1")
     log = visitor.page.locator("#run-log textarea").input_value()
-    assert "begins with the weights of run-0001" in log
+    assert "starts with the weights of run-0001" in log
     assert visitor.complaints == []

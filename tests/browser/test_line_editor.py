@@ -1,7 +1,7 @@
-"""A person drags the eight lines of a graded card: the numbers follow, are kept, and are there again.
+"""Dragging the eight lines of a graded card: the numbers follow, and saved lines are there after a reload.
 
-The tests of this file are the chapters of one story and follow one another on one page. Millimetres are told from what
-the page shows: how many screen pixels its picture of the card is wide, and how many millimetres that picture spans.
+The tests of this file run in order on one page. Millimetres are computed from the size of the card's picture in screen
+pixels and the millimetres that it spans.
 """
 
 import re
@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.simulate.cards import Recipe
+from engine.simulate.cards import SimulationConfig
 from engine.simulate.folder import write_cards
 from tests.browser.conftest import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-LAID = "SELECT count(*) FROM lines_events"
+CORRECTION_COUNT = "SELECT count(*) FROM lines_events"
 LEFT_LINE, TOP_EDGE = "#front-lines [data-line=printed-left]", "#front-lines [data-line=physical-top]"
 
 
@@ -23,7 +23,7 @@ LEFT_LINE, TOP_EDGE = "#front-lines [data-line=printed-left]", "#front-lines [da
 def simulated(tmp_path_factory):
     """A bordered card photographed by the simulator: its folder and its truth."""
     folder = tmp_path_factory.mktemp("simulated")
-    recipe = Recipe(seed=3, kinds=(("photo", 1.0),))
+    recipe = SimulationConfig(seed=3, kinds=(("photo", 1.0),))
     return folder, write_cards(folder, recipe, 2, workers=1).cards[1]
 
 
@@ -35,7 +35,7 @@ def card(simulated):
 
 @pytest.fixture(scope="module")
 def left_mm(simulated):
-    """Its left border. Whose card it is the program does not know: it counts 63 mm across, whatever the truth is."""
+    """Its left border in the program's millimetres: it assumes a width of 63 mm, whatever the true width is."""
     truth = simulated[1]
     return truth.front.centering.left_mm * 63 / truth.width_mm
 
@@ -49,7 +49,7 @@ def grade(visitor, path) -> None:
 
 
 def px_per_mm(visitor) -> float:
-    """Screen pixels of a millimetre on the card: the drawing keeps its shape within its box."""
+    """Screen pixels per millimetre of the card: the drawing keeps its aspect within its box."""
     card = visitor.page.locator("#front-lines svg.card")
     box = card.bounding_box()
     _, _, width_mm, height_mm = map(float, card.get_attribute("viewBox").split())
@@ -57,15 +57,15 @@ def px_per_mm(visitor) -> float:
 
 
 def borders(visitor) -> dict[str, float]:
-    """The four borders in mm, as the table says."""
+    """The four borders in mm, from the table."""
     cells = visitor.page.locator("#front-lines .numbers tbody td:nth-child(2)").all_inner_texts()
     (left, right), (top, bottom) = ([float(mm) for mm in cell.split(" + ")] for cell in cells)
     return {"left": left, "right": right, "top": top, "bottom": bottom}
 
 
-def middle_of(visitor, place: str) -> tuple[float, float]:
-    """Where on the screen the middle of a line is."""
-    box = visitor.page.locator(f"{place} .shown").bounding_box()
+def middle_of(visitor, selector: str) -> tuple[float, float]:
+    """The middle of a line, in screen pixels."""
+    box = visitor.page.locator(f"{selector} .shown").bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
@@ -79,10 +79,10 @@ def drag(visitor, start: tuple[float, float], by: tuple[float, float]) -> None:
 
 
 def touch(visitor, start: tuple[float, float], by: tuple[float, float]) -> None:
-    """A finger's drag, as the browser itself takes it from a touch screen."""
+    """Drag with a finger, by the touch events of a touch screen."""
     session = visitor.page.context.new_cdp_session(visitor.page)
-    for kind, share in (("touchStart", 0.0), ("touchMove", 0.5), ("touchMove", 1.0)):
-        point = {"x": start[0] + share * by[0], "y": start[1] + share * by[1]}
+    for kind, fraction in (("touchStart", 0.0), ("touchMove", 0.5), ("touchMove", 1.0)):
+        point = {"x": start[0] + fraction * by[0], "y": start[1] + fraction * by[1]}
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
@@ -96,7 +96,7 @@ def test_a_graded_card_shows_its_eight_lines_and_their_numbers(visitor, server, 
     assert visitor.page.locator("#front-lines [data-line]").count() == 8
     assert not visitor.sees("#back-lines .side")
     assert borders(visitor)["left"] == pytest.approx(left_mm, abs=0.15)
-    assert "leaves a 10 open" in visitor.reads("#ceiling")
+    assert "allows a 10 under" in visitor.reads("#ceiling")
     assert visitor.page.locator("#front-lines .save").is_disabled()
     visitor.takes_a_picture("01-lines-measured")
 
@@ -109,7 +109,7 @@ def test_a_line_dragged_by_known_pixels_changes_its_border_by_the_millimetres_th
     assert after["right"] == pytest.approx(before["right"], abs=0.02)
     assert after["top"] == pytest.approx(before["top"], abs=0.02)
     assert visitor.reads("#front-lines .said") == "Not saved yet."
-    assert server.query(LAID) == [0]
+    assert server.query(CORRECTION_COUNT) == [0]
 
 
 def test_an_edge_dragged_into_the_card_takes_from_its_border(visitor):
@@ -140,19 +140,19 @@ def test_a_line_is_tilted_by_either_of_its_ends(visitor):
     end = visitor.page.locator("#front-lines [data-dots=printed-left] .grip").first
     box = end.bounding_box()
     drag(visitor, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (10, 0))
-    # The border is told at the side's middle, halfway between the two ends.
+    # The border is measured at the side's middle, halfway between the two ends.
     waits_for_border(visitor, "left", before["left"] + 10 / px_per_mm(visitor) / 2, within=0.05)
     visitor.takes_a_picture("02-lines-tilted")
 
 
-def test_a_dot_is_taken_though_another_line_crosses_it(visitor):
-    """The left frame line is laid over the top edge's first dot; the dot still moves the edge and not the line."""
+def test_a_dot_can_be_dragged_though_another_line_crosses_it(visitor):
+    """The left frame line is dragged over the top edge's first dot; the dot still moves the edge and not the line."""
     dot = visitor.page.locator("#front-lines [data-dots=physical-top] .grip").first
     line = visitor.page.locator(f"{LEFT_LINE} .hit")
     box, start = dot.bounding_box(), middle_of(visitor, LEFT_LINE)
     at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     drag(visitor, start, (at[0] - start[0], 0))
-    depth, crossing = (float(each.get_attribute("aria-valuenow")) for each in (dot, line))
+    depth, crossing = (float(node.get_attribute("aria-valuenow")) for node in (dot, line))
     drag(visitor, at, (0, 14))
     assert float(dot.get_attribute("aria-valuenow")) == pytest.approx(depth + 14 / px_per_mm(visitor), abs=0.03)
     assert float(line.get_attribute("aria-valuenow")) == crossing
@@ -168,25 +168,25 @@ def test_saved_lines_are_there_again_after_a_reload(visitor, server, card):
     before = borders(visitor)
     drag(visitor, middle_of(visitor, LEFT_LINE), (30, 0))
     waits_for_border(visitor, "left", before["left"] + 30 / px_per_mm(visitor))
-    laid = borders(visitor)
+    corrected = borders(visitor)
     visitor.page.locator("#front-lines .save").click()
-    visitor.waits_to_read("#front-lines .said", "Laid by hand on")
-    assert server.query(LAID) == [1]
-    share = 100 * laid["left"] / (laid["left"] + laid["right"])
-    said = visitor.reads("#ceiling")
-    assert float(re.search(r"Front (\d+\.?\d*)/", said)[1]) == pytest.approx(share, abs=1), said
+    visitor.waits_to_read("#front-lines .said", "Corrected by hand on")
+    assert server.query(CORRECTION_COUNT) == [1]
+    percent = 100 * corrected["left"] / (corrected["left"] + corrected["right"])
+    ceiling = visitor.reads("#ceiling")
+    assert float(re.search(r"Front (\d+\.?\d*)/", ceiling)[1]) == pytest.approx(percent, abs=1), ceiling
     visitor.takes_a_picture("03-lines-saved")
     visitor.open(server.url)
     grade(visitor, card)
-    visitor.waits_to_read("#front-lines .said", "Laid by hand on")
-    assert borders(visitor) == pytest.approx(laid, abs=0.03)
+    visitor.waits_to_read("#front-lines .said", "Corrected by hand on")
+    assert borders(visitor) == pytest.approx(corrected, abs=0.03)
 
 
 def test_a_reset_that_is_saved_brings_the_measured_lines_back(visitor, server, card, left_mm):
     visitor.page.locator("#front-lines .reset").click()
     visitor.page.locator("#front-lines .save").click()
-    visitor.waits_to_read("#front-lines .said", "What was measured holds again")
-    assert server.query(LAID) == [2]
+    visitor.waits_to_read("#front-lines .said", "Measured lines restored")
+    assert server.query(CORRECTION_COUNT) == [2]
     visitor.open(server.url)
     grade(visitor, card)
     assert visitor.reads("#front-lines .said") == ""
@@ -195,12 +195,12 @@ def test_a_reset_that_is_saved_brings_the_measured_lines_back(visitor, server, c
 
 def test_corners_and_edges_are_shown_at_whole_multiples_of_their_own_pixels(visitor):
     visitor.page.locator("#front-lines .close summary").click()
-    for place in (".close .corners", ".close .edges"):
-        assert visitor.page.locator(f"#front-lines {place} svg").count() == 4
+    for selector in (".close .corners", ".close .edges"):
+        assert visitor.page.locator(f"#front-lines {selector} svg").count() == 4
     visitor.takes_a_picture("04-lines-close-up")
 
 
 def test_in_all_this_nothing_left_the_machine_and_nothing_broke_on_the_page(visitor, server):
-    elsewhere = [url for url in visitor.requests if urlsplit(url).scheme not in ("data", "blob")]
-    assert {urlsplit(url).hostname for url in elsewhere} == {"127.0.0.1"}
+    requests = [url for url in visitor.requests if urlsplit(url).scheme not in ("data", "blob")]
+    assert {urlsplit(url).hostname for url in requests} == {"127.0.0.1"}
     assert visitor.complaints == []

@@ -1,6 +1,6 @@
-"""One card's life as a person sees it: imported, corrected, trained on, graded, corrected again, retrained.
+"""The whole workflow in the browser: import, label, train, grade, correct, retrain.
 
-The tests of this file are the chapters of one story and follow one another on one page.
+The tests of this file run in order on one page.
 """
 
 import time
@@ -17,13 +17,13 @@ from tests.commands import SMALL_RUN, run
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 GRADES = [1 + (7 * number // 3) % 10 for number in range(25)]
-PERSONS_LABELS = "SELECT count(*) FROM label_events WHERE source = 'person'"
+USER_LABEL_COUNT = "SELECT count(*) FROM label_events WHERE source = 'person'"
 NUMBERS = ("image_size", "batch_size", "phase2_epochs")
 
 
 @pytest.fixture(scope="module")
 def shoebox(tmp_path_factory):
-    """A folder of cards in which one picture is no picture."""
+    """A folder of cards in which one file is not a picture."""
     folder = tmp_path_factory.mktemp("shoebox")
     manifest = write_cards(folder, [*GRADES, 9])
     (folder / "card-025_front.png").write_bytes(b"no picture")
@@ -32,7 +32,7 @@ def shoebox(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def new_card(tmp_path_factory):
-    """Both sides of a card that the app has never seen."""
+    """Both sides of a card that was not imported."""
     folder = tmp_path_factory.mktemp("new_card")
     paths = [folder / f"{side}.png" for side in ("front", "back")]
     for path in paths:
@@ -41,13 +41,13 @@ def new_card(tmp_path_factory):
 
 
 def latest_grades(server, count: int) -> list[float]:
-    """The last so many labels that a person gave, in their order."""
+    """The last `count` labels of the user, oldest first."""
     latest = f"SELECT grade FROM label_events WHERE source = 'person' ORDER BY id DESC LIMIT {count}"
     return server.query(latest)[::-1]
 
 
 def labels_given(server) -> int:
-    return server.query(PERSONS_LABELS)[0]
+    return server.query(USER_LABEL_COUNT)[0]
 
 
 def state_of(server, run_id: int) -> str:
@@ -74,18 +74,20 @@ def epochs_shown(visitor) -> list[str]:
     return [row.inner_text().split()[0] for row in rows]
 
 
-def test_a_first_visitor_is_told_what_to_do_and_sees_nothing_empty(visitor, server):
-    visitor.waits_to_read("#grading-model", "It has learned from simulated cards alone")
-    assert not any(visitor.sees(place) for place in ("#probabilities", "#front-overlay", "#keep-card", "#own-grade"))
+def test_a_first_visitor_gets_instructions_and_sees_nothing_empty(visitor, server):
+    visitor.waits_to_read("#grading-model", "It was trained only on simulated cards")
+    assert not any(
+        visitor.sees(selector) for selector in ("#probabilities", "#front-overlay", "#keep-card", "#own-grade")
+    )
     visitor.takes_a_picture("01-grade-first-visit")
     visitor.turn_to("Label")
     visitor.page.locator("#import-path").wait_for()
-    assert not any(visitor.sees(place) for place in ("#grade-1", "#no-grade", "#next-card", "#label-filter"))
+    assert not any(visitor.sees(selector) for selector in ("#grade-1", "#no-grade", "#next-card", "#label-filter"))
     visitor.takes_a_picture("02-label-first-visit")
     visitor.turn_to("Train")
     visitor.waits_to_read("#train-cards", "No labelled cards yet")
     empty = ("#start-run", "#stop-run", "#use-model", "#loss-plot", "#epochs", "#run-log", "#recipe")
-    assert not any(visitor.sees(place) for place in empty)
+    assert not any(visitor.sees(selector) for selector in empty)
     visitor.takes_a_picture("03-train-first-visit")
 
 
@@ -93,7 +95,7 @@ def test_cards_are_imported_and_a_bad_picture_is_named(visitor, server, shoebox)
     visitor.turn_to("Label")
     visitor.enters("#import-path", shoebox)
     visitor.page.locator("#import-start").click()
-    visitor.waits_to_read("#import-outcome", "25 cards added, 0 known already, 1 refused")
+    visitor.waits_to_read("#import-outcome", "25 cards added, 0 already imported, 1 refused")
     assert "card-025_front.png" in visitor.reads("#import-outcome")
     visitor.page.locator("#grade-1").wait_for()
     assert "25 cards" in visitor.reads("#label-counts")
@@ -149,10 +151,10 @@ def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
 
 
 def test_both_epochs_of_a_run_arrive_live(visitor, server):
-    start_run(visitor, epochs=2, encoder="resnet18")  # whose model will grade
+    start_run(visitor, epochs=2, encoder="resnet18")  # its model will be the grading model
     visitor.waits_to_read("#run-status", "Run 1: baseline, running")
     visitor.takes_a_picture("05-train-running")
-    visitor.waits_to_read("#run-status", "best validation QWK")  # the first epoch is in while the run goes on, or over
+    visitor.waits_to_read("#run-status", "best validation QWK")  # after the first epoch
     visitor.waits_to_read("#run-status", "Run 1: baseline, finished")
     assert epochs_of(server, 1) == 2
     wait_for(lambda: epochs_shown(visitor) == ["2", "1"], "both rows")
@@ -168,8 +170,8 @@ def test_a_reload_in_the_middle_of_a_run_goes_on_watching_it(visitor, server):
     visitor.page.reload()
     visitor.turn_to("Train")
     visitor.waits_to_read("#run-status", "Run 2: baseline, running")
-    seen = epochs_of(server, 2)
-    wait_for(lambda: f"epoch {seen + 2}: train loss" in visitor.page.locator("#run-log textarea").input_value(), "more")
+    done = epochs_of(server, 2)
+    wait_for(lambda: f"epoch {done + 2}: train loss" in visitor.page.locator("#run-log textarea").input_value(), "more")
     assert state_of(server, 2) == "running"
 
 
@@ -214,20 +216,22 @@ def test_a_finished_runs_model_becomes_the_grading_model(visitor, server):
 def test_a_pair_is_graded_with_both_overlays_and_ten_bars(visitor, server, new_card):
     visitor.turn_to("Grade")
     sha256 = server.query("SELECT sha256 FROM promotions")[0]
-    visitor.waits_to_read("#grading-model", sha256[:12])
+    # In a collapsed section: not visible, but in the page.
+    model = visitor.page.locator("#grading-model")
+    wait_for(lambda: sha256[:12] in model.text_content(), "the promoted model")
     for side, path in zip(("front", "back"), new_card, strict=True):
         visitor.page.locator(f"#{side}-in input[type=file]").set_input_files(path)
         visitor.page.locator(f"#{side}-in img").wait_for()
     visitor.page.locator("#grade-start").click()
     visitor.waits_to_read("#verdict", "Expected grade")
-    assert sha256[:12] in visitor.reads("#verdict")
+    assert sha256[:12] in visitor.page.locator("#verdict").text_content()
     for side in ("front", "back"):
         for name in ("card", "overlay", "quad"):
             picture = visitor.page.locator(f"#{side}-{name} img")
             picture.wait_for()
             wait_for(lambda picture=picture: picture.evaluate("image => image.naturalWidth") > 0, "the picture to load")
             assert urlsplit(picture.get_attribute("src")).path.endswith(".png")
-    # The chart describes each of its bars to those who cannot see it.
+    # Each bar has an accessible description.
     bars = visitor.page.locator("#probabilities [aria-roledescription=bar]")
     wait_for(lambda: bars.count() == 10, "ten bars")
     visitor.takes_a_picture("08-grade-graded")
@@ -237,7 +241,7 @@ def test_the_graded_pair_is_corrected_by_keeping_it_as_a_card(visitor, server):
     before = labels_given(server)
     visitor.chooses("#own-grade", "4")
     visitor.page.locator("#keep-card").click()
-    visitor.waits_to_read("#kept", "graded 4")
+    visitor.waits_to_read("#kept", "labelled 4")
     assert server.query("SELECT count(*) FROM cards") == [26]
     assert labels_given(server) == before + 1
 
@@ -262,15 +266,15 @@ def test_a_retraining_takes_the_new_label_and_waits_for_the_run_before_it(visito
 def test_a_second_server_and_a_taken_port_are_one_clear_sentence(visitor, server, tmp_path):
     port = urlsplit(server.url).port
     same_folder = run("--data", server.root, "--port", "1", "--no-browser")
-    assert server.url in same_folder.complaint
-    assert "--data" in same_folder.complaint
+    assert server.url in same_folder.error_line
+    assert "--data" in same_folder.error_line
     same_port = run("--data", tmp_path / "other", "--port", port, "--no-browser")
-    assert str(port) in same_port.complaint
-    assert "--port" in same_port.complaint
+    assert str(port) in same_port.error_line
+    assert "--port" in same_port.error_line
 
 
 def test_in_all_this_nothing_left_the_machine_and_nothing_broke_on_the_page(visitor, server):
-    elsewhere = [url for url in visitor.requests if urlsplit(url).scheme not in ("data", "blob")]
-    assert {urlsplit(url).hostname for url in elsewhere} == {"127.0.0.1"}
+    requests = [url for url in visitor.requests if urlsplit(url).scheme not in ("data", "blob")]
+    assert {urlsplit(url).hostname for url in requests} == {"127.0.0.1"}
     assert server.connections == set()
     assert visitor.complaints == []

@@ -1,4 +1,4 @@
-"""Cards are found by what their pictures hold, and no two cards hold the same."""
+"""Cards are found by the content of their pictures, and no two cards have the same pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from db.cards import (
 
 @pytest.fixture
 def session(database):
-    """One writing session with the pictures 1 to 4."""
+    """A writing session with the pictures 1 to 4."""
     with database.writing() as session:
         for number in range(1, 5):
             add_picture(
@@ -39,10 +39,10 @@ def session(database):
 
 
 def test_a_picture_is_found_by_its_bytes(session):
-    found = pictures_by_sha(session, sha256s=[f"{3:064x}", "f" * 64])
-    assert list(found) == [f"{3:064x}"]
-    found = found[f"{3:064x}"]
-    assert (found.id, found.path, found.quality["verdict"]) == (3, str(Path("/pictures/3.jpg")), "good")
+    pictures = pictures_by_sha(session, sha256s=[f"{3:064x}", "f" * 64])
+    assert list(pictures) == [f"{3:064x}"]
+    pictures = pictures[f"{3:064x}"]
+    assert (pictures.id, pictures.path, pictures.quality["verdict"]) == (3, str(Path("/pictures/3.jpg")), "good")
 
 
 def test_the_same_bytes_are_one_picture(session):
@@ -51,7 +51,7 @@ def test_the_same_bytes_are_one_picture(session):
 
 
 @pytest.mark.parametrize(
-    ("known", "asked", "found"),
+    ("stored", "query", "expected"),
     [
         ((1, 2), (1, 2), True),
         ((1, None), (1, 2), True),
@@ -65,9 +65,9 @@ def test_the_same_bytes_are_one_picture(session):
         ((1, None), (None, 2), False),
     ],
 )
-def test_a_card_is_found_by_the_sides_it_shares_and_none_it_contradicts(session, known, asked, found):
-    card = add_card(session, name="a", front_id=known[0], back_id=known[1])
-    assert find_card(session, front_id=asked[0], back_id=asked[1]) is (card if found else None)
+def test_a_card_is_found_by_the_sides_it_shares_and_none_it_contradicts(session, stored, query, expected):
+    card = add_card(session, name="a", front_id=stored[0], back_id=stored[1])
+    assert find_card(session, front_id=query[0], back_id=query[1]) is (card if expected else None)
 
 
 def test_the_exact_card_is_found_before_others_that_fit(session):

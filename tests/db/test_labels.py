@@ -1,4 +1,4 @@
-"""A person's latest word holds, then the latest import; nothing that was said can be unsaid."""
+"""The current label is the latest by a person, or else the latest import; events are never changed."""
 
 from __future__ import annotations
 
@@ -53,30 +53,30 @@ events = st.lists(
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=events)
 def test_the_label_that_holds_is_the_persons_latest_or_else_the_latest_import(database, events):
-    """The oracle is the rule as a loop over the events of one card."""
+    """The oracle is the same rule as a loop over the events of a card."""
     with pytest.raises(ZeroDivisionError), database.writing() as session:  # rolled back: every example starts empty
         cards = add_cards(session, 4)
-        for place, grade, source in events:
-            add_label(session, card_id=cards[place], grade=grade, source=source)
+        for index, grade, source in events:
+            add_label(session, card_id=cards[index], grade=grade, source=source)
         expected = {}
         for source in ("import", "person"):
-            for place, grade, by in events:
+            for index, grade, by in events:
                 if by == source:
-                    expected[cards[place]] = grade
+                    expected[cards[index]] = grade
         assert {card: event.grade for card, event in current_labels(session).items()} == expected
         singly = {card: current_label(session, card_id=card) for card in cards}
         assert {card: event.grade for card, event in singly.items() if event is not None} == expected
         assert count_by_grade(session) == Counter(expected.get(card) for card in cards)
-        imports = {cards[place]: grade for place, grade, source in events if source == "import"}
+        imports = {cards[index]: grade for index, grade, source in events if source == "import"}
         assert {card: event.grade for card, event in last_imports(session, card_ids=cards).items()} == imports
         raise ZeroDivisionError
 
 
 def test_the_history_keeps_every_word_in_its_order(database):
     with database.writing() as session:
-        card, other = add_cards(session, 2)
+        card, other_card = add_cards(session, 2)
         add_label(session, card_id=card, grade=8, source="import")
-        add_label(session, card_id=other, grade=1, source="import")
+        add_label(session, card_id=other_card, grade=1, source="import")
         add_label(session, card_id=card, grade=8, qualifier="OC", source="person", note="left border")
         history = label_history(session, card_id=card)
     assert [(e.grade, e.qualifier, e.source, e.note) for e in history] == [
@@ -87,7 +87,7 @@ def test_the_history_keeps_every_word_in_its_order(database):
 
 @pytest.fixture
 def labelled(database) -> int:
-    """A card's label event, by its id."""
+    """The id of a card's label event."""
     with database.writing() as session:
         [card] = add_cards(session, 1)
         return add_label(session, card_id=card, grade=8, source="person").id

@@ -1,4 +1,4 @@
-"""The lines that hold are the last ones laid over a picture's side; nothing that was laid can be unsaid."""
+"""The current lines are the last ones recorded for a side of a picture; events are never changed."""
 
 from __future__ import annotations
 
@@ -14,45 +14,47 @@ from db.line_corrections import add_lines, current_lines
 from db.schema import LinesEvent
 
 QUAD = [(10.0, 10.0), (640.5, 10.0), (640.5, 890.0), (10.0, 890.0)]
-PICTURE, OTHER = "a" * 64, "b" * 64
+PICTURE, OTHER_PICTURE = "a" * 64, "b" * 64
 
 
 def around(border_mm: float) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """The four sides of a card of 63 x 88 mm, that far inside its edge."""
+    """Four lines at this distance inside the edge of a card of 63 x 88 mm."""
     low, right, bottom = border_mm, 63 - border_mm, 88 - border_mm
     corners = [(low, low), (right, low), (right, bottom), (low, bottom)]
     return [(corners[side], corners[(side + 1) % 4]) for side in range(4)]
 
 
-def laid(session, border_mm: float | None, *, picture: str = PICTURE, side: str = "front", **changes) -> LinesEvent:
+def record_lines(
+    session, border_mm: float | None, *, picture: str = PICTURE, side: str = "front", **changes
+) -> LinesEvent:
     lines = {"physical": None, "printed": None}
     if border_mm is not None:
         lines = {"physical": around(0), "printed": around(border_mm)}
-    told = {"quad": QUAD, "width_mm": 63.0, "height_mm": 88.0, "author": "ada", **lines, **changes}
-    return add_lines(session, picture_sha256=picture, side=side, **told)
+    fields = {"quad": QUAD, "width_mm": 63.0, "height_mm": 88.0, "author": "ada", **lines, **changes}
+    return add_lines(session, picture_sha256=picture, side=side, **fields)
 
 
 def borders(session) -> dict[tuple[str, str], float]:
-    """The border of the lines that hold, by picture and side."""
+    """The border width of the current lines, by picture and side."""
     return {key: event.printed[0][0][0] for key, event in current_lines(session).items()}
 
 
 def test_the_last_lines_hold_for_their_picture_and_their_side_alone(database):
     with database.writing() as session:
-        laid(session, 2.0)
-        laid(session, 3.0, side="back")
-        laid(session, 4.0, picture=OTHER)
-        laid(session, 2.5)
+        record_lines(session, 2.0)
+        record_lines(session, 3.0, side="back")
+        record_lines(session, 4.0, picture=OTHER_PICTURE)
+        record_lines(session, 2.5)
     with database.reading() as session:
-        assert borders(session) == {(PICTURE, "front"): 2.5, (PICTURE, "back"): 3.0, (OTHER, "front"): 4.0}
+        assert borders(session) == {(PICTURE, "front"): 2.5, (PICTURE, "back"): 3.0, (OTHER_PICTURE, "front"): 4.0}
 
 
 def test_lines_taken_back_hold_no_longer_and_stay_in_the_history(database):
     with database.writing() as session:
-        laid(session, 2.0)
-        laid(session, None)
+        record_lines(session, 2.0)
+        record_lines(session, None)
         assert borders(session) == {}
-        laid(session, 3.0)
+        record_lines(session, 3.0)
     with database.reading() as session:
         assert borders(session) == {(PICTURE, "front"): 3.0}
         history = session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all()
@@ -61,7 +63,7 @@ def test_lines_taken_back_hold_no_longer_and_stay_in_the_history(database):
 
 def test_lines_come_back_as_they_were_laid(database):
     with database.writing() as session:
-        laid(session, 2.125)
+        record_lines(session, 2.125)
     with database.reading() as session:
         [event] = current_lines(session).values()
     assert [[tuple(point) for point in line] for line in event.printed] == [list(line) for line in around(2.125)]
@@ -83,7 +85,7 @@ def test_lines_come_back_as_they_were_laid(database):
 )
 def test_lines_that_cannot_be_are_refused(database, wrong):
     with pytest.raises(IntegrityError, match="CHECK"), database.writing() as session:
-        laid(session, 2.0, **wrong)
+        record_lines(session, 2.0, **wrong)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_lines_that_cannot_be_are_refused(database, wrong):
 )
 def test_no_program_can_move_lines_that_were_laid(database, tmp_path, statement):
     with database.writing() as session:
-        laid(session, 2.0)
+        record_lines(session, 2.0)
     path = tmp_path / "loupe.db"
     with closing(sqlite3.connect(path)) as raw, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         raw.execute(statement)
@@ -107,7 +109,7 @@ def test_no_program_can_move_lines_that_were_laid(database, tmp_path, statement)
 
 def test_the_session_refuses_to_move_lines_before_the_database_does(database):
     with database.writing() as session:
-        row = laid(session, 2.0).id
+        row = record_lines(session, 2.0).id
     with pytest.raises(AppendOnly), database.writing() as session:
         session.get(LinesEvent, row).side = "back"
     with pytest.raises(AppendOnly), database.writing() as session:

@@ -1,4 +1,4 @@
-"""The migrations lead exactly to the schema, and an older file is copied aside before it changes."""
+"""The migrations lead exactly to the schema, and an older file is backed up before it changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def upgrade() -> None:
 
 @pytest.fixture
 def with_next_step(tmp_path, monkeypatch):
-    """Give the program one migration more, which ends with the statement handed over."""
+    """Add a migration that ends with the given statement."""
 
     def install(then: str = "") -> None:
         folder = tmp_path / "100% migrations"
@@ -68,13 +68,13 @@ def tables(path: Path) -> set[str]:
 
 
 def rules(path: Path) -> dict[str, set[str]]:
-    """What SQLite itself keeps of each table and index: its columns and constraints, whatever their order."""
+    """Columns and constraints of each table and index as stored by SQLite, independent of their order."""
     with closing(sqlite3.connect(path)) as raw:
         statements = raw.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql <> ''")
-        kept = {name: re.sub(r'["\s]+', " ", sql) for name, sql in statements if name != "alembic_version"}
+        stored = {name: re.sub(r'["\s]+', " ", sql) for name, sql in statements if name != "alembic_version"}
     return {
         name: {part.strip(" )") for part in re.split(r", (?=[a-z0-9_]+ |CONSTRAINT)", sql)}
-        for name, sql in kept.items()
+        for name, sql in stored.items()
     }
 
 
@@ -123,9 +123,9 @@ def test_an_older_file_is_copied_aside_before_it_changes(own_file, tmp_path, wit
 
 
 def test_the_copy_holds_what_is_still_in_the_log_of_another_program(own_file, tmp_path, with_next_step):
-    with closing(sqlite3.connect(own_file)) as other:
-        other.execute("UPDATE pictures SET width = 5")
-        other.commit()  # in the -wal file only: `other` stays open, so that nothing is moved into the main file
+    with closing(sqlite3.connect(own_file)) as connection:
+        connection.execute("UPDATE pictures SET width = 5")
+        connection.commit()  # in the -wal file only: `connection` stays open, so nothing is moved to the main file
         with_next_step()
         Database.open(own_file).close()
         [copy] = (tmp_path / "backups").glob("*.db")
@@ -143,7 +143,7 @@ def test_a_failed_migration_leaves_the_file_as_it_was(own_file, with_next_step):
 def test_no_copy_no_migration(own_file, tmp_path, with_next_step):
     with_next_step()
     (tmp_path / "full").write_text("a file where the folder should be")
-    with pytest.raises(DatabaseUnusable, match="the copy before the update failed"):
+    with pytest.raises(DatabaseUnusable, match="the backup before the upgrade failed"):
         Database.open(own_file, backup_dir=tmp_path / "full")
     assert "extra" not in tables(own_file)
 
@@ -166,10 +166,10 @@ def test_a_database_that_was_migrated_keeps_its_rows(own_file, with_next_step):
 
 
 def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_path, monkeypatch):
-    with monkeypatch.context() as as_it_was:
+    with monkeypatch.context() as patch:
         folder = tmp_path / "migrations_of_then"
         shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
-        as_it_was.setattr(db.migrate, "MIGRATIONS", folder)
+        patch.setattr(db.migrate, "MIGRATIONS", folder)
         with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:
             picture = add_picture(session, path=Path("/p"), sha256="a" * 64, width=1, height=1, phash="0" * 16)
             add_label(session, card_id=add_card(session, name="c", front_id=picture.id).id, grade=9, source="person")
@@ -182,10 +182,10 @@ def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_pa
 
 
 def test_a_run_from_before_plans_were_kept_comes_through_without_one(tmp_path, monkeypatch):
-    with monkeypatch.context() as as_it_was:
+    with monkeypatch.context() as patch:
         folder = tmp_path / "migrations_of_then"
         shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
-        as_it_was.setattr(db.migrate, "MIGRATIONS", folder)
+        patch.setattr(db.migrate, "MIGRATIONS", folder)
         Database.open(tmp_path / "loupe.db").close()
     with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
         columns = "recipe, config, folder, log_path, state, message, created_at"

@@ -1,4 +1,4 @@
-"""A run moves only where it may, one claimant wins, and what it says is kept."""
+"""Only legal state transitions of runs are possible, one claimant wins, and progress is recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db import runs
 from db.models import current_model, promote
-from db.runs import LEGAL_MOVES, IllegalMove, UnknownRun
+from db.runs import LEGAL_TRANSITIONS, IllegalTransition, UnknownRun
 from db.snapshots import add_snapshot, get
 
 # Written down a second time, from the rules, not from the code.
@@ -46,10 +46,10 @@ def queue_one(database) -> int:
 def walk(database, run_id: int, *states: str) -> None:
     for expected, to in itertools.pairwise(states):
         with database.writing() as session:
-            assert runs.move(session, run_id=run_id, expected=expected, to=to)
+            assert runs.change_state(session, run_id=run_id, expected=expected, to=to)
 
 
-@pytest.mark.parametrize(("expected", "to"), list(itertools.product(LEGAL_MOVES, repeat=2)))
+@pytest.mark.parametrize(("expected", "to"), list(itertools.product(LEGAL_TRANSITIONS, repeat=2)))
 def test_only_the_legal_moves_are_made(database, expected, to):
     run_id = queue_one(database)
     with closing(sqlite3.connect(database.engine.url.database)) as raw:
@@ -57,11 +57,11 @@ def test_only_the_legal_moves_are_made(database, expected, to):
         raw.commit()
     with database.writing() as session:
         if (expected, to) in LEGAL:
-            assert runs.move(session, run_id=run_id, expected=expected, to=to)
+            assert runs.change_state(session, run_id=run_id, expected=expected, to=to)
             assert runs.get(session, run_id=run_id).state == to
         else:
-            with pytest.raises(IllegalMove, match=f"cannot go from {expected} to {to}"):
-                runs.move(session, run_id=run_id, expected=expected, to=to)
+            with pytest.raises(IllegalTransition, match=f"cannot go from {expected} to {to}"):
+                runs.change_state(session, run_id=run_id, expected=expected, to=to)
             assert runs.get(session, run_id=run_id).state == expected
 
 
@@ -73,7 +73,7 @@ def test_of_claimants_at_once_exactly_one_wins(database):
     def claim(pid: int) -> None:
         start.wait()
         with database.writing() as session:
-            if runs.move(session, run_id=run_id, expected="queued", to="running", pid=pid):
+            if runs.change_state(session, run_id=run_id, expected="queued", to="running", pid=pid):
                 won.append(pid)
 
     threads = [threading.Thread(target=claim, args=(pid,)) for pid in range(1, 5)]
@@ -89,7 +89,7 @@ def test_a_run_that_moved_on_is_not_moved(database):
     run_id = queue_one(database)
     walk(database, run_id, "queued", "running", "finished")
     with database.writing() as session:
-        assert not runs.move(session, run_id=run_id, expected="running", to="failed", message="late")
+        assert not runs.change_state(session, run_id=run_id, expected="running", to="failed", message="late")
         assert runs.get(session, run_id=run_id).message == ""
 
 
@@ -97,7 +97,9 @@ def test_a_run_is_stamped_when_it_starts_and_ends(database):
     run_id = queue_one(database)
     walk(database, run_id, "queued", "running")
     with database.writing() as session:
-        runs.move(session, run_id=run_id, expected="running", to="finished", summary={"qwk": 0.8}, message="done")
+        runs.change_state(
+            session, run_id=run_id, expected="running", to="finished", summary={"qwk": 0.8}, message="done"
+        )
         run = runs.get(session, run_id=run_id)
     assert run.created_at <= run.started_at <= run.ended_at
     assert (run.summary, run.message) == ({"qwk": 0.8}, "done")
@@ -108,7 +110,7 @@ def test_a_resumed_run_forgets_why_it_stopped(database):
     walk(database, run_id, "queued", "running")
     with database.writing() as session:
         assert runs.request_stop(session, run_id=run_id)
-        runs.move(session, run_id=run_id, expected="running", to="stopped", message="stopped on request")
+        runs.change_state(session, run_id=run_id, expected="running", to="stopped", message="stopped on request")
     walk(database, run_id, "stopped", "queued")
     with database.reading() as session:
         run = runs.get(session, run_id=run_id)
@@ -196,8 +198,8 @@ def test_a_snapshot_tells_what_it_left_out(database, tmp_path):
     with database.writing() as session:
         row = add_snapshot(session, path=tmp_path / "s.jsonl", sha256="a" * 64, pairs=5, left_out=left_out)
     with database.reading() as session:
-        found = get(session, snapshot_id=row.id)
-    assert (found.path, found.pairs, found.left_out) == (str(tmp_path / "s.jsonl"), 5, left_out)
+        snapshot = get(session, snapshot_id=row.id)
+    assert (snapshot.path, snapshot.pairs, snapshot.left_out) == (str(tmp_path / "s.jsonl"), 5, left_out)
 
 
 def test_a_run_needs_the_snapshot_that_it_names(database):

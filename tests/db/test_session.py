@@ -1,4 +1,4 @@
-"""The two doors, the settings behind them, and the one clear sentence when the file cannot be used."""
+"""Reading and writing sessions, connection settings, and the error message for an unusable file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_error_inside_writing_leaves_no_trace(database, tmp_path):
 
 
 def test_two_threads_writing_at_once_lose_nothing(database, tmp_path):
-    """Each adds one to a number that it read first: without the lock taken at the start, additions would be lost."""
+    """Each thread increments a number that it has read: without a lock from the start, increments would be lost."""
     with database.writing() as session:
         add_one(session, 0)
 
@@ -87,8 +87,8 @@ def test_rows_are_usable_after_their_session(database):
 
 
 def test_every_connection_keeps_foreign_keys_and_waits_for_others(database):
-    for door in (database.reading, database.writing):
-        with door() as session:
+    for open_session in (database.reading, database.writing):
+        with open_session() as session:
             settings = {
                 name: session.execute(text(f"PRAGMA {name}")).scalar()
                 for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
@@ -135,8 +135,8 @@ def test_the_folder_is_made_where_it_is_missing(tmp_path):
 
 def test_programs_that_start_together_on_a_new_file_all_open_it(tmp_path):
     open_it = f"from db.session import Database; Database.open({str(tmp_path / 'loupe.db')!r}).close()"
-    started = [subprocess.Popen([sys.executable, "-c", open_it], stderr=subprocess.PIPE) for _ in range(4)]
-    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 4
+    processes = [subprocess.Popen([sys.executable, "-c", open_it], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 4
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):
@@ -156,7 +156,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatabaseUnusable, match=r"cannot be made .* choose another data folder"):
+    with pytest.raises(DatabaseUnusable, match=r"cannot be created .* choose another data folder"):
         Database.open(tmp_path / "file" / "loupe.db")
 
 
@@ -172,7 +172,7 @@ def test_a_lock_held_too_long_is_explained(database, tmp_path, monkeypatch):
     impatient = Database.open(tmp_path / "loupe.db")
     with impatient.reading() as session:
         session.execute(text("PRAGMA busy_timeout = 1"))
-    with database.writing(), pytest.raises(DatabaseUnusable, match="held by another program"), impatient.writing():
+    with database.writing(), pytest.raises(DatabaseUnusable, match="locked by another program"), impatient.writing():
         pass
     impatient.close()
 
@@ -188,8 +188,8 @@ def test_a_damaged_table_is_one_sentence_at_both_doors(database, tmp_path):
     with path.open("r+b") as file:
         file.seek((root - 1) * page_bytes)
         file.write(b"\xff" * page_bytes)
-    for door in (database.reading, database.writing):
-        with pytest.raises(DatabaseUnusable, match=rf"{path} is damaged; restore it"), door() as session:
+    for open_session in (database.reading, database.writing):
+        with pytest.raises(DatabaseUnusable, match=rf"{path} is damaged; restore it"), open_session() as session:
             all_cards(session)
 
 
@@ -209,21 +209,21 @@ def test_a_full_disk_is_one_sentence_and_what_was_begun_leaves_no_trace(database
 
 
 def test_what_a_caller_raises_passes_both_doors_as_it_is(database):
-    for door in (database.reading, database.writing):
+    for open_session in (database.reading, database.writing):
         for raised in (ZeroDivisionError(), FileNotFoundError("a.png"), sqlite3.DatabaseError("another file")):
-            with pytest.raises(type(raised)) as caught, door():
+            with pytest.raises(type(raised)) as caught, open_session():
                 raise raised
             assert caught.value is raised
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url):
-    with pytest.raises(DatabaseUnusable, match="name a file"):
+    with pytest.raises(DatabaseUnusable, match="give a file"):
         Database.open(url)
 
 
 def test_a_url_that_is_none_is_refused():
-    with pytest.raises(DatabaseUnusable, match="is no database URL"):
+    with pytest.raises(DatabaseUnusable, match="is not a database URL"):
         Database.open("://nowhere")
 
 

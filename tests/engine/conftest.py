@@ -1,4 +1,4 @@
-"""Small drawn cards for the engine's tests, and a run on them."""
+"""Fixtures of the engine's tests: small drawn cards, a model file, and a run."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,14 @@ import torch
 
 from engine.cards.pairs import CardPair
 from engine.config import build
-from engine.measure.side.features import FEATURES
+from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import DualBranch
 from engine.storage import checkpoint
 from tests.engine.training_helpers import EVERYTHING_ON, config, run
 
 
 def drawn_card(path: Path, seed: int) -> Path:
-    """A picture file of a light-bordered card with coloured art, lying straight on a dark table."""
+    """Write a picture of an upright card with a light border and colored art on a dark ground."""
     random = np.random.default_rng(seed)
     picture = np.full((280, 220, 3), 25, np.uint8)
     picture[35:245, 35:185] = (235, 230, 220)
@@ -28,22 +28,22 @@ def drawn_card(path: Path, seed: int) -> Path:
 
 
 def drawn_pairs(folder: Path, grades: list[int], split: str, first_seed: int = 0) -> list[CardPair]:
-    """A card with both sides for each grade, no two alike."""
+    """Draw a different card with both sides for each grade."""
     return [
         CardPair(
-            card_id=f"{split} {place}",
-            front=drawn_card(folder / f"{split}_{place}_front.png", first_seed + 2 * place),
-            back=drawn_card(folder / f"{split}_{place}_back.png", first_seed + 2 * place + 1),
+            card_id=f"{split} {index}",
+            front=drawn_card(folder / f"{split}_{index}_front.png", first_seed + 2 * index),
+            back=drawn_card(folder / f"{split}_{index}_back.png", first_seed + 2 * index + 1),
             grade=grade,
             split=split,
         )
-        for place, grade in enumerate(grades)
+        for index, grade in enumerate(grades)
     ]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Threads that wait for each other made these small networks a hundred times slower on a busy machine."""
+    """Use one torch thread: on a busy machine, several made these small networks a hundred times slower."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -52,7 +52,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def cards(tmp_path_factory) -> list[CardPair]:
-    """Ten cards to train on, eight of them with both sides, and four to validate on."""
+    """Ten training cards, eight of them with both sides, and four validation cards."""
     folder = tmp_path_factory.mktemp("cards")
     training = drawn_pairs(folder, [1, 3, 4, 6, 7, 8, 9, 10], "train")
     front_only = CardPair("train front", drawn_card(folder / "front.png", 90), None, 9, split="train")
@@ -62,37 +62,37 @@ def cards(tmp_path_factory) -> list[CardPair]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory) -> Path:
-    """A folder of prepared pictures that the runs of a test session share."""
+    """Folder of prepared pictures, shared by the runs of a test session."""
     return tmp_path_factory.mktemp("prepared")
 
 
 def saved_model(
     path: Path, *, seed: int = 0, phase: int = 2, sides: tuple[bool, bool] = (True, True), **settings: object
 ) -> Path:
-    """A model file as a run writes it, its weights random, its batch statistics those of some noise."""
+    """Save a model file as a run does, with random weights and the batch statistics of noise."""
     torch.manual_seed(seed)
     small = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 64, "batch_size": 4}
     config = build({**small, **settings})
     network = DualBranch(config).train()
     noise = torch.rand(2, 16, 6, config.image_size, config.image_size)
     regions = torch.rand(16, 2, 8, 3, 9216) if config.regions else None
-    measured = torch.rand(16, 2, 2, len(FEATURES)) if config.measured_inputs else None
+    measured = torch.rand(16, 2, 2, len(FEATURE_NAMES)) if config.use_measurements else None
     with torch.no_grad():
         for _ in range(5):
             network(*noise, torch.ones(16, 2, dtype=torch.bool), regions, measured)
-    about = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
-    checkpoint.save(path, {**about, "config": config.model_dump(), "model": network.state_dict()})
+    metadata = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
+    checkpoint.save(path, {**metadata, "config": config.model_dump(), "model": network.state_dict()})
     return path
 
 
 @pytest.fixture
 def quick_disk(monkeypatch):
-    """For tests that pull no plug: what is written need not reach the disk."""
+    """Skip fsync, for tests that do not simulate a power failure."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="session")
 def straight(tmp_path_factory, cards, prepared):
-    """The uninterrupted run, twelve steps over a change of phase: its folder and events."""
+    """Folder and events of an uninterrupted run of twelve steps over both phases."""
     folder = tmp_path_factory.mktemp("straight") / "run"
     return folder, run(config(**EVERYTHING_ON), cards, folder, prepared)

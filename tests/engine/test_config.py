@@ -1,13 +1,23 @@
-"""What a run can be told: read from text, bounded, and refused in one sentence."""
+"""Settings: parsed from text, checked, refused in one sentence, and read from older versions."""
 
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from engine.config import BadConfig, Config, build, choices, difference, fields, parse_settings
+from engine.config import (
+    RENAMED_SETTINGS,
+    BadConfig,
+    Config,
+    build,
+    choices,
+    difference,
+    fields,
+    from_saved,
+    parse_settings,
+)
 
-# The flat keys that the design promises to scripts.
+# The flat keys of the contract with scripts (design.md).
 PROMISED = """
 front_encoder back_encoder image_size batch_size phase1_epochs phase2_epochs lr_phase1 lr_phase2 dropout
 weight_decay alpha_emd beta_edge beta_center label_smoothing mixup_alpha class_weights class_weight_cap sampler_eta
@@ -49,10 +59,10 @@ def test_a_setting_is_read_as_its_key_s_own_type(setting, key, value):
         ),
         ({"batch_size": "many"}, "batch_size = 'many' is not allowed: input should be a valid integer"),
         ({"loss": "hinge"}, "loss = 'hinge' is not allowed: input should be 'ce_emd' or 'ordinal'"),
-        ({"learning_rate": 1}, "'learning_rate' is no setting; the settings are front_encoder, back_encoder"),
+        ({"learning_rate": 1}, "'learning_rate' is not a setting; the settings are front_encoder, back_encoder"),
         (
             {"phase2_epochs": 5, "stop_if": "qwk<0.4@6"},
-            "stop_if = 'qwk<0.4@6' is never asked: the run ends with epoch 5",
+            "stop_if = 'qwk<0.4@6' is never reached: the run ends at epoch 5",
         ),
         ({"phase1_epochs": 0, "phase2_epochs": 0}, "phase1_epochs and phase2_epochs are both 0; give at least one"),
     ],
@@ -92,16 +102,18 @@ def test_the_difference_names_what_changed_and_from_what():
 
 
 def test_a_control_is_shown_no_card_by_another_way():
-    with pytest.raises(BadConfig, match="worn_up_to goes with seen = card alone, and seen = label is a control"):
-        build({"seen": "label", "worn_up_to": 5})
-    assert build({"seen": "label"}).seen == "label"
+    with pytest.raises(
+        BadConfig, match="synthetic_wear_per_grade requires input_region = card, but input_region is label"
+    ):
+        build({"input_region": "label", "synthetic_wear_per_grade": 5})
+    assert build({"input_region": "label"}).input_region == "label"
 
 
 def test_teachers_are_found_again_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    told = build({"teachers": "one.csv, sub/other.csv"})
+    config = build({"teachers": "one.csv, sub/other.csv"})
     monkeypatch.chdir("/")
-    assert build(told.model_dump()).teachers == f"{tmp_path / 'one.csv'},{tmp_path / 'sub' / 'other.csv'}"
+    assert build(config.model_dump()).teachers == f"{tmp_path / 'one.csv'},{tmp_path / 'sub' / 'other.csv'}"
     assert build({}).teachers == ""
 
 
@@ -112,3 +124,40 @@ def test_starting_weights_that_are_a_path_lie_where_they_lay_and_those_with_a_na
     for name in ("none", "starter", "imagenet"):
         assert build({"pretrained": name}).pretrained == name
     assert build({"pretrained": " "}).pretrained == "none"
+
+
+def test_settings_saved_by_an_earlier_version_have_the_same_meaning():
+    saved = {
+        **Config().model_dump(exclude=set(RENAMED_SETTINGS.values())),
+        "seen": "card",
+        "teachers_share": 0.25,
+        "worn_up_to": 30,
+        "measured_inputs": True,
+        "measured_dropout": 0.2,
+        "measured_targets": False,
+    }
+    expected = build(
+        {
+            "teacher_weight": 0.25,
+            "synthetic_wear_per_grade": 30,
+            "use_measurements": True,
+            "measurement_dropout": 0.2,
+            "auxiliary_targets": False,
+        }
+    )
+    assert from_saved(saved) == from_saved(expected.model_dump()) == expected
+    assert from_saved({"seen": "label"}).input_region == "label"
+
+
+def test_every_renamed_setting_has_a_current_name():
+    assert set(RENAMED_SETTINGS.values()) <= set(fields())
+    assert not set(RENAMED_SETTINGS) & set(fields())
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_SETTINGS.items())
+def test_an_old_name_given_by_the_user_is_refused_naming_the_new_one(old, new):
+    sentence = f"the setting '{old}' is now called '{new}'; use the new name"
+    with pytest.raises(BadConfig, match=sentence):
+        parse_settings([f"{old}=1"])
+    with pytest.raises(BadConfig, match=sentence):
+        build({old: 1})

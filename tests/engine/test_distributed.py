@@ -1,4 +1,4 @@
-"""Two processes learn what one does: against torch's own batch normalisation, and against the run of one process."""
+"""Training on two ranks, compared with torch's batch normalization and with a run on one process."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SMALL = {
     "front_encoder": "mobilenet_v2",
     "back_encoder": "mobilenet_v2",
     "image_size": 64,
-    # Ten training cards: nine and one, so that a process is once an epoch without a card.
+    # Ten training cards in batches of nine and one: in one batch per epoch, a rank has no card.
     "batch_size": 9,
     "phase1_epochs": 1,
     "phase2_epochs": 1,
@@ -32,19 +32,19 @@ SMALL = {
     "class_weights": "none",
     "ema_decay": 0.5,
     "device": "cpu",
-    # Adam moves a weight by the rate whatever its gradient's size, so that rounding decides where there is next to
-    # none: a low rate keeps two runs together long enough to be compared.
+    # Adam's step does not depend on the gradient's size, so rounding errors decide the sign of tiny gradients: a low
+    # rate keeps two runs close enough to be compared.
     "lr_phase1": 1e-5,
     "lr_phase2": 1e-5,
 }
 
 
-def torchrun(*words, **environment):
-    """Two processes of a program and their two streams; --standalone chooses a free port by itself."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, words)]
-    # Quieter: a note of torch's about unused parameters, which a card with one side has.
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "TORCH_CPP_LOG_LEVEL": "ERROR", **environment}
-    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300, check=False)
+def torchrun(*args, **variables):
+    """Run a program on two ranks and capture its output; --standalone chooses a free port."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, args)]
+    # The log level hides torch's warning about unused parameters, which single-sided cards cause.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TORCH_CPP_LOG_LEVEL": "ERROR", **variables}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.slow
@@ -73,19 +73,22 @@ def test_two_processes_train_as_one_does_and_go_on_exactly_where_one_of_them_was
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("interrupted", "straight")
     )
     assert interrupted["last"] == straight["last"] == "Finished"
-    (journal,) = (tmp_path / "cache").glob("prepared_*.jsonl")
-    prepared_once = [json.loads(line)["sha256"] for line in journal.read_text().splitlines() if line]
-    assert len(prepared_once) == len(set(prepared_once)) == 2 * len(cards) - 2
-    one, two = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("interrupted", "straight"))
+    (index,) = (tmp_path / "cache").glob("prepared_*.jsonl")
+    hashes = [json.loads(line)["sha256"] for line in index.read_text().splitlines() if line]
+    assert len(hashes) == len(set(hashes)) == 2 * len(cards) - 2
+    resumed, uninterrupted = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("interrupted", "straight")
+    )
     for part in ("model", "average"):
-        for key, value in one[part].items():
-            assert torch.equal(value, two[part][key]), key
-    alone = list(train(Config(**SMALL), cards, tmp_path / "alone", cache=prepared))
-    for of_two, of_one in zip(straight["epochs"], (e for e in alone if isinstance(e, EpochDone)), strict=True):
-        assert of_two["metrics"]["n"] == of_one.metrics["n"] == 4
-        assert np.sum(of_two["metrics"]["confusion"]) == 4
-        assert of_two["train_loss"] == pytest.approx(of_one.train_loss, rel=1e-3)
-        assert of_two["val_loss"] == pytest.approx(of_one.val_loss, rel=1e-3)
+        for key, value in resumed[part].items():
+            assert torch.equal(value, uninterrupted[part][key]), key
+    events = train(Config(**SMALL), cards, tmp_path / "alone", cache=prepared)
+    epochs = [event for event in events if isinstance(event, EpochDone)]
+    for epoch_of_two, epoch_of_one in zip(straight["epochs"], epochs, strict=True):
+        assert epoch_of_two["metrics"]["n"] == epoch_of_one.metrics["n"] == 4
+        assert np.sum(epoch_of_two["metrics"]["confusion"]) == 4
+        assert epoch_of_two["train_loss"] == pytest.approx(epoch_of_one.train_loss, rel=1e-3)
+        assert epoch_of_two["val_loss"] == pytest.approx(epoch_of_one.val_loss, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -93,21 +96,21 @@ def test_where_one_process_fails_it_says_why_and_the_other_ends_with_a_sentence_
     (tmp_path / "config.json").write_text(json.dumps({**SMALL, "batch_size": 6}))
     write_snapshot(tmp_path / "pairs.jsonl", cards)
     done = torchrun("tests/engine/training/two_processes.py", "one_fails", tmp_path)
-    told = [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)]
-    assert told[0] == "another process of this run has ended, and with it the run; that one says why", done.stderr
-    assert told[1] == "memory does not hold 3 cards at once; lower batch_size, or use one process"
+    errors = [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)]
+    assert errors[0] == "another process of this run has ended; see the error that it has printed", done.stderr
+    assert errors[1] == "not enough memory for 3 cards at once; lower batch_size, or use one process"
 
 
 @pytest.mark.slow
 def test_the_program_under_torchrun_gives_one_answer_and_counts_no_validation_card_twice(tmp_path, manifest):
-    words = commands.settings(dropout=0.0, lr_phase2=1e-5)
-    done = torchrun("launch.py", "train", "--manifest", manifest, "--out", tmp_path / "two", *words)
+    settings = commands.settings(dropout=0.0, lr_phase2=1e-5)
+    done = torchrun("launch.py", "train", "--manifest", manifest, "--out", tmp_path / "two", *settings)
     assert done.returncode == 0, done.stderr
-    two = json.loads(done.stdout)
-    one = commands.call("train", "--manifest", manifest, "--out", tmp_path / "one", *words).result
-    assert two["n"] == one["n"] == 6
-    assert np.sum(two["confusion"]) == 6
-    assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-3)
+    result = json.loads(done.stdout)
+    expected = commands.call("train", "--manifest", manifest, "--out", tmp_path / "one", *settings).result
+    assert result["n"] == expected["n"] == 6
+    assert np.sum(result["confusion"]) == 6
+    assert result["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-3)
     assert done.stderr.count("epoch 1: train loss") == 1
 
 
@@ -115,5 +118,5 @@ def test_the_program_under_torchrun_gives_one_answer_and_counts_no_validation_ca
 def test_what_one_process_is_refused_all_are_and_the_program_ends(tmp_path, manifest):
     done = torchrun("launch.py", "train", "--data", tmp_path)
     assert done.returncode != 0
-    assert "loupe (process 1 of 2): the data folder's runs are one process each" in done.stderr
+    assert "loupe (process 1 of 2): runs of the data folder use one process" in done.stderr
     assert done.stdout == ""

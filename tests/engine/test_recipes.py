@@ -30,7 +30,7 @@ COMMON = {
     "image_size": 224,
     "side_dropout": 0.0,
 }
-# Which run each one changes, and the keys that may differ from it.
+# Parent of each recipe, and the settings that may differ from it.
 PARENTS = {
     "original": (None, set()),
     "over_regularised": (
@@ -50,7 +50,7 @@ PARENTS = {
     "focal": ("baseline", {"focal_gamma"}),
     "loupe": (
         "ordinal",
-        {"measured_inputs", "measured_dropout", "measured_targets", "schedule", "side_dropout"},
+        {"use_measurements", "measurement_dropout", "auxiliary_targets", "schedule", "side_dropout"},
     ),
 }
 
@@ -111,5 +111,5 @@ def test_changes_stand_on_top_of_the_recipe():
 
 
 def test_an_unknown_recipe_is_refused_naming_the_known_ones():
-    with pytest.raises(BadConfig, match="recipe 'best' is not known; the recipes are original, over_regularised"):
+    with pytest.raises(BadConfig, match="there is no recipe 'best'; the recipes are original, over_regularised"):
         recipe_config("best")

@@ -1,14 +1,14 @@
-"""A threshold says what it says."""
+"""Parsing, formatting and evaluating metric conditions."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.thresholds import ASKED, COMPARISONS, BadThreshold, Threshold, parse_all
+from engine.thresholds import COMPARISONS, METRICS, BadThreshold, MetricCondition, parse_conditions
 
 thresholds = st.builds(
-    Threshold,
-    st.sampled_from(ASKED),
+    MetricCondition,
+    st.sampled_from(METRICS),
     st.sampled_from(sorted(COMPARISONS)),
     st.floats(allow_nan=False, allow_infinity=False),
     st.none() | st.integers(1, 999),
@@ -17,7 +17,7 @@ thresholds = st.builds(
 
 @given(thresholds)
 def test_a_threshold_that_is_written_and_read_is_the_same(threshold):
-    assert Threshold.parse(str(threshold)) == threshold
+    assert MetricCondition.parse(str(threshold)) == threshold
 
 
 @pytest.mark.parametrize(
@@ -32,16 +32,16 @@ def test_a_threshold_that_is_written_and_read_is_the_same(threshold):
     ],
 )
 def test_a_threshold_holds_as_the_comparison_reads(text, value, holds):
-    threshold = Threshold.parse(text)
+    threshold = MetricCondition.parse(text)
     assert threshold.holds({threshold.metric: value}) is holds
 
 
 def test_the_history_s_failure_rule_is_two_thresholds():
-    assert parse_all("qwk<0.40@13, qwk<0.70@27") == (
-        Threshold("qwk", "<", 0.4, 13),
-        Threshold("qwk", "<", 0.7, 27),
+    assert parse_conditions("qwk<0.40@13, qwk<0.70@27") == (
+        MetricCondition("qwk", "<", 0.4, 13),
+        MetricCondition("qwk", "<", 0.7, 27),
     )
-    assert parse_all(" ") == ()
+    assert parse_conditions(" ") == ()
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_the_history_s_failure_rule_is_two_thresholds():
 )
 def test_what_is_no_threshold_is_refused_with_its_text(text):
     with pytest.raises(BadThreshold, match=r"threshold|epoch") as refusal:
-        Threshold.parse(text)
+        MetricCondition.parse(text)
     assert repr(text) in str(refusal.value)

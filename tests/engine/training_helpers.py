@@ -1,4 +1,4 @@
-"""Small runs for the tests of the training loop, and how two of them are compared."""
+"""Small runs for the tests of the training loop, and comparison of two of them."""
 
 from dataclasses import asdict
 
@@ -8,7 +8,7 @@ from engine.config import Config
 from engine.events import EpochDone, Progress
 from engine.training.loop import train
 
-# The fastest of the four encoders on a CPU; ten training cards in batches of three make four steps an epoch.
+# The fastest of the four encoders on a CPU; ten training cards in batches of three make four steps per epoch.
 SMALL = {
     "front_encoder": "mobilenet_v2",
     "back_encoder": "mobilenet_v2",
@@ -16,7 +16,7 @@ SMALL = {
     "batch_size": 3,
     "phase2_epochs": 1,
     "device": "cpu",
-    "measured_targets": False,
+    "auxiliary_targets": False,
 }
 EVERYTHING_ON = {
     "phase1_epochs": 1,
@@ -30,10 +30,10 @@ EVERYTHING_ON = {
     "ema_decay": 0.8,
     "seed": 5,
 }
-# What a run says of the four validation cards that most of these have.
+# Notice of a run with the four validation cards that most tests use.
 UNCALIBRATED = (
-    "4 groups of held-out cards are too few to calibrate on: 9 are wanted, and some hundred to be worth much; "
-    "this run's model will not be calibrated"
+    "4 groups of held-out cards are too few to calibrate on: at least 9 are needed, about a hundred for a reliable "
+    "result; this run's model will not be calibrated"
 )
 
 
@@ -45,21 +45,21 @@ def run(settings, cards, folder, prepared, stop=lambda: False):
     return list(train(settings, cards, folder, stop, prepared))
 
 
-def of(kind, events):
+def events_of(kind, events):
     return [event for event in events if isinstance(event, kind)]
 
 
-def told(events):
-    """What the epochs said, without the clock: by epoch, later words for an epoch replacing earlier ones."""
+def epoch_results(events):
+    """Results by epoch, without durations; a later event of an epoch replaces an earlier one."""
     clocks = ("seconds", "pairs_per_second", "data_wait_share")
     return {
         done.epoch: {key: value for key, value in asdict(done).items() if key not in clocks}
-        for done in of(EpochDone, events)
+        for done in events_of(EpochDone, events)
     }
 
 
-def where_it_ended(folder):
-    """All that decides how a run goes on, and its model: the checkpoint without the clock's readings."""
+def final_state(folder):
+    """Checkpoint, without durations, and model of a run folder."""
     last = torch.load(folder / "last.ckpt", weights_only=True)
     clocks = [key for key in last["state"] if key.endswith("seconds")]
     assert clocks
@@ -70,30 +70,30 @@ def where_it_ended(folder):
     return {"checkpoint": last, "model": model}
 
 
-def assert_equal(one, two, place=""):
-    """Bit for bit, to the last tensor of a nest of lists and dicts."""
-    assert type(one) is type(two), place
-    if isinstance(one, dict):
-        assert one.keys() == two.keys(), place
-        for key in one:
-            assert_equal(one[key], two[key], f"{place}/{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(two), place
-        for number, (first, second) in enumerate(zip(one, two, strict=True)):
-            assert_equal(first, second, f"{place}/{number}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, two), place
+def assert_equal(first, second, path=""):
+    """Compare nested lists and dicts of tensors bit for bit."""
+    assert type(first) is type(second), path
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            assert_equal(first[key], second[key], f"{path}/{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), path
+        for index, (item, expected) in enumerate(zip(first, second, strict=True)):
+            assert_equal(item, expected, f"{path}/{index}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
     else:
-        assert one == two, place
+        assert first == second, path
 
 
 def run_for(steps, settings, cards, folder, prepared):
-    """The events of a run that is asked to stop once it has trained so many batches."""
+    """Events of a run that is stopped after `steps` training batches."""
     events = []
-    for event in train(settings, cards, folder, lambda: trained(events) >= steps, prepared):
+    for event in train(settings, cards, folder, lambda: steps_trained(events) >= steps, prepared):
         events.append(event)
     return events
 
 
-def trained(events):
-    return sum(event.step == "training" for event in of(Progress, events))
+def steps_trained(events):
+    return sum(event.step == "training" for event in events_of(Progress, events))

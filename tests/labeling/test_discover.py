@@ -1,4 +1,4 @@
-"""Folders and manifests are read as people lay them out, and what is no card is named."""
+"""Folders and manifests in their usual layouts are listed; entries that are not cards are named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labeling.label_file import with_labels
 
 @pytest.fixture
 def files(tmp_path):
-    """Write empty files: nothing here opens a picture."""
+    """Write empty files; these tests never open a picture."""
 
     def write(*names: str) -> Path:
         for name in names:
@@ -102,9 +102,9 @@ def test_what_is_no_grade_is_refused_and_the_rest_is_listed(files):
     assert reasons == {
         "psa11": "grade '11' is not on the PSA scale; use 1 to 10, or a half grade from 1.5 to 8.5",
         "9.5": "grade '9.5' is not on the PSA scale; use 1 to 10, or a half grade from 1.5 to 8.5",
-        "misc": "the folder's name is no grade; name it psa1 to psa10, or 1 to 10",
-        "loose.jpg": "lies beside the grade folders; move it into one of them",
-        "psa4/deeper": "lies deeper; move its pictures up",
+        "misc": "the folder's name is not a grade; name it psa1 to psa10, or 1 to 10",
+        "loose.jpg": "is not in a grade folder; move it into one of them",
+        "psa4/deeper": "is a subfolder; move its pictures up",
     }
 
 
@@ -113,7 +113,7 @@ def test_pictures_that_would_be_passed_over_are_named(files):
     reasons = {Path(refused.path).name: refused.reason for refused in cards_at(root).refused}
     assert reasons == {
         "b.gif": "cannot be read; use JPEG, PNG, WebP, TIFF, BMP or HEIC",
-        "box": "lies deeper; import that folder by itself",
+        "box": "is a subfolder; import that folder separately",
     }
 
 
@@ -177,7 +177,7 @@ def test_a_label_file_grades_the_cards_it_names_and_no_others(files, tmp_path):
     assert [refused.reason.split(";")[0] for refused in cards.refused] == [
         "grade '11' is not on the PSA scale",
         "no picture belongs to card 'nobody'",
-        "card 'a' stands twice",
+        "card 'a' is listed twice",
     ]
 
 

@@ -1,4 +1,4 @@
-"""A photo that was saved again joins its twin's group; another card, or any back, does not."""
+"""A photo that was saved again joins the group of the original; other cards and backs do not."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from PIL import Image, ImageEnhance
 
 from benchmarks.harness import REAL_PICTURES
 from db.cards import all_cards
-from labeling.duplicates import NEAR_BITS, FrontIndex, hamming, near
+from labeling.duplicates import MAX_NEAR_BITS, FrontIndex, hamming_distances, near_duplicates
 from labeling.import_cards import import_cards
 
 sixty_four_bits = st.integers(0, 2**64 - 1)
 
 
-@given(one=sixty_four_bits, many=st.lists(sixty_four_bits, max_size=8))
-def test_the_distance_is_the_number_of_bits_that_differ(one, many):
-    distances = hamming(np.uint64(one), np.array(many, dtype=np.uint64))
-    assert distances.tolist() == [bin(one ^ other).count("1") for other in many]
+@given(reference=sixty_four_bits, hashes=st.lists(sixty_four_bits, max_size=8))
+def test_the_distance_is_the_number_of_bits_that_differ(reference, hashes):
+    distances = hamming_distances(np.uint64(reference), np.array(hashes, dtype=np.uint64))
+    assert distances.tolist() == [bin(reference ^ value).count("1") for value in hashes]
 
 
 @given(
     hashes=st.lists(sixty_four_bits, max_size=30),
-    asked=sixty_four_bits,
+    query=sixty_four_bits,
     flipped=st.sets(st.integers(0, 63), max_size=6),
 )
-def test_the_nearest_front_within_reach_gives_the_group(hashes, asked, flipped):
-    """The oracle is a loop over all fronts; one of them is within or just out of reach."""
-    hashes = [*hashes, asked ^ sum(1 << bit for bit in flipped)]
+def test_the_nearest_front_within_reach_gives_the_group(hashes, query, flipped):
+    """The oracle is a loop over all fronts; one of them is within or just outside the maximum distance."""
+    hashes = [*hashes, query ^ sum(1 << bit for bit in flipped)]
     index = FrontIndex()
-    for place, value in enumerate(hashes):
-        index.add(f"{value:016x}", group=f"g{place}", fixed_split=None)
-    distance, place = min((bin(asked ^ value).count("1"), place) for place, value in enumerate(hashes))
-    expected = f"g{place}" if distance <= NEAR_BITS else None
-    assert index.group_of(f"{asked:016x}", fixed_split=None) == expected
+    for position, value in enumerate(hashes):
+        index.add(f"{value:016x}", group=f"g{position}", fixed_split=None)
+    distance, position = min((bin(query ^ value).count("1"), position) for position, value in enumerate(hashes))
+    expected = f"g{position}" if distance <= MAX_NEAR_BITS else None
+    assert index.group_of(f"{query:016x}", fixed_split=None) == expected
 
 
 @given(
@@ -46,37 +46,38 @@ def test_the_nearest_front_within_reach_gives_the_group(hashes, asked, flipped):
     copies=st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 63), max_size=6)), max_size=20),
 )
 def test_the_near_ones_are_those_that_comparing_all_with_all_finds_in_the_same_order(bases, copies):
-    """The oracle is the plain double loop; copies differ from others by up to six bits, the distance being four."""
+    """The oracle is a double loop; copies differ by up to six bits, the maximum distance is four."""
     values = list(bases)
     for base, flipped in copies:
         if base < len(bases) and bases[base] is not None:
             values.append(bases[base] ^ sum(1 << bit for bit in flipped))
     expected = [
-        (one, other)
-        for one, other in combinations(range(len(values)), 2)
-        if None not in (values[one], values[other]) and bin(values[one] ^ values[other]).count("1") <= NEAR_BITS
+        (first, second)
+        for first, second in combinations(range(len(values)), 2)
+        if None not in (values[first], values[second])
+        and bin(values[first] ^ values[second]).count("1") <= MAX_NEAR_BITS
     ]
-    assert list(near([None if value is None else f"{value:016x}" for value in values])) == expected
+    assert list(near_duplicates([None if value is None else f"{value:016x}" for value in values])) == expected
 
 
 def test_the_index_keeps_every_front_as_it_grows():
     random = np.random.default_rng(0)
     hashes = [f"{value:016x}" for value in random.integers(0, 2**64, 5000, dtype=np.uint64)]
     index = FrontIndex()
-    for place, value in enumerate(hashes):
-        index.add(value, group=f"g{place}", fixed_split=None)
-    assert [index.group_of(value, fixed_split=None) for value in hashes] == [f"g{place}" for place in range(5000)]
+    for position, value in enumerate(hashes):
+        index.add(value, group=f"g{position}", fixed_split=None)
+    assert [index.group_of(value, fixed_split=None) for value in hashes] == [f"g{position}" for position in range(5000)]
 
 
 @pytest.mark.parametrize(
-    ("fixed", "asked", "joins"),
+    ("fixed", "query", "joins"),
     [("train", "train", True), ("train", None, True), (None, "val", True), ("train", "test", False)],
 )
-def test_likeness_overrules_no_split_that_a_manifest_fixed(fixed, asked, joins):
+def test_likeness_overrules_no_split_that_a_manifest_fixed(fixed, query, joins):
     index = FrontIndex()
     index.add("0" * 16, group="g", fixed_split=fixed)
     index.add("0" * 16, group="g", fixed_split=None)
-    assert index.group_of("0" * 16, fixed_split=asked) == ("g" if joins else None)
+    assert index.group_of("0" * 16, fixed_split=query) == ("g" if joins else None)
 
 
 def groups(database) -> dict[str, str]:
@@ -136,7 +137,7 @@ def test_a_front_that_completes_a_card_is_known_to_later_twins(database, picture
 
 
 def test_unlike_real_fronts_stay_apart():
-    """On the real cards the chosen distance joins well under one in a hundred, so that splits stay fine-grained."""
+    """On real cards the maximum distance groups well under one in a hundred, so splits stay fine-grained."""
     folder = REAL_PICTURES / "psa_baseball" / "psa5"
     if not folder.is_dir():
         pytest.skip(f"the real pictures are not at {folder}")
@@ -145,5 +146,8 @@ def test_unlike_real_fronts_stay_apart():
         with Image.open(path) as image:
             hashes.append(int(str(imagehash.phash(image)), 16))
     values = np.array(hashes, dtype=np.uint64)
-    joined = sum(bool((hamming(value, values[:place]) <= NEAR_BITS).any()) for place, value in enumerate(values))
+    joined = sum(
+        bool((hamming_distances(value, values[:position]) <= MAX_NEAR_BITS).any())
+        for position, value in enumerate(values)
+    )
     assert joined <= 3

@@ -1,4 +1,4 @@
-"""What is exported can be imported elsewhere: the same cards, labels, groups and splits."""
+"""An export can be imported into another database: the same cards, labels, groups and splits."""
 
 from __future__ import annotations
 
@@ -110,5 +110,5 @@ def test_an_export_imported_where_it_came_from_changes_nothing(database, picture
 
 def test_a_place_that_cannot_be_written_is_named(database, tmp_path):
     for path in (tmp_path, tmp_path / "loupe.db" / "labels.csv"):
-        with pytest.raises(ExportRefused, match=f"^{path}: cannot be written .* choose another place"):
+        with pytest.raises(ExportRefused, match=f"^{path}: cannot be written .* choose another path"):
             export_labels(database, path)

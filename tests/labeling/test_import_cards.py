@@ -1,4 +1,4 @@
-"""An import takes in what is good, names what is not, and can be killed or repeated without harm."""
+"""An import records the valid cards, names the refused ones, and can be killed or repeated safely."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from PIL import Image
 from db.cards import all_cards, card_by_name, counts
 from db.labels import add_label, current_label, label_history
 from labeling.import_cards import Imported, ImportRefused, import_cards
-from labeling.picture_info import PictureFile, look_at
+from labeling.picture_info import PictureFile, load_picture_file
 
 
 def rows(database, query: str) -> list[tuple]:
-    """Ask the file itself, behind our own code's back."""
+    """Query the database file directly."""
     with closing(sqlite3.connect(database.engine.url.database)) as raw:
         return raw.execute(query).fetchall()
 
@@ -69,8 +69,8 @@ def test_a_folder_per_grade_labels_its_cards(database, picture, tmp_path):
     for seed, name in enumerate(["psa1/a.png", "PSA_10/b_front.png", "PSA_10/b_back.png", "8.5/c.png"]):
         picture(f"in/{name}", seed=seed)
     assert import_cards(database, tmp_path / "in") == Imported(3, 0, [])
-    found = rows(database, "SELECT name, grade FROM cards JOIN label_events ON card_id = cards.id ORDER BY grade")
-    assert found == [("psa1/a", 1.0), ("8.5/c", 8.5), ("PSA_10/b", 10.0)]
+    result = rows(database, "SELECT name, grade FROM cards JOIN label_events ON card_id = cards.id ORDER BY grade")
+    assert result == [("psa1/a", 1.0), ("8.5/c", 8.5), ("PSA_10/b", 10.0)]
 
 
 def test_importing_twice_adds_nothing(database, picture, tmp_path):
@@ -137,7 +137,7 @@ def test_a_name_taken_by_other_pictures_is_refused_naming_both(database, picture
     imported = import_cards(database, tmp_path / "other")
     [refused] = imported.refused
     assert (imported.added, refused.path) == (1, str(new))
-    assert refused.reason == f"card 'a': the name is taken by the card in {old}; rename one of the two"
+    assert refused.reason == f"card 'a': the name is used by the card in {old}; rename one of the two"
 
 
 def test_an_import_says_a_grade_once_and_again_only_when_it_changes(database, picture, tmp_path):
@@ -174,8 +174,8 @@ def test_a_manifest_updates_what_it_says_and_leaves_what_it_does_not(database, p
     picture("1.png")
     import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,,train,111,pokemon,,old"))
     import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,,test,,,,new"))
-    found = rows(database, "SELECT fixed_split, cert, game, notes FROM cards")
-    assert found == [("test", "111", "pokemon", "new")]
+    result = rows(database, "SELECT fixed_split, cert, game, notes FROM cards")
+    assert result == [("test", "111", "pokemon", "new")]
 
 
 def test_a_group_never_changes(database, picture, tmp_path):
@@ -212,14 +212,14 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
     assert reasons == {
         "gone.png": "gone.png: there is no such file",
         "cut.png": "cut.png: is damaged or cut short",
-        "words.jpg": "words.jpg: is not a picture, whatever its name says",
+        "words.jpg": "words.jpg: is not a picture in a supported format",
         "m.csv:6": "grade '11' is not on the PSA scale",
         "m.csv:7": "card_id is empty",
         "m.csv:8": "card 'none' has neither front nor back",
         "m.csv:9": "split 'holdout' is not known",
         "m.csv:10": "qualifier 'XX' is not known",
         "whole.png": "card 'mirror': its front and its back are the same picture",
-        "m.csv:12": "card_id 'good' stands twice",
+        "m.csv:12": "card_id 'good' occurs twice",
     }
     assert all(";" in refused.reason or "use one of" in refused.reason for refused in imported.refused), "no remedy"
 
@@ -239,7 +239,7 @@ def test_a_name_that_is_not_utf8_is_refused_and_the_rest_is_imported(database, p
 
 
 def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_cards, "BATCH_CARDS", 3)
+    monkeypatch.setattr("labeling.import_cards.BATCH_CARDS", 3)
     for seed in range(8):
         picture(f"in/psa9/{seed}.png", seed=seed)
 
@@ -255,31 +255,31 @@ def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_pa
 
 
 def test_a_killed_import_stops_looking_at_pictures(database, picture, tmp_path, monkeypatch):
-    looked: list[Path] = []
+    loaded: list[Path] = []
 
-    def look_slowly(path: Path, **options) -> PictureFile:
-        looked.append(path)
-        time.sleep(0.01)  # lets the kill come before all the rest is looked at
-        return look_at(path, **options)
+    def load_slowly(path: Path, **options) -> PictureFile:
+        loaded.append(path)
+        time.sleep(0.01)  # so that the kill comes before all pictures are loaded
+        return load_picture_file(path, **options)
 
     def kill(done: int, total: int) -> None:
         raise Killed
 
-    monkeypatch.setattr(import_cards, "look_at", look_slowly)
+    monkeypatch.setattr("labeling.import_cards.load_picture_file", load_slowly)
     for seed in range(60):
         picture(f"in/{seed}.bmp", seed=seed)
     with pytest.raises(Killed):
         import_cards(database, tmp_path / "in", progress=kill)
-    assert len(looked) < 30
+    assert len(loaded) < 30
 
 
 def test_progress_counts_every_card_once(database, picture, tmp_path):
     for seed in range(5):
         picture(f"in/{seed}.png", seed=seed)
     (tmp_path / "in" / "bad.png").write_text("no picture")
-    said: list[tuple[int, int]] = []
-    import_cards(database, tmp_path / "in", progress=lambda done, total: said.append((done, total)))
-    assert said == [(done, 6) for done in range(1, 7)]
+    calls: list[tuple[int, int]] = []
+    import_cards(database, tmp_path / "in", progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 6) for done in range(1, 7)]
 
 
 def test_when_progress_says_all_is_done_all_is_written(database, picture, tmp_path):
@@ -295,8 +295,8 @@ def test_when_progress_says_all_is_done_all_is_written(database, picture, tmp_pa
 
 
 def test_two_imports_at_once_add_each_card_once(database, picture, tmp_path, monkeypatch):
-    """The second runs whole while the first is between two of its batches."""
-    monkeypatch.setattr(import_cards, "BATCH_CARDS", 2)
+    """The second import runs completely between two batches of the first."""
+    monkeypatch.setattr("labeling.import_cards.BATCH_CARDS", 2)
     for seed in range(6):
         picture(f"in/{seed}.png", seed=seed)
     second: list[Imported] = []
@@ -347,7 +347,7 @@ def test_grades_can_come_in_a_file_of_their_own(database, picture, tmp_path):
 def test_a_manifest_and_a_label_file_together_are_refused(database, picture, tmp_path):
     picture("1.png")
     manifest = write_manifest(tmp_path / "m.csv", "c,1.png,,8")
-    with pytest.raises(ImportRefused, match=r"a manifest brings its own grades; leave m\.csv out"):
+    with pytest.raises(ImportRefused, match=r"a manifest holds its own grades; omit m\.csv"):
         import_cards(database, manifest, labels=manifest)
 
 

@@ -1,4 +1,4 @@
-"""The queue shows what needs a labeler most, each card once, forwards and backwards."""
+"""The queue shows unlabelled cards first and each card once, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def forwards(session, filter: QueueFilter) -> list[str]:
 
 
 def expected_order() -> list[str]:
-    """The rule again, in Python: unlabelled first, each part by id."""
-    held = {name: (events[-1][:2] if events else (None, None)) for name, events in CARDS}
-    return sorted(held, key=lambda name: held[name] != (None, None))  # stable: ids rise in the order of CARDS
+    """The same rule in Python: unlabelled first, both parts by id."""
+    current = {name: (events[-1][:2] if events else (None, None)) for name, events in CARDS}
+    return sorted(current, key=lambda name: current[name] != (None, None))  # stable: ids rise in the order of CARDS
 
 
 def test_unlabelled_cards_come_first_each_part_by_id(session):

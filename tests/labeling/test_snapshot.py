@@ -1,4 +1,4 @@
-"""A snapshot holds what can be trained on, says why the rest is left out, and is named after its content."""
+"""A snapshot holds the trainable cards and a reason for every other card, and is named by its content hash."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_persons_word_is_what_is_trained_on(imported):
 
 def test_a_card_whose_picture_is_gone_is_left_out(imported, tmp_path):
     (tmp_path / "1.png").unlink()
-    [gone] = [card for card in pairs_from_rows(imported)[1] if card.card_id == "nine"]
-    assert gone.reason.startswith(f"the picture {tmp_path / '1.png'} is gone; put it back")
+    [left_out] = [card for card in pairs_from_rows(imported)[1] if card.card_id == "nine"]
+    assert left_out.reason.startswith(f"the picture {tmp_path / '1.png'} is missing; restore it")
 
 
 def test_a_snapshot_is_named_after_its_content_and_recorded(imported, tmp_path):

@@ -52,7 +52,7 @@ def test_adding_cards_moves_none(old, new):
 @given(cards=st.lists(st.tuples(names, st.sampled_from(["", "g1", "g2"])), unique_by=lambda c: c[0], max_size=20))
 def test_no_group_sits_on_both_sides_of_a_split(cards):
     sides: dict[str, set[str]] = {}
-    for pair in assign_splits(card(*one) for one in cards):
+    for pair in assign_splits(card(*fields) for fields in cards):
         sides.setdefault(pair.group_key, set()).add(pair.split)
     assert all(len(side) == 1 for side in sides.values())
 
@@ -75,7 +75,7 @@ def test_a_card_named_like_a_group_is_of_it():
         assign_splits([card("g", "", "train"), card("b", "g", "val")])
 
 
-# --- what belongs together besides
+# --- cards that belong together for other reasons
 
 
 def certified(name: str, cert: str, split=None) -> CardPair:
@@ -88,28 +88,28 @@ def certified(name: str, cert: str, split=None) -> CardPair:
     certs=st.lists(st.sampled_from(["", "10000001", "10000008", "10000015", "20000000"]), min_size=15, max_size=15),
 )
 def test_what_is_joined_is_a_connected_part_of_the_graph_of_all_relations(links, groups, certs):
-    """The oracle is SciPy's connected components over every pair of cards that any relation holds between."""
+    """The oracle is SciPy's connected components of the graph of all relations."""
     pairs = [
         CardPair(f"c{n:02}", None, None, group=group, cert=cert)
         for n, (group, cert) in enumerate(zip(groups, certs, strict=True))
     ]
     graph = np.zeros((15, 15), int)
-    for one, other in product(range(15), repeat=2):
-        near = certs[one] and certs[other] and abs(int(certs[one]) - int(certs[other])) <= 10
-        graph[one, other] = bool(near) or pairs[one].group_key == pairs[other].group_key
+    for first, second in product(range(15), repeat=2):
+        near = certs[first] and certs[second] and abs(int(certs[first]) - int(certs[second])) <= 10
+        graph[first, second] = bool(near) or pairs[first].group_key == pairs[second].group_key
     hashes = [f"{(n * 0x0123456789ABCDEF) % 2**64:016x}" for n in range(15)]
-    for one, other in links:
-        hashes[other] = hashes[one]
-    for one, other in product(range(15), repeat=2):
-        graph[one, other] |= bin(int(hashes[one], 16) ^ int(hashes[other], 16)).count("1") <= 4
+    for first, second in links:
+        hashes[second] = hashes[first]
+    for first, second in product(range(15), repeat=2):
+        graph[first, second] |= bin(int(hashes[first], 16) ^ int(hashes[second], 16)).count("1") <= 4
     _, part = connected_components(graph)
-    placed = assign_splits(pairs, hashes)
-    for one, other in product(range(15), repeat=2):
-        assert (placed[one].group_key == placed[other].group_key) == (part[one] == part[other])
-        if part[one] == part[other]:
-            assert placed[one].split == placed[other].split
-    for place, card_ in enumerate(placed):
-        oldest = pairs[min(other for other in range(15) if part[other] == part[place])].group_key
+    assigned = assign_splits(pairs, hashes)
+    for first, second in product(range(15), repeat=2):
+        assert (assigned[first].group_key == assigned[second].group_key) == (part[first] == part[second])
+        if part[first] == part[second]:
+            assert assigned[first].split == assigned[second].split
+    for index, card_ in enumerate(assigned):
+        oldest = pairs[min(second for second in range(15) if part[second] == part[index])].group_key
         assert (card_.group_key, card_.split) == (oldest, split_of(oldest))
 
 
@@ -137,12 +137,12 @@ def test_a_card_that_joins_two_groups_moves_the_younger_to_the_older_s_side():
     ],
 )
 def test_neighbouring_certificates_are_one_submission(certs, together):
-    one, other = assign_splits([certified("a", certs[0]), certified("b", certs[1])])
-    assert (one.group_key == other.group_key) == together
+    first, second = assign_splits([certified("a", certs[0]), certified("b", certs[1])])
+    assert (first.group_key == second.group_key) == together
 
 
 @pytest.mark.parametrize(
-    ("pairs", "told"),
+    ("pairs", "message"),
     [
         (
             [certified("a", "25795214", "train"), certified("b", "25795216", "val")],
@@ -154,8 +154,8 @@ def test_neighbouring_certificates_are_one_submission(certs, together):
         ),
     ],
 )
-def test_a_fixed_split_that_parts_what_belongs_together_is_refused_naming_the_pair(pairs, told):
-    with pytest.raises(LeakingSplit, match=told):
+def test_a_fixed_split_that_parts_what_belongs_together_is_refused_naming_the_pair(pairs, message):
+    with pytest.raises(LeakingSplit, match=message):
         assign_splits(pairs)
 
 
@@ -174,8 +174,8 @@ def test_fronts_that_merely_look_alike_join_no_cards_that_are_fixed_apart(pictur
         CardPair("b", picture("b.png", seed=2), None, split="test"),
         CardPair("c", picture("c.png", seed=3), None),
     ]
-    placed = assign_splits(pairs, ["0" * 16, "0" * 15 + "3", "0" * 15 + "1"])
-    assert [pair.split for pair in placed] == ["train", "test", "train"]
+    assigned = assign_splits(pairs, ["0" * 16, "0" * 15 + "3", "0" * 15 + "1"])
+    assert [pair.split for pair in assigned] == ["train", "test", "train"]
 
 
 def test_one_photo_saved_anew_and_fixed_to_two_sides_is_refused(picture, tmp_path):
@@ -183,7 +183,7 @@ def test_one_photo_saved_anew_and_fixed_to_two_sides_is_refused(picture, tmp_pat
     with Image.open(first) as opened:
         opened.resize((200, 280)).save(tmp_path / "b.jpg", quality=60)
     (tmp_path / "m.csv").write_text("card_id,front,grade,split\na,a.png,9,train\nb,b.jpg,9,val\n")
-    with pytest.raises(LeakingSplit, match="have fronts that are the same photo, saved anew, which must stay"):
+    with pytest.raises(LeakingSplit, match="have fronts that are the same photo, saved again, which must stay"):
         pairs_from_manifest(tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text("card_id,front,grade\na,a.png,9\nb,b.jpg,9\n")
     assert len({pair.group_key for pair in pairs_from_manifest(tmp_path / "m.csv").pairs}) == 1

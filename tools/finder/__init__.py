@@ -1,1 +1,1 @@
-"""Training data and training of the card finder's two networks."""
+"""Training data and training of the two card detection networks."""

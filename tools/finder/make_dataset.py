@@ -1,4 +1,4 @@
-"""Simulated captures with their corners, written to disk once for the finder's two networks to learn from."""
+"""Dataset of simulated captures with their corners, for training the two detection networks."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.image.read import read_picture
-from engine.simulate.cards import Recipe, Studio
-from tools.finder.capture_art import colour
-from tools.finder.captures import Capture, Kind, Status, scenery, simulate_capture, whole_card
+from engine.simulate.cards import CardSimulator, SimulationConfig
+from tools.finder.capture_art import random_color
+from tools.finder.captures import (
+    Capture,
+    CardStatus,
+    FinderCaptureKind,
+    cropped_card,
+    picture_without_card,
+    simulate_capture,
+)
 
-SMALL, LARGE = 200, 480
+SMALL_SIDE_PX, LARGE_SIDE_PX = 200, 480
 JPEG_QUALITY = 95
 SIMULATED_KINDS = (("scan", 0.25), ("photo", 0.35), ("slab", 0.3), ("sleeve", 0.1))
 SIMULATED_CARD_PX = 420
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Captures in one file.
+class CaptureSet:
+    """Captures of one .npz file; the field names are its keys.
 
-    jpegs   uint8, every picture's JPEG one after the other; picture i ends at ends[i]
-    quads   (M, 4, 2) float32, every card's corners; picture i's end at quad_ends[i]
+    jpegs   uint8, concatenated JPEGs; picture i ends at ends[i]
+    quads   (M, 4, 2) float32, corners of all cards; those of picture i end at quad_ends[i]
     kinds, statuses   (N,) text
-    upward  (N,) bool, whether the print shows which way is up
+    upward  (N,) bool, True if the print shows which way is up
     """
 
     jpegs: np.ndarray
@@ -43,8 +50,8 @@ class Pictures:
     upward: np.ndarray
 
     @classmethod
-    def of(cls, captures: list[tuple[np.ndarray, Capture]]) -> Pictures:
-        """From captures whose pictures are JPEG bytes already."""
+    def from_captures(cls, captures: list[tuple[np.ndarray, Capture]]) -> CaptureSet:
+        """Build from captures with their pictures encoded as JPEG."""
         quads = [np.asarray(capture.quads, np.float32).reshape(-1, 4, 2) for _, capture in captures]
         return cls(
             np.concatenate([jpeg for jpeg, _ in captures]),
@@ -57,8 +64,8 @@ class Pictures:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Pictures:
-        """From a file that `main` wrote."""
+    def read(cls, path: Path) -> CaptureSet:
+        """Read a file written by `main`."""
         with np.load(path) as columns:
             return cls(**columns)
 
@@ -66,93 +73,93 @@ class Pictures:
         return len(self.ends)
 
     def picture(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB."""
-        return np.asarray(cv2.imdecode(_piece(self.jpegs, self.ends, index), cv2.IMREAD_COLOR_RGB))
+        """Decode a picture, (H, W, 3) uint8 RGB."""
+        return np.asarray(cv2.imdecode(_slice_of(self.jpegs, self.ends, index), cv2.IMREAD_COLOR_RGB))
 
     def cards(self, index: int) -> np.ndarray:
-        """(cards, 4, 2) float32 corners in that picture."""
-        return _piece(self.quads, self.quad_ends, index)
+        """Return the corners in a picture, (cards, 4, 2) float32."""
+        return _slice_of(self.quads, self.quad_ends, index)
 
 
-def _piece(column: np.ndarray, ends: np.ndarray, index: int) -> np.ndarray:
+def _slice_of(column: np.ndarray, ends: np.ndarray, index: int) -> np.ndarray:
     return column[ends[index - 1] if index else 0 : ends[index]]
 
 
-def draw(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
-    """One picture of the mix that the networks learn from: slabs most, and one in five to be refused."""
-    long_side = SMALL if random.random() < 0.35 else LARGE
-    share = 0.75 if random.random() < 0.5 else random.uniform(0.5, 1.0)
-    height, width = long_side, round(long_side * share)
+def draw_capture(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
+    """Draw one picture of the training mix: mostly slabs, and one in five that must be refused."""
+    long_side = SMALL_SIDE_PX if random.random() < 0.35 else LARGE_SIDE_PX
+    aspect = 0.75 if random.random() < 0.5 else random.uniform(0.5, 1.0)
+    height, width = long_side, round(long_side * aspect)
     if random.random() < 0.15:
         height, width = width, height
-    lot = random.random()
-    if lot < 0.05:
-        return whole_card(random, sources, faces, long_side)
-    if lot < 0.09:
-        return scenery(random, sources, height, width)
-    kind: Kind = "slab" if lot < 0.45 else "photo" if lot < 0.78 else "scan"
-    status: Status = "one"
-    other = random.random()
-    if kind != "slab" and other < 0.28:
-        status = "many" if other < 0.12 else "none" if other < 0.17 else "cut"
+    choice = random.random()
+    if choice < 0.05:
+        return cropped_card(random, sources, faces, long_side)
+    if choice < 0.09:
+        return picture_without_card(random, sources, height, width)
+    kind: FinderCaptureKind = "slab" if choice < 0.45 else "photo" if choice < 0.78 else "scan"
+    status: CardStatus = "one"
+    status_choice = random.random()
+    if kind != "slab" and status_choice < 0.28:
+        status = "many" if status_choice < 0.12 else "none" if status_choice < 0.17 else "cut"
     return simulate_capture(random, height=height, width=width, kind=kind, status=status, sources=sources, faces=faces)
 
 
-def on_plain_ground(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
-    """A card straight in the middle of one even colour, nothing else: what a person cuts out or draws for a test."""
-    card = whole_card(random, sources, faces, int(random.integers(120, 440)))
-    around = random.uniform(0.02, 0.35) * card.rgb.shape[0] * random.choice([np.ones(4), random.uniform(0.1, 1.0, 4)])
-    top, bottom, left, right = (int(margin) + 1 for margin in around)
-    ink = colour(random).tolist()
+def card_on_plain_background(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
+    """Draw an upright card on a uniform background, as in pictures that people crop or draw for a test."""
+    card = cropped_card(random, sources, faces, int(random.integers(120, 440)))
+    margins = random.uniform(0.02, 0.35) * card.rgb.shape[0] * random.choice([np.ones(4), random.uniform(0.1, 1.0, 4)])
+    top, bottom, left, right = (int(margin) + 1 for margin in margins)
+    ink = random_color(random).tolist()
     rgb = cv2.copyMakeBorder(card.rgb, top, bottom, left, right, cv2.BORDER_CONSTANT, value=ink)
     if random.random() < 0.4:
         rgb = np.clip(rgb + random.normal(0, random.uniform(0.5, 3), rgb.shape), 0, 255).astype(np.uint8)
     return Capture(rgb, "scan", "one", [card.quads[0] + (left, top)], card.upward)
 
 
-def simulated(random: Generator, seed: int) -> Iterator[Capture]:
-    """Both sides of one simulated card after another, at the sizes that are learned from."""
-    studio = Studio(Recipe(seed, mix="uniform", kinds=SIMULATED_KINDS, height=SIMULATED_CARD_PX))
+def simulated_captures(random: Generator, seed: int) -> Iterator[Capture]:
+    """Yield both sides of simulated cards, at the sizes used for training."""
+    simulator = CardSimulator(SimulationConfig(seed, mix="uniform", kinds=SIMULATED_KINDS, height=SIMULATED_CARD_PX))
     for index in count():
-        card = studio.card(index)
+        card = simulator.card(index)
         for side in (card.front, card.back):
-            long_side = SMALL if random.random() < 0.35 else LARGE
+            long_side = SMALL_SIDE_PX if random.random() < 0.35 else LARGE_SIDE_PX
             scale = long_side / max(side.rgb.shape[:2])
             rgb = cv2.resize(side.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            # A sleeve may lie on a table or in a scanner; which, the picture's own light says.
-            kind: Kind = "photo" if side.kind == "sleeve" else side.kind
+            # Sleeved cards are photographed or scanned; label them as photos.
+            kind: FinderCaptureKind = "photo" if side.kind == "sleeve" else side.kind
             yield Capture(rgb, kind, "one", [(side.quad + 0.5) * scale - 0.5], upward=True)
 
 
-def jittered(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: Kind) -> Capture:
-    """A marked picture moved, scaled, turned and tilted a little, its corners with it."""
+def jitter(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: FinderCaptureKind) -> Capture:
+    """Shift, scale, rotate and tilt a marked picture a little, together with its corners."""
     height, width = rgb.shape[:2]
     for _ in range(20):
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
-        turn = np.radians(random.choice([random.normal(0, 3), random.normal(0, 25)], p=[0.85, 0.15]))
-        turning = np.array([(np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))])
+        angle = np.radians(random.choice([random.normal(0, 3), random.normal(0, 25)], p=[0.85, 0.15]))
+        rotation = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
         middle = corners.mean(axis=0)
-        moved = (corners - middle) @ turning * random.uniform(0.75, 1.2) + middle
-        moved += random.normal(0, 0.03, 2) * height + random.normal(0, 0.015, (4, 2)) * height
-        onto = cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
-        truth = cv2.perspectiveTransform(quad[None] + 0.5, onto)[0] - 0.5
+        target = (corners - middle) @ rotation * random.uniform(0.75, 1.2) + middle
+        target += random.normal(0, 0.03, 2) * height + random.normal(0, 0.015, (4, 2)) * height
+        homography = cv2.getPerspectiveTransform(corners.astype(np.float32), target.astype(np.float32))
+        truth = cv2.perspectiveTransform(quad[None] + 0.5, homography)[0] - 0.5
         if truth.min() > 1 and (truth.max(axis=0) < (width - 2, height - 2)).all():
             break
     else:
         return Capture(rgb, kind, "one", [quad])
-    edge = cv2.BORDER_REPLICATE if random.random() < 0.6 else cv2.BORDER_REFLECT_101
-    seen = cv2.warpPerspective(rgb, onto, (width, height), flags=cv2.INTER_LINEAR, borderMode=edge)
-    return Capture(seen, kind, "one", [truth])
+    border = cv2.BORDER_REPLICATE if random.random() < 0.6 else cv2.BORDER_REFLECT_101
+    warped = cv2.warpPerspective(rgb, homography, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
+    return Capture(warped, kind, "one", [truth])
 
 
-def read_marked(path: Path, pictures: Path) -> list[tuple[np.ndarray, np.ndarray, Kind]]:
-    """Marked corners {name: {kind, quad}} with their pictures, as they are."""
+def read_marked_pictures(path: Path, pictures: Path) -> list[tuple[np.ndarray, np.ndarray, FinderCaptureKind]]:
+    """Read marked corners {name: {kind, quad}} with their pictures."""
     marks = json.loads(path.read_text(encoding="utf-8")).items()
     return [(read_picture(pictures / name), np.array(mark["quad"]), mark["kind"]) for name, mark in marks]
 
 
-def read_folder(folder: Path, height: int) -> list[np.ndarray]:
-    """All pictures under a folder, RGB, scaled to a height."""
+def read_pictures(folder: Path, height: int) -> list[np.ndarray]:
+    """Read all pictures below a folder as RGB, scaled to a height."""
     pictures = []
     for path in sorted(folder.rglob("*")):
         bgr = cv2.imread(str(path)) if path.suffix.lower() in {".png", ".jpg", ".jpeg"} else None
@@ -162,38 +169,42 @@ def read_folder(folder: Path, height: int) -> list[np.ndarray]:
     return pictures
 
 
-def _packed(capture: Capture) -> tuple[np.ndarray, Capture]:
+def _encode(capture: Capture) -> tuple[np.ndarray, Capture]:
     bgr = cv2.cvtColor(capture.rgb, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1], capture
 
 
 def main() -> None:
-    """Draw the pictures: python -m tools.finder.make_dataset --count 20000 --seed 1 --out FILE.npz."""
+    """Make a dataset: python -m tools.finder.make_dataset --count 20000 --seed 1 --out FILE.npz."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="folders of pictures for art and grounds")
+    parser.add_argument(
+        "--sources", type=Path, nargs="*", default=[], help="folders of pictures for art and backgrounds"
+    )
     parser.add_argument("--faces", type=Path, nargs="*", default=[], help="folders of upright card fronts")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--simulated", action="store_true", help="simulated cards instead of drawn clutter")
-    parser.add_argument("--plain", action="store_true", help="cards on even ground instead of drawn clutter")
-    parser.add_argument("--marked", type=Path, help="a JSON file of corners marked in real pictures, used alone")
-    parser.add_argument("--pictures", type=Path, help="the folder those pictures lie in")
-    chosen = parser.parse_args()
+    parser.add_argument("--simulated", action="store_true", help="simulated cards (engine.simulate)")
+    parser.add_argument("--plain", action="store_true", help="cards on a uniform background")
+    parser.add_argument("--marked", type=Path, help="JSON file of corners marked in real pictures; only these are used")
+    parser.add_argument("--pictures", type=Path, help="folder of the marked pictures")
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    random = np.random.default_rng(chosen.seed)
-    sources = [picture for folder in chosen.sources for picture in read_folder(folder, 400)]
-    faces = [picture for folder in chosen.faces for picture in read_folder(folder, 460)]
-    if chosen.marked:
-        marked = read_marked(chosen.marked, chosen.pictures)
-        captures = (jittered(random, *marked[index % len(marked)]) for index in count())
-    elif chosen.plain:
-        captures = (on_plain_ground(random, sources, faces) for _ in count())
-    elif chosen.simulated:
-        captures = simulated(random, chosen.seed)
+    random = np.random.default_rng(options.seed)
+    sources = [picture for folder in options.sources for picture in read_pictures(folder, 400)]
+    faces = [picture for folder in options.faces for picture in read_pictures(folder, 460)]
+    if options.marked:
+        marked = read_marked_pictures(options.marked, options.pictures)
+        captures = (jitter(random, *marked[index % len(marked)]) for index in count())
+    elif options.plain:
+        captures = (card_on_plain_background(random, sources, faces) for _ in count())
+    elif options.simulated:
+        captures = simulated_captures(random, options.seed)
     else:
-        captures = (draw(random, sources, faces) for _ in count())
-    np.savez(chosen.out, **vars(Pictures.of([_packed(capture) for capture in islice(captures, chosen.count)])))
+        captures = (draw_capture(random, sources, faces) for _ in count())
+    np.savez(
+        options.out, **vars(CaptureSet.from_captures([_encode(capture) for capture in islice(captures, options.count)]))
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""First light: pictures, cards, label events, snapshots, runs, epochs, promotions."""
+"""Initial schema: pictures, cards, label events, snapshots, runs, epochs, promotions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Create all tables, and the triggers that keep label events as they were written."""
+    """Create all tables, and the triggers that make label events append-only."""
     op.create_table(
         "pictures",
         sa.Column("id", sa.Integer(), nullable=False),

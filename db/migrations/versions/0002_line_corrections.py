@@ -1,4 +1,4 @@
-"""Lines by hand: where a person says a card's edges and its printed frame lie."""
+"""Line corrections: a card's edges and printed frame as placed by a person."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table of lines, and the triggers that keep its rows as they were written."""
+    """Create the table of line events, and the triggers that make it append-only."""
     op.create_table(
         "lines_events",
         sa.Column("id", sa.Integer(), nullable=False),

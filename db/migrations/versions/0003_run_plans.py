@@ -1,4 +1,4 @@
-"""What a run is to show: the plan that is said before it runs."""
+"""Experiment plans of runs."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; the runs of before had no plan."""
+    """Add the column; earlier runs have no plan."""
     op.add_column("runs", sa.Column("plan", sa.JSON(), nullable=True))

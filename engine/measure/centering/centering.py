@@ -1,4 +1,4 @@
-"""Centering: the printed frame against the physical edge, in millimetres and shares, with uncertainty or a refusal."""
+"""Centering: borders between printed frame and physical edge in millimeters and as ratios, with uncertainty."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from engine.cards.rubric import larger_share, written
+from engine.cards.rubric import format_centering, larger_border_percent
 from engine.errors import BadInput
-from engine.image.quads import crossings
-from engine.measure.card_edges import Edge
-from engine.measure.centering.frame import Frame, NoFrame, find_frame
-from engine.measure.flat_card import SIDES, Flat, point_at
+from engine.image.quads import quad_from_lines
+from engine.measure.card_edges import CardEdge
+from engine.measure.centering.frame import FrameLine, NoFrame, find_frame
+from engine.measure.flat_card import SIDES, FlatCard, points_along_side
 
-# The ends of the stated interval: the truth lies within it in about 95 of 100 measurements.
-HALF_WIDTH = 2.0
-BY_HAND_ERROR_MM = 0.05
-NARROWEST_PAIR_MM = 0.4
-LEAST_PX_PER_MM = 3.0
+# Half width of the reported interval in standard errors; it contains the truth in about 95 of 100 measurements.
+INTERVAL_STANDARD_ERRORS = 2.0
+# Standard error of a line that a person laid.
+MANUAL_LINE_ERROR_MM = 0.05
+MIN_BORDER_PAIR_MM = 0.4
+MIN_PX_PER_MM = 3.0
 
 
 class BadLines(BadInput):
-    """Eight lines that bound no frame; the message says which and what to do."""
+    """Eight lines that do not bound a frame; the message names the line and the remedy."""
 
 
 @dataclass(frozen=True)
-class Centering:
-    """How a side's print lies on its card.
+class MeasuredCentering:
+    """Position of the print on one side of a card.
 
     left_mm, right_mm, top_mm, bottom_mm  border at the middle of each side
-    lr, tb          larger share in percent of left and right, of top and bottom, at the frame's worse end: 50 to 100
-    lr_uncertainty, tb_uncertainty        half of the interval, in points, that holds the truth 95 times in 100
-    uncertainty_mm  half of that interval for the least certain border
+    lr, tb          larger border in percent of left and right, of top and bottom, at the frame's worse end: 50 to 100
+    lr_uncertainty, tb_uncertainty        half width of the 95 % interval, in percentage points
+    uncertainty_mm  half width of the 95 % interval of the least certain border
     tilt_deg        of the print on the card, clockwise as seen
     physical, printed  (4, 2, 2) mm on the card: top, right, bottom and left line, two points (x, y) each, clockwise
     by_hand         a person laid the lines
@@ -53,27 +54,27 @@ class Centering:
     by_hand: bool = False
 
     @property
-    def worst(self) -> float:
-        """The larger share of the worse axis, in percent: what the rubric's ceiling is told from."""
+    def worse_axis(self) -> float:
+        """Larger border of the worse axis in percent; it determines the centering ceiling."""
         return max(self.lr, self.tb)
 
     @property
-    def left_share(self) -> float:
-        """Left border as a share of left and right, 0 to 1."""
-        return share_of(self.left_mm, self.right_mm)
+    def left_fraction(self) -> float:
+        """Left border as a fraction of left and right, 0 to 1."""
+        return border_fraction(self.left_mm, self.right_mm)
 
     @property
-    def top_share(self) -> float:
-        """Top border as a share of top and bottom, 0 to 1."""
-        return share_of(self.top_mm, self.bottom_mm)
+    def top_fraction(self) -> float:
+        """Top border as a fraction of top and bottom, 0 to 1."""
+        return border_fraction(self.top_mm, self.bottom_mm)
 
     def as_json(self) -> dict[str, Any]:
-        """As `grade` reports it: shares as numbers, beside them as collectors write them."""
+        """Fields that `grade` prints; `lr_written` and `tb_written` are ratios as collectors write them."""
         return {
             **{name: round(getattr(self, name), 3) for name in ("left_mm", "right_mm", "top_mm", "bottom_mm")},
             **{name: round(getattr(self, name), 2) for name in ("lr", "tb", "lr_uncertainty", "tb_uncertainty")},
-            "lr_written": written(self.lr, 100 - self.lr),
-            "tb_written": written(self.tb, 100 - self.tb),
+            "lr_written": format_centering(self.lr, 100 - self.lr),
+            "tb_written": format_centering(self.tb, 100 - self.tb),
             "uncertainty_mm": round(self.uncertainty_mm, 3),
             "tilt_deg": round(self.tilt_deg, 2),
             "physical": np.round(self.physical, 3).tolist(),
@@ -84,57 +85,59 @@ class Centering:
 
 @dataclass(frozen=True)
 class NoCentering:
-    """Why a side has no centering, as a clause: "no border: ..."."""
+    """Reason why a side has no centering, as a clause: "no border: ..."."""
 
     reason: str
 
 
-def measure_centering(flat: Flat, edges: list[Edge]) -> Centering | NoCentering:
-    """Centering of a card laid flat whose physical edges are known.
+def measure_centering(card: FlatCard, edges: list[CardEdge]) -> MeasuredCentering | NoCentering:
+    """Measure the centering of a rectified card.
 
-    edges  as `outline.find_edges` gives them
+    edges  from `card_edges.find_edges`
     """
-    if flat.px_per_mm < LEAST_PX_PER_MM:
-        return NoCentering(f"{flat.px_per_mm:.1f} px/mm; borders can be measured from {LEAST_PX_PER_MM:g} px/mm on")
-    frames = find_frame(flat, edges)
-    if isinstance(frames, NoFrame):
-        return NoCentering(frames.reason)
-    lines, errors = _lines_of(flat, edges, frames)
+    if card.px_per_mm < MIN_PX_PER_MM:
+        return NoCentering(f"{card.px_per_mm:.1f} px/mm; borders can be measured from {MIN_PX_PER_MM:g} px/mm on")
+    frame = find_frame(card, edges)
+    if isinstance(frame, NoFrame):
+        return NoCentering(frame.reason)
+    lines, errors = _frame_lines_mm(card, edges, frame)
     try:
-        return from_lines(*lines, error_mm=errors)
-    except BadLines as nothing_between:
-        return NoCentering(f"ambiguous: {nothing_between}")
+        return centering_from_lines(*lines, error_mm=errors)
+    except BadLines as error:
+        return NoCentering(f"ambiguous: {error}")
 
 
-def from_lines(physical: np.ndarray, printed: np.ndarray, *, error_mm: np.ndarray | None = None) -> Centering:
-    """Centering from eight lines, measured or dragged by a person.
+def centering_from_lines(
+    physical: np.ndarray, printed: np.ndarray, *, error_mm: np.ndarray | None = None
+) -> MeasuredCentering:
+    """Compute centering from eight lines, measured or dragged by a person.
 
     physical  (4, 2, 2) mm: the card's top, right, bottom and left edge, two points (x, y) each, clockwise
     printed   (4, 2, 2) mm: the frame's lines in the same order
-    error_mm  (4, 2) standard error of each border at both ends of its side, clockwise; None where a person laid the
-              lines: 0.05 mm
-    raises    BadLines where the printed lines bound no frame, or two opposing borders together are below 0.4 mm
+    error_mm  (4, 2) standard error of each border at both ends of its side, clockwise; None for lines laid by a
+              person: 0.05 mm
+    raises    BadLines if the printed lines do not bound a frame, or if two opposing borders sum to less than 0.4 mm
     """
     physical, printed = np.asarray(physical, float), np.asarray(printed, float)
     widths = border_widths(physical, printed)
-    errors = np.full((4, 2), BY_HAND_ERROR_MM) if error_mm is None else error_mm
+    errors = np.full((4, 2), MANUAL_LINE_ERROR_MM) if error_mm is None else error_mm
     top, right, bottom, left = widths
-    # Each axis at both ends of the frame; ends run clockwise, so opposing sides meet them in opposite order.
+    # Each axis at both ends of the frame; ends run clockwise, so opposing sides have them in opposite order.
     axes = {
         "lr": ((left[1], right[0], errors[3, 1], errors[1, 0]), (left[0], right[1], errors[3, 0], errors[1, 1])),
         "tb": ((top[0], bottom[1], errors[0, 0], errors[2, 1]), (top[1], bottom[0], errors[0, 1], errors[2, 0])),
     }
-    shares = {axis: max(_share(*end) for end in ends) for axis, ends in axes.items()}
-    return Centering(
+    larger = {axis: max(_larger_percent(*end) for end in ends) for axis, ends in axes.items()}
+    return MeasuredCentering(
         left_mm=float(left.mean()),
         right_mm=float(right.mean()),
         top_mm=float(top.mean()),
         bottom_mm=float(bottom.mean()),
-        lr=shares["lr"][0],
-        tb=shares["tb"][0],
-        lr_uncertainty=HALF_WIDTH * shares["lr"][1],
-        tb_uncertainty=HALF_WIDTH * shares["tb"][1],
-        uncertainty_mm=HALF_WIDTH * float(errors.max()),
+        lr=larger["lr"][0],
+        tb=larger["tb"][0],
+        lr_uncertainty=INTERVAL_STANDARD_ERRORS * larger["lr"][1],
+        tb_uncertainty=INTERVAL_STANDARD_ERRORS * larger["tb"][1],
+        uncertainty_mm=INTERVAL_STANDARD_ERRORS * float(errors.max()),
         tilt_deg=_tilt_deg(physical, printed),
         physical=physical,
         printed=printed,
@@ -143,56 +146,63 @@ def from_lines(physical: np.ndarray, printed: np.ndarray, *, error_mm: np.ndarra
 
 
 def border_widths(physical: np.ndarray, printed: np.ndarray) -> np.ndarray:
-    """(4, 2) mm: each side's border at the frame's two corners on it, clockwise; negative where the cut is inside."""
+    """(4, 2) mm: each side's border at its two frame corners, clockwise; negative if the cut is inside the frame."""
     directions = printed[:, 1] - printed[:, 0]
     lengths = np.linalg.norm(directions, axis=1)
     if (lengths < 1.0).any():
         raise BadLines(f"the printed {SIDES[int(lengths.argmin())]} line is a point; drag its ends apart")
-    corners = crossings([(line[0], way / size) for line, way, size in zip(printed, directions, lengths, strict=True)])
+    corners = quad_from_lines(
+        [(line[0], direction / length) for line, direction, length in zip(printed, directions, lengths, strict=True)]
+    )
     if corners is None:
         raise BadLines("two neighbouring printed lines are parallel; drag them onto the frame's four sides")
     widths = np.empty((4, 2))
     for side, (start, end) in enumerate(physical):
         along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
         inward = np.array([-along[1], along[0]])
-        for place, corner in enumerate((corners[side], corners[(side + 1) % 4])):
-            widths[side, place] = (corner - start) @ inward
+        for index, corner in enumerate((corners[side], corners[(side + 1) % 4])):
+            widths[side, index] = (corner - start) @ inward
     return widths
 
 
-def share_of(first_mm: float, second_mm: float) -> float:
-    """The first border as a share of both, 0 to 1; a border that is cut away counts as none."""
+def border_fraction(first_mm: float, second_mm: float) -> float:
+    """First border as a fraction of both, 0 to 1; a border that is cut away (negative) counts as 0."""
     first, second = max(first_mm, 0.0), max(second_mm, 0.0)
     return first / (first + second)
 
 
-def _share(first: float, second: float, first_error: float, second_error: float) -> tuple[float, float]:
-    """The larger share in percent and its standard error in points."""
+def _larger_percent(first: float, second: float, first_error: float, second_error: float) -> tuple[float, float]:
+    """Larger border in percent of both, and its standard error in percentage points."""
     first, second = max(first, 0.0), max(second, 0.0)
     total = first + second
-    if total < NARROWEST_PAIR_MM:
+    if total < MIN_BORDER_PAIR_MM:
         raise BadLines(f"two opposing borders are {total:.2f} mm together; there is no border to measure")
     error = 100 * float(np.hypot(second * first_error, first * second_error)) / total**2
-    return larger_share(first, second), error
+    return larger_border_percent(first, second), error
 
 
 def _tilt_deg(physical: np.ndarray, printed: np.ndarray) -> float:
-    def turned(lines: np.ndarray) -> np.ndarray:
-        way = lines[:, 1] - lines[:, 0]
-        return np.asarray(np.degrees(np.arctan2(way[:, 1], way[:, 0])) - np.array([0, 90, 180, -90]))
+    def rotations(lines: np.ndarray) -> np.ndarray:
+        directions = lines[:, 1] - lines[:, 0]
+        return np.asarray(np.degrees(np.arctan2(directions[:, 1], directions[:, 0])) - np.array([0, 90, 180, -90]))
 
-    apart = (turned(printed) - turned(physical) + 180) % 360 - 180
-    return float(np.median(apart))
+    difference = (rotations(printed) - rotations(physical) + 180) % 360 - 180
+    return float(np.median(difference))
 
 
-def _lines_of(flat: Flat, edges: list[Edge], frames: list[Frame]) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _frame_lines_mm(
+    card: FlatCard, edges: list[CardEdge], frame: list[FrameLine]
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """Physical and printed lines between the frame's corners, and the standard error of each border at both ends."""
     middles = [np.array([edge.length_mm / 2]) for edge in edges]
-    borders = [float(f.depth_at(at)[0] - e.depth_at(at)[0]) for e, f, at in zip(edges, frames, middles, strict=True)]
+    borders = [
+        float(line.depth_at(middle)[0] - edge.depth_at(middle)[0])
+        for edge, line, middle in zip(edges, frame, middles, strict=True)
+    ]
     physical, printed, errors = np.empty((4, 2, 2)), np.empty((4, 2, 2)), np.empty((4, 2))
-    for side, (edge, frame) in enumerate(zip(edges, frames, strict=True)):
+    for side, (edge, line) in enumerate(zip(edges, frame, strict=True)):
         ends = np.array([max(borders[side - 1], 0.0), edge.length_mm - max(borders[(side + 1) % 4], 0.0)])
-        physical[side] = point_at(side, ends, edge.depth_at(ends), flat.size)
-        printed[side] = point_at(side, ends, frame.depth_at(ends), flat.size)
-        errors[side] = frame.error_at(ends, edge)
+        physical[side] = points_along_side(side, ends, edge.depth_at(ends), card.size)
+        printed[side] = points_along_side(side, ends, line.depth_at(ends), card.size)
+        errors[side] = line.error_at(ends, edge)
     return (physical, printed), errors

@@ -1,4 +1,4 @@
-"""The printed frame: the four lines, one a side, that agree with each other; or why there is none."""
+"""The printed frame: one line on each side, the four being consistent with each other; or the reason why none is."""
 
 from __future__ import annotations
 
@@ -7,127 +7,142 @@ from itertools import product
 
 import numpy as np
 
-from engine.measure.card_edges import Edge
-from engine.measure.centering.lines import LEAST_CHANGE, Frame, SideLook
-from engine.measure.flat_card import SIDES, Flat
+from engine.measure.card_edges import CardEdge
+from engine.measure.centering.lines import MIN_COLOR_STEP, FrameLine, SideLineFinder
+from engine.measure.flat_card import SIDES, FlatCard
 
-MOST_CHOICES = 6
-LEAST_GAP_MM, MOST_GAP_MM = 0.3, 3.0
-LIKE_GAP_MM = 0.15
-UNLIKE = 0.5
-# What being unlike costs a choice of four lines; passing over one clear line further out costs 1.
-LIKE_LEAN_DEG = 0.15
-CHANGE_COUNTS = 2.0
-BORDER_COUNTS = 2.0
-BORDER_APART = 12.0
-LIGHTNESS_COUNTS = 1 / 3
-# Beyond these, four lines are no one frame.
-MOST_LEAN_APART_DEG = 0.6
-MOST_BORDER_APART = 16.0
+# Lines of a side, from the outermost, that are tried in combination with those of the others.
+MAX_CANDIDATES = 6
+# A second frame line: its distance inside the first, and the tolerance when two sides show the same distance.
+MIN_GAP_MM, MAX_GAP_MM = 0.3, 3.0
+SAME_GAP_MM = 0.15
+# Relative difference of a side's color step from the median from which it may be the second line of a double frame.
+UNLIKE_STEP = 0.5
+# Cost of a combination of four lines; skipping one clear line further out costs 1.
+FREE_TILT_DEG = 0.15
+STEP_WEIGHT = 2.0
+BORDER_WEIGHT = 2.0
+BORDER_SCALE = 12.0  # Lab
+LIGHTNESS_WEIGHT = 1 / 3
+# Limits beyond which four lines are not one frame.
+MAX_TILT_DIFFERENCE_DEG = 0.6
+MAX_BORDER_DIFFERENCE = 16.0  # Lab
 
 
 @dataclass(frozen=True)
 class NoFrame:
-    """Why no frame was found."""
+    """Reason why no frame was found."""
 
     reason: str
 
 
-def find_frame(flat: Flat, edges: list[Edge]) -> list[Frame] | NoFrame:
-    """The printed frame's four sides: on each the outermost line that all four can share."""
-    looks = [SideLook(flat, edge) for edge in edges]
-    sides = [look.frames() for look in looks]
-    missing = [SIDES[side] for side, found in enumerate(sides) if not found]
+def find_frame(card: FlatCard, edges: list[CardEdge]) -> list[FrameLine] | NoFrame:
+    """Find the printed frame: on each side the outermost line that is consistent with the other three."""
+    finders = [SideLineFinder(card, edge) for edge in edges]
+    sides = [finder.frame_lines() for finder in finders]
+    missing = [SIDES[side] for side, lines in enumerate(sides) if not lines]
     if len(missing) >= 2:
         return NoFrame(f"no border: the print has no frame line along {' and '.join(missing)}")
     if missing:
         return NoFrame(f"no frame line was seen along the {missing[0]} side")
-    four = _first_of_two(looks, _most_alike(sides), sides)
-    doubt = _doubt(four)
-    return NoFrame(doubt) if doubt else _with_outline(looks, four)
+    frame = _move_to_first_of_two(finders, _best_combination(sides), sides)
+    inconsistency = _inconsistency(frame)
+    return NoFrame(inconsistency) if inconsistency else _move_to_print_start(finders, frame)
 
 
-def _most_alike(sides: list[list[Frame]]) -> list[Frame]:
-    """One line of each side: as far out, and as alike, as can be."""
-    choices = product(*(range(min(len(found), MOST_CHOICES)) for found in sides))
-    fours = [(sum(places), [found[place] for found, place in zip(sides, places, strict=True)]) for places in choices]
-    return min(fours, key=lambda choice: choice[0] + _disagreement(choice[1]))[1]
+def _best_combination(sides: list[list[FrameLine]]) -> list[FrameLine]:
+    """One line of each side: the combination with the lowest cost for skipped lines and disagreement."""
+    choices = product(*(range(min(len(lines), MAX_CANDIDATES)) for lines in sides))
+    combinations = [
+        (sum(indices), [lines[index] for lines, index in zip(sides, indices, strict=True)]) for indices in choices
+    ]
+    return min(combinations, key=lambda choice: choice[0] + _disagreement(choice[1]))[1]
 
 
-def _first_of_two(looks: list[SideLook], four: list[Frame], sides: list[list[Frame]]) -> list[Frame]:
-    """The four, each line that is unlike the others and may be the second of two moved onto a faint first one."""
-    moved = list(four)
-    for side in np.nonzero(changes_unlike(four) > UNLIKE)[0]:
-        fainter = (looks[side].fainter_by(moved[side], gap) for gap in _gaps_of_others(moved, sides, int(side)))
-        moved[side] = next((frame for frame in fainter if frame is not None), moved[side])
+def _move_to_first_of_two(
+    finders: list[SideLineFinder], frame: list[FrameLine], sides: list[list[FrameLine]]
+) -> list[FrameLine]:
+    """Move each line with an unlike color step that may be the second of a double frame out to a faint first one."""
+    moved = list(frame)
+    for side in np.nonzero(step_differences(frame) > UNLIKE_STEP)[0]:
+        faint = (
+            finders[side].faint_line_at_gap(moved[side], gap) for gap in _double_frame_gaps(moved, sides, int(side))
+        )
+        moved[side] = next((line for line in faint if line is not None), moved[side])
     return moved
 
 
-def _with_outline(looks: list[SideLook], four: list[Frame]) -> list[Frame]:
-    """The four moved out to where the print begins: lines too faint to be seen band by band, thin outlines."""
-    usual = np.median([frame.inside - frame.outside for frame in four], axis=0)
-    outer = [look.fainter_outside(frame, usual) for look, frame in zip(looks, four, strict=True)]
-    begins = np.array([look.outline_begins(frame) for look, frame in zip(looks, outer, strict=True)])
-    if (begins < 0).sum() < 3:
+def _move_to_print_start(finders: list[SideLineFinder], frame: list[FrameLine]) -> list[FrameLine]:
+    """Move lines out to the start of the print: lines too faint to see in single bands, and thin outlines."""
+    median_step = np.median([line.inside - line.outside for line in frame], axis=0)
+    outer = [finder.faint_line_outside(line, median_step) for finder, line in zip(finders, frame, strict=True)]
+    starts = np.array([finder.outline_start(line) for finder, line in zip(finders, outer, strict=True)])
+    if (starts < 0).sum() < 3:
         return outer
-    # All four sides are printed alike: where three show a thin outline, the fourth has it too.
-    begins = np.where(begins < 0, begins, np.median(begins[begins < 0]))
-    return [frame.moved(float(begin)) for frame, begin in zip(outer, begins, strict=True)]
+    # All four sides are printed alike: if three have a thin outline, so does the fourth.
+    starts = np.where(starts < 0, starts, np.median(starts[starts < 0]))
+    return [line.shifted(float(start)) for line, start in zip(outer, starts, strict=True)]
 
 
-def _gaps_of_others(four: list[Frame], sides: list[list[Frame]], side: int) -> list[float]:
-    """By how much a side's line may be the second of two that other sides show, the largest first.
+def _double_frame_gaps(frame: list[FrameLine], sides: list[list[FrameLine]], side: int) -> list[float]:
+    """Distances by which a side's line may be the second of a double frame, the largest first.
 
-    A print's frame is often two lines. Where two others have a second line at some distance and this side has none at
-    that distance, its own may be the second, and the first too faint to have been seen.
+    A printed frame is often a double line. If two other sides have a second line at some distance and this side has
+    none at that distance, its line may be the second, and the first too faint to be detected.
     """
     gaps = [
-        [line.middle_mm - chosen.middle_mm for line in found if line.middle_mm > chosen.middle_mm + LEAST_GAP_MM]
-        for chosen, found in zip(four, sides, strict=True)
+        [
+            line.middle_depth_mm - chosen.middle_depth_mm
+            for line in lines
+            if line.middle_depth_mm > chosen.middle_depth_mm + MIN_GAP_MM
+        ]
+        for chosen, lines in zip(frame, sides, strict=True)
     ]
 
-    def has(other: int, gap: float) -> bool:
-        return any(abs(gap - own) <= LIKE_GAP_MM for own in gaps[other])
+    def has_gap(index: int, gap: float) -> bool:
+        return any(abs(gap - side_gap) <= SAME_GAP_MM for side_gap in gaps[index])
 
-    others = [other for other in range(4) if other != side]
-    shown = {gap for other in others for gap in gaps[other] if gap < MOST_GAP_MM and not has(side, gap)}
-    return sorted((gap for gap in shown if sum(has(other, gap) for other in others) >= 2), reverse=True)
+    other_sides = [index for index in range(4) if index != side]
+    candidates = {gap for index in other_sides for gap in gaps[index] if gap < MAX_GAP_MM and not has_gap(side, gap)}
+    return sorted((gap for gap in candidates if sum(has_gap(index, gap) for index in other_sides) >= 2), reverse=True)
 
 
-def _doubt(four: list[Frame]) -> str:
-    """Why these four lines are no one frame; empty where they may be."""
-    leans = np.array([frame.slope_deg for frame in four])
-    apart = np.abs(leans - np.median(leans))
-    if apart.max() > MOST_LEAN_APART_DEG:
-        side = SIDES[int(apart.argmax())]
-        return f"ambiguous: the line along the {side} side leans {apart.max():.1f} degrees away from the other three"
-    border = borders_apart(four)
-    if border.max() > MOST_BORDER_APART:
+def _inconsistency(frame: list[FrameLine]) -> str:
+    """Reason why four lines are not one frame; empty if they may be."""
+    tilts = np.array([line.slope_deg for line in frame])
+    difference = np.abs(tilts - np.median(tilts))
+    if difference.max() > MAX_TILT_DIFFERENCE_DEG:
+        side = SIDES[int(difference.argmax())]
+        return (
+            f"ambiguous: the line along the {side} side leans {difference.max():.1f} degrees away from the other three"
+        )
+    border = border_color_differences(frame)
+    if border.max() > MAX_BORDER_DIFFERENCE:
         side = SIDES[int(border.argmax())]
         return f"ambiguous: along the {side} side the border's colour is not that of the other three"
     return ""
 
 
-def _disagreement(four: list[Frame]) -> float:
-    """How unlike the sides are in lean and colours, in units of what one clear line passed over is worth."""
-    leans = np.array([frame.slope_deg for frame in four])
-    lean = np.maximum(np.abs(leans - np.median(leans)) - LIKE_LEAN_DEG, 0.0).sum() / LIKE_LEAN_DEG
-    unlike = changes_unlike(four)
-    border = borders_apart(four) / BORDER_APART
-    return float(lean + CHANGE_COUNTS * np.minimum(unlike, 1.0).sum() + BORDER_COUNTS * np.minimum(border, 1.5).sum())
+def _disagreement(frame: list[FrameLine]) -> float:
+    """Cost of differences in tilt and color between the sides; 1 is the cost of skipping one clear line."""
+    tilts = np.array([line.slope_deg for line in frame])
+    tilt = np.maximum(np.abs(tilts - np.median(tilts)) - FREE_TILT_DEG, 0.0).sum() / FREE_TILT_DEG
+    step = step_differences(frame)
+    border = border_color_differences(frame) / BORDER_SCALE
+    return float(tilt + STEP_WEIGHT * np.minimum(step, 1.0).sum() + BORDER_WEIGHT * np.minimum(border, 1.5).sum())
 
 
-def changes_unlike(four: list[Frame]) -> np.ndarray:
-    """(4,) how far each side's change of colour lies from the usual one, as a share of that."""
-    changes = np.stack([frame.inside - frame.outside for frame in four])
-    usual = np.median(changes, axis=0)
-    return np.asarray(np.linalg.norm(changes - usual, axis=1) / max(float(np.linalg.norm(usual)), LEAST_CHANGE))
+def step_differences(frame: list[FrameLine]) -> np.ndarray:
+    """(4,) distance of each side's color step from the median step, relative to its size."""
+    steps = np.stack([line.inside - line.outside for line in frame])
+    median = np.median(steps, axis=0)
+    return np.asarray(np.linalg.norm(steps - median, axis=1) / max(float(np.linalg.norm(median)), MIN_COLOR_STEP))
 
 
-def borders_apart(four: list[Frame]) -> np.ndarray:
-    """(4,) Lab: how far the colour outside of each side's line lies from what it is on the others.
+def border_color_differences(frame: list[FrameLine]) -> np.ndarray:
+    """(4,) distance in Lab of the color outside each side's line from the median of all sides.
 
-    Lightness counts for a third: glare and shadow lie on one side, another colour is another thing.
+    Lightness counts a third: glare and shadow may affect one side only, whereas another hue is another border.
     """
-    colours = np.stack([frame.outside for frame in four]) * (LIGHTNESS_COUNTS, 1, 1)
-    return np.asarray(np.linalg.norm(colours - np.median(colours, axis=0), axis=1))
+    colors = np.stack([line.outside for line in frame]) * (LIGHTNESS_WEIGHT, 1, 1)
+    return np.asarray(np.linalg.norm(colors - np.median(colors, axis=0), axis=1))

@@ -1,4 +1,4 @@
-"""One side's lines that a printed frame may follow: found by votes, fitted to a part of a pixel, described."""
+"""Candidate lines of a printed frame along one side: detected by voting, fitted to sub-pixel accuracy, described."""
 
 from __future__ import annotations
 
@@ -6,37 +6,48 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.measure.card_edges import Edge, clearness, curve
-from engine.measure.centering.mean_profile import Profile, aligned, like_line_outside, outline_begins, step_near
-from engine.measure.flat_card import Flat
-from engine.measure.profiles import Bands, bands_of, contrasts, located, peaks, votes
-from engine.measure.robust_fit import Fit, robust_fit
+from engine.measure.card_edges import CardEdge, contrast_score, quadratic_design
+from engine.measure.centering.mean_profile import (
+    MeanProfile,
+    find_outline_start,
+    find_similar_step_outside,
+    find_step_near,
+    mean_profile,
+)
+from engine.measure.flat_card import FlatCard
+from engine.measure.profiles import Bands, edge_contrast, extract_bands, line_votes, local_maxima, locate_peaks
+from engine.measure.robust_fit import RobustFit, robust_fit
 
-CLEAR_OF_CORNER_MM = 5.0
-DEEPEST_MM = 10.0
-NARROWEST_MM = 0.4
-CLEAR_STEP, FULL_STEP = 4.0, 40.0  # Lab
-MOST_TILT_DEG = 2.4
-APART_MM = 0.15
-CLEAR_VOTE = 0.4
-LEAST_SUPPORT = 0.6
-MOST_DEVIATION_MM = 0.03
-BESIDE_MM = (0.06, 0.3)
-LEAST_CHANGE = 4.0  # Lab
-NEAR_GAP_MM = 0.22
-LEAST_FAINT_MM = 1.2  # nearer to the edge, a faint line is more likely wear
-# What no fit sees: where a print's soft edge is taken to begin, and the same of the paper's.
+# Ends of a side that are left out, and the depths from the edge that are searched.
+CORNER_CLEARANCE_MM = 5.0
+MAX_DEPTH_MM = 10.0
+MIN_BORDER_MM = 0.4
+CLEAR_CONTRAST, FULL_CONTRAST = 4.0, 40.0  # Lab: a clear line, and one that scores the maximum
+MAX_TILT_DEG = 2.4
+# Distance below which two candidates are one line; also the range around a candidate in which it is fitted.
+MIN_SEPARATION_MM = 0.15
+# Acceptance of a line: mean contrast score, fraction of points near the fit, their deviation, color step across it.
+MIN_VOTE = 0.4
+MIN_SUPPORT = 0.6
+MAX_DEVIATION_MM = 0.03
+MIN_COLOR_STEP = 4.0  # Lab
+# Distances from a line between which the colors on both of its sides are taken.
+SIDE_RANGE_MM = (0.06, 0.3)
+# A faint first line: tolerance around its expected position, and the border below which it is more likely wear.
+GAP_TOLERANCE_MM = 0.22
+MIN_FAINT_BORDER_MM = 1.2
+# Errors that a fit does not include: the start of the print's blurred edge and of the paper's is ambiguous by these.
 FLOOR_MM = 0.012
 FLOOR_PX = 0.08
 
 
 @dataclass(frozen=True)
-class Line:
-    """A straight line that a printed frame may follow.
+class LineCandidate:
+    """A straight line that may belong to a printed frame.
 
     border_mm  its distance from the physical edge at the middle of the side
-    slope      how the distance grows along the side
-    vote       how clear an edge there is along it, 0 to 1, the mean over the side
+    slope      increase of the distance along the side
+    vote       mean contrast score along it, 0 to 1
     """
 
     border_mm: float
@@ -44,134 +55,136 @@ class Line:
     vote: float
 
 
-def lines_along(bands: Bands, contrast: np.ndarray, from_edge: np.ndarray) -> list[Line]:
-    """Lines along a side, from the outermost inwards.
+def find_line_candidates(bands: Bands, contrast: np.ndarray, edge_depth_mm: np.ndarray) -> list[LineCandidate]:
+    """Find lines along a side, from the outermost inwards.
 
-    contrast   of the bands
-    from_edge  (bands,) depth of the physical edge
+    contrast       (bands, rows) from `edge_contrast`
+    edge_depth_mm  (bands,) depth of the physical edge
     """
-    middle = float(np.median(from_edge))
-    shift = np.rint((from_edge - middle) / bands.row_mm).astype(int)
+    middle = float(np.median(edge_depth_mm))
+    shift = np.rint((edge_depth_mm - middle) / bands.row_mm).astype(int)
     last = contrast.shape[1] - 1
     rows = np.clip(np.arange(last + 1)[None, :] + shift[:, None], 0, last)
-    strength = np.take_along_axis(clearness(peaks(contrast), CLEAR_STEP, FULL_STEP), rows, axis=1)
-    most = np.tan(np.radians(MOST_TILT_DEG))
-    slopes = np.linspace(-most, most, 49)
-    totals = votes(strength, bands.along_mm, bands.row_mm, slopes)
+    strength = np.take_along_axis(contrast_score(local_maxima(contrast), CLEAR_CONTRAST, FULL_CONTRAST), rows, axis=1)
+    max_slope = np.tan(np.radians(MAX_TILT_DEG))
+    slopes = np.linspace(-max_slope, max_slope, 49)
+    votes = line_votes(strength, bands.along_mm, bands.row_mm, slopes)
     border = bands.depth_mm - middle
-    totals[:, (border < NARROWEST_MM) | (border > DEEPEST_MM - 0.5)] = 0
-    best, found = totals.max(axis=0), list[Line]()
+    votes[:, (border < MIN_BORDER_MM) | (border > MAX_DEPTH_MM - 0.5)] = 0
+    best, candidates = votes.max(axis=0), list[LineCandidate]()
     for row in np.argsort(-best):
-        if best[row] < CLEAR_VOTE:
+        if best[row] < MIN_VOTE:
             break
-        if all(abs(border[row] - other.border_mm) > APART_MM for other in found):
-            found.append(Line(float(border[row]), float(slopes[totals[:, row].argmax()]), float(best[row])))
-    return sorted(found, key=lambda line: line.border_mm)
+        if all(abs(border[row] - candidate.border_mm) > MIN_SEPARATION_MM for candidate in candidates):
+            candidates.append(
+                LineCandidate(float(border[row]), float(slopes[votes[:, row].argmax()]), float(best[row]))
+            )
+    return sorted(candidates, key=lambda candidate: candidate.border_mm)
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One side of the printed frame.
+class FrameLine:
+    """The printed frame's line along one side.
 
-    fit     of its depth, as the edge's is described: a straight line and the lens's bow
+    fit     of its depth, as in CardEdge: a straight line plus the curvature of a lens
     px_mm   size of a pixel
-    outside, inside  (3,) Lab: the colours on either side of it
+    outside, inside  (3,) Lab: the colors on both of its sides
     """
 
     side: int
     length_mm: float
-    fit: Fit
+    fit: RobustFit
     px_mm: float
     outside: np.ndarray
     inside: np.ndarray
 
     def depth_at(self, along_mm: np.ndarray) -> np.ndarray:
-        """Depth of the frame's line at places along the side."""
-        return np.asarray(curve(along_mm, self.length_mm) @ self.fit.coefficients)
+        """Depth of the line at positions along the side."""
+        return np.asarray(quadratic_design(along_mm, self.length_mm) @ self.fit.coefficients)
 
-    def error_at(self, along_mm: np.ndarray, edge: Edge) -> np.ndarray:
-        """Standard error of the border at those places: the frame's line's, the edge's, and what neither can know."""
-        rows = curve(along_mm, self.length_mm)
-        known = [self.fit.error_at(row) ** 2 + edge.fit.error_at(row) ** 2 for row in rows]
-        return np.asarray(np.sqrt(np.array(known) + FLOOR_MM**2 + (FLOOR_PX * self.px_mm) ** 2))
+    def error_at(self, along_mm: np.ndarray, edge: CardEdge) -> np.ndarray:
+        """Standard error of the border at positions along the side: of the line, of the edge, and the floor."""
+        rows = quadratic_design(along_mm, self.length_mm)
+        fit_errors = [self.fit.error_at(row) ** 2 + edge.fit.error_at(row) ** 2 for row in rows]
+        return np.asarray(np.sqrt(np.array(fit_errors) + FLOOR_MM**2 + (FLOOR_PX * self.px_mm) ** 2))
 
-    def moved(self, by_mm: float) -> Frame:
-        """The same line, so much deeper in the card."""
-        moved = self.fit.coefficients + np.array([by_mm, 0, 0])
-        return replace(self, fit=replace(self.fit, coefficients=moved))
+    def shifted(self, by_mm: float) -> FrameLine:
+        """The same line, deeper in the card by `by_mm`."""
+        coefficients = self.fit.coefficients + np.array([by_mm, 0, 0])
+        return replace(self, fit=replace(self.fit, coefficients=coefficients))
 
     @property
-    def middle_mm(self) -> float:
-        """Its depth at the middle of the side."""
+    def middle_depth_mm(self) -> float:
+        """Depth of the line at the middle of the side."""
         return float(self.fit.coefficients[0])
 
     @property
     def slope_deg(self) -> float:
-        """How the frame leans, clockwise positive."""
+        """Tilt of the line, clockwise positive."""
         return float(np.degrees(np.arctan(self.fit.coefficients[1] * 2 / self.length_mm)))
 
 
-class SideLook:
-    """One side's bands, looked at for lines."""
+class SideLineFinder:
+    """Detection of frame lines in one side's bands."""
 
-    def __init__(self, flat: Flat, edge: Edge) -> None:
+    def __init__(self, card: FlatCard, edge: CardEdge) -> None:
         self.edge = edge
-        start, end = CLEAR_OF_CORNER_MM, edge.length_mm - CLEAR_OF_CORNER_MM
-        self.bands = bands_of(flat, edge.side, start_mm=start, end_mm=end, depth_mm=DEEPEST_MM)
-        self.contrast = contrasts(self.bands)
-        self.from_edge = edge.depth_at(self.bands.along_mm)
-        self.design = curve(self.bands.along_mm, edge.length_mm, bowed=flat.kind != "scan")
+        start, end = CORNER_CLEARANCE_MM, edge.length_mm - CORNER_CLEARANCE_MM
+        self.bands = extract_bands(card, edge.side, start_mm=start, end_mm=end, depth_mm=MAX_DEPTH_MM)
+        self.contrast = edge_contrast(self.bands)
+        self.edge_depth_mm = edge.depth_at(self.bands.along_mm)
+        self.design = quadratic_design(self.bands.along_mm, edge.length_mm, curved=card.kind != "scan")
 
-    def frames(self) -> list[Frame]:
-        """Every clear, straight line, the outermost first."""
+    def frame_lines(self) -> list[FrameLine]:
+        """Find every clear, straight line, the outermost first."""
         from_middle = self.bands.along_mm - self.bands.along_mm.mean()
-        lines = lines_along(self.bands, self.contrast, self.from_edge)
-        near = [self.from_edge + line.border_mm + line.slope * from_middle for line in lines]
-        found = [frame for line in near if (frame := self._fitted(line)) is not None]
-        return [frame for frame in found if np.linalg.norm(frame.inside - frame.outside) >= LEAST_CHANGE]
+        candidates = find_line_candidates(self.bands, self.contrast, self.edge_depth_mm)
+        depths = [self.edge_depth_mm + candidate.border_mm + candidate.slope * from_middle for candidate in candidates]
+        lines = [line for depth in depths if (line := self._fit(depth)) is not None]
+        return [line for line in lines if np.linalg.norm(line.inside - line.outside) >= MIN_COLOR_STEP]
 
-    def fainter_outside(self, frame: Frame, usual: np.ndarray) -> Frame:
-        """The same frame, or the line further out that is too faint to be seen band by band.
+    def faint_line_outside(self, line: FrameLine, median_step: np.ndarray) -> FrameLine:
+        """A line further out with the frame's color step, too faint to see in single bands; else the same line.
 
-        usual  (3,) Lab: how the colour changes across the frame's four sides
+        median_step  (3,) Lab: median color step across the frame's four sides
         """
-        by = like_line_outside(self._across(frame), usual)
-        if by is None:
-            return frame
-        refitted = self._fitted(self.design @ frame.fit.coefficients + by)
-        return refitted if refitted is not None else frame.moved(by)
+        offset = find_similar_step_outside(self._profile_across(line), median_step)
+        if offset is None:
+            return line
+        refitted = self._fit(self.design @ line.fit.coefficients + offset)
+        return refitted if refitted is not None else line.shifted(offset)
 
-    def fainter_by(self, frame: Frame, gap_mm: float) -> Frame | None:
-        """The same frame so much further out, where a faint line is to be seen there; None where there is none."""
-        if frame.middle_mm - float(np.median(self.from_edge)) - gap_mm < LEAST_FAINT_MM:
+    def faint_line_at_gap(self, line: FrameLine, gap_mm: float) -> FrameLine | None:
+        """A faint line about `gap_mm` outside of a line; None if there is none."""
+        if line.middle_depth_mm - float(np.median(self.edge_depth_mm)) - gap_mm < MIN_FAINT_BORDER_MM:
             return None
-        at = step_near(self._across(frame), -gap_mm, NEAR_GAP_MM)
-        return None if at is None else frame.moved(at)
+        offset = find_step_near(self._profile_across(line), -gap_mm, GAP_TOLERANCE_MM)
+        return None if offset is None else line.shifted(offset)
 
-    def outline_begins(self, frame: Frame) -> float:
-        """How far outside of the line a thin outline begins, negative; 0 where there is none."""
-        return outline_begins(self._across(frame))
+    def outline_start(self, line: FrameLine) -> float:
+        """Offset of the start of a thin outline outside of a line, negative; 0 if there is none."""
+        return find_outline_start(self._profile_across(line))
 
-    def _across(self, frame: Frame) -> Profile:
-        line = self.design @ frame.fit.coefficients
-        return aligned(self.bands, line, float(np.median(line - self.from_edge)) - NARROWEST_MM)
+    def _profile_across(self, line: FrameLine) -> MeanProfile:
+        depth = self.design @ line.fit.coefficients
+        return mean_profile(self.bands, depth, float(np.median(depth - self.edge_depth_mm)) - MIN_BORDER_MM)
 
-    def _fitted(self, near_mm: np.ndarray) -> Frame | None:
-        seen, _ = located(self.bands, self.contrast, near_mm, APART_MM)
+    def _fit(self, near_mm: np.ndarray) -> FrameLine | None:
+        depth, _ = locate_peaks(self.bands, self.contrast, near_mm, MIN_SEPARATION_MM)
         row_mm = self.bands.row_mm
-        fit = robust_fit(self.design, seen, least_deviation=0.1 * row_mm, per_point=0.5)
-        if fit.support < LEAST_SUPPORT or fit.deviation > MOST_DEVIATION_MM + 0.4 * row_mm:
+        fit = robust_fit(self.design, depth, min_deviation=0.1 * row_mm, observations_per_point=0.5)
+        if fit.support < MIN_SUPPORT or fit.deviation > MAX_DEVIATION_MM + 0.4 * row_mm:
             return None
-        outside, inside = _colours_beside(self.bands, self.design @ fit.coefficients)
-        return Frame(self.edge.side, self.edge.length_mm, fit, row_mm, outside, inside)
+        outside, inside = _side_colors(self.bands, self.design @ fit.coefficients)
+        return FrameLine(self.edge.side, self.edge.length_mm, fit, row_mm, outside, inside)
 
 
-def _colours_beside(bands: Bands, line_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median Lab colours, (3,) each, just outside and just inside of a line."""
-    beyond = bands.depth_mm[None, :] - line_mm[:, None]
-    colours = []
-    for low, high in ((-BESIDE_MM[1], -BESIDE_MM[0]), BESIDE_MM):
-        inside = ((beyond >= low) & (beyond <= high)).astype(np.float32)
+def _side_colors(bands: Bands, line_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median Lab colors, (3,) each, just outside and just inside of a line."""
+    offset = bands.depth_mm[None, :] - line_mm[:, None]
+    colors = []
+    for low, high in ((-SIDE_RANGE_MM[1], -SIDE_RANGE_MM[0]), SIDE_RANGE_MM):
+        inside = ((offset >= low) & (offset <= high)).astype(np.float32)
         weight = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
-        colours.append(np.median(np.einsum("br,brc->bc", weight, bands.lab), axis=0))
-    return colours[0], colours[1]
+        colors.append(np.median(np.einsum("br,brc->bc", weight, bands.lab), axis=0))
+    return colors[0], colors[1]

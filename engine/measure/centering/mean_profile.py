@@ -1,4 +1,4 @@
-"""One clean profile across a line that was found: all bands laid on it; what one band alone is too noisy to show."""
+"""Mean color profile across a detected line, averaged over all bands to suppress noise."""
 
 from __future__ import annotations
 
@@ -10,136 +10,146 @@ import numpy as np
 
 from engine.measure.profiles import Bands
 
+# Distance inside of the line that a profile covers.
 INSIDE_MM = 0.4
-LIKE_SHARE = 0.3
-LEAST_STEP = 2.0
-FAINT_STEP = 1.2
-OVER_CALM = 2.0
-BESIDE_MM = 0.15
-WIDEST_OUTLINE_MM = 0.5
-THINNEST_OUTLINE_MM = 0.14
-BETTER = 0.30
-LEAST_OFF, OFF_SHARE = 1.2, 0.01  # RGB levels, and share of the whole step
-OUTLINE_LEVELS = 5.0
-LEAST_SHARE = 0.05
-HALO = 0.3
+# A step outside of the line that resembles the frame's: at least this fraction of it, and this much in Lab.
+SIMILAR_FRACTION = 0.3
+MIN_SIMILAR_STEP = 2.0
+# A faint step at an expected distance: its size in Lab, and relative to the median change further out.
+MIN_FAINT_STEP = 1.2
+MIN_STEP_TO_NOISE = 2.0
+# Length of the two averages whose difference is a step.
+AVERAGE_MM = 0.15
+# A thin outline along the line: width, and the residual of a two-step model relative to a one-step model.
+MAX_OUTLINE_MM = 0.5
+MIN_OUTLINE_MM = 0.14
+MAX_RESIDUAL_RATIO = 0.30
+# RMS residual of the one-step model from which an outline is looked for: RGB levels, and a fraction of the whole step.
+MIN_RESIDUAL, MIN_RESIDUAL_FRACTION = 1.2, 0.01
+# First step of an outline: RGB levels, and a fraction of the whole step; opposite to the second it is a halo
+# if smaller than HALO_FRACTION of it.
+MIN_OUTLINE_STEP = 5.0
+MIN_OUTLINE_FRACTION = 0.05
+HALO_FRACTION = 0.3
 BLURS_MM = (0.05, 0.08, 0.12, 0.18, 0.27)
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Colours across a line, outside negative.
+class MeanProfile:
+    """Colors across a line.
 
-    offset_mm  (n,) distance from the line
-    lab        (n, 3) median colour of all bands there
+    offset_mm  (n,) distance from the line, negative outside
+    lab        (n, 3) median color of all bands at that distance
     """
 
     offset_mm: np.ndarray
     lab: np.ndarray
 
-    def between(self, low_mm: float, high_mm: float) -> Profile:
+    def between(self, low_mm: float, high_mm: float) -> MeanProfile:
         """The part between two distances."""
-        kept = (self.offset_mm >= low_mm) & (self.offset_mm <= high_mm)
-        return Profile(self.offset_mm[kept], self.lab[kept])
+        inside = (self.offset_mm >= low_mm) & (self.offset_mm <= high_mm)
+        return MeanProfile(self.offset_mm[inside], self.lab[inside])
 
 
-def aligned(bands: Bands, line_mm: np.ndarray, outside_mm: float) -> Profile:
-    """The profile across a line, in steps of half a row.
+def mean_profile(bands: Bands, line_mm: np.ndarray, outside_mm: float) -> MeanProfile:
+    """Align all bands on a line and take the median at each distance, in steps of half a row.
 
     line_mm     (bands,) depth of the line
-    outside_mm  how far out to look
+    outside_mm  distance outside of the line that the profile covers
     """
     step = bands.row_mm / 2
     offsets = np.arange(-math.ceil(outside_mm / step), math.ceil(INSIDE_MM / step) + 1) * step
-    place = (line_mm[:, None] + offsets[None, :] - bands.depth_mm[0]) / bands.row_mm
-    row = np.clip(np.floor(place).astype(int), 0, bands.lab.shape[1] - 2)
-    share = np.clip(place - row, 0, 1)[..., None]
+    position = (line_mm[:, None] + offsets[None, :] - bands.depth_mm[0]) / bands.row_mm
+    row = np.clip(np.floor(position).astype(int), 0, bands.lab.shape[1] - 2)
+    fraction = np.clip(position - row, 0, 1)[..., None]
     index = np.arange(len(line_mm))[:, None]
-    colours = bands.lab[index, row] * (1 - share) + bands.lab[index, row + 1] * share
-    return Profile(offsets, np.median(colours, axis=0))
+    colors = bands.lab[index, row] * (1 - fraction) + bands.lab[index, row + 1] * fraction
+    return MeanProfile(offsets, np.median(colors, axis=0))
 
 
-def like_line_outside(profile: Profile, change: np.ndarray) -> float | None:
-    """Where, outside of a line, the colour already changes as it does across the frame's other sides; None: nowhere.
+def find_similar_step_outside(profile: MeanProfile, frame_step: np.ndarray) -> float | None:
+    """Offset of the outermost step outside of a line that resembles the frame's color step; None if there is none.
 
-    change  (3,) Lab: across the other sides, inwards
+    frame_step  (3,) Lab: color step inwards across the frame's sides
     """
-    size = float(np.linalg.norm(change))
-    reach = max(1, round(BESIDE_MM / (profile.offset_mm[1] - profile.offset_mm[0])))
-    if len(profile.offset_mm) <= 2 * reach or size < LEAST_STEP:
+    size = float(np.linalg.norm(frame_step))
+    reach = max(1, round(AVERAGE_MM / (profile.offset_mm[1] - profile.offset_mm[0])))
+    if len(profile.offset_mm) <= 2 * reach or size < MIN_SIMILAR_STEP:
         return None
     sums = np.pad(np.cumsum(profile.lab, axis=0), ((1, 0), (0, 0)))
     means = (sums[reach:] - sums[:-reach]) / reach
-    likeness = (means[reach:] - means[:-reach]) @ change / size
-    places = profile.offset_mm[reach : reach + len(likeness)] - (profile.offset_mm[1] - profile.offset_mm[0]) / 2
+    likeness = (means[reach:] - means[:-reach]) @ frame_step / size
+    offsets = profile.offset_mm[reach : reach + len(likeness)] - (profile.offset_mm[1] - profile.offset_mm[0]) / 2
     inner = likeness[1:-1]
-    tops = (inner >= likeness[:-2]) & (inner > likeness[2:]) & (inner >= max(LIKE_SHARE * size, LEAST_STEP))
-    found = places[1:-1][tops & (places[1:-1] < -BESIDE_MM)]
-    return float(found[0]) if len(found) else None
+    is_step = (
+        (inner >= likeness[:-2]) & (inner > likeness[2:]) & (inner >= max(SIMILAR_FRACTION * size, MIN_SIMILAR_STEP))
+    )
+    steps = offsets[1:-1][is_step & (offsets[1:-1] < -AVERAGE_MM)]
+    return float(steps[0]) if len(steps) else None
 
 
-def step_near(profile: Profile, at_mm: float, within_mm: float) -> float | None:
-    """Where the clearest change of colour near a distance lies; None where none stands out from what is further out."""
+def find_step_near(profile: MeanProfile, at_mm: float, within_mm: float) -> float | None:
+    """Offset of the largest color step near a distance; None if none exceeds the changes further out."""
     step = profile.offset_mm[1] - profile.offset_mm[0]
-    reach = max(1, round(BESIDE_MM / step))
+    reach = max(1, round(AVERAGE_MM / step))
     if len(profile.offset_mm) <= 2 * reach:
         return None
     sums = np.pad(np.cumsum(profile.lab, axis=0), ((1, 0), (0, 0)))
     means = (sums[reach:] - sums[:-reach]) / reach
     change = np.linalg.norm(means[reach:] - means[:-reach], axis=1)
-    places = profile.offset_mm[reach : reach + len(change)] - step / 2
-    near = np.abs(places - at_mm) <= within_mm
-    outside = places < at_mm - within_mm
+    offsets = profile.offset_mm[reach : reach + len(change)] - step / 2
+    near = np.abs(offsets - at_mm) <= within_mm
+    outside = offsets < at_mm - within_mm
     if not near.any():
         return None
-    calm = float(np.median(change[outside])) if outside.any() else 0.0
-    clearest = int(np.where(near, change, -1.0).argmax())
-    top = change[max(0, clearest - 1) : clearest + 2].max() == change[clearest]
-    if not top or change[clearest] < max(FAINT_STEP, OVER_CALM * calm):
+    noise = float(np.median(change[outside])) if outside.any() else 0.0
+    largest = int(np.where(near, change, -1.0).argmax())
+    is_peak = change[max(0, largest - 1) : largest + 2].max() == change[largest]
+    if not is_peak or change[largest] < max(MIN_FAINT_STEP, MIN_STEP_TO_NOISE * noise):
         return None
-    return float(places[clearest])
+    return float(offsets[largest])
 
 
-def outline_begins(profile: Profile) -> float:
-    """Where a thin outline along a line begins that blur has melted into one edge with it; 0 where there is none.
+def find_outline_start(profile: MeanProfile) -> float:
+    """Offset of the start of a thin outline that blur has merged with a line into one edge; 0 if there is none.
 
-    One blurred step against two a tenth to half a millimetre apart: two are believed where they leave less than 0.3
-    of what one leaves unexplained, and one leaves more than 0.01 of the whole step on average.
+    Compares a model of one blurred step with one of two, a tenth to half a millimeter apart. Two steps are accepted if
+    they leave less than 0.3 of the squared residual of one, and one leaves an RMS of more than 0.01 of the whole step.
     """
-    near = _as_rgb(profile.between(-WIDEST_OUTLINE_MM - 0.2, INSIDE_MM))
-    one = min(_unexplained(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03))
-    outer_places = np.arange(-WIDEST_OUTLINE_MM, -THINNEST_OUTLINE_MM + 0.04, 0.03)
+    near = _as_rgb(profile.between(-MAX_OUTLINE_MM - 0.2, INSIDE_MM))
+    one_step = min(_fit_steps(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03))
+    outer_offsets = np.arange(-MAX_OUTLINE_MM, -MIN_OUTLINE_MM + 0.04, 0.03)
     pairs = [
-        (outer, inner) for outer in outer_places for inner in (-0.05, 0.0, 0.05) if inner - outer >= THINNEST_OUTLINE_MM
+        (outer, inner) for outer in outer_offsets for inner in (-0.05, 0.0, 0.05) if inner - outer >= MIN_OUTLINE_MM
     ]
-    found = [(*_unexplained(near, blur, pair), pair[0]) for blur in BLURS_MM[:4] for pair in pairs]
-    two, heights, begins = min(found, key=lambda fit: fit[0])
+    fits = [(*_fit_steps(near, blur, pair), pair[0]) for blur in BLURS_MM[:4] for pair in pairs]
+    two_steps, heights, start = min(fits, key=lambda fit: fit[0])
     first, second = heights
     step, whole = float(np.linalg.norm(first)), float(np.linalg.norm(first + second))
-    against = float(first @ second) < 0 and step < HALO * float(np.linalg.norm(second))
-    off = float(np.sqrt(one / len(near.offset_mm)))
-    if off < max(LEAST_OFF, OFF_SHARE * whole) or two > BETTER * one:
+    is_halo = float(first @ second) < 0 and step < HALO_FRACTION * float(np.linalg.norm(second))
+    residual = float(np.sqrt(one_step / len(near.offset_mm)))
+    if residual < max(MIN_RESIDUAL, MIN_RESIDUAL_FRACTION * whole) or two_steps > MAX_RESIDUAL_RATIO * one_step:
         return 0.0
-    if step < max(OUTLINE_LEVELS, LEAST_SHARE * whole) or against:
+    if step < max(MIN_OUTLINE_STEP, MIN_OUTLINE_FRACTION * whole) or is_halo:
         return 0.0
-    return float(begins)
+    return float(start)
 
 
-def _as_rgb(profile: Profile) -> Profile:
-    """The profile in RGB levels, where blur mixes colours in proportion, as it does not in Lab."""
+def _as_rgb(profile: MeanProfile) -> MeanProfile:
+    """The profile in RGB levels, in which blur mixes colors linearly, unlike in Lab."""
     rgb = cv2.cvtColor(profile.lab[None].astype(np.float32), cv2.COLOR_Lab2RGB)[0]
-    return Profile(profile.offset_mm, rgb.astype(np.float64) * 255)
+    return MeanProfile(profile.offset_mm, rgb.astype(np.float64) * 255)
 
 
-def _unexplained(profile: Profile, blur_mm: float, places: tuple[float, ...]) -> tuple[float, np.ndarray]:
-    """Sum of squares that blurred steps at those places leave, and the steps' heights, (places, 3)."""
-    steps = [_blurred_step((profile.offset_mm - at) / blur_mm) for at in places]
+def _fit_steps(profile: MeanProfile, blur_mm: float, offsets: tuple[float, ...]) -> tuple[float, np.ndarray]:
+    """Fit blurred steps at given offsets: the residual sum of squares, and the steps' heights, (offsets, 3)."""
+    steps = [_blurred_step((profile.offset_mm - at) / blur_mm) for at in offsets]
     design = np.column_stack([np.ones(len(profile.offset_mm)), *steps])
     heights = np.linalg.solve(design.T @ design + 1e-6 * np.eye(design.shape[1]), design.T @ profile.lab)
-    left = profile.lab - design @ heights
-    return float((left * left).sum()), heights[1:]
+    residual = profile.lab - design @ heights
+    return float((residual * residual).sum()), heights[1:]
 
 
 def _blurred_step(x: np.ndarray) -> np.ndarray:
-    """A step blurred by a bell, near enough: the logistic curve of the same spread."""
+    """Step blurred by a Gaussian, approximated by the logistic curve."""
     return np.asarray(1 / (1 + np.exp(-np.clip(1.702 * x, -30, 30))))

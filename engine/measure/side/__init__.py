@@ -1,1 +1,1 @@
-"""All measurements of one side of a card, and the inputs and training targets made from them."""
+"""Measurements of one side of a card, and the network inputs and training targets computed from them."""

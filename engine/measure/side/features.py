@@ -1,4 +1,4 @@
-"""A measured side as numbers a network can take: what the rubric asks about, each about 0 to 1, the worst first."""
+"""Feature vector of a measured side for the network: what the rubric asks about, scaled to about 0 to 1."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Protocol
 import numpy as np
 
 from engine.errors import BadInput
-from engine.image.detection import Kind
+from engine.image.detection import PictureKind
 from engine.image.read import read_picture
-from engine.measure.centering.centering import Centering, NoCentering
-from engine.measure.side.measure_side import measure_found
+from engine.measure.centering.centering import MeasuredCentering, NoCentering
+from engine.measure.side.measure_side import measure_detected_side
 from engine.measure.side.targets import NOT_MEASURED
 from engine.measure.surface.surface import NoSurface, Surface
-from engine.measure.wear.corners import Corner
+from engine.measure.wear.corners import CornerWear
 from engine.measure.wear.edges import EdgeWear
 from engine.measure.wear.stains import Stain
 
-# Amounts are told as log(1 + amount / scale) / log(1 + most / scale): a tenth of a millimetre more matters on a sharp
-# corner and not on a ruined one. Scale: about what is first seen. Most: about what ruins a card.
+# (scale, max): an amount is scaled to log(1 + amount / scale) / log(1 + max / scale), since a tenth of a millimeter
+# matters on a sharp corner and not on a ruined one. `scale` is about what is first visible, `max` what ruins a card.
 CORNER_AMOUNTS = {"whitening_mm2": (0.05, 20.0), "rounding_mm": (0.1, 5.0), "fray_mm": (0.3, 14.0)}
 EDGE_AMOUNTS = {"whitening_mm": (0.5, 60.0), "chipping_mm": (0.4, 30.0), "area_mm2": (0.1, 30.0)}
 LINE_AMOUNT = (2.0, 300.0)
@@ -28,7 +28,8 @@ STAIN_AMOUNT = (2.0, 700.0)
 NICK_DEPTH_MM = (0.05, 3.0)
 RESOLUTION = (3.0, 25.0)
 
-FEATURES: tuple[str, ...] = (
+# Order and number are part of a trained model and of the cached vectors.
+FEATURE_NAMES: tuple[str, ...] = (
     *("lr", "tb", "worse_axis", "uncertainty"),
     *(f"corner_{name}_{rank}" for name in CORNER_AMOUNTS for rank in ("worst", "second", "mean", "seen")),
     *(f"edge_{name}_{rank}" for name in EDGE_AMOUNTS for rank in ("worst", "second", "mean", "seen")),
@@ -38,36 +39,36 @@ FEATURES: tuple[str, ...] = (
 )
 
 
-class MeasuredSide(Protocol):
-    """What is read off a measured side."""
+class SideMeasurementsLike(Protocol):
+    """Measurements of a side that its features are computed from."""
 
     @property
     def px_per_mm(self) -> float:
-        """Of the card laid flat."""
+        """Resolution of the rectified card."""
 
     @property
-    def centering(self) -> Centering | NoCentering:
-        """Of its print."""
+    def centering(self) -> MeasuredCentering | NoCentering:
+        """Centering of the print."""
 
     @property
-    def corners(self) -> Sequence[Corner] | None:
-        """Four, or None where the resolution hides wear."""
+    def corners(self) -> Sequence[CornerWear] | None:
+        """Four corners, or None if the resolution is too low."""
 
     @property
     def edges(self) -> Sequence[EdgeWear] | None:
-        """Likewise."""
+        """Four edges, or None if the resolution is too low."""
 
     @property
     def surface(self) -> Surface | NoSurface:
-        """Its lines."""
+        """Scratches and creases."""
 
     @property
     def stains(self) -> Sequence[Stain] | None:
-        """On the printed border; None where that is unknown."""
+        """Stains on the printed border; None if they cannot be measured."""
 
 
-def features_of(side: MeasuredSide) -> np.ndarray:
-    """(F,) float32 in the order of FEATURES, NaN where not measured. A mirrored card has the same."""
+def feature_vector(side: SideMeasurementsLike) -> np.ndarray:
+    """(F,) float32 in the order of FEATURE_NAMES, NaN if not measured. Invariant to mirroring the card."""
     return np.array(
         [
             *_centering(side.centering),
@@ -76,64 +77,69 @@ def features_of(side: MeasuredSide) -> np.ndarray:
             _deepest_nick(side.edges or ()),
             *_surface(side.surface),
             *_stains(side.stains),
-            _amount(side.px_per_mm, RESOLUTION),
+            _scaled(side.px_per_mm, RESOLUTION),
         ],
         np.float32,
     )
 
 
-def measured_features(path: Path, quad: np.ndarray, kind: Kind) -> np.ndarray:
+def measure_features(path: Path, quad: np.ndarray, kind: PictureKind) -> np.ndarray:
     """Measure the card in a picture file for its features: about a third of a second at 12 px/mm.
 
     quad     (4, 2) pixels of the whole upright picture, clockwise from the printed top left
-    returns  (F,) float32; all NaN where the picture cannot be read any more or its card not be measured
+    returns  (F,) float32; all NaN if the picture cannot be read or its card cannot be measured
     """
     try:
-        return features_of(measure_found(read_picture(path), quad, kind))
-    except BadInput:  # not readable any more, or nothing that can be measured: the card is graded by its pixels
-        return np.full(len(FEATURES), NOT_MEASURED, np.float32)
+        return feature_vector(measure_detected_side(read_picture(path), quad, kind))
+    except BadInput:  # no longer readable, or not measurable: the card is graded by its pixels alone
+        return np.full(len(FEATURE_NAMES), NOT_MEASURED, np.float32)
 
 
-def _amount(value: float, scale: tuple[float, float]) -> float:
-    first, most = scale
-    return float(np.log1p(max(value, 0.0) / first) / np.log1p(most / first))
+def _scaled(amount: float, scale_and_max: tuple[float, float]) -> float:
+    scale, maximum = scale_and_max
+    return float(np.log1p(max(amount, 0.0) / scale) / np.log1p(maximum / scale))
 
 
-def _centering(centering: Centering | NoCentering) -> list[float]:
-    """Both axes and the worse one, 0 centred to 1 without a border; and how uncertain that is."""
+def _centering(centering: MeasuredCentering | NoCentering) -> list[float]:
+    """Both axes and the worse one, from 0 (centered) to 1 (no border), and their uncertainty."""
     if isinstance(centering, NoCentering):
         return [NOT_MEASURED] * 4
     uncertainty = max(centering.lr_uncertainty, centering.tb_uncertainty)
-    return [(share - 50) / 50 for share in (centering.lr, centering.tb, centering.worst)] + [min(uncertainty / 10, 1.0)]
+    axes = (centering.lr, centering.tb, centering.worse_axis)
+    return [(percent - 50) / 50 for percent in axes] + [min(uncertainty / 10, 1.0)]
 
 
-def _parts(parts: Sequence[Corner] | Sequence[EdgeWear], amounts: dict[str, tuple[float, float]]) -> Iterable[float]:
-    """Of each amount the worst, the second, the mean, and the share of the four parts on which it was measured."""
-    for name, scale in amounts.items():
-        told = sorted(_amount(value, scale) for part in parts if (value := getattr(part, name)) is not None)
-        worst, second = (told[-rank] if len(told) >= rank else NOT_MEASURED for rank in (1, 2))
-        yield from (worst, second, float(np.mean(told)) if told else NOT_MEASURED, len(told) / 4)
+def _parts(
+    parts: Sequence[CornerWear] | Sequence[EdgeWear], amounts: dict[str, tuple[float, float]]
+) -> Iterable[float]:
+    """Worst, second and mean of each amount, and the fraction of the four parts on which it was measured."""
+    for name, scale_and_max in amounts.items():
+        values = sorted(_scaled(amount, scale_and_max) for part in parts if (amount := getattr(part, name)) is not None)
+        worst, second = (values[-rank] if len(values) >= rank else NOT_MEASURED for rank in (1, 2))
+        yield from (worst, second, float(np.mean(values)) if values else NOT_MEASURED, len(values) / 4)
 
 
 def _deepest_nick(edges: Sequence[EdgeWear]) -> float:
     if all(edge.whitening_mm is None for edge in edges):
         return NOT_MEASURED
-    return _amount(max((nick.depth_mm for edge in edges for nick in edge.nicks), default=0.0), NICK_DEPTH_MM)
+    return _scaled(max((nick.depth_mm for edge in edges for nick in edge.nicks), default=0.0), NICK_DEPTH_MM)
 
 
 def _surface(surface: Surface | NoSurface) -> list[float]:
+    """Total and longest length of scratches and of creases, the highest likelihood of wear, and the pattern flag."""
     if isinstance(surface, NoSurface):
         return [NOT_MEASURED] * 6
-    told = []
+    amounts = []
     for kind in ("scratch", "crease"):
-        lengths = [find.length_mm for find in surface.finds if find.kind == kind]
-        told += [_amount(sum(lengths), LINE_AMOUNT), _amount(max(lengths, default=0.0), LINE_AMOUNT)]
-    return [*told, max((find.likelihood for find in surface.finds), default=0.0), float(surface.patterned)]
+        lengths = [defect.length_mm for defect in surface.defects if defect.kind == kind]
+        amounts += [_scaled(sum(lengths), LINE_AMOUNT), _scaled(max(lengths, default=0.0), LINE_AMOUNT)]
+    return [*amounts, max((defect.likelihood for defect in surface.defects), default=0.0), float(surface.patterned)]
 
 
 def _stains(stains: Sequence[Stain] | None) -> list[float]:
+    """Total and largest area, and the darkest strength."""
     if stains is None:
         return [NOT_MEASURED] * 3
     areas = [stain.area_mm2 for stain in stains]
     darkest = max((stain.strength for stain in stains), default=0.0)
-    return [_amount(sum(areas), STAIN_AMOUNT), _amount(max(areas, default=0.0), STAIN_AMOUNT), min(darkest, 1.0)]
+    return [_scaled(sum(areas), STAIN_AMOUNT), _scaled(max(areas, default=0.0), STAIN_AMOUNT), min(darkest, 1.0)]

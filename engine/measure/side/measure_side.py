@@ -1,4 +1,4 @@
-"""Everything that is measured on one side of a card: centering, corners, edges, surface."""
+"""All measurements of one side of a card: centering, corners, edges, surface, stains."""
 
 from __future__ import annotations
 
@@ -6,39 +6,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.image.detection import Kind
+from engine.image.detection import PictureKind
 from engine.image.rectify import CardSize, card_size
-from engine.measure.card_edges import Edge, find_edges, refined_quad
-from engine.measure.centering.centering import Centering, NoCentering, border_widths, measure_centering
-from engine.measure.flat_card import MOST_PX_PER_MM, Flat, lay_flat
+from engine.measure.card_edges import CardEdge, find_edges, refined_quad
+from engine.measure.centering.centering import MeasuredCentering, NoCentering, border_widths, measure_centering
+from engine.measure.flat_card import MAX_PX_PER_MM, FlatCard, rectify_with_margin
 from engine.measure.surface.surface import NoSurface, Surface, measure_surface
-from engine.measure.wear.bare_stock import bare_stock, border_colours, border_widths_along
-from engine.measure.wear.corners import Corner, corner_columns, measure_corners
+from engine.measure.wear.bare_stock import border_colors, border_widths_along, find_bare_stock
+from engine.measure.wear.corners import CornerWear, corner_columns, measure_corners
 from engine.measure.wear.edges import EdgeWear, measure_edges
-from engine.measure.wear.missing_stock import ground_within
-from engine.measure.wear.rounding import find_roundings, norm_of, sharpened
+from engine.measure.wear.missing_stock import find_missing_stock
+from engine.measure.wear.rounding import measure_roundings, nominal_radius, refine_radii
 from engine.measure.wear.stains import Stain, find_stains
-from engine.measure.wear.unrolled_rim import unroll
+from engine.measure.wear.unrolled_rim import unroll_rim
 
-RELAY_MM = 0.05
-LEAST_RIM_PX_PER_MM = 5.0
+# The card is rectified a second time if an edge is off the quad by this much.
+MAX_EDGE_OFFSET_MM = 0.05
+MIN_RIM_PX_PER_MM = 5.0
 
 
 @dataclass(frozen=True)
-class SideMeasured:
-    """One side of a card.
+class SideMeasurements:
+    """Measurements of one side of a card.
 
-    quad               (4, 2) pixels of the picture: the card's corners, its edges located to a part of a pixel
-    edges_seen         (4,) bool: which physical edges stand out from the ground, top first
-    corners, edges     four each, clockwise from the top left and from the top; None where the resolution hides wear
-    stains             on the printed border; None where that is unknown
+    quad               (4, 2) pixels of the picture: the card's corners, its edges located to sub-pixel accuracy
+    visible_edges      (4,) bool: the physical edges that contrast with the background, top first
+    corners, edges     four each, clockwise from the top left and from the top; None if the resolution is too low
+    stains             on the printed border; None if they cannot be measured
     """
 
     quad: np.ndarray
     px_per_mm: float
-    edges_seen: np.ndarray
-    centering: Centering | NoCentering
-    corners: list[Corner] | None
+    visible_edges: np.ndarray
+    centering: MeasuredCentering | NoCentering
+    corners: list[CornerWear] | None
     edges: list[EdgeWear] | None
     surface: Surface | NoSurface
     stains: list[Stain] | None
@@ -48,78 +49,86 @@ def measure_side(
     rgb: np.ndarray,
     quad: np.ndarray,
     size: CardSize,
-    kind: Kind,
+    kind: PictureKind,
     *,
-    corner_norm_mm: float | None = None,
-    most_px_per_mm: float = MOST_PX_PER_MM,
-) -> SideMeasured:
+    nominal_radius_mm: float | None = None,
+    max_px_per_mm: float = MAX_PX_PER_MM,
+) -> SideMeasurements:
     """Measure one side of a card in a picture: about a third of a second at 12 px/mm.
 
-    rgb             (H, W, 3) uint8, the upright picture
-    quad            (4, 2) pixels of the card's corners, clockwise from the printed top left; good to a millimetre
-    corner_norm_mm  the radius this type of card is cut to; None tells it from the corners: 0 or 3 mm
+    rgb                (H, W, 3) uint8, the upright picture
+    quad               (4, 2) pixels of the card's corners, clockwise from the printed top left; accurate to 1 mm
+    nominal_radius_mm  corner radius of this type of card; None infers it from the corners: 0 or 3 mm
     """
-    laid = lay_by_edges(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
-    return measure_laid(*laid, corner_norm_mm=corner_norm_mm)
+    rectified = rectify_by_edges(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
+    return measure_rectified_side(*rectified, nominal_radius_mm=nominal_radius_mm)
 
 
-def measure_found(
-    rgb: np.ndarray, quad: np.ndarray, kind: Kind, *, most_px_per_mm: float = MOST_PX_PER_MM
-) -> SideMeasured:
-    """Measure a side of a card of which nothing is known but where it was found; otherwise as `measure_side`."""
+def measure_detected_side(
+    rgb: np.ndarray, quad: np.ndarray, kind: PictureKind, *, max_px_per_mm: float = MAX_PX_PER_MM
+) -> SideMeasurements:
+    """Measure one side of a detected card whose size is estimated from its quad; otherwise as `measure_side`."""
     size = card_size(quad, picture_size=rgb.shape[:2])
-    return measure_side(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
+    return measure_side(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
 
 
-def measure_laid(flat: Flat, edges: list[Edge], *, corner_norm_mm: float | None = None) -> SideMeasured:
-    """Measure one side of a card that `lay_by_edges` has laid flat; otherwise as `measure_side`."""
-    centering = measure_centering(flat, edges)
-    tilt = centering.tilt_deg if isinstance(centering, Centering) else 0.0
+def measure_rectified_side(
+    card: FlatCard, edges: list[CardEdge], *, nominal_radius_mm: float | None = None
+) -> SideMeasurements:
+    """Measure one side of a card rectified by `rectify_by_edges`; otherwise as `measure_side`."""
+    centering = measure_centering(card, edges)
+    tilt = centering.tilt_deg if isinstance(centering, MeasuredCentering) else 0.0
     corners, edge_wear, stains = None, None, None
-    if flat.px_per_mm >= LEAST_RIM_PX_PER_MM:
-        corners, edge_wear, stains = _rim_wear(flat, edges, centering, corner_norm_mm)
-    return SideMeasured(
-        quad=refined_quad(flat, edges),
-        px_per_mm=flat.px_per_mm,
-        edges_seen=np.array([edge.seen for edge in edges]),
+    if card.px_per_mm >= MIN_RIM_PX_PER_MM:
+        corners, edge_wear, stains = _measure_rim(card, edges, centering, nominal_radius_mm)
+    return SideMeasurements(
+        quad=refined_quad(card, edges),
+        px_per_mm=card.px_per_mm,
+        visible_edges=np.array([edge.visible for edge in edges]),
         centering=centering,
         corners=corners,
         edges=edge_wear,
-        surface=measure_surface(flat, print_tilt_deg=tilt),
+        surface=measure_surface(card, print_tilt_deg=tilt),
         stains=stains,
     )
 
 
-def lay_by_edges(
-    rgb: np.ndarray, quad: np.ndarray, size: CardSize, kind: Kind, *, most_px_per_mm: float = MOST_PX_PER_MM
-) -> tuple[Flat, list[Edge]]:
-    """A card laid flat by its physical edges, and those: once by the quad given, once more by what that showed."""
-    flat = lay_flat(rgb, quad, size, kind, most_px_per_mm=most_px_per_mm)
-    edges = find_edges(flat)
-    if all(abs(float(edge.depth_at(np.array([place]))[0])) < RELAY_MM for edge in edges for place in _ends(edge)):
-        return flat, edges
-    better = lay_flat(rgb, refined_quad(flat, edges), size, kind, most_px_per_mm=most_px_per_mm)
-    return better, find_edges(better)
+def rectify_by_edges(
+    rgb: np.ndarray, quad: np.ndarray, size: CardSize, kind: PictureKind, *, max_px_per_mm: float = MAX_PX_PER_MM
+) -> tuple[FlatCard, list[CardEdge]]:
+    """Rectify a card by its quad and find its physical edges; if they are off the quad, rectify again by them."""
+    card = rectify_with_margin(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
+    edges = find_edges(card)
+    if all(
+        abs(float(edge.depth_at(np.array([along]))[0])) < MAX_EDGE_OFFSET_MM for edge in edges for along in _ends(edge)
+    ):
+        return card, edges
+    refined = rectify_with_margin(rgb, refined_quad(card, edges), size, kind, max_px_per_mm=max_px_per_mm)
+    return refined, find_edges(refined)
 
 
-def _ends(edge: Edge) -> tuple[float, float]:
+def _ends(edge: CardEdge) -> tuple[float, float]:
     return 0.1 * edge.length_mm, 0.9 * edge.length_mm
 
 
-def _rim_wear(
-    flat: Flat, edges: list[Edge], centering: Centering | NoCentering, corner_norm_mm: float | None
-) -> tuple[list[Corner], list[EdgeWear], list[Stain] | None]:
-    roundings = find_roundings(flat, edges)
-    norm = norm_of(roundings) if corner_norm_mm is None else corner_norm_mm
-    rough = unroll(flat, edges, [norm if r.radius_mm is None else r.radius_mm for r in roundings])
-    roundings = sharpened(rough, roundings)
-    rim = unroll(flat, edges, [norm if r.radius_mm is None else r.radius_mm for r in roundings])
+def _measure_rim(
+    card: FlatCard,
+    edges: list[CardEdge],
+    centering: MeasuredCentering | NoCentering,
+    nominal_radius_mm: float | None,
+) -> tuple[list[CornerWear], list[EdgeWear], list[Stain] | None]:
+    roundings = measure_roundings(card, edges)
+    nominal = nominal_radius(roundings) if nominal_radius_mm is None else nominal_radius_mm
+    # Unrolled twice: the first rim refines the corner radii that the second is unrolled by.
+    first_rim = unroll_rim(card, edges, [nominal if r.radius_mm is None else r.radius_mm for r in roundings])
+    roundings = refine_radii(first_rim, roundings)
+    rim = unroll_rim(card, edges, [nominal if r.radius_mm is None else r.radius_mm for r in roundings])
     ends = np.full((4, 2), np.nan)
-    if isinstance(centering, Centering):
+    if isinstance(centering, MeasuredCentering):
         ends = border_widths(centering.physical, centering.printed)
     widths = border_widths_along(rim, ends)
-    border = border_colours(rim, widths)
-    stock = bare_stock(rim, widths, border, ground_within(rim, roundings, border))
+    border = border_colors(rim, widths)
+    stock = find_bare_stock(rim, widths, border, find_missing_stock(rim, roundings, border))
     columns = corner_columns(rim, stock)
-    corners = measure_corners(rim, stock, roundings, columns, norm)
+    corners = measure_corners(rim, stock, roundings, columns, nominal)
     return corners, measure_edges(rim, stock, columns), find_stains(rim, widths, border)

@@ -1,4 +1,4 @@
-"""Pieces of lines that go on from each other, taken together: a scratch broken by print is one scratch."""
+"""Linking of collinear line segments: a scratch interrupted by print is one scratch."""
 
 from __future__ import annotations
 
@@ -6,86 +6,79 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.measure.surface.ridges import Piece
+from engine.measure.surface.ridges import LineSegment
 
-MOST_TURN_DEG = 14.0
-MOST_GAP_MM = 2.5
-MOST_OFF_MM = 0.35
+# Limits for joining two segments: angle between them, gap, and lateral offset.
+MAX_ANGLE_DEG = 14.0
+MAX_GAP_MM = 2.5
+MAX_OFFSET_MM = 0.35
+
+End = tuple[int, int]  # (segment, 0 for its start or 1 for its end)
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Pieces in order, all running the same way.
+class LinkedLine:
+    """Segments in order, all with the same orientation."""
 
-    points  (N, 2) their ends, in order
-    """
-
-    pieces: tuple[Piece, ...]
+    segments: tuple[LineSegment, ...]
 
     @property
     def points(self) -> np.ndarray:
-        """(2 n, 2) the ends of the pieces, in order."""
-        return np.array([end for piece in self.pieces for end in (piece.start, piece.end)])
+        """(2 n, 2) ends of the segments, in order."""
+        return np.array([end for segment in self.segments for end in (segment.start, segment.end)])
 
     @property
     def length(self) -> float:
-        """From end to end, along the pieces, in pixels."""
+        """Length from end to end along the segments, in pixels."""
         return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
 
     @property
-    def covered(self) -> float:
-        """Share of the length that pieces were seen on."""
-        return sum(piece.length for piece in self.pieces) / max(self.length, 1e-9)
-
-    @property
-    def step(self) -> float:
-        """How far it stands out, in levels, the mean over its pieces by length."""
-        lengths = [piece.length for piece in self.pieces]
-        return float(np.average([piece.step for piece in self.pieces], weights=lengths))
+    def visible_fraction(self) -> float:
+        """Fraction of the length that the segments cover."""
+        return sum(segment.length for segment in self.segments) / max(self.length, 1e-9)
 
 
-def chained(pieces: list[Piece], px_per_mm: float) -> list[Chain]:
-    """Join pieces end to end, the nearest and straightest first; every piece is in one chain."""
-    if not pieces:
+def link_segments(segments: list[LineSegment], px_per_mm: float) -> list[LinkedLine]:
+    """Join segments end to end, the nearest and straightest first; every segment belongs to one line."""
+    if not segments:
         return []
-    starts, ends = np.array([p.start for p in pieces]), np.array([p.end for p in pieces])
+    starts, ends = np.array([s.start for s in segments]), np.array([s.end for s in segments])
     tips = np.stack([starts, ends], axis=1)
-    ways = np.array([p.way for p in pieces])
-    outward = np.stack([-ways, ways], axis=1)
+    directions = np.array([s.direction for s in segments])
+    outward = np.stack([-directions, directions], axis=1)
     joins = _possible_joins(tips, outward, px_per_mm)
-    partner: dict[tuple[int, int], tuple[int, int]] = {}
-    chain_of = list(range(len(pieces)))
+    partner: dict[End, End] = {}
+    # Union-find over segments, so that no line closes into a ring.
+    parent = list(range(len(segments)))
 
     def root(index: int) -> int:
-        while chain_of[index] != index:
-            index = chain_of[index]
+        while parent[index] != index:
+            index = parent[index]
         return index
 
-    for _, one, other in joins:
-        if one in partner or other in partner or root(one[0]) == root(other[0]):
+    for _, first, second in joins:
+        if first in partner or second in partner or root(first[0]) == root(second[0]):
             continue
-        partner[one], partner[other] = other, one
-        chain_of[root(one[0])] = root(other[0])
-    return [_followed(pieces, partner, index) for index in _first_of_each(pieces, partner)]
+        partner[first], partner[second] = second, first
+        parent[root(first[0])] = root(second[0])
+    return [_follow(segments, partner, start) for start in _free_ends(segments, partner)]
 
 
-def _possible_joins(
-    tips: np.ndarray, outward: np.ndarray, px_per_mm: float
-) -> list[tuple[float, tuple[int, int], tuple[int, int]]]:
-    """Pairs of tips (piece, end) that may be one line, the likeliest first."""
-    flat, away = tips.reshape(-1, 2), outward.reshape(-1, 2)
-    between = flat[None] - flat[:, None]
+def _possible_joins(tips: np.ndarray, outward: np.ndarray, px_per_mm: float) -> list[tuple[float, End, End]]:
+    """Pairs of segment ends that may belong to one line, with their cost, the cheapest first."""
+    points, away = tips.reshape(-1, 2), outward.reshape(-1, 2)
+    between = points[None] - points[:, None]
     gap = np.linalg.norm(between, axis=2)
     opposed = -(away[:, None] * away[None]).sum(axis=2)
     ahead = (between * away[:, None]).sum(axis=2)
-    off = np.abs(between[..., 0] * away[:, None, 1] - between[..., 1] * away[:, None, 0])
-    off = np.maximum(off, off.T)
-    near = (gap <= MOST_GAP_MM * px_per_mm) & (opposed >= np.cos(np.radians(MOST_TURN_DEG)))
-    near &= (off <= MOST_OFF_MM * px_per_mm) & (ahead > -MOST_OFF_MM * 2 * px_per_mm)
+    offset = np.abs(between[..., 0] * away[:, None, 1] - between[..., 1] * away[:, None, 0])
+    offset = np.maximum(offset, offset.T)
+    near = (gap <= MAX_GAP_MM * px_per_mm) & (opposed >= np.cos(np.radians(MAX_ANGLE_DEG)))
+    near &= (offset <= MAX_OFFSET_MM * px_per_mm) & (ahead > -MAX_OFFSET_MM * 2 * px_per_mm)
     first, second = np.nonzero(np.triu(near, 1))
-    apart = first // 2 != second // 2
-    first, second = first[apart], second[apart]
-    cost = gap[first, second] + 3 * off[first, second]
+    distinct = first // 2 != second // 2
+    first, second = first[distinct], second[distinct]
+    cost = gap[first, second] + 3 * offset[first, second]
     order = np.argsort(cost)
     return [
         (float(cost[i]), (int(first[i]) // 2, int(first[i]) % 2), (int(second[i]) // 2, int(second[i]) % 2))
@@ -93,27 +86,28 @@ def _possible_joins(
     ]
 
 
-def _first_of_each(pieces: list[Piece], partner: dict[tuple[int, int], tuple[int, int]]) -> list[tuple[int, int]]:
-    """One free tip of every chain: where to begin following it."""
-    begun, seen = [], set[int]()
-    for index in range(len(pieces)):
+def _free_ends(segments: list[LineSegment], partner: dict[End, End]) -> list[End]:
+    """One free end of every line, from which to follow it."""
+    starts, visited = [], set[int]()
+    for index in range(len(segments)):
         for end in (0, 1):
-            if (index, end) in partner or index in seen:
+            if (index, end) in partner or index in visited:
                 continue
-            begun.append((index, end))
-            at: tuple[int, int] | None = (index, end)
+            starts.append((index, end))
+            at: End | None = (index, end)
             while at is not None:
-                seen.add(at[0])
+                visited.add(at[0])
                 at = partner.get((at[0], 1 - at[1]))
-    return begun
+    return starts
 
 
-def _followed(pieces: list[Piece], partner: dict[tuple[int, int], tuple[int, int]], begin: tuple[int, int]) -> Chain:
+def _follow(segments: list[LineSegment], partner: dict[End, End], start: End) -> LinkedLine:
+    """Collect the segments from a free end on, each oriented along the line."""
     ordered = []
-    at: tuple[int, int] | None = begin
+    at: End | None = start
     while at is not None:
-        index, entered = at
-        piece = pieces[index]
-        ordered.append(piece if entered == 0 else Piece(piece.end, piece.start, piece.step))
-        at = partner.get((index, 1 - entered))
-    return Chain(tuple(ordered))
+        index, entry = at
+        segment = segments[index]
+        ordered.append(segment if entry == 0 else LineSegment(segment.end, segment.start, segment.contrast))
+        at = partner.get((index, 1 - entry))
+    return LinkedLine(tuple(ordered))

@@ -1,4 +1,4 @@
-"""The surface: candidate scratches and creases, each with its place, length and how likely it is; foil told apart."""
+"""Candidate scratches and creases on the surface, with location, length and likelihood; foil patterns are detected."""
 
 from __future__ import annotations
 
@@ -8,49 +8,54 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from engine.measure.flat_card import Flat
-from engine.measure.surface.line_features import Trace, companions_of, trace_of
-from engine.measure.surface.linking import chained
-from engine.measure.surface.ridges import pale_lines
+from engine.measure.flat_card import FlatCard
+from engine.measure.surface.line_features import LineFeatures, count_parallel_lines, describe_line
+from engine.measure.surface.linking import link_segments
+from engine.measure.surface.ridges import find_segments
 
-SEARCHED_PX_PER_MM = 12.0
-LEAST_PX_PER_MM = 8.0
-CLEAR_OF_EDGE_MM = 1.0
-SHORTEST_MM = 4.0
-ASIDE_MM = 0.25
-SOFTEN_PX = 0.6
-LIKELY = 0.45
-FOIL_LINES = 24
-BURNT, MOST_BURNT = 250, 0.12
-LEAST_DETAIL = 0.38
+# Resolution that the surface is searched at, and the one below which it is not measured.
+SEARCH_PX_PER_MM = 12.0
+MIN_PX_PER_MM = 8.0
+EDGE_CLEARANCE_MM = 1.0
+MIN_LENGTH_MM = 4.0
+# Distance to the sides that a line is compared with.
+SIDE_OFFSET_MM = 0.25
+SMOOTHING_SIGMA_PX = 0.6
+MIN_LIKELIHOOD = 0.45
+# Lines with four parallel ones or more from which a surface is patterned.
+MIN_PATTERN_LINES = 24
+# Glare on a photo: level of an overexposed pixel, and the fraction of such pixels that is accepted.
+GLARE_LEVEL, MAX_GLARE_FRACTION = 250, 0.12
+MIN_SHARPNESS = 0.38  # see `sharpness`
 
-# How much each thing that a line shows speaks for wear (above 0) or for print (below), in log odds between the knots.
-# Fitted to 20,500 lines on 300 simulated scans, as `python -m tools.fit_surface_scores` does; the last knots of length
-# and companions were then raised and lowered by hand, being fitted to few lines.
-SCORES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+# Log odds that a line is wear (above 0) or print (below 0), by feature: knots and values, linear in between.
+# Fitted to 20,500 lines on 300 simulated scans by `python -m tools.fit_surface_scores`; the last knots of length_mm
+# and parallel_lines were then raised and lowered by hand, being fitted to few lines.
+LOG_ODDS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "length_mm": ((4.0, 5.0, 7.0, 10.0, 15.0, 25.0), (-1.1, -0.5, 0.1, 0.6, 1.1, 0.9)),
-    "covered": ((0.5, 0.7, 0.8, 0.9, 1.0), (-2.7, -0.9, 0.8, 0.9, 1.9)),
-    "step": ((-10.0, 0.0, 4.0, 8.0, 15.0, 30.0), (1.1, -1.3, -1.0, -0.1, 0.8, 0.5)),
-    "unlike": ((0.0, 0.5, 1.0, 2.0, 4.0, 8.0), (0.1, 0.4, 1.1, 0.5, -0.7, -1.4)),
-    "sides_apart": ((0.0, 5.0, 10.0, 20.0, 40.0, 80.0), (0.5, 1.1, 0.8, 0.0, -0.2, -2.2)),
-    "pale": ((-40.0, -15.0, -5.0, 0.0, 5.0, 20.0), (-1.3, 0.6, 1.8, 2.1, -1.9, -1.2)),
-    "flank": ((-5.0, 0.0, 5.0, 10.0, 20.0, 40.0), (-1.8, 0.9, -0.1, 0.0, 0.4, 0.5)),
-    "dark_share": ((0.0, 0.2, 0.4, 0.7, 1.0), (-0.1, 0.0, 0.4, 0.3, -0.6)),
+    "visible_fraction": ((0.5, 0.7, 0.8, 0.9, 1.0), (-2.7, -0.9, 0.8, 0.9, 1.9)),
+    "contrast": ((-10.0, 0.0, 4.0, 8.0, 15.0, 30.0), (1.1, -1.3, -1.0, -0.1, 0.8, 0.5)),
+    "relative_side_difference": ((0.0, 0.5, 1.0, 2.0, 4.0, 8.0), (0.1, 0.4, 1.1, 0.5, -0.7, -1.4)),
+    "side_difference": ((0.0, 5.0, 10.0, 20.0, 40.0, 80.0), (0.5, 1.1, 0.8, 0.0, -0.2, -2.2)),
+    "chroma_difference": ((-40.0, -15.0, -5.0, 0.0, 5.0, 20.0), (-1.3, 0.6, 1.8, 2.1, -1.9, -1.2)),
+    "flank_darkness": ((-5.0, 0.0, 5.0, 10.0, 20.0, 40.0), (-1.8, 0.9, -0.1, 0.0, 0.4, 0.5)),
+    "dark_flank_fraction": ((0.0, 0.2, 0.4, 0.7, 1.0), (-0.1, 0.0, 0.4, 0.3, -0.6)),
     "off_axis_deg": ((0.0, 0.5, 1.0, 2.0, 4.0, 10.0), (-1.9, -0.6, 0.1, 0.4, 0.9, 1.1)),
-    "straightness": ((0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6), (-0.4, -1.0, -0.4, -0.4, 0.4, 1.4, 0.3)),
-    "companions": ((0.0, 1.0, 2.0, 4.0, 8.0, 16.0), (3.1, 1.5, 0.1, -1.4, -2.4, -2.4)),
+    "max_deviation_mm": ((0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6), (-0.4, -1.0, -0.4, -0.4, 0.4, 1.4, 0.3)),
+    "parallel_lines": ((0.0, 1.0, 2.0, 4.0, 8.0, 16.0), (3.1, 1.5, 0.1, -1.4, -2.4, -2.4)),
 }
-BASE = -7.6
-CREASE_FLANK = 7.0
-CREASE_SHARE = 0.5
+BASE_LOG_ODDS = -7.6
+# A line with at least this shaded flank, along at least this fraction of it, is a crease.
+MIN_CREASE_FLANK = 7.0
+MIN_CREASE_FRACTION = 0.5
 
 
 @dataclass(frozen=True)
-class Find:
+class SurfaceDefect:
     """A line on the surface that is likely wear.
 
     points_mm   (N, 2) on the card, in order
-    likelihood  0.45 to 1, that it is wear and no print
+    likelihood  probability of wear rather than print, 0.45 to 1
     """
 
     kind: Literal["scratch", "crease"]
@@ -60,12 +65,12 @@ class Find:
 
     @property
     def at_mm(self) -> tuple[float, float]:
-        """The middle of its bounds."""
+        """(x, y) center of its bounding box."""
         x, y = (self.points_mm.min(axis=0) + self.points_mm.max(axis=0)) / 2
         return float(x), float(y)
 
     def as_json(self) -> dict[str, Any]:
-        """As `grade` reports it."""
+        """Fields that `grade` prints."""
         return {
             "kind": self.kind,
             "at_mm": [round(value, 2) for value in self.at_mm],
@@ -77,127 +82,133 @@ class Find:
 
 @dataclass(frozen=True)
 class Surface:
-    """What a surface shows.
+    """Scratches and creases of a side.
 
-    finds         the likeliest first
-    patterned     there is a dense pattern of lines, as holographic foil has it: lines within it were not counted
+    defects    the likeliest first
+    patterned  the surface has a dense pattern of lines, as holographic foil does; lines within it are not counted
     """
 
-    finds: tuple[Find, ...]
+    defects: tuple[SurfaceDefect, ...]
     patterned: bool
 
 
 @dataclass(frozen=True)
 class NoSurface:
-    """Why the surface was not looked at, one clause."""
+    """Reason why the surface was not measured, as a clause."""
 
     reason: str
 
 
-def measure_surface(flat: Flat, *, print_tilt_deg: float = 0.0) -> Surface | NoSurface:
-    """Look for scratches and creases at 8 px/mm or more; abstains where light, focus or resolution hide them.
+def measure_surface(card: FlatCard, *, print_tilt_deg: float = 0.0) -> Surface | NoSurface:
+    """Find scratches and creases at 8 px/mm or more; abstain if light, focus or resolution hide them.
 
-    print_tilt_deg  of the print on the card, clockwise: what runs along it is print
+    print_tilt_deg  of the print on the card, clockwise: lines along its axes are more likely print
     """
-    reason = unfit(flat)
+    reason = refusal_reason(card)
     if reason:
         return NoSurface(reason)
-    lines = traced_lines(flat, print_tilt_deg=print_tilt_deg)
-    likely = [(line, likelihood_of(line.trace)) for line in lines]
-    finds = [_find(line, likelihood) for line, likelihood in likely if likelihood >= LIKELY]
-    finds.sort(key=lambda find: -find.likelihood)
-    return Surface(tuple(finds), patterned=sum(line.trace.companions >= 4 for line in lines) >= FOIL_LINES)
+    lines = find_pale_lines(card, print_tilt_deg=print_tilt_deg)
+    likelihoods = [(line, wear_likelihood(line.features)) for line in lines]
+    defects = [_defect(line, likelihood) for line, likelihood in likelihoods if likelihood >= MIN_LIKELIHOOD]
+    defects.sort(key=lambda defect: -defect.likelihood)
+    pattern_lines = sum(line.features.parallel_lines >= 4 for line in lines)
+    return Surface(tuple(defects), patterned=pattern_lines >= MIN_PATTERN_LINES)
 
 
 @dataclass(frozen=True)
-class TracedLine:
-    """A pale line of 4 mm or more, wear or print: (N, 2) mm on the card, and what it looks like."""
+class PaleLine:
+    """A pale line of 4 mm or more, wear or print: (N, 2) mm on the card, and its features."""
 
     points_mm: np.ndarray
-    trace: Trace
+    features: LineFeatures
 
 
-def traced_lines(flat: Flat, *, print_tilt_deg: float) -> list[TracedLine]:
-    """Every pale line on a card."""
-    rgb, density = _searched(flat)
-    soft = cv2.GaussianBlur(rgb, (0, 0), SOFTEN_PX)
+def find_pale_lines(card: FlatCard, *, print_tilt_deg: float) -> list[PaleLine]:
+    """Find every pale line on a card."""
+    rgb, density = _at_search_resolution(card)
+    smooth = cv2.GaussianBlur(rgb, (0, 0), SMOOTHING_SIGMA_PX)
     inside = np.zeros(rgb.shape[:2], bool)
-    left, top = np.ceil((flat.margin_mm + CLEAR_OF_EDGE_MM) * density).astype(int)
+    left, top = np.ceil((card.margin_mm + EDGE_CLEARANCE_MM) * density).astype(int)
     inside[top:-top, left:-left] = True
-    # Wear takes colour away, so it shows most in the darkest of the three.
-    darkest = _darkest(soft).astype(np.float32)
-    pieces = pale_lines(darkest, inside, aside_px=round(ASIDE_MM * density), px_per_mm=density)
-    chains = [chain for chain in chained(pieces, density) if chain.length >= SHORTEST_MM * density]
-    beside = companions_of([chain.points for chain in chains], density)
-    traces = [
-        trace_of(soft, chain.points, chain.covered, density, print_tilt_deg=print_tilt_deg, companions=companions)
-        for chain, companions in zip(chains, beside, strict=True)
+    # Wear removes color, so its contrast is highest in the darkest channel.
+    darkest = _darkest_channel(smooth).astype(np.float32)
+    segments = find_segments(darkest, inside, offset_px=round(SIDE_OFFSET_MM * density), px_per_mm=density)
+    lines = [line for line in link_segments(segments, density) if line.length >= MIN_LENGTH_MM * density]
+    counts = count_parallel_lines([line.points for line in lines], density)
+    features = [
+        describe_line(
+            smooth, line.points, line.visible_fraction, density, print_tilt_deg=print_tilt_deg, parallel_lines=count
+        )
+        for line, count in zip(lines, counts, strict=True)
     ]
-    points = [(chain.points + 0.5) / density - flat.margin_mm for chain in chains]
-    return [TracedLine(line, trace) for line, trace in zip(points, traces, strict=True)]
+    points = [(line.points + 0.5) / density - card.margin_mm for line in lines]
+    return [PaleLine(points_mm, described) for points_mm, described in zip(points, features, strict=True)]
 
 
-def likelihood_of(trace: Trace) -> float:
-    """How likely a line is wear, 0 to 1."""
-    shown = shown_by(trace)
-    odds = BASE + sum(float(np.interp(shown[name], knots, points)) for name, (knots, points) in SCORES.items())
+def wear_likelihood(features: LineFeatures) -> float:
+    """Probability that a line is wear, 0 to 1."""
+    values = scored_features(features)
+    odds = BASE_LOG_ODDS + sum(
+        float(np.interp(values[name], knots, points)) for name, (knots, points) in LOG_ODDS.items()
+    )
     return float(1 / (1 + np.exp(-odds)))
 
 
-def shown_by(trace: Trace) -> dict[str, float]:
-    """What is scored of a line, by the names of SCORES."""
-    shown = {name: getattr(trace, name) for name in SCORES if name != "unlike"}
-    return {**shown, "unlike": trace.sides_apart / (max(trace.step, 0.0) + 4.0)}
+def scored_features(features: LineFeatures) -> dict[str, float]:
+    """Values of a line's features by the names in LOG_ODDS."""
+    values = {name: getattr(features, name) for name in LOG_ODDS if name != "relative_side_difference"}
+    return {**values, "relative_side_difference": features.side_difference / (max(features.contrast, 0.0) + 4.0)}
 
 
-def unfit(flat: Flat) -> str:
-    """Why a picture shows no scratches even where there are some; empty where it may."""
-    if flat.px_per_mm < LEAST_PX_PER_MM:
-        return f"{flat.px_per_mm:.1f} px/mm; scratches show from {LEAST_PX_PER_MM:g} px/mm on (about 200 dpi)"
-    if flat.kind != "scan":
-        burnt = float((_darkest(flat.rgb) >= BURNT).mean())
-        if burnt > MOST_BURNT:
-            return f"glare hides {burnt:.0%} of the card"
-    if detail_of(_searched(flat)[0]) < LEAST_DETAIL:
+def refusal_reason(card: FlatCard) -> str:
+    """Reason why scratches would not be visible in a picture; empty if they would."""
+    if card.px_per_mm < MIN_PX_PER_MM:
+        return f"{card.px_per_mm:.1f} px/mm; scratches show from {MIN_PX_PER_MM:g} px/mm on (about 200 dpi)"
+    if card.kind != "scan":
+        glare = float((_darkest_channel(card.rgb) >= GLARE_LEVEL).mean())
+        if glare > MAX_GLARE_FRACTION:
+            return f"glare hides {glare:.0%} of the card"
+    if sharpness(_at_search_resolution(card)[0]) < MIN_SHARPNESS:
         return "the picture is too soft to show scratches; focus and hold still"
     return ""
 
 
-def detail_of(rgb: np.ndarray) -> float:
-    """How much of the change over three pixels falls between two of them, where it changes most: 1 sharp, 1/3 soft.
+def sharpness(rgb: np.ndarray) -> float:
+    """Sharpness of the strongest edges: largest change between two pixels over the change across three steps.
 
-    An edge blurred by a bell of deviation 1, 1.5 or 2 pixels gives 0.44, 0.38 or 0.36.
+    1 is sharp, 1/3 is soft. An edge blurred by a Gaussian of deviation 1, 1.5 or 2 pixels gives 0.44, 0.38 or 0.36.
     """
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    shares = []
-    for picture in (grey, grey.T):
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    ratios = []
+    for picture in (gray, gray.T):
         change = np.abs(np.diff(picture, axis=1))
-        most = np.maximum(np.maximum(change[:, :-2], change[:, 1:-1]), change[:, 2:])
+        largest = np.maximum(np.maximum(change[:, :-2], change[:, 1:-1]), change[:, 2:])
         whole = np.abs(picture[:, 3:] - picture[:, :-3])
         strong = whole >= np.percentile(whole, 99)
-        shares.append(float(np.median(most[strong] / np.maximum(whole[strong], 1))))
-    return min(shares)
+        ratios.append(float(np.median(largest[strong] / np.maximum(whole[strong], 1))))
+    return min(ratios)
 
 
-def _darkest(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) -> (H, W) the least of the three colours.
+def _darkest_channel(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) -> (H, W) minimum of the three channels.
 
-    NumPy's minimum over so short an axis takes ten times as long.
+    NumPy's minimum over such a short axis is ten times as slow.
     """
     red, green, blue = cv2.split(rgb)
     return cv2.min(cv2.min(red, green), blue)
 
 
-def _searched(flat: Flat) -> tuple[np.ndarray, float]:
-    """The picture at 12 px/mm or its own, whichever is coarser, and its density."""
-    if flat.px_per_mm <= SEARCHED_PX_PER_MM * 1.1:
-        return flat.rgb, flat.px_per_mm
-    shrink = SEARCHED_PX_PER_MM / flat.px_per_mm
-    height, width = flat.rgb.shape[:2]
-    size = (round(width * shrink), round(height * shrink))
-    return cv2.resize(flat.rgb, size, interpolation=cv2.INTER_AREA), SEARCHED_PX_PER_MM
+def _at_search_resolution(card: FlatCard) -> tuple[np.ndarray, float]:
+    """The card's raster reduced to 12 px/mm, unless it is coarser, and its resolution."""
+    if card.px_per_mm <= SEARCH_PX_PER_MM * 1.1:
+        return card.rgb, card.px_per_mm
+    scale = SEARCH_PX_PER_MM / card.px_per_mm
+    height, width = card.rgb.shape[:2]
+    size = (round(width * scale), round(height * scale))
+    return cv2.resize(card.rgb, size, interpolation=cv2.INTER_AREA), SEARCH_PX_PER_MM
 
 
-def _find(line: TracedLine, likelihood: float) -> Find:
-    folded = line.trace.flank >= CREASE_FLANK and line.trace.dark_share >= CREASE_SHARE
-    return Find("crease" if folded else "scratch", line.points_mm, line.trace.length_mm, likelihood)
+def _defect(line: PaleLine, likelihood: float) -> SurfaceDefect:
+    features = line.features
+    is_crease = features.flank_darkness >= MIN_CREASE_FLANK and features.dark_flank_fraction >= MIN_CREASE_FRACTION
+    return SurfaceDefect("crease" if is_crease else "scratch", line.points_mm, features.length_mm, likelihood)

@@ -1,36 +1,41 @@
-"""Where the rim is no longer there: the ground shows within the card's outline, as at a frayed corner."""
+"""Missing stock along the rim: the background is visible inside the card's outline, as at a frayed corner."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from engine.measure.wear.rounding import Rounding, by_majority, like_ground
-from engine.measure.wear.unrolled_rim import Rim
+from engine.measure.wear.rounding import Rounding, background_mask, majority_filter
+from engine.measure.wear.unrolled_rim import UnrolledRim
 
-LEAST_CONTRAST = 14.0
-LIKE_PAPER = 45.0
+# RGB distance of the background from the border, and from paper, below which it is not searched for.
+MIN_CONTRAST = 14.0
+MIN_PAPER_DISTANCE = 45.0
 PAPER = np.array([236.0, 234.0, 228.0])
 
 
-def ground_within(rim: Rim, roundings: list[Rounding], border: np.ndarray) -> np.ndarray:
-    """(rows, columns) bool of the unrolled rim: pixels that look like the ground and hang together with it.
+def find_missing_stock(rim: UnrolledRim, roundings: list[Rounding], border: np.ndarray) -> np.ndarray:
+    """(rows, columns) bool of the unrolled rim: pixels that look like the background and are connected to it.
 
-    A ground as white as paper is not looked for: bare stock would pass for it.
+    A background as white as paper is not searched for, since bare stock would be mistaken for it.
 
-    border  (columns, 3) RGB, as `stock.border_colours` gives it
+    border  (columns, 3) RGB, from `bare_stock.border_colors`
     """
     columns = np.arange(rim.rgb.shape[1])
-    nearest = np.abs(columns[None] - np.array(rim.middles)[:, None]).argmin(axis=0)
-    within = np.zeros(rim.rgb.shape[:2], bool)
+    nearest = np.abs(columns[None] - np.array(rim.corner_middles)[:, None]).argmin(axis=0)
+    missing = np.zeros(rim.rgb.shape[:2], bool)
     for corner, rounding in enumerate(roundings):
         part = nearest == corner
-        ground = rounding.ground
-        apart = np.linalg.norm(np.median(border[part], axis=0) - ground)
-        if rounding.radius_mm is None or apart < LEAST_CONTRAST or np.linalg.norm(PAPER - ground) < LIKE_PAPER:
+        background = rounding.background
+        contrast = np.linalg.norm(np.median(border[part], axis=0) - background)
+        if (
+            rounding.radius_mm is None
+            or contrast < MIN_CONTRAST
+            or np.linalg.norm(PAPER - background) < MIN_PAPER_DISTANCE
+        ):
             continue
-        like = like_ground(rim.rgb[:, part], ground, border[part][None], rounding.spread)
-        within[:, part] = by_majority(like, 1 / rim.step_mm)
-    whole = within | (rim.depth_mm < 0)[:, None]
-    _, labels = cv2.connectedComponents(whole.astype(np.uint8), connectivity=4)
-    return np.asarray(within & (labels == labels[0, 0]) & (rim.depth_mm > 0)[:, None])
+        mask = background_mask(rim.rgb[:, part], background, border[part][None], rounding.spread)
+        missing[:, part] = majority_filter(mask, 1 / rim.step_mm)
+    with_outside = missing | (rim.depth_mm < 0)[:, None]
+    _, labels = cv2.connectedComponents(with_outside.astype(np.uint8), connectivity=4)
+    return np.asarray(missing & (labels == labels[0, 0]) & (rim.depth_mm > 0)[:, None])

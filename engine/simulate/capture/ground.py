@@ -1,4 +1,4 @@
-"""What a card lies on: tables, mats, cloth and paper for photos, lids for scans."""
+"""Backgrounds: tables, mats, cloth and paper for photos, lid colours for scans."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from engine.simulate.print.noise import add_grain, smooth
+from engine.simulate.print.noise import add_grain, smooth_noise
 from engine.simulate.print.pictures import draw_picture
 
-TILE = (560, 480)  # height and width of a drawn ground
-COARSER = 5.0  # pixels of the card that one pixel of the ground is wide
+TABLE_SIZE = (560, 480)  # height and width of a drawn table
+CARD_PX_PER_TABLE_PX = 5.0  # the table is drawn at a fifth of the card's resolution
 
 
 def draw_table(random: Generator) -> np.ndarray:
-    """A table top, (560, 480, 3) uint8, each pixel as wide as five of the card's; it may be mirrored on."""
-    ways = (_plain, _wood, _wood, _felt, _stone, _ruled, _mat, _printed)
-    table = ways[random.integers(len(ways))](random)
+    """Draw a table top, (560, 480, 3) uint8, one pixel per five of the card's; it can be continued by reflection."""
+    draw_functions = (_plain, _wood, _wood, _felt, _stone, _ruled, _mat, _printed)
+    table = draw_functions[random.integers(len(draw_functions))](random)
     add_grain(random, table, "white", float(random.uniform(1, 4)))
     return table
 
 
-def draw_lid(random: Generator) -> tuple[int, int, int]:
-    """What a scanner shows around a card: a white lid, the dark, or a coloured sheet."""
+def draw_lid_colour(random: Generator) -> tuple[int, int, int]:
+    """Draw the colour around a card in a scan: a white lid, a dark one, or a coloured sheet."""
     kind = random.random()
     level = int(random.integers(225, 253) if kind < 0.5 else random.integers(4, 34))
     if kind > 0.88:
@@ -31,19 +31,19 @@ def draw_lid(random: Generator) -> tuple[int, int, int]:
     return level, level, level
 
 
-def _colour(random: Generator) -> np.ndarray:
+def _draw_colour(random: Generator) -> np.ndarray:
     bright = float(random.uniform(25, 225))
     return np.clip(bright + random.normal(0, 22, 3), 5, 250).astype(np.float32)
 
 
 def _plain(random: Generator) -> np.ndarray:
-    field = smooth(random, *TILE, 2, octaves=2)[..., None] - 0.5
-    return np.clip(_colour(random) + 14 * field, 0, 255).astype(np.uint8)
+    field = smooth_noise(random, *TABLE_SIZE, 2, octaves=2)[..., None] - 0.5
+    return np.clip(_draw_colour(random) + 14 * field, 0, 255).astype(np.uint8)
 
 
 def _wood(random: Generator) -> np.ndarray:
-    """Boards with grain along them."""
-    height, width = TILE
+    """Boards with wood grain."""
+    height, width = TABLE_SIZE
     tone = np.array([(150, 104, 66), (98, 62, 40), (196, 160, 118), (70, 52, 44)][random.integers(4)], np.float32)
     along = random.normal(0, 1, (height, 6)).astype(np.float32)
     broad = random.normal(0, 0.8, (height // 6, 3)).astype(np.float32)
@@ -56,20 +56,20 @@ def _wood(random: Generator) -> np.ndarray:
 
 
 def _felt(random: Generator) -> np.ndarray:
-    cloth = np.full((*TILE, 3), _colour(random) * 0.7, np.float32)
-    weave = random.normal(0, 11, TILE).astype(np.float32)
+    cloth = np.full((*TABLE_SIZE, 3), _draw_colour(random) * 0.7, np.float32)
+    weave = random.normal(0, 11, TABLE_SIZE).astype(np.float32)
     return np.clip(cloth + weave[..., None], 0, 255).astype(np.uint8)
 
 
 def _stone(random: Generator) -> np.ndarray:
-    speckle = smooth(random, *TILE, 60, octaves=2)[..., None] - 0.5
-    return np.clip(_colour(random) + 150 * speckle, 0, 255).astype(np.uint8)
+    speckle = smooth_noise(random, *TABLE_SIZE, 60, octaves=2)[..., None] - 0.5
+    return np.clip(_draw_colour(random) + 150 * speckle, 0, 255).astype(np.uint8)
 
 
 def _ruled(random: Generator) -> np.ndarray:
-    """Squared or lined paper, a cutting mat."""
+    """Squared or lined paper, or a cutting mat."""
     dark = random.random() < 0.4
-    paper = np.full((*TILE, 3), (36, 70, 62) if dark else (236, 236, 230), np.uint8)
+    paper = np.full((*TABLE_SIZE, 3), (36, 70, 62) if dark else (236, 236, 230), np.uint8)
     ink = (150, 170, 120) if dark else (150, 180, 214)
     pitch = int(random.integers(12, 26))
     paper[::pitch] = ink
@@ -80,15 +80,15 @@ def _ruled(random: Generator) -> np.ndarray:
 
 def _mat(random: Generator) -> np.ndarray:
     """A playing mat: a picture printed on rubber."""
-    return cv2.GaussianBlur(draw_picture(random, *TILE), (0, 0), 1.5)
+    return cv2.GaussianBlur(draw_picture(random, *TABLE_SIZE), (0, 0), 1.5)
 
 
 def _printed(random: Generator) -> np.ndarray:
     """A cloth with a repeating print."""
-    ground, ink = _colour(random), _colour(random)
-    cloth = np.full((*TILE, 3), ground, np.uint8)
+    background, ink = _draw_colour(random), _draw_colour(random)
+    cloth = np.full((*TABLE_SIZE, 3), background, np.uint8)
     pitch = int(random.integers(40, 90))
-    for row, y in enumerate(range(0, TILE[0] + pitch, pitch)):
-        for x in range((row % 2) * pitch // 2, TILE[1] + pitch, pitch):
+    for row, y in enumerate(range(0, TABLE_SIZE[0] + pitch, pitch)):
+        for x in range((row % 2) * pitch // 2, TABLE_SIZE[1] + pitch, pitch):
             cv2.circle(cloth, (x, y), pitch // 5, ink.tolist(), -1, cv2.LINE_AA)
     return cloth

@@ -1,4 +1,4 @@
-"""The games whose cards are simulated: their layout, size, corners and paper. None of them exists."""
+"""Fictional games whose cards are simulated: layout, size, corners and paper."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Layout = Literal["bordered", "full_art", "vintage", "foil"]
 
 @dataclass(frozen=True)
 class Game:
-    """A game or series: all its cards share a size, a layout, a back and a stock.
+    """A game or series: all its cards have the same size, layout, back and stock.
 
-    corner_mm  radius that its corners are cut to: the norm that rounding is measured from
-    stock      (3,) RGB of the paper that wear lays bare
-    gloss      0 (bare cardboard) .. 1: how much of a lamp it reflects
+    corner_mm  nominal radius of the corners: rounding is measured from it
+    stock      (3,) RGB of the paper that wear exposes
+    gloss      fraction of a lamp's light it reflects, 0 (bare cardboard) .. 1
     """
 
     name: str
@@ -39,9 +39,9 @@ GAMES = (
 
 @dataclass(frozen=True)
 class Grid:
-    """The raster a card is drawn on: the card is exactly the picture, which spans -0.5 .. width - 0.5.
+    """Raster of a card: the card fills it exactly, from -0.5 to width - 0.5 in pixel-centre coordinates.
 
-    height  of the card in pixels; its width is the nearest whole number, so the two scales differ by up to 0.1 %
+    height  height of the card in pixels; the width is rounded to a pixel, so the two scales differ by up to 0.1 %
     """
 
     size: CardSize
@@ -49,7 +49,7 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """Of the card in pixels."""
+        """Width of the card in pixels."""
         return round(self.height * self.size.width_mm / self.size.height_mm)
 
     @property
@@ -59,9 +59,9 @@ class Grid:
 
     @property
     def px_per_mm(self) -> float:
-        """Pixels per millimetre, the mean of both."""
+        """Pixels per millimetre, the mean of both directions."""
         return float(self.scale.mean())
 
     def to_px(self, points_mm: np.ndarray) -> np.ndarray:
-        """(N, 2) millimetres from the card's top left to pixel-centre coordinates."""
+        """Convert millimetres from the card's top left, (N, 2), to pixel-centre coordinates."""
         return np.asarray(points_mm) * self.scale - 0.5

@@ -1,4 +1,4 @@
-"""Noise that cards and cameras need: smooth fields drawn coarse and enlarged, and fixed tiles of grain."""
+"""Noise for cards and cameras: smooth random fields, and fixed tiles of grain."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-TILE = 2048
-DEVIATION = 32  # of a tile, in levels
-GREY = 128  # a tile's mean: what is above brightens, what is below darkens
+TILE_SIZE = 2048
+TILE_DEVIATION = 32  # standard deviation of a tile, in levels
+TILE_MEAN = 128  # higher levels brighten, lower levels darken
 
 
-def smooth(random: Generator, height: int, width: int, cells: int, *, octaves: int = 3) -> np.ndarray:
-    """A smooth field, (height, width) float32 in about 0 .. 1, with `cells` swells across and ever finer ones."""
+def smooth_noise(random: Generator, height: int, width: int, cells: int, *, octaves: int = 3) -> np.ndarray:
+    """Smooth random field, (height, width) float32 in about 0 .. 1; its coarsest octave has `cells` cells across."""
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         across = cells * 2**octave
@@ -25,34 +25,34 @@ def smooth(random: Generator, height: int, width: int, cells: int, *, octaves: i
 
 
 @cache
-def grain(kind: str) -> np.ndarray:
-    """A (2048, 2048) uint8 tile around 128, the same in every process: "white", "paper", "fibre" or "dots".
+def grain_tile(kind: str) -> np.ndarray:
+    """Tile of grain, (2048, 2048) uint8 around 128, the same in every process: "white", "paper", "fibre" or "dots".
 
-    Take a window anywhere in it.
+    Use a random window of it.
     """
     random = default_rng([20, *kind.encode()])
     if kind == "dots":
         return _halftone()
-    white = random.normal(0, 1, (TILE, TILE)).astype(np.float32)
+    white = random.normal(0, 1, (TILE_SIZE, TILE_SIZE)).astype(np.float32)
     field: np.ndarray = white
     if kind == "paper":
         field = cv2.GaussianBlur(white, (0, 0), 1.1)
     elif kind == "fibre":
         field = cv2.GaussianBlur(white, (0, 0), sigmaX=2.2, sigmaY=0.6) + cv2.GaussianBlur(white.T, (0, 0), 0.8)
-    scaled = field * (DEVIATION / float(field.std())) + GREY
+    scaled = field * (TILE_DEVIATION / float(field.std())) + TILE_MEAN
     return np.clip(scaled, 0, 255).astype(np.uint8)
 
 
 def _halftone() -> np.ndarray:
-    """A screen of dots at 45 degrees, 3.4 pixels apart: the rosettes of an offset press, one colour's worth."""
-    y, x = np.mgrid[:TILE, :TILE].astype(np.float32)
+    """Halftone screen of an offset press, for one ink: dots at 45 degrees, 3.4 pixels apart."""
+    y, x = np.mgrid[:TILE_SIZE, :TILE_SIZE].astype(np.float32)
     pitch = 2 * np.pi / 4.8
     wave = np.cos((x + y) * np.float32(pitch / 1.4142)) + np.cos((x - y) * np.float32(pitch / 1.4142))
-    return np.clip(GREY + DEVIATION * wave, 0, 255).astype(np.uint8)
+    return np.clip(TILE_MEAN + TILE_DEVIATION * wave, 0, 255).astype(np.uint8)
 
 
-def window(random: Generator, tile: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A view of (height, width) anywhere in a tile; a picture larger than the tile gets it mirrored on."""
+def random_window(random: Generator, tile: np.ndarray, height: int, width: int) -> np.ndarray:
+    """View of a random (height, width) window of a tile, which is extended by reflection if it is too small."""
     if height > tile.shape[0] or width > tile.shape[1]:
         missing = ((0, max(0, height - tile.shape[0])), (0, max(0, width - tile.shape[1])))
         tile = np.pad(tile, missing, mode="symmetric")
@@ -62,6 +62,6 @@ def window(random: Generator, tile: np.ndarray, height: int, width: int) -> np.n
 
 
 def add_grain(random: Generator, rgb: np.ndarray, kind: str, deviation: float) -> None:
-    """Add grain of that standard deviation in levels to a (H, W, 3) uint8 picture, in place, to all channels alike."""
-    tile = cv2.cvtColor(window(random, grain(kind), *rgb.shape[:2]), cv2.COLOR_GRAY2BGR)
-    cv2.addWeighted(rgb, 1.0, tile, deviation / DEVIATION, -GREY * deviation / DEVIATION, dst=rgb)
+    """Add grain, the same in all channels, of a standard deviation in levels to a (H, W, 3) uint8 picture, in place."""
+    tile = cv2.cvtColor(random_window(random, grain_tile(kind), *rgb.shape[:2]), cv2.COLOR_GRAY2BGR)
+    cv2.addWeighted(rgb, 1.0, tile, deviation / TILE_DEVIATION, -TILE_MEAN * deviation / TILE_DEVIATION, dst=rgb)

@@ -1,4 +1,4 @@
-"""A ballplayer's bust, as the cards of old series show it."""
+"""Portraits of ballplayers, as on vintage cards."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from engine.simulate.print.noise import add_grain, smooth
-from engine.simulate.print.pictures import Ink, ink, landscape, palette, shape, swollen
+from engine.simulate.print.noise import add_grain, smooth_noise
+from engine.simulate.print.pictures import Colour, cv_colour, draw_landscape, draw_palette, paint_relief, polygon_mask
 
-SKINS: tuple[Ink, ...] = ((236, 196, 164), (214, 164, 126), (164, 112, 80), (110, 72, 52))
+SKIN_COLOURS: tuple[Colour, ...] = ((236, 196, 164), (214, 164, 126), (164, 112, 80), (110, 72, 52))
 
 
 def draw_player(random: Generator, height: int, width: int) -> np.ndarray:
-    """A picture, (height, width, 3) uint8: a ballplayer before a plain wall, a stadium or the sky."""
-    grounds: tuple[Callable[[Generator, int, int], np.ndarray], ...] = (_wall, _wall, _stands, landscape)
-    picture = grounds[random.integers(4)](random, height, width)
-    skin = np.array(SKINS[random.integers(4)], np.float32)
-    team = palette(random)[int(random.integers(1, 4))]
+    """Draw a picture, (height, width, 3) uint8: a ballplayer in front of a plain background, a crowd or a landscape."""
+    backgrounds: tuple[Callable[[Generator, int, int], np.ndarray], ...] = (
+        _draw_wall,
+        _draw_wall,
+        _draw_stands,
+        draw_landscape,
+    )
+    picture = backgrounds[random.integers(4)](random, height, width)
+    skin = np.array(SKIN_COLOURS[random.integers(4)], np.float32)
+    team = draw_palette(random)[int(random.integers(1, 4))]
     shirt = np.array([228, 224, 212], np.float32) if random.random() < 0.6 else team * 1.2 + 20
     axis, unit = width * random.uniform(0.45, 0.55), height * random.uniform(0.15, 0.18)
     chin = height * random.uniform(0.52, 0.58)
@@ -27,46 +32,46 @@ def draw_player(random: Generator, height: int, width: int) -> np.ndarray:
     trunk = np.array(
         [(-0.5, 0.2), (-1.1, 0.55), (-2.0, 1.0), (-2.5, 3.5), (2.5, 3.5), (2.0, 1.0), (1.1, 0.55), (0.5, 0.2)]
     )
-    swollen(picture, shape(picture, trunk * unit + (axis, chin)), shirt, light=0.5)
+    paint_relief(picture, polygon_mask(picture, trunk * unit + (axis, chin)), shirt, light=0.5)
     for stripe in np.arange(-2, 2.01, 0.33):
         line = (np.array([(stripe * 0.8, 0.7), (stripe, 3.4)]) * unit + (axis, chin)).astype(int)
         if 228 <= shirt[0] < 229 and abs(stripe) > 0.2:
-            cv2.line(picture, line[0].tolist(), line[1].tolist(), ink(team), 1, cv2.LINE_AA)
+            cv2.line(picture, line[0].tolist(), line[1].tolist(), cv_colour(team), 1, cv2.LINE_AA)
     neck = np.array([(-0.42, -0.5), (-0.5, 0.35), (0.0, 0.75), (0.5, 0.35), (0.42, -0.5)]) * unit + (axis, chin)
-    swollen(picture, shape(picture, neck), skin * 0.86, light=0.6)
-    _head(random, picture, (axis + turn, chin - 0.62 * unit), unit, (skin, team))
+    paint_relief(picture, polygon_mask(picture, neck), skin * 0.86, light=0.6)
+    _draw_head(random, picture, (axis + turn, chin - 0.62 * unit), unit, (skin, team))
     add_grain(random, picture, "paper", float(random.uniform(2, 5)))
     return picture
 
 
-def _head(
+def _draw_head(
     random: Generator,
     picture: np.ndarray,
-    at: tuple[float, float],
+    centre: tuple[float, float],
     unit: float,
     colours: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Face and cap: the bill, brows, eyes, nose and mouth."""
+    """Draw face and cap: ears, eyes, brows, nose, mouth and bill."""
     skin, team = colours
     mask = np.zeros(picture.shape[:2], np.uint8)
     for side in (-1, 1):
-        ear = (int(at[0] + side * 0.78 * unit), int(at[1] + 0.05 * unit))
+        ear = (int(centre[0] + side * 0.78 * unit), int(centre[1] + 0.05 * unit))
         cv2.ellipse(mask, ear, (int(0.16 * unit), int(0.26 * unit)), 0, 0, 360, 255, -1)
-    cv2.ellipse(mask, (int(at[0]), int(at[1])), (int(0.78 * unit), int(1.05 * unit)), 0, 0, 360, 255, -1)
-    swollen(picture, mask, skin, light=0.55)
+    cv2.ellipse(mask, (int(centre[0]), int(centre[1])), (int(0.78 * unit), int(1.05 * unit)), 0, 0, 360, 255, -1)
+    paint_relief(picture, mask, skin, light=0.55)
     look = float(random.normal(0, 0.06)) * unit
-    shade = ink(skin * 0.45)
+    shade = cv_colour(skin * 0.45)
     for side in (-1, 1):
-        eye = (int(at[0] + look + side * 0.32 * unit), int(at[1] - 0.05 * unit))
+        eye = (int(centre[0] + look + side * 0.32 * unit), int(centre[1] - 0.05 * unit))
         cv2.ellipse(picture, eye, (int(0.14 * unit), int(0.07 * unit)), 0, 0, 360, (240, 236, 228), -1, cv2.LINE_AA)
         cv2.circle(picture, eye, max(1, int(0.065 * unit)), (40, 28, 22), -1, cv2.LINE_AA)
         brow = (eye[0], eye[1] - int(0.08 * unit))
         cv2.ellipse(
             picture, brow, (int(0.19 * unit), int(0.1 * unit)), 0, 200, 340, shade, max(1, int(unit / 18)), cv2.LINE_AA
         )
-    nose = np.array([(0.0, -0.02), (-0.13, 0.34), (0.06, 0.38)]) * unit + at + (look, 0)
-    cv2.polylines(picture, [nose.astype(np.int32)], False, ink(skin * 0.68), max(1, int(unit / 20)), cv2.LINE_AA)
-    mouth = (int(at[0] + look), int(at[1] + 0.55 * unit))
+    nose = np.array([(0.0, -0.02), (-0.13, 0.34), (0.06, 0.38)]) * unit + centre + (look, 0)
+    cv2.polylines(picture, [nose.astype(np.int32)], False, cv_colour(skin * 0.68), max(1, int(unit / 20)), cv2.LINE_AA)
+    mouth = (int(centre[0] + look), int(centre[1] + 0.55 * unit))
     cv2.ellipse(
         picture,
         mouth,
@@ -79,12 +84,12 @@ def _head(
         cv2.LINE_AA,
     )
     cap = np.zeros_like(mask)
-    crown = (int(at[0]), int(at[1] - 0.5 * unit))
+    crown = (int(centre[0]), int(centre[1] - 0.5 * unit))
     cv2.ellipse(cap, crown, (int(0.82 * unit), int(0.75 * unit)), 0, 180, 360, 255, -1)
-    swollen(picture, cap, np.clip(team, 20, 220), light=0.7)
+    paint_relief(picture, cap, np.clip(team, 20, 220), light=0.7)
     cap[:] = 0
     cv2.ellipse(cap, crown, (int(0.98 * unit), int(0.2 * unit)), 0, 0, 360, 255, -1)
-    swollen(picture, cap, np.clip(team * 0.8, 10, 220), light=0.8)
+    paint_relief(picture, cap, np.clip(team * 0.8, 10, 220), light=0.8)
     letter = "BCGHKMOPRST"[int(random.integers(11))]
     badge = (crown[0] - int(0.17 * unit), crown[1] - int(0.26 * unit))
     cv2.putText(
@@ -99,14 +104,14 @@ def _head(
     )
 
 
-def _wall(random: Generator, height: int, width: int) -> np.ndarray:
-    colour = palette(random)[int(random.integers(0, 2))]
-    field = smooth(random, height, width, 2, octaves=2)[..., None] - 0.5
+def _draw_wall(random: Generator, height: int, width: int) -> np.ndarray:
+    colour = draw_palette(random)[int(random.integers(0, 2))]
+    field = smooth_noise(random, height, width, 2, octaves=2)[..., None] - 0.5
     return np.clip(colour + 50 * field, 0, 255).astype(np.uint8)
 
 
-def _stands(random: Generator, height: int, width: int) -> np.ndarray:
-    """A crowd out of focus above a lawn."""
+def _draw_stands(random: Generator, height: int, width: int) -> np.ndarray:
+    """A crowd out of focus, above a lawn."""
     crowd = random.normal(0, 14, (height // 24 + 1, width // 16 + 1, 3)) + random.normal(
         100, 32, (1, width // 16 + 1, 1)
     )

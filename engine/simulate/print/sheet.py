@@ -1,4 +1,4 @@
-"""The printed sheet a card is cut from: the card's face with what is printed beyond it, addressed in millimetres."""
+"""Printed sheet that a card is cut from: the card's face and its surroundings, addressed in millimetres."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 
 from engine.simulate.print.games import Grid
-from engine.simulate.print.lettering import Align, Colour, Face, write
+from engine.simulate.print.lettering import Align, Colour, FontFace, write_text
 
-BLEED_MM = 6.0  # printed beyond the card on each side: as far as the worst cut is off
+BLEED_MM = 6.0  # printed beyond the card on each side, enough for the worst miscut
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom in mm from where the card's top left should be
+Box = tuple[float, float, float, float]  # left, top, right, bottom in mm from the card's nominal top left
 
 
 @dataclass
 class Sheet:
-    """A raster (H, W, 3) uint8 around a card of a grid; the card's nominal top left lies `bleed` pixels inside."""
+    """Raster (H, W, 3) uint8 around a card; the card's nominal top left is at pixel `bleed`, (x, y)."""
 
     grid: Grid
     rgb: np.ndarray
@@ -25,40 +25,40 @@ class Sheet:
 
     @classmethod
     def blank(cls, grid: Grid, colour: Colour) -> Sheet:
-        """A sheet of one colour."""
+        """Create a sheet of one colour."""
         across, down = (round(BLEED_MM * float(scale)) for scale in grid.scale)
         rgb = np.full((grid.height + 2 * down, grid.width + 2 * across, 3), colour, np.uint8)
         return cls(grid, rgb, (across, down))
 
     def copy(self) -> Sheet:
-        """The same, to be drawn on without touching this one."""
+        """Copy the sheet, including its pixels."""
         return Sheet(self.grid, self.rgb.copy(), self.bleed)
 
     def window(self, box: Box) -> tuple[slice, slice]:
-        """Rows and columns of a box, its sides moved to the nearest bounds of pixels."""
+        """Rows and columns of a box, rounded to whole pixels and clipped to the sheet."""
         (x, y), (across, down) = self.bleed, self.grid.scale
         left, right = round(box[0] * across) + x, round(box[2] * across) + x
         top, bottom = round(box[1] * down) + y, round(box[3] * down) + y
         height, width = self.rgb.shape[:2]
         return slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
 
-    def part(self, box: Box) -> np.ndarray:
-        """A view of a box."""
+    def view(self, box: Box) -> np.ndarray:
+        """View of a box's pixels."""
         return self.rgb[self.window(box)]
 
     def fill(self, box: Box, colour: Colour) -> None:
-        """Paint a box in one colour."""
-        self.part(box)[:] = colour
+        """Fill a box with a colour."""
+        self.view(box)[:] = colour
 
     def tint(self, box: Box, colour: Colour, opacity: float) -> None:
-        """Mix a colour into a box."""
-        part = self.part(box)
+        """Blend a colour into a box."""
+        part = self.view(box)
         flat = np.full_like(part, colour)
         cv2.addWeighted(part, 1 - opacity, flat, opacity, 0, dst=flat)
         part[:] = flat
 
-    def outline(self, box: Box, colour: Colour, width_mm: float) -> None:
-        """Draw the sides of a box, inside of it."""
+    def draw_outline(self, box: Box, colour: Colour, width_mm: float) -> None:
+        """Draw the sides of a box, inside the box."""
         left, top, right, bottom = box
         for side in (
             (left, top, right, top + width_mm),
@@ -68,53 +68,55 @@ class Sheet:
         ):
             self.fill(side, colour)
 
-    def picture(self, box: Box, rgb: np.ndarray) -> None:
-        """Lay a picture over a box, scaled to it."""
-        part = self.part(box)
-        shrinks = rgb.shape[0] > part.shape[0]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        part[:] = rgb if rgb.shape == part.shape else cv2.resize(rgb, part.shape[1::-1], interpolation=how)
+    def paste_picture(self, box: Box, rgb: np.ndarray) -> None:
+        """Paste a picture into a box, resized to it."""
+        window = self.view(box)
+        shrinks = rgb.shape[0] > window.shape[0]
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        window[:] = (
+            rgb if rgb.shape == window.shape else cv2.resize(rgb, window.shape[1::-1], interpolation=interpolation)
+        )
 
     def size_px(self, box: Box) -> tuple[int, int]:
         """Height and width of a box in pixels."""
         rows, columns = self.window(box)
         return rows.stop - rows.start, columns.stop - columns.start
 
-    def px(self, x_mm: float, y_mm: float) -> tuple[int, int]:
-        """A point in pixels of the sheet, as OpenCV draws."""
+    def to_px(self, x_mm: float, y_mm: float) -> tuple[int, int]:
+        """Pixel of the sheet at a point in millimetres, (x, y) as OpenCV takes it."""
         across, down = self.grid.scale
         return round(x_mm * float(across)) + self.bleed[0], round(y_mm * float(down)) + self.bleed[1]
 
-    def text(
+    def write_text(
         self,
-        words: str,
-        at: tuple[float, float],
+        text: str,
+        position: tuple[float, float],
         size_mm: float,
         colour: Colour,
         *,
-        face: Face = "sans",
+        face: FontFace = "sans",
         align: Align = "left",
-        most_mm: float | None = None,
+        max_width_mm: float | None = None,
     ) -> None:
-        """Write a line whose height is in millimetres."""
+        """Write a line of text; position and size in millimetres."""
         density = self.grid.px_per_mm
-        most = None if most_mm is None else most_mm * density
-        write(
+        max_width_px = None if max_width_mm is None else max_width_mm * density
+        write_text(
             self.rgb,
-            words,
-            self.px(*at),
+            text,
+            self.to_px(*position),
             size_px=size_mm * density,
             colour=colour,
             face=face,
             align=align,
-            most_px=most,
+            max_width_px=max_width_px,
         )
 
-    def frame_mm(self, box: Box) -> tuple[Box, tuple[float, float]]:
-        """A box as it was really drawn, to whole pixels, and its width and height: what centering is measured to."""
+    def snap_to_pixels(self, box: Box) -> tuple[Box, tuple[float, float]]:
+        """A box as drawn, snapped to whole pixels, and its width and height in mm: the reference for centering."""
         rows, columns = self.window(box)
         across, down = self.grid.scale
         left, right = (columns.start - self.bleed[0]) / across, (columns.stop - self.bleed[0]) / across
         top, bottom = (rows.start - self.bleed[1]) / down, (rows.stop - self.bleed[1]) / down
-        real = (float(left), float(top), float(right), float(bottom))
-        return real, (real[2] - real[0], real[3] - real[1])
+        snapped = (float(left), float(top), float(right), float(bottom))
+        return snapped, (snapped[2] - snapped[0], snapped[3] - snapped[1])

@@ -1,8 +1,8 @@
-"""How bad is how bad: what each grade still allows, in millimetres, and the grade that a card's truth gives.
+"""Severity table: the amount of wear each grade allows, in millimetres, and the grade of a card from its truth.
 
-PSA's words (fray, slight rounding, light crease) are not numbers. These are ours: one table, so that the simulator, a
-rubric-only grader and a reader agree on what a 7 may have. Centering follows the rubric; the rest is judged on its
-worst corner, its worst edge and its worse side. The worst attribute is the grade.
+PSA describes wear in words (fray, slight rounding, light crease); this table turns them into numbers, shared by the
+simulator and the rubric-only grader. Centering follows the rubric; corners and edges are graded by the worst corner
+and edge, the surface by the worse side. The card's grade is that of its worst attribute.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from engine.cards.rubric import overall_ceiling
 from engine.simulate.wear.truth import Attribute, SideWear
 
-Measure = Literal[
+WearMeasure = Literal[
     "whitening_mm2",
     "rounding_mm",
     "fray_mm",
@@ -30,11 +30,11 @@ Measure = Literal[
     "ink_mm",
     "gloss_loss",
 ]
-Worn = Literal["corners", "edges", "surface"]
+WornAttribute = Literal["corners", "edges", "surface"]
 
-# The most that each grade allows, 10 down to 2; what is more is a 1. The last column is the most that is ever drawn.
+# Maximum that each grade allows, 10 down to 2; a larger amount is a 1. The last column is the maximum ever drawn.
 #                       10    9     8     7     6     5     4     3     2  |  1
-ALLOWED: dict[Worn, dict[Measure, tuple[float, ...]]] = {
+MAX_AMOUNTS: dict[WornAttribute, dict[WearMeasure, tuple[float, ...]]] = {
     "corners": {
         "whitening_mm2": (0.06, 0.25, 0.6, 1.2, 2.1, 3.4, 5.2, 8.0, 12.0, 20.0),
         "rounding_mm": (0.10, 0.20, 0.35, 0.55, 0.8, 1.2, 1.7, 2.4, 3.4, 5.0),
@@ -58,35 +58,37 @@ ALLOWED: dict[Worn, dict[Measure, tuple[float, ...]]] = {
 }
 
 
-def allowed(attribute: Worn, measure: Measure, grade: int) -> float:
-    """The most of a measure that a card of that grade may show; for 1, the most that is drawn."""
-    return ALLOWED[attribute][measure][10 - grade]
+def max_amount(attribute: WornAttribute, measure: WearMeasure, grade: int) -> float:
+    """Maximum amount of a measure for a card of this grade; for grade 1, the maximum ever drawn."""
+    return MAX_AMOUNTS[attribute][measure][10 - grade]
 
 
-def measure_grade(attribute: Worn, measure: Measure, value: float) -> int:
-    """The best grade, 1 to 10, that this much of a measure allows. Worked: 1 mm2 of whitening is a 7."""
-    return max((grade for grade in range(2, 11) if value <= allowed(attribute, measure, grade)), default=1)
+def measure_grade(attribute: WornAttribute, measure: WearMeasure, value: float) -> int:
+    """Best grade, 1 to 10, that allows this amount of a measure. Worked: 1 mm2 of corner whitening is a 7."""
+    return max((grade for grade in range(2, 11) if value <= max_amount(attribute, measure, grade)), default=1)
 
 
 def attribute_grades(front: SideWear, back: SideWear | None, graded_on: date) -> dict[Attribute, int]:
-    """The grade of each attribute by itself, the worse of the two sides; centering 10 where no border shows it."""
+    """Grade of each attribute, the worse of the two sides; centering is 10 for a card without borders."""
     sides = [side for side in (front, back) if side is not None]
-    shares = [side.centering.worst if side and side.centering else None for side in (front, back)]
-    centering = overall_ceiling(shares[0], shares[1], graded_on)
+    percents = [side.centering.worst if side and side.centering else None for side in (front, back)]
+    centering = overall_ceiling(percents[0], percents[1], graded_on)
     return {
         "centering": 10 if centering is None else centering,
-        "corners": min(_worst("corners", side.corners) for side in sides),
-        "edges": min(_worst("edges", side.edges) for side in sides),
-        "surface": min(_worst("surface", [side.surface]) for side in sides),
+        "corners": min(_worst_grade("corners", side.corners) for side in sides),
+        "edges": min(_worst_grade("edges", side.edges) for side in sides),
+        "surface": min(_worst_grade("surface", [side.surface]) for side in sides),
     }
 
 
-def grade_of(front: SideWear, back: SideWear | None, graded_on: date) -> int:
-    """The grade of a card from its truth alone: that of its worst attribute."""
+def card_grade(front: SideWear, back: SideWear | None, graded_on: date) -> int:
+    """Grade of a card from its ground truth: the grade of its worst attribute."""
     return min(attribute_grades(front, back, graded_on).values())
 
 
-def _worst(attribute: Worn, parts: Iterable[object]) -> int:
+def _worst_grade(attribute: WornAttribute, parts: Iterable[object]) -> int:
     return min(
-        measure_grade(attribute, measure, getattr(part, measure)) for part in parts for measure in ALLOWED[attribute]
+        measure_grade(attribute, measure, getattr(part, measure))
+        for part in parts
+        for measure in MAX_AMOUNTS[attribute]
     )

@@ -1,7 +1,7 @@
-"""What is known of a simulated card: the lines of truth.jsonl, and reading them back.
+"""Ground truth of a simulated card: the lines of truth.jsonl, and reading them.
 
-Lengths are millimetres and areas square millimetres on the card, measured from the top left corner of the side's own
-print (x to the right, y down). Pixels are those of the upright picture, whole numbers at pixel centres.
+Lengths are in millimetres and areas in square millimetres on the card, points relative to the top left corner of the
+side as printed (x to the right, y down). Pixel coordinates refer to the upright picture, integers at pixel centres.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.cards.rubric import larger_share
+from engine.cards.rubric import larger_border_percent
 from engine.errors import BadInput
 from engine.simulate.print.games import Layout
 
@@ -36,101 +36,100 @@ DefectKind = Literal[
     "gloss_loss",
     "miscut",
 ]
-CORNERS = ("top left", "top right", "bottom right", "bottom left")
-PLACES = 4  # decimals of a millimetre that are written
+DECIMALS = 4  # decimals of a millimetre that are stored
 
 Point = tuple[float, float]
 
 
 class BadTruth(BadInput):
-    """A truth file that cannot be read; the message names the file, the line and the remedy."""
+    """An unreadable truth.jsonl; the message names the file, the line and the remedy."""
 
 
-class Record(BaseModel):
-    """A part of the truth: immutable, and nothing in it that is not named here."""
+class TruthRecord(BaseModel):
+    """Base of the ground-truth models: immutable, unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Defect(Record):
-    """One flaw: what, where and how much."""
+class Defect(TruthRecord):
+    """One flaw: kind, position and extent."""
 
     kind: DefectKind
     at_mm: Point
-    """Its middle."""
+    """Centre of the flaw."""
     points_mm: list[Point]
-    """Its outline where it has an area (closed, first point not repeated), else the line it follows."""
+    """Outline of a flaw with an area (closed, first point not repeated), else the line it follows."""
     length_mm: float = 0.0
-    """Along the line, the corner's rim or the edge; 0 for dimples, stains and gloss."""
+    """Length along the line, the corner's rim or the edge; 0 for dimples, stains and gloss."""
     width_mm: float = 0.0
-    """Across a line; 0 for areas."""
+    """Width of a line; 0 for areas."""
     area_mm2: float = 0.0
-    """Of the outline; 0 for lines."""
+    """Area of the outline; 0 for lines."""
     depth_mm: float = 0.0
-    """How far it reaches in from the card's edge; for rounding, the radius above the norm; 0 for the surface."""
+    """Reach from the card's edge inwards; for rounding, the radius above the nominal one; 0 for the surface."""
     strength: float = 1.0
-    """How visible it is, 0 .. 1: opacity of whitening and ink, contrast of a line or a shade."""
+    """Visibility, 0 .. 1: opacity of whitening and ink, contrast of a line or a shade."""
     through: bool = False
-    """Goes through the paper: the same defect, mirrored, is on the other side."""
+    """True if the flaw goes through the paper: the other side has the same defect, mirrored."""
     corner: int | None = None
-    """Which corner of this side: 0 top left, 1 top right, 2 bottom right, 3 bottom left."""
+    """Corner of this side: 0 top left, 1 top right, 2 bottom right, 3 bottom left."""
     edge: int | None = None
-    """Which edge of this side: 0 top, 1 right, 2 bottom, 3 left."""
+    """Edge of this side: 0 top, 1 right, 2 bottom, 3 left."""
 
 
-class Centering(Record):
-    """Where the print's frame lies on the card."""
+class CenteringTruth(TruthRecord):
+    """Position of the print's frame on the card."""
 
     left_mm: float
-    """Border at the middle of that side; negative where the cut runs inside the frame."""
+    """Border at the middle of that side; negative if the cut runs inside the frame."""
     right_mm: float
     top_mm: float
     bottom_mm: float
     tilt_deg: float
-    """Of the print on the card, clockwise as seen on it."""
+    """Rotation of the print on the card, clockwise."""
     frame_mm: list[Point]
-    """The frame's four corners, clockwise from its top left."""
+    """Four corners of the frame, clockwise from its top left."""
     lr: float
     """Left border in percent of left and right, at mid-height."""
     tb: float
     """Top border in percent of top and bottom, at mid-width."""
     worst_lr: float
-    """The larger share in percent at the worse end of the frame: what the rubric counts."""
+    """Larger border in percent of left and right, at the worse end of the frame: the figure the rubric uses."""
     worst_tb: float
 
     @property
     def worst(self) -> float:
-        """The larger share in percent of the worse axis."""
+        """Larger border in percent of both, on the worse axis."""
         return max(self.worst_lr, self.worst_tb)
 
 
-class CornerTruth(Record):
-    """What one corner of one side lost."""
+class CornerTruth(TruthRecord):
+    """Wear of one corner of one side."""
 
     whitening_mm2: float = 0.0
     rounding_mm: float = 0.0
-    """Radius above the norm of the game's corners."""
+    """Radius above the nominal radius of the game's corners."""
     fray_mm: float = 0.0
-    """Length of the rim that frays."""
+    """Length of the frayed rim."""
     bend_mm: float = 0.0
-    """Length of the line the corner was bent along."""
+    """Length of the fold line."""
 
 
-class EdgeTruth(Record):
-    """What one edge of one side lost."""
+class EdgeTruth(TruthRecord):
+    """Wear of one edge of one side."""
 
     whitening_mm: float = 0.0
     """Total length."""
     chipping_mm: float = 0.0
     """Total length."""
     missing_mm2: float = 0.0
-    """Total area of pieces that are gone."""
+    """Total area of missing pieces."""
     worst_mm: Point | None = None
-    """Where it is deepest; None for an edge without a flaw."""
+    """Position of the deepest flaw; None for an edge without a flaw."""
 
 
-class SurfaceTruth(Record):
-    """What one side's surface shows, summed over its defects."""
+class SurfaceTruth(TruthRecord):
+    """Surface wear of one side, summed over its defects."""
 
     scratch_mm: float = 0.0
     print_line_mm: float = 0.0
@@ -139,15 +138,15 @@ class SurfaceTruth(Record):
     stain_mm2: float = 0.0
     ink_mm: float = 0.0
     gloss_loss: float = 0.0
-    """Share of the side's area, 0 .. 1."""
+    """Fraction of the side's area, 0 .. 1."""
 
 
-class SideWear(Record):
-    """A side's centering and flaws, as the grade is told from them."""
+class SideWear(TruthRecord):
+    """Centering and flaws of a side: everything the grade is computed from."""
 
-    centering: Centering | None
+    centering: CenteringTruth | None
     centering_reason: str = ""
-    """Why there is no centering; empty where there is."""
+    """Reason for a missing centering; empty if there is a centering."""
     defects: list[Defect]
     corners: list[CornerTruth]
     """Four, clockwise from the top left."""
@@ -157,43 +156,43 @@ class SideWear(Record):
 
 
 class SideTruth(SideWear):
-    """One side's wear and the picture that shows it."""
+    """Wear of one side, and the picture of that side."""
 
     picture: str
-    """File, relative to truth.jsonl."""
+    """Path relative to truth.jsonl."""
     kind: CaptureKind
     quad: list[Point]
-    """Pixels: the corners of the card as cut, its sides prolonged through rounded corners, clockwise from the printed
-    top left."""
+    """Corners of the card in pixels, clockwise from the printed top left: intersections of its four sides, outside
+    rounded corners."""
     width_px: int
-    """Of the upright picture."""
+    """Width of the upright picture."""
     height_px: int
     exif_orientation: int
-    """What the file says and read_picture undoes, 1 to 8."""
+    """EXIF orientation of the file, 1 to 8; read_picture undoes it."""
     px_per_mm: float
-    """Mean over the card's area."""
+    """Mean resolution over the card's area."""
 
 
-class Seeds(Record):
-    """All that is needed to draw this card again."""
+class Seeds(TruthRecord):
+    """Seed and indices that reproduce this card."""
 
     seed: int
     index: int
     design: int
 
 
-class CardTruth(Record):
-    """One simulated card: a line of truth.jsonl."""
+class CardTruth(TruthRecord):
+    """Ground truth of one simulated card: a line of truth.jsonl."""
 
     card_id: str
     group: str
     grade: int
-    """What the worst attribute gives under the rubric of `graded_on`."""
+    """Grade of the worst attribute under the rubric of `graded_on`."""
     label: int
-    """What the manifest and a slab's label say: the grade, with the grader's noise."""
+    """Label in the manifest and on the slab: the grade with the grader's noise."""
     graded_on: date
     attributes: dict[Attribute, int]
-    """Each attribute's own grade, the worse of both sides."""
+    """Grade of each attribute, the worse of both sides."""
     seeds: Seeds
     game: str
     layout: Layout
@@ -204,42 +203,42 @@ class CardTruth(Record):
     front: SideTruth
     back: SideTruth
 
-    def line(self) -> str:
-        """The card as a line of truth.jsonl, without its end."""
+    def to_json_line(self) -> str:
+        """The card as a line of truth.jsonl, without the newline."""
         return self.model_dump_json()
 
 
 def read_truth(path: Path) -> list[CardTruth]:
-    """Read truth.jsonl; raises BadTruth naming the line that cannot be read."""
+    """Read truth.jsonl. Raises BadTruth, which names the line, if it cannot be read."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadTruth(f"{path}: cannot be read ({error}); give the truth.jsonl that `simulate` wrote") from error
-    return [_card(line, path, number) for number, line in enumerate(lines, 1) if line]
+    return [_parse_card(line, path, number) for number, line in enumerate(lines, 1) if line]
 
 
-def _card(line: str, path: Path, number: int) -> CardTruth:
+def _parse_card(line: str, path: Path, number: int) -> CardTruth:
     try:
         return CardTruth.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        raise BadTruth(f"{path}:{number}: {where}: {first['msg']}; simulate the folder again") from error
+        location = ".".join(map(str, first["loc"])) or "the line"
+        raise BadTruth(f"{path}:{number}: {location}: {first['msg']}; simulate the folder again") from error
 
 
 def rounded(value: float) -> float:
-    """To the decimals that are written, so that what is in memory is what is read back."""
-    return round(float(value), PLACES)
+    """Round to the stored number of decimals, so that values in memory equal those read back."""
+    return round(float(value), DECIMALS)
 
 
-def centering_of(frame_mm: list[Point], width_mm: float, height_mm: float, tilt_deg: float) -> Centering:
-    """Centering from the corners of the print's frame, (4, 2) mm clockwise from its top left."""
+def centering_from_frame(frame_mm: list[Point], width_mm: float, height_mm: float, tilt_deg: float) -> CenteringTruth:
+    """Centering from the corners of the print's frame, (4, 2) mm, clockwise from its top left."""
     (tl_x, tl_y), (tr_x, tr_y), (br_x, br_y), (bl_x, bl_y) = frame_mm
     left, right = (tl_x + bl_x) / 2, width_mm - (tr_x + br_x) / 2
     top, bottom = (tl_y + tr_y) / 2, height_mm - (bl_y + br_y) / 2
-    across = (larger_share(tl_x, width_mm - tr_x), larger_share(bl_x, width_mm - br_x))
-    down = (larger_share(tl_y, height_mm - bl_y), larger_share(tr_y, height_mm - br_y))
-    return Centering(
+    across = (larger_border_percent(tl_x, width_mm - tr_x), larger_border_percent(bl_x, width_mm - br_x))
+    down = (larger_border_percent(tl_y, height_mm - bl_y), larger_border_percent(tr_y, height_mm - br_y))
+    return CenteringTruth(
         left_mm=rounded(left),
         right_mm=rounded(right),
         top_mm=rounded(top),

@@ -1,4 +1,4 @@
-"""All wear of one card: drawn for a grade, placed on the paper, and summed up as the truth that gives that grade."""
+"""Wear of one card, drawn for a grade, and its sums, from which the ground-truth grade is computed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from datetime import date
 from numpy.random import Generator
 
 from engine.image.rectify import CardSize
-from engine.simulate.wear.amounts import SIDES, draw_amounts, draw_attributes, draw_shares, possible_centering
-from engine.simulate.wear.centering import Placement, centering, miscut, place_loosely, place_print
-from engine.simulate.wear.rim import Rim
-from engine.simulate.wear.rim_wear import bends, corner_whitening, edge_wear, shape_defects, worn_rim
-from engine.simulate.wear.surface_wear import creases, side_surface
+from engine.simulate.wear.amounts import (
+    SIDE_NAMES,
+    draw_amounts,
+    draw_attribute_grades,
+    draw_centering_percents,
+    possible_centering_grades,
+)
+from engine.simulate.wear.centering import (
+    Placement,
+    centering_truth,
+    miscut_defects,
+    place_borderless_print,
+    place_print,
+)
+from engine.simulate.wear.rim import CardRim
+from engine.simulate.wear.rim_wear import draw_bends, draw_corner_whitening, draw_edge_wear, draw_worn_rim, rim_defects
+from engine.simulate.wear.surface_wear import draw_creases, draw_surface_wear
 from engine.simulate.wear.truth import (
     Attribute,
     CornerTruth,
@@ -27,16 +39,16 @@ from engine.simulate.wear.truth import (
     rounded,
 )
 
-Frame = tuple[float, float]  # width and height in mm of the printed frame that centering is measured to
+FrameSize = tuple[float, float]  # width and height in mm of the printed frame that centering is measured to
 BORDERLESS = "borderless"
 
 
 @dataclass(frozen=True)
 class WornSide:
-    """One side: its truth, the rim it is cut by, and how its print lies."""
+    """One side: its wear, the rim of the card, and the placement of the print."""
 
     wear: SideWear
-    rim: Rim
+    rim: CardRim
     placement: Placement
 
 
@@ -53,77 +65,79 @@ def draw_wear(
     *,
     size: CardSize,
     corner_mm: float,
-    frames: tuple[Frame | None, Frame | None],
+    frames: tuple[FrameSize | None, FrameSize | None],
     grade: int,
     graded_on: date,
 ) -> WornCard:
-    """Wear whose worst attribute gives exactly that grade.
+    """Draw wear whose worst attribute has exactly this grade.
 
-    corner_mm  radius the corners are cut to
-    frames     of the front's and the back's print, None where it has no border
+    corner_mm  nominal radius of the corners
+    frames     frame sizes of the front's and the back's print, None for a print without a border
     grade      1 to 10
     """
-    bordered = [side for side, frame in zip(SIDES, frames, strict=True) if frame is not None]
-    grades = draw_attributes(random, grade, possible_centering(bordered, graded_on))
-    shares = draw_shares(random, bordered, grades["centering"], graded_on) if bordered else {}
+    bordered = [side for side, frame in zip(SIDE_NAMES, frames, strict=True) if frame is not None]
+    grades = draw_attribute_grades(random, grade, possible_centering_grades(bordered, graded_on))
+    percents = draw_centering_percents(random, bordered, grades["centering"], graded_on) if bordered else {}
     placements = [
-        place_loosely(random) if frame is None else place_print(random, shares[side], frame, size)
-        for side, frame in zip(SIDES, frames, strict=True)
+        place_borderless_print(random) if frame is None else place_print(random, percents[side], frame, size)
+        for side, frame in zip(SIDE_NAMES, frames, strict=True)
     ]
-    front, back = place_wear(random, size=size, corner_mm=corner_mm, grades=grades)
+    front, back = wear_for_grades(random, size=size, corner_mm=corner_mm, grades=grades)
     return WornCard(
-        _with_print(front, frames[0], placements[0], size),
-        _with_print(back, frames[1], placements[1], size),
+        _with_centering(front, frames[0], placements[0], size),
+        _with_centering(back, frames[1], placements[1], size),
     )
 
 
-def place_wear(
+def wear_for_grades(
     random: Generator, *, size: CardSize, corner_mm: float, grades: dict[Attribute, int]
 ) -> tuple[WornSide, WornSide]:
-    """Wear of corners, edges and surface for those grades; both prints straight, their centering not told."""
+    """Draw wear of corners, edges and surface for these grades; both prints straight, without centering."""
     amounts = draw_amounts(random, grades)
-    norm = Rim(size, (corner_mm,) * 4)
-    rim = worn_rim(random, norm, amounts)
-    bent, creased = bends(random, rim, amounts), creases(random, size, amounts)
-    rims: dict[SideName, Rim] = {"front": rim, "back": rim.mirrored()}
-    depths = _depths(min(grades["edges"], grades["corners"]))
+    nominal_rim = CardRim(size, (corner_mm,) * 4)
+    rim = draw_worn_rim(random, nominal_rim, amounts)
+    bend_defects, crease_defects = draw_bends(random, rim, amounts), draw_creases(random, size, amounts)
+    rims: dict[SideName, CardRim] = {"front": rim, "back": rim.mirrored()}
+    depths = _edge_depths_mm(min(grades["edges"], grades["corners"]))
     sides = []
-    for side, own in rims.items():
+    for side, side_rim in rims.items():
         defects = [
-            *side_surface(random, size, amounts, side),
-            *creased[side],
-            *bent[side],
-            *edge_wear(random, own, "edge_whitening", amounts.of(side, "whitening_mm"), depths),
-            *edge_wear(random, own, "edge_chip", amounts.of(side, "chipping_mm"), (2.0 * depths[0], 1.7 * depths[1])),
-            *corner_whitening(random, own, amounts.of(side, "whitening_mm2")),
-            *shape_defects(own, corner_mm, norm),
+            *draw_surface_wear(random, size, amounts, side),
+            *crease_defects[side],
+            *bend_defects[side],
+            *draw_edge_wear(random, side_rim, "edge_whitening", amounts.get(side, "whitening_mm"), depths),
+            *draw_edge_wear(
+                random, side_rim, "edge_chip", amounts.get(side, "chipping_mm"), (2.0 * depths[0], 1.7 * depths[1])
+            ),
+            *draw_corner_whitening(random, side_rim, amounts.get(side, "whitening_mm2")),
+            *rim_defects(side_rim, corner_mm, nominal_rim),
         ]
-        sides.append(WornSide(summed(defects, size), own, Placement((0.0, 0.0), 0.0)))
+        sides.append(WornSide(summarize_defects(defects, size), side_rim, Placement((0.0, 0.0), 0.0)))
     return sides[0], sides[1]
 
 
-def _depths(grade: int) -> tuple[float, float]:
-    """How deep edge whitening reaches, mm: a better card's edges are touched, a poor one's are rubbed through."""
+def _edge_depths_mm(grade: int) -> tuple[float, float]:
+    """Range of the depth of edge whitening, mm: slight on a good card, deep on a poor one."""
     return 0.07 + 0.012 * (10 - grade), 0.14 + 0.045 * (10 - grade)
 
 
-def _with_print(side: WornSide, frame: Frame | None, placement: Placement, size: CardSize) -> WornSide:
+def _with_centering(side: WornSide, frame: FrameSize | None, placement: Placement, size: CardSize) -> WornSide:
     if frame is None:
         return WornSide(side.wear.model_copy(update={"centering_reason": BORDERLESS}), side.rim, placement)
-    known = {
-        "centering": centering(placement, frame, size),
+    changes = {
+        "centering": centering_truth(placement, frame, size),
         "centering_reason": "",
-        "defects": [*side.wear.defects, *miscut(placement, frame, size)],
+        "defects": [*side.wear.defects, *miscut_defects(placement, frame, size)],
     }
-    return WornSide(side.wear.model_copy(update=known), side.rim, placement)
+    return WornSide(side.wear.model_copy(update=changes), side.rim, placement)
 
 
-def summed(defects: Sequence[Defect], size: CardSize) -> SideWear:
-    """One side's defects as the measures that grades are told from."""
+def summarize_defects(defects: Sequence[Defect], size: CardSize) -> SideWear:
+    """Sum one side's defects into the measures that grades are computed from."""
 
-    def total(kind: DefectKind, of: str, place: tuple[str, int] | None = None) -> float:
-        chosen = [d for d in defects if d.kind == kind and (place is None or getattr(d, place[0]) == place[1])]
-        return rounded(sum(getattr(defect, of) for defect in chosen))
+    def total(kind: DefectKind, amount: str, part: tuple[str, int] | None = None) -> float:
+        matching = [d for d in defects if d.kind == kind and (part is None or getattr(d, part[0]) == part[1])]
+        return rounded(sum(getattr(defect, amount) for defect in matching))
 
     corners = [
         CornerTruth(
@@ -139,7 +153,7 @@ def summed(defects: Sequence[Defect], size: CardSize) -> SideWear:
             whitening_mm=total("edge_whitening", "length_mm", ("edge", edge)),
             chipping_mm=total("edge_chip", "length_mm", ("edge", edge)),
             missing_mm2=total("missing_piece", "area_mm2", ("edge", edge)),
-            worst_mm=_deepest([defect for defect in defects if defect.edge == edge]),
+            worst_mm=_deepest_point([defect for defect in defects if defect.edge == edge]),
         )
         for edge in range(4)
     ]
@@ -154,7 +168,7 @@ def summed(defects: Sequence[Defect], size: CardSize) -> SideWear:
     )
     return SideWear(
         centering=None,
-        centering_reason="not told",
+        centering_reason="unknown",
         defects=list(defects),
         corners=corners,
         edges=edges,
@@ -162,5 +176,5 @@ def summed(defects: Sequence[Defect], size: CardSize) -> SideWear:
     )
 
 
-def _deepest(defects: list[Defect]) -> Point | None:
+def _deepest_point(defects: list[Defect]) -> Point | None:
     return max(defects, key=lambda defect: defect.depth_mm).at_mm if defects else None

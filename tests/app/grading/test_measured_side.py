@@ -1,4 +1,4 @@
-"""A side is measured to what was drawn, refuses with a reason, and its findings lie where they were drawn."""
+"""Measuring a drawn side recovers its borders and defects, or refuses with a reason."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from datetime import date
 import numpy as np
 import pytest
 
-from app.grading.annotate import EDGE, FRAME, drawn
-from app.grading.centering_ceiling import axes_of, card_ceiling
+from app.grading.annotate import EDGE, FRAME, annotated_picture
+from app.grading.centering_ceiling import axes_of_side, card_ceiling
 from app.grading.findings import findings_of
-from app.grading.grade_card import Graded, Looked
+from app.grading.grade_card import GradedCard, SideAnalysis
 from app.grading.json_report import report
-from app.grading.line_corrections import Correction, settled
-from app.grading.measured_side import Measured, measure
+from app.grading.line_corrections import Correction, with_card_from_edges
+from app.grading.measured_side import MeasuredSide, measure_side
 from engine.image.rectify import TRADING, CardSize
-from engine.measure.centering.centering import BadLines, Centering, NoCentering, from_lines
+from engine.measure.centering.centering import BadLines, MeasuredCentering, NoCentering, centering_from_lines
 from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
 
 TODAY, BEFORE_2025 = date(2025, 6, 1), date(2024, 6, 1)
 
 
 def inset(left: float, right: float, top: float, bottom: float, *, size: tuple[float, float] = SIZE_MM) -> np.ndarray:
-    """(4, 2, 2) mm: the four lines these borders leave, clockwise from the top."""
+    """(4, 2, 2) mm: the four frame lines that these borders give, clockwise from the top."""
     corners = [(left, top), (size[0] - right, top), (size[0] - right, size[1] - bottom), (left, size[1] - bottom)]
     return np.array([(corners[side], corners[(side + 1) % 4]) for side in range(4)])
 
@@ -33,19 +33,24 @@ def corrected(printed: np.ndarray, *, quad: np.ndarray | None = None) -> Correct
 
 
 @pytest.fixture(scope="module")
-def off_centre() -> Measured:
-    return measure(view_of(picture_of_card(3.5, 2.5, 3.0, 3.0, bare_corner_mm=2.0)))
+def off_centre() -> MeasuredSide:
+    return measure_side(view_of(picture_of_card(3.5, 2.5, 3.0, 3.0, bare_corner_mm=2.0)))
 
 
-def graded(front: Measured | None, back: Measured | None = None) -> Graded:
+def graded(front: MeasuredSide | None, back: MeasuredSide | None = None) -> GradedCard:
     view = view_of(picture_of_card(3, 3, 3, 3))
-    looked = {"front": front, "back": back}
-    return Graded({side: None if each is None else Looked("a" * 64, view, each) for side, each in looked.items()})
+    measured = {"front": front, "back": back}
+    return GradedCard(
+        {
+            side: None if measured_side is None else SideAnalysis("a" * 64, view, measured_side)
+            for side, measured_side in measured.items()
+        }
+    )
 
 
 def test_borders_are_measured_as_they_were_drawn(off_centre):
     centering = off_centre.centering
-    assert isinstance(centering, Centering)
+    assert isinstance(centering, MeasuredCentering)
     borders = [centering.left_mm, centering.right_mm, centering.top_mm, centering.bottom_mm]
     assert borders == pytest.approx([3.5, 2.5, 3.0, 3.0], abs=0.05)
     assert centering.lr == pytest.approx(100 * 3.5 / 6, abs=1.0)
@@ -53,33 +58,33 @@ def test_borders_are_measured_as_they_were_drawn(off_centre):
 
 
 def test_a_card_without_a_border_is_refused_with_a_reason_and_caps_nothing():
-    measured = measure(view_of(picture_of_card(0, 0, 0, 0)))
+    measured = measure_side(view_of(picture_of_card(0, 0, 0, 0)))
     assert isinstance(measured.centering, NoCentering)
-    said = report(graded(measured))
-    assert said["front"]["centering"] is None
-    assert "border" in said["front"]["centering_reason"] or "line" in said["front"]["centering_reason"]
-    assert said["centering_ceiling"] is None
-    assert said["back"] is None
+    card_report = report(graded(measured))
+    assert card_report["front"]["centering"] is None
+    assert "border" in card_report["front"]["centering_reason"] or "line" in card_report["front"]["centering_reason"]
+    assert card_report["centering_ceiling"] is None
+    assert card_report["back"] is None
 
 
 def test_a_picture_too_coarse_is_refused_with_its_resolution_and_never_raises():
     fine = picture_of_card(3, 3, 3, 3)
     for times, refused in ((3, ("corners", "surface")), (6, ("corners", "surface", "centering"))):
         coarse = view_of(fine[::times, ::times].copy(), (card_quad() + 0.5) / times - 0.5)
-        said = report(graded(measure(coarse)))["front"]
+        card_report = report(graded(measure_side(coarse)))["front"]
         reasons = {
-            "corners": said["corners"][0]["reason"],
-            "surface": said["surface_reason"],
-            "centering": said["centering_reason"],
+            "corners": card_report["corners"][0]["reason"],
+            "surface": card_report["surface_reason"],
+            "centering": card_report["centering_reason"],
         }
-        for what in refused:
-            assert f"{PX_PER_MM / times:.1f} px/mm" in reasons[what]
-        assert (len(said["corners"]), len(said["edges"]), said["surface"]) == (4, 4, None)
+        for name in refused:
+            assert f"{PX_PER_MM / times:.1f} px/mm" in reasons[name]
+        assert (len(card_report["corners"]), len(card_report["edges"]), card_report["surface"]) == (4, 4, None)
 
 
 def test_a_bare_corner_is_found_where_it_was_drawn_and_as_large(off_centre):
-    bare = [finding for finding in findings_of(off_centre) if "bare" in finding.what]
-    assert [finding.place for finding in bare] == ["top left corner"]
+    bare = [finding for finding in findings_of(off_centre) if "bare" in finding.description]
+    assert [finding.location for finding in bare] == ["top left corner"]
     [corner] = [corner for corner in off_centre.corners if corner.name == "top left"]
     assert corner.whitening_mm2 == pytest.approx(2.0 * 2.0 / 2, rel=0.25)
     at_px = bare[0].as_json(off_centre)["at_px"]
@@ -94,7 +99,7 @@ def test_findings_are_numbered_from_the_largest_on(off_centre):
 
 
 def test_the_drawing_has_its_lines_where_the_card_has_its_edge_and_its_frame(off_centre):
-    picture = drawn(off_centre)
+    picture = annotated_picture(off_centre)
     flat = off_centre.flat
     times = picture.shape[0] / flat.rgb.shape[0]
     row = picture[round(picture.shape[0] * 0.5)].astype(int)
@@ -107,7 +112,7 @@ def test_the_drawing_has_its_lines_where_the_card_has_its_edge_and_its_frame(off
 # --- ceilings
 
 
-def test_the_lower_of_two_ceilings_holds_and_is_named():
+def test_the_lower_of_two_ceilings_counts_and_is_named():
     assert card_ceiling({"front": 57.0, "back": 60.0}, TODAY) == (
         9,
         "front 57/43 caps this card at 9 under the 2025 rule",
@@ -117,85 +122,91 @@ def test_the_lower_of_two_ceilings_holds_and_is_named():
     assert card_ceiling({"front": None, "back": None}, TODAY)[0] is None
 
 
-def test_an_axis_says_which_other_grade_its_uncertainty_allows(off_centre):
+def test_an_axis_names_the_other_grade_that_its_uncertainty_allows(off_centre):
     """Drawn 58.3/41.7: a 9 by the rule of 2025 (60/40), a 10 by the rule before it (60/40)."""
-    today, before = (axes_of("front", off_centre.centering, on)[0] for on in (TODAY, BEFORE_2025))
-    assert (today.ceiling, today.allows) == (9, "9")
-    assert (before.ceiling, before.allows) == (10, "10")
-    wide = measure(view_of(picture_of_card(3.29, 2.71, 3, 3)))  # 54.8: a 10, but a 9 within half a point
-    [axis, _] = axes_of("front", wide.centering, TODAY)
-    if axis.share + axis.uncertainty > 55 >= axis.share:
-        assert axis.allows == "10 (may be 9)"
+    today, before = (axes_of_side("front", off_centre.centering, on)[0] for on in (TODAY, BEFORE_2025))
+    assert (today.best_grade, today.grade_text) == (9, "9")
+    assert (before.best_grade, before.grade_text) == (10, "10")
+    wide = measure_side(view_of(picture_of_card(3.29, 2.71, 3, 3)))  # 54.8: a 10, but a 9 within half a point
+    [axis, _] = axes_of_side("front", wide.centering, TODAY)
+    if axis.larger_percent + axis.uncertainty > 55 >= axis.larger_percent:
+        assert axis.grade_text == "10 (may be 9)"
 
 
-def test_an_axis_names_both_ends_where_its_uncertainty_reaches_beyond_the_ceiling_on_either_side():
+def test_an_axis_names_both_ends_if_its_uncertainty_reaches_beyond_the_ceiling_on_either_side():
     """58 ± 4 by the rule of 2025, which allows a 10 up to 55/45, a 9 up to 60/40 and an 8 up to 65/35."""
-    centering = replace(from_lines(inset(0, 0, 0, 0), inset(5.8, 4.2, 3.0, 3.0)), lr_uncertainty=4.0)
-    axis, _ = axes_of("front", centering, TODAY)
-    assert (axis.share, axis.lowest, axis.highest) == (pytest.approx(58.0), 8, 10)
-    assert axis.allows == "9 (8 to 10)"
+    centering = replace(centering_from_lines(inset(0, 0, 0, 0), inset(5.8, 4.2, 3.0, 3.0)), lr_uncertainty=4.0)
+    axis, _ = axes_of_side("front", centering, TODAY)
+    assert (axis.larger_percent, axis.lowest_grade, axis.highest_grade) == (pytest.approx(58.0), 8, 10)
+    assert axis.grade_text == "9 (8 to 10)"
 
 
-def test_the_ceiling_stands_beside_the_grade_and_never_within_it(off_centre):
-    said = report(graded(off_centre))
-    assert said["centering_ceiling"] == 9
-    assert said["ceiling_reason"].startswith("front 58.")
-    assert (said["grade"], said["probabilities"], said["abstained"]) == (None, None, True)
+def test_the_ceiling_is_reported_apart_from_the_grade(off_centre):
+    card_report = report(graded(off_centre))
+    assert card_report["centering_ceiling"] == 9
+    assert card_report["ceiling_reason"].startswith("front 58.")
+    assert (card_report["grade"], card_report["probabilities"], card_report["abstained"]) == (None, None, True)
 
 
 def test_a_border_that_is_missing_altogether_is_a_share_of_100_and_no_error():
-    centering = from_lines(inset(0, 0, 0, 0), inset(3.17, -0.2, 3.0, 3.0))
-    axis, _ = axes_of("front", centering, TODAY)
-    assert (axis.share, axis.ceiling) == (100.0, 1)
+    centering = centering_from_lines(inset(0, 0, 0, 0), inset(3.17, -0.2, 3.0, 3.0))
+    axis, _ = axes_of_side("front", centering, TODAY)
+    assert (axis.larger_percent, axis.best_grade) == (100.0, 1)
 
 
-# --- a person's lines
+# --- line corrections
 
 
-def test_a_persons_lines_hold_before_the_measured_ones_which_stay_beside_them():
+def test_a_line_correction_replaces_the_measured_lines_which_are_still_reported():
     view = view_of(picture_of_card(3.5, 2.5, 3.0, 3.0))
-    said = report(graded(measure(view, corrected(inset(3.0, 3.0, 2.0, 4.0)))))["front"]
-    assert said["centering"]["by_hand"] is True
-    assert (said["centering"]["lr"], said["centering"]["tb"]) == (50.0, pytest.approx(100 * 4 / 6, abs=0.01))
-    assert said["centering"]["corrected_by"] == "ada"
-    assert said["centering_measured"]["by_hand"] is False
-    assert said["centering_measured"]["left_mm"] == pytest.approx(3.5, abs=0.05)
+    card_report = report(graded(measure_side(view, corrected(inset(3.0, 3.0, 2.0, 4.0)))))["front"]
+    assert card_report["centering"]["by_hand"] is True
+    assert (card_report["centering"]["lr"], card_report["centering"]["tb"]) == (
+        50.0,
+        pytest.approx(100 * 4 / 6, abs=0.01),
+    )
+    assert card_report["centering"]["corrected_by"] == "ada"
+    assert card_report["centering_measured"]["by_hand"] is False
+    assert card_report["centering_measured"]["left_mm"] == pytest.approx(3.5, abs=0.05)
 
 
-def test_a_card_without_a_border_that_the_program_sees_can_still_be_told_by_hand():
-    said = report(graded(measure(view_of(picture_of_card(0, 0, 0, 0)), corrected(inset(3, 2, 3, 3)))))
-    assert said["front"]["centering"]["lr"] == pytest.approx(60.0)
-    assert said["front"]["centering_measured"] is None
-    assert said["front"]["centering_measured_reason"]
-    assert said["centering_ceiling"] == 9
+def test_a_border_that_was_not_measured_can_be_corrected_by_hand():
+    card_report = report(graded(measure_side(view_of(picture_of_card(0, 0, 0, 0)), corrected(inset(3, 2, 3, 3)))))
+    assert card_report["front"]["centering"]["lr"] == pytest.approx(60.0)
+    assert card_report["front"]["centering_measured"] is None
+    assert card_report["front"]["centering_measured_reason"]
+    assert card_report["centering_ceiling"] == 9
 
 
-def test_edges_laid_by_hand_put_right_a_card_that_was_found_too_large():
-    """The finder's quad reaches 2 mm beyond the card at its right and top; a person lays the edges onto the card."""
+def test_edges_corrected_by_hand_fix_a_card_that_was_detected_too_large():
+    """The detected quad reaches 2 mm beyond the card at its right and top; the user drags the edges onto the card."""
     wrong = card_quad() + PX_PER_MM * np.array([(0, -2.0), (2.0, -2.0), (2.0, 0), (0, 0)])
-    across, down = SIZE_MM[0] / (SIZE_MM[0] + 2), SIZE_MM[1] / (SIZE_MM[1] + 2)  # a laid millimetre in true ones
+    across, down = (
+        SIZE_MM[0] / (SIZE_MM[0] + 2),
+        SIZE_MM[1] / (SIZE_MM[1] + 2),
+    )  # one measured millimetre in true millimetres
     stretch = np.array([across, down])
-    laid = Correction(
+    correction = Correction(
         wrong,
         TRADING,
         inset(0, 2 * across, 2 * down, 0),
         (inset(3.5, 2.5, 3.0, 3.0) + np.array([0, 2])) * stretch,
     )
-    right = settled(laid, picture_of_card(3.5, 2.5, 3.0, 3.0).shape[:2])
+    right = with_card_from_edges(correction, picture_of_card(3.5, 2.5, 3.0, 3.0).shape[:2])
     assert np.abs(right.quad - card_quad()).max() < 0.05
     assert (right.size.width_mm, right.size.height_mm) == SIZE_MM
     assert np.abs(right.physical.reshape(-1, 2) - inset(0, 0, 0, 0).reshape(-1, 2)).max() < 0.01
     assert np.abs(right.printed - inset(3.5, 2.5, 3.0, 3.0)).max() < 0.01
 
 
-def test_what_was_measured_is_counted_where_a_persons_edges_lie():
-    """The same card by another quad: places in the picture stay, and so does the measured share of the borders."""
+def test_measurements_are_given_in_the_millimetres_of_a_corrected_quad():
+    """The same card with another quad: positions in the picture and the measured centering stay the same."""
     rgb = picture_of_card(3.5, 2.5, 3.0, 3.0, bare_corner_mm=2.0)
     shifted = card_quad() + PX_PER_MM * np.array([0.3, 0.2])
-    plain, moved = measure(view_of(rgb)), measure(view_of(rgb), corrected(inset(3, 3, 3, 3), quad=shifted))
-    assert moved.found.lr == pytest.approx(plain.found.lr, abs=0.2)
+    plain, moved = measure_side(view_of(rgb)), measure_side(view_of(rgb), corrected(inset(3, 3, 3, 3), quad=shifted))
+    assert moved.measured_centering.lr == pytest.approx(plain.measured_centering.lr, abs=0.2)
     first, second = findings_of(plain)[0], findings_of(moved)[0]
-    assert first.place == second.place
+    assert first.location == second.location
     assert np.array(first.at_mm) - np.array(second.at_mm) == pytest.approx([0.3, 0.2], abs=0.1)
     assert first.as_json(plain)["at_px"] == pytest.approx(second.as_json(moved)["at_px"], abs=1.5)
 
@@ -204,10 +215,10 @@ def test_what_was_measured_is_counted_where_a_persons_edges_lie():
     ("physical", "complaint"),
     [
         (np.zeros((4, 2, 2)), "is a point"),
-        (np.array([[(0, 0), (63, 88)], [(63, 0), (0, 88)], [(63, 88), (0, 0)], [(0, 88), (63, 0)]]), "bound no card"),
+        (np.array([[(0, 0), (63, 88)], [(63, 0), (0, 88)], [(63, 88), (0, 0)], [(0, 88), (63, 0)]]), "enclose no card"),
     ],
 )
-def test_edges_that_bound_no_card_are_refused_in_a_sentence(physical, complaint):
-    laid = Correction(card_quad(), CardSize(63, 88, "x"), physical.astype(float), inset(3, 3, 3, 3))
+def test_edges_that_enclose_no_card_are_refused_in_a_sentence(physical, complaint):
+    correction = Correction(card_quad(), CardSize(63, 88, "x"), physical.astype(float), inset(3, 3, 3, 3))
     with pytest.raises(BadLines, match=complaint):
-        settled(laid, (1152, 852))
+        with_card_from_edges(correction, (1152, 852))

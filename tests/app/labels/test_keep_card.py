@@ -1,11 +1,11 @@
-"""A pair from the browser becomes a card: every pixel kept, every trace of where and how it was taken dropped."""
+"""Storing an uploaded pair as a card keeps every pixel and drops location and camera metadata."""
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from app.labels.keep_card import keep_card
-from app.settings import Trouble
+from app.settings import UserError
 from db import cards, labels
 from engine.image.read import BadPicture
 from tests.card_factory import card_picture
@@ -15,7 +15,7 @@ ORIENTATION, GPS, MAKER = 0x0112, 0x8825, 0x010F
 
 @pytest.fixture
 def photo(tmp_path):
-    """A photo as a phone takes it: turned by its EXIF, with the place where it was taken."""
+    """A photo as from a phone: rotated by its EXIF orientation, with a GPS position."""
     path = tmp_path / "upload" / "photo.jpg"
     path.parent.mkdir()
     exif = Image.Exif()
@@ -24,7 +24,7 @@ def photo(tmp_path):
     exif.get_ifd(GPS).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 36.0)})
     Image.fromarray(card_picture(7, seed=1, side="front")).save(path, exif=exif, quality=90)
     with Image.open(path) as written:
-        assert written.getexif().get_ifd(GPS), "the test's own photo must carry what is to be dropped"
+        assert written.getexif().get_ifd(GPS), "the test photo must contain the metadata that is to be dropped"
     return path
 
 
@@ -34,14 +34,14 @@ def stored(home):
 
 def test_the_kept_picture_has_the_upright_pixels_and_no_metadata(own_home, photo):
     keep_card(own_home.database, own_home.data, photo, None, 9.0)
-    (kept,) = stored(own_home)
-    with Image.open(photo) as before, Image.open(kept) as after:
+    (path,) = stored(own_home)
+    with Image.open(photo) as before, Image.open(path) as after:
         upright = np.asarray(ImageOps.exif_transpose(before))
         assert after.format == "PNG"
         assert np.array_equal(np.asarray(after), upright)
         assert dict(after.getexif()) == {}
         assert set(after.info) == set()
-    assert b"Somebody" not in kept.read_bytes()
+    assert b"Somebody" not in path.read_bytes()
 
 
 def test_the_same_pictures_again_are_the_same_card_with_another_label(own_home, photo, picture):
@@ -57,10 +57,10 @@ def test_the_same_pictures_again_are_the_same_card_with_another_label(own_home, 
     assert len(stored(own_home)) == 2
 
 
-def test_a_side_that_comes_later_or_is_left_away_is_the_same_card_and_no_grade_is_lost(own_home, photo, picture):
+def test_a_side_that_is_added_later_or_left_out_is_the_same_card_and_no_grade_is_lost(own_home, photo, picture):
     back = picture("upload/back.png", seed=4)
-    given = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
-    names = {keep_card(own_home.database, own_home.data, *each) for each in given}
+    uploads = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
+    names = {keep_card(own_home.database, own_home.data, *upload) for upload in uploads}
     with own_home.database.reading() as session:
         card = cards.card_by_name(session, name=names.pop())
         events = labels.label_history(session, card_id=card.id)
@@ -82,11 +82,11 @@ def test_a_back_alone_is_a_card_too(own_home, picture):
     assert (card.front, card.back is None) == (None, False)
 
 
-def test_what_is_no_picture_is_refused_by_name_and_leaves_nothing(own_home, tmp_path):
+def test_a_file_that_is_no_picture_is_refused_by_name_and_nothing_is_stored(own_home, tmp_path):
     (tmp_path / "note.jpg").write_text("not a picture", encoding="utf-8")
     with pytest.raises(BadPicture, match=r"note\.jpg"):
         keep_card(own_home.database, own_home.data, tmp_path / "note.jpg", None, 9.0)
-    with pytest.raises(Trouble, match="at least one picture"):
+    with pytest.raises(UserError, match="at least one picture"):
         keep_card(own_home.database, own_home.data, None, None, 9.0)
     with own_home.database.reading() as session:
         assert cards.counts(session).cards == 0

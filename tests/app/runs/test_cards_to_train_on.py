@@ -1,4 +1,4 @@
-"""The Train tab promises a run only as many cards as it will get."""
+"""The Train tab shows the number of cards that a run will be trained on."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from labeling.snapshot import NothingToTrainOn, freeze
 
 @pytest.fixture
 def label(own_home, picture):
-    """Adds a card with that label."""
+    """Add a card with a label."""
 
     def add(grade, qualifier=None):
         with own_home.database.writing() as session:
             number = cards.counts(session).cards
-            path, own = picture(f"{number}.png"), f"{number:064x}"
-            front = cards.add_picture(session, path=path, sha256=own, width=60, height=84, phash=own[:16])
+            path, sha256 = picture(f"{number}.png"), f"{number:064x}"
+            front = cards.add_picture(session, path=path, sha256=sha256, width=60, height=84, phash=sha256[:16])
             card = cards.add_card(session, name=f"card-{number}", front_id=front.id)
             labels.add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source="person")
 

@@ -1,4 +1,4 @@
-"""Runs as processes: they wait their turn, stop when asked, outlive the server, and go on exactly after a kill."""
+"""Runs as processes: they queue, stop on request, outlive the server, and resume exactly after a kill."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from datetime import timedelta
 
 import psutil
 import pytest
@@ -15,9 +16,9 @@ import torch
 
 from app.runs import worker
 from app.runs.jobs import Jobs, kill, queue_run
-from app.runs.run_status import model_choices, watch
-from app.runs.worker import work
-from app.settings import PROGRAM, Trouble
+from app.runs.run_status import load_status, model_choices
+from app.runs.worker import train_queued_run
+from app.settings import PROGRAM, UserError
 from db import runs
 from db.schema import Run
 from engine.errors import BadInput
@@ -65,12 +66,12 @@ def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-# Starts the run as the server does, and is then killed as a server can be.
+# Starts the run as the server does, then is killed.
 DYING_SERVER = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from app.jobs import Jobs
+from app.runs.jobs import Jobs
 from app.settings import data_folder
 from db.session import Database
 data = data_folder(Path(sys.argv[2]))
@@ -90,28 +91,28 @@ def test_a_killed_run_is_lost_and_resumed_ends_as_if_it_had_never_been_killed(ho
     psutil.Process(pid).suspend()
     assert os.getsid(pid) == pid, "a run has a session of its own, so that ctrl-C at the server does not reach it"
 
-    # The second run comes from a server that dies at once; it lives on, and waits for the first.
+    # The second run is started by a server that is killed at once; the run survives and waits for the first.
     server = [sys.executable, "-c", DYING_SERVER, str(PROGRAM), str(home.data.root), str(twin)]
     assert subprocess.run(server, check=False).returncode < 0
-    wait_for(lambda: "waits for the run before it" in watch(home.database, twin).log, "the second run to wait")
-    home.jobs.settle()
+    wait_for(lambda: "waits for the run before it" in load_status(home.database, twin).log, "the second run to wait")
+    home.jobs.reconcile()
     assert (row(home, killed).state, row(home, twin).state) == ("running", "queued")
 
     psutil.Process(pid).kill()
-    wait_for(lambda: not home.jobs.settle() and row(home, killed).state == "lost", "the kill to be noticed")
-    lost = watch(home.database, killed)
+    wait_for(lambda: not home.jobs.reconcile() and row(home, killed).state == "lost", "the kill to be noticed")
+    lost = load_status(home.database, killed)
     assert lost.can_resume
     assert "epoch 1: train loss" in lost.log
     assert str(home.data.run_folder(killed) / CHECKPOINT) in lost.status
 
     assert home.jobs.resume(killed)
-    wait_for(lambda: {row(home, each).state for each in (killed, twin)} == {"finished"}, "both to finish")
+    wait_for(lambda: {row(home, item).state for item in (killed, twin)} == {"finished"}, "both to finish")
     assert epochs(home, killed) == epochs(home, twin) == [1, 2]
     assert losses(home, killed) == losses(home, twin)
-    weights = [checkpoint.load(home.data.run_folder(each) / CHECKPOINT)["model"] for each in (killed, twin)]
+    weights = [checkpoint.load(home.data.run_folder(item) / CHECKPOINT)["model"] for item in (killed, twin)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    wait_for(lambda: not home.jobs.settle() and not home.jobs._children, "the processes to be seen dead")
+    wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the processes to be seen dead")
 
 
 @pytest.mark.slow
@@ -123,22 +124,22 @@ def test_a_run_that_is_asked_to_stop_saves_ends_and_can_be_resumed_to_its_end(ho
     with home.database.writing() as session:
         assert runs.request_stop(session, run_id=run_id)
     wait_for(lambda: row(home, run_id).state == "stopped", "the stop")
-    stopped = watch(home.database, run_id)
+    stopped = load_status(home.database, run_id)
     assert row(home, run_id).message == "stopped in epoch 2"
     assert str(home.data.run_folder(run_id) / CHECKPOINT) in stopped.status
     assert (stopped.can_stop, stopped.can_resume, stopped.has_model) == (False, True, True)
-    wait_for(lambda: not home.jobs.settle() and not home.jobs._children, "the process to be seen dead")
+    wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 
     assert home.jobs.resume(run_id)
     assert not home.jobs.resume(run_id), "a run that is queued is not started twice"
     wait_for(lambda: row(home, run_id).state == "finished", "the end")
     assert epochs(home, run_id) == [1, 2]
     assert row(home, run_id).summary["epochs"] == 2
-    assert watch(home.database, run_id).can_resume is False
-    wait_for(lambda: not home.jobs.settle() and not home.jobs._children, "the process to be seen dead")
+    assert load_status(home.database, run_id).can_resume is False
+    wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 
 
-# Holds the run's lock and has a child, and neither ends when asked to.
+# Holds the run's lock and has a child process; both ignore stop requests.
 DEAF = """
 import signal, subprocess, sys, time
 from filelock import FileLock
@@ -152,49 +153,49 @@ with FileLock(sys.argv[1]):
 
 @pytest.fixture
 def deaf_run(home) -> Iterator[tuple[int, int, int]]:
-    """A run whose process answers nothing: (run id, its process, that one's child)."""
+    """A run whose process ignores stop requests: (run id, pid, child's pid)."""
     run_id = queue(home)
     lock = home.data.run_lock(run_id).lock_file
     process = subprocess.Popen([sys.executable, "-c", DEAF, lock], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     child = int(process.stdout.readline())
     with home.database.writing() as session:
-        runs.move(session, run_id=run_id, expected="queued", to="running", pid=process.pid)
+        runs.change_state(session, run_id=run_id, expected="queued", to="running", pid=process.pid)
     yield run_id, process.pid, child
-    for each in (process.pid, child):
-        if not is_gone(each):
-            psutil.Process(each).kill()
+    for item in (process.pid, child):
+        if not is_gone(item):
+            psutil.Process(item).kill()
     process.communicate()
 
 
 def test_a_run_that_does_not_answer_in_time_is_killed_with_its_children_and_seen_dead(home, deaf_run, monkeypatch):
     run_id, pid, child = deaf_run
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert not is_gone(pid), "nobody asked it to stop"
     with home.database.writing() as session:
         runs.request_stop(session, run_id=run_id)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert not is_gone(pid), "it still has time to answer"
     monkeypatch.setattr("app.runs.jobs.STOP_DEADLINE_S", 0.0)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert is_gone(pid)
     assert is_gone(child)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert row(home, run_id).state == "lost"
     assert row(home, run_id).message.count(".") <= 1
 
 
 def test_killing_a_run_whose_process_is_gone_or_another_programs_harms_nobody(home):
-    gone = subprocess.Popen([sys.executable, "-c", "pass"])
-    gone.wait()
-    kill(Run(id=1, pid=gone.pid, started_at=row(home, queue(home)).created_at))
-    started_at = row(home, queue(home)).created_at
-    time.sleep(1.2)  # the other program is younger than the run, as only a second owner of a number can be
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        kill(Run(id=1, pid=other.pid, started_at=started_at))
-        assert other.poll() is None
-        other.communicate(b"\n")
-        assert other.returncode == 0
+    ended_process = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended_process.wait()
+    kill(Run(id=1, pid=ended_process.pid, started_at=row(home, queue(home)).created_at))
+    # The other program started after the run, as after the reuse of a pid.
+    started_at = row(home, queue(home)).created_at - timedelta(minutes=1)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other_process:
+        kill(Run(id=1, pid=other_process.pid, started_at=started_at))
+        assert other_process.poll() is None
+        other_process.communicate(b"\n")
+        assert other_process.returncode == 0
 
 
 def test_a_process_that_never_comes_up_is_a_failed_run_only_once_its_time_is_over(home, tmp_path, monkeypatch):
@@ -203,28 +204,28 @@ def test_a_process_that_never_comes_up_is_a_failed_run_only_once_its_time_is_ove
     monkeypatch.setattr("app.runs.jobs.START_DEADLINE_S", 1.0)
     run_id = queue(home)
     home.jobs.start(run_id)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert row(home, run_id).state == "queued"
     time.sleep(1.1)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert row(home, run_id).state == "failed"
-    assert "no such thing" in watch(home.database, run_id).log
+    assert "no such thing" in load_status(home.database, run_id).log
 
-    # Its time begins anew with each start, however long ago the run was made.
+    # The deadline restarts with each start of the run.
     assert home.jobs.resume(run_id)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert row(home, run_id).state == "queued"
     time.sleep(1.1)
-    home.jobs.settle()
+    home.jobs.reconcile()
     assert row(home, run_id).state == "failed"
-    wait_for(lambda: not home.jobs.settle() and not home.jobs._children, "the process to be seen dead")
+    wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 
 
 def test_a_failure_that_the_engine_knows_ends_the_run_with_its_one_sentence(own_home, tmp_path, signals_as_they_were):
     import_cards(own_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))  # three cards: none for validation
     run_id = queue(own_home)
     with pytest.raises(BadInput, match="no card is left for validation"):
-        work(own_home.data, run_id)
+        train_queued_run(own_home.data, run_id)
     failed = row(own_home, run_id)
     assert failed.state == "failed"
     assert failed.message.startswith("no card is left for validation; ")
@@ -236,19 +237,19 @@ def test_a_glance_at_the_lock_does_not_keep_a_run_from_starting(own_home, tmp_pa
     run_id = queue(own_home)
     lock = own_home.data.run_lock(run_id)
     lock.acquire()
-    # FileLock is held by a thread; the one that took it lets it go, as the server's glance does after a moment.
+    # A FileLock belongs to a thread; this one releases it after a moment, as the server does.
     outcome: list[BaseException] = []
 
     def train() -> None:
         try:
-            work(own_home.data, run_id)
-        except (BadInput, Trouble) as error:
+            train_queued_run(own_home.data, run_id)
+        except (BadInput, UserError) as error:
             outcome.append(error)
 
     worker = threading.Thread(target=train)
     with pytest.MonkeyPatch.context() as patch:
-        # Signals belong to the main thread.
-        patch.setattr("app.runs.worker.StopSignal.listening", lambda self: nullcontext())
+        # Signal handlers can only be set in the main thread.
+        patch.setattr("app.runs.worker.StopSignal.handle_signals", lambda self: nullcontext())
         worker.start()
         time.sleep(0.5)
         lock.release()
@@ -257,11 +258,11 @@ def test_a_glance_at_the_lock_does_not_keep_a_run_from_starting(own_home, tmp_pa
 
 
 def test_a_run_that_another_process_trains_or_that_is_not_there_is_refused(own_home, monkeypatch):
-    with pytest.raises(Trouble, match="run 7 is not waiting to be trained"):
-        work(own_home.data, 7)
-    monkeypatch.setattr("app.runs.worker.LOCK_PATIENCE_S", 0.1)
-    with own_home.data.run_lock(7), pytest.raises(Trouble, match="run 7 is being trained by another process"):
-        work(own_home.data, 7)
+    with pytest.raises(UserError, match="run 7 is not queued"):
+        train_queued_run(own_home.data, 7)
+    monkeypatch.setattr("app.runs.worker.LOCK_TIMEOUT_S", 0.1)
+    with own_home.data.run_lock(7), pytest.raises(UserError, match="run 7 is already being trained by another process"):
+        train_queued_run(own_home.data, 7)
 
 
 def test_a_run_is_offered_to_begin_from_once_it_has_a_model(own_home, tmp_path):
@@ -290,5 +291,5 @@ def test_ctrl_c_before_a_run_has_begun_leaves_it_stopped(home, monkeypatch, sign
         return open_database(*words, **named)
 
     monkeypatch.setattr(worker.Database, "open", interrupted)
-    assert worker.work(home.data, run_id) == {"stopped": True, "epoch": 0}
-    assert (row(home, run_id).state, row(home, run_id).message) == ("stopped", "stopped before its turn came")
+    assert worker.train_queued_run(home.data, run_id) == {"stopped": True, "epoch": 0}
+    assert (row(home, run_id).state, row(home, run_id).message) == ("stopped", "stopped while waiting in the queue")

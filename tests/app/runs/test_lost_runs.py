@@ -1,10 +1,10 @@
-"""The server looks after every run, however old, and goes on doing so when a moment of it fails."""
+"""The server monitors all runs, however old, and continues after an error."""
 
 import errno
 
 import pytest
 
-from app.runs.run_status import model_choices, run_choices, watch
+from app.runs.run_status import load_status, model_choices, run_choices
 from app.screens import server
 from db import runs
 from db.session import DatabaseUnusable
@@ -19,7 +19,7 @@ def add_run(home: Home, *, state: str) -> int:
             session, recipe="loupe", parent="ordinal", config={}, snapshot_id=None, folder="", log_path="", plan=None
         )
         row.folder, row.log_path = str(home.data.run_folder(row.id)), str(home.data.log(row.id))
-        runs.move(session, run_id=row.id, expected="queued", to=state)
+        runs.change_state(session, run_id=row.id, expected="queued", to=state)
         return row.id
 
 
@@ -31,48 +31,48 @@ def test_the_oldest_of_many_runs_is_found_lost_and_stays_in_the_lists(own_home):
     for _ in range(51):
         add_run(own_home, state="stopped")
 
-    own_home.jobs.settle()
-    assert watch(own_home.database, oldest).can_resume
+    own_home.jobs.reconcile()
+    assert load_status(own_home.database, oldest).can_resume
     assert run_choices(own_home.database)[-1] == (f"Run {oldest}: loupe, lost", oldest)
     assert model_choices(own_home.database) == [(f"Run {oldest}: loupe", str(model))]
 
 
 class FailingJobs:
-    """Runs that cannot be looked after, first for one reason, then for another, until the program ends."""
+    """Jobs whose monitoring fails with a different error each time, and finally ends."""
 
     def __init__(self) -> None:
-        self._troubles = [
+        self._errors = [
             OSError(errno.ENOSPC, "No space left on device", "run.lock"),
             DatabaseUnusable("loupe.db cannot grow: the disk is full; free some space"),
             KeyboardInterrupt(),
         ]
 
-    def settle(self) -> None:
-        raise self._troubles.pop(0)
+    def reconcile(self) -> None:
+        raise self._errors.pop(0)
 
 
 def test_a_full_disk_does_not_end_the_looking_after_of_runs(monkeypatch, capsys):
-    monkeypatch.setattr(server, "SETTLE_EVERY_S", 0.0)
+    monkeypatch.setattr(server, "RECONCILE_INTERVAL_S", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        server._settle_for_ever(FailingJobs())
-    said = capsys.readouterr().err.splitlines()
-    assert [line.startswith("the runs could not be looked after this time: ") for line in said] == [True, True]
-    assert "No space left on device: 'run.lock'" in said[0]
-    assert "cannot grow" in said[1]
+        server._reconcile_runs_forever(FailingJobs())
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.startswith("could not check the runs this time: ") for line in lines] == [True, True]
+    assert "No space left on device: 'run.lock'" in lines[0]
+    assert "cannot grow" in lines[1]
 
 
 class FullTerminal:
-    """A log on the same full disk: it takes no line, as /dev/full does."""
+    """A log on a full disk: writing fails, as for /dev/full."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def flush(self) -> None:
-        """Nothing was taken."""
+        """There is nothing to flush."""
 
 
 def test_not_even_where_the_server_s_own_log_takes_no_line(monkeypatch):
-    monkeypatch.setattr(server, "SETTLE_EVERY_S", 0.0)
+    monkeypatch.setattr(server, "RECONCILE_INTERVAL_S", 0.0)
     monkeypatch.setattr("sys.stderr", FullTerminal())
     with pytest.raises(KeyboardInterrupt):
-        server._settle_for_ever(FailingJobs())
+        server._reconcile_runs_forever(FailingJobs())

@@ -1,4 +1,4 @@
-"""The grading model stays what was promoted, whatever its run does next."""
+"""The promoted model does not change when its run writes a new model."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from app.grading.model_registry import model_path
 from app.screens.train_tab import use_for_grading
-from app.settings import Trouble
+from app.settings import UserError
 from db import models, runs
 from engine.experiments.run_folder import MODEL
 
@@ -30,11 +30,11 @@ def run_id(own_home):
 
 
 def write_model(home, content: bytes) -> Path:
-    """As the engine does it: aside, then renamed over the old one."""
+    """Write a model atomically, as the engine does."""
     path = home.data.run_folder(1) / MODEL
-    aside = path.with_suffix(".part")
-    aside.write_bytes(content)
-    return aside.replace(path)
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(content)
+    return temporary.replace(path)
 
 
 def test_a_promoted_model_stays_when_its_run_writes_a_better_one(own_home, run_id):
@@ -59,14 +59,22 @@ def test_promoting_again_takes_the_better_one_and_twice_the_same_is_no_harm(own_
 
 def test_a_run_without_a_model_cannot_be_promoted(own_home, run_id):
     for chosen in (run_id, None, 99):
-        with pytest.raises(Trouble, match="no model yet"):
+        with pytest.raises(UserError, match="no model yet"):
             use_for_grading(own_home.database, chosen)
     assert model_path(None, own_home.data) is None
+
+
+def test_a_control_of_an_earlier_version_cannot_be_promoted(own_home, run_id):
+    write_model(own_home, b"epoch 1")
+    with own_home.database.writing() as session:
+        runs.get(session, run_id=run_id).config = {"seen": "label"}
+    with pytest.raises(UserError, match="label"):
+        use_for_grading(own_home.database, run_id)
 
 
 def test_a_promoted_model_that_is_gone_is_said_to_be_gone(own_home, run_id):
     write_model(own_home, b"epoch 1")
     use_for_grading(own_home.database, run_id)
     model_path(None, own_home.data).unlink()
-    with pytest.raises(Trouble, match="is gone; choose another"):
+    with pytest.raises(UserError, match="is gone; choose another"):
         model_path(None, own_home.data)

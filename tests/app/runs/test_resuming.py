@@ -1,4 +1,4 @@
-"""A run is gone on with through its own row, by whichever path it is named, and without a row nowhere among those."""
+"""`train --resume` finds the row of a run by any path, and refuses a folder of the data folder without a row."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.commands import train
-from app.settings import DataFolder, Trouble
+from app.settings import DataFolder, UserError
 from db import runs
 from db.session import Database
 from engine.cards.pairs import CardPair
@@ -17,7 +17,7 @@ from engine.experiments import run_folder
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """A data folder with one stopped run; what is given back to `work` is the number of the run it is asked to do."""
+    """A data folder with one stopped run; training is replaced by returning the run's id."""
     data = DataFolder(tmp_path / "data")
     data.root.mkdir()
     with Database.open(data.database) as database, database.writing() as session:
@@ -25,15 +25,15 @@ def data(tmp_path, monkeypatch):
             session, recipe="loupe", parent="ordinal", config={}, snapshot_id=None, folder="", log_path="", plan=None
         )
         row.folder = str(data.run_folder(row.id))
-    told(data.run_folder(1))
+    save_run(data.run_folder(1))
     stop(data)
-    monkeypatch.setattr(train, "work", lambda data, run_id: {"worked": run_id})
-    monkeypatch.setattr(train.several, "train_with_controls", lambda out: {"without a row": out})
+    monkeypatch.setattr(train, "train_queued_run", lambda data, run_id: {"worked": run_id})
+    monkeypatch.setattr(train.cross_validate, "train_with_controls", lambda out: {"without a row": out})
     return data
 
 
-def told(folder: Path) -> None:
-    run_folder.record(folder, build({}), [CardPair("a", folder / "a.png", None, 9, split="train")])
+def save_run(folder: Path) -> None:
+    run_folder.save(folder, build({}), [CardPair("a", folder / "a.png", None, 9, split="train")])
 
 
 def state(data: DataFolder) -> str:
@@ -45,7 +45,7 @@ def state(data: DataFolder) -> str:
 
 def stop(data: DataFolder) -> None:
     with Database.open(data.database) as database, database.writing() as session:
-        runs.move(session, run_id=1, expected="queued", to="stopped")
+        runs.change_state(session, run_id=1, expected="queued", to="stopped")
 
 
 def test_a_link_and_a_relative_path_lead_to_the_run_s_own_row(data, tmp_path, monkeypatch):
@@ -53,13 +53,13 @@ def test_a_link_and_a_relative_path_lead_to_the_run_s_own_row(data, tmp_path, mo
     (tmp_path / "other name").symlink_to(data.root)
     monkeypatch.chdir(data.runs)
     for folder in (data.run_folder(1), Path("run-0001"), tmp_path / "link", tmp_path / "other name/runs/run-0001"):
-        assert train.go_on(data, folder) == {"worked": 1}
+        assert train.resume_run(data, folder) == {"worked": 1}
         stop(data)
-    # The data folder itself may be named by a link, too.
-    assert train.go_on(DataFolder(tmp_path / "other name"), data.run_folder(1)) == {"worked": 1}
+    # The data folder may also be given as a link.
+    assert train.resume_run(DataFolder(tmp_path / "other name"), data.run_folder(1)) == {"worked": 1}
 
 
-# Holds the run's lock, as its process does, until it is killed.
+# Holds the run's lock until it is killed, as the run's process does.
 TRAINS = """
 import sys, time
 from filelock import FileLock
@@ -73,21 +73,21 @@ def test_a_run_whose_process_was_killed_while_no_server_was_open_is_gone_on_with
     with Database.open(data.database) as database:
         for expected, to in (("stopped", "queued"), ("queued", "running")):
             with database.writing() as session:
-                runs.move(session, run_id=1, expected=expected, to=to)
+                runs.change_state(session, run_id=1, expected=expected, to=to)
     lock = data.run_lock(1).lock_file
     with subprocess.Popen([sys.executable, "-c", TRAINS, lock], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "trains\n"
-        with pytest.raises(Trouble, match="run 1 is running; only a stopped, failed or lost run is resumed"):
-            train.go_on(data, data.run_folder(1))
+        with pytest.raises(UserError, match="run 1 is running; only a stopped, failed or lost run can be resumed"):
+            train.resume_run(data, data.run_folder(1))
         process.kill()
-    assert train.go_on(data, data.run_folder(1)) == {"worked": 1}
+    assert train.resume_run(data, data.run_folder(1)) == {"worked": 1}
     assert state(data) == "queued"
 
 
 def test_a_run_that_waits_is_handed_to_work_whose_lock_knows_whether_a_process_waits_with_it(data):
-    assert train.go_on(data, data.run_folder(1)) == {"worked": 1}
-    assert train.go_on(data, data.run_folder(1)) == {"worked": 1}
+    assert train.resume_run(data, data.run_folder(1)) == {"worked": 1}
+    assert train.resume_run(data, data.run_folder(1)) == {"worked": 1}
     assert state(data) == "queued"
 
 
@@ -95,19 +95,19 @@ def test_a_finished_run_is_not_gone_on_with(data):
     with Database.open(data.database) as database:
         for expected, to in (("stopped", "queued"), ("queued", "running"), ("running", "finished")):
             with database.writing() as session:
-                runs.move(session, run_id=1, expected=expected, to=to)
-    with pytest.raises(Trouble, match="run 1 is finished; only a stopped, failed or lost run is resumed"):
-        train.go_on(data, data.run_folder(1))
+                runs.change_state(session, run_id=1, expected=expected, to=to)
+    with pytest.raises(UserError, match="run 1 is finished; only a stopped, failed or lost run can be resumed"):
+        train.resume_run(data, data.run_folder(1))
 
 
 def test_a_run_elsewhere_has_no_row_and_needs_none(data, tmp_path):
-    told(tmp_path / "elsewhere")
-    assert train.go_on(data, tmp_path / "elsewhere") == {"without a row": tmp_path / "elsewhere"}
+    save_run(tmp_path / "elsewhere")
+    assert train.resume_run(data, tmp_path / "elsewhere") == {"without a row": tmp_path / "elsewhere"}
 
 
 def test_among_the_data_folder_s_runs_nothing_is_trained_without_a_row(data):
-    told(data.runs / "copied")
-    with pytest.raises(Trouble, match=r"copied lies among the data folder's runs, and no row tells of it; move it"):
-        train.go_on(data, data.runs / "copied")
-    with pytest.raises(BadConfig, match="nowhere: holds no run; give a folder"):
-        train.go_on(data, data.runs / "nowhere")
+    save_run(data.runs / "copied")
+    with pytest.raises(UserError, match=r"copied is not a run of this data folder.s database; move it"):
+        train.resume_run(data, data.runs / "copied")
+    with pytest.raises(BadConfig, match="nowhere: holds no run; give the folder"):
+        train.resume_run(data, data.runs / "nowhere")

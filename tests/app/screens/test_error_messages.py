@@ -1,27 +1,27 @@
-"""What a person can mend is one sentence on the page; a fault of the program stays a fault."""
+"""User errors become messages on the page; other exceptions propagate."""
 
 import gradio as gr
 import pytest
 
-from app.errors import MENDABLE
-from app.screens.error_messages import plainly
+from app.errors import USER_ERRORS
+from app.screens.error_messages import show_user_errors
 
 
-@pytest.mark.parametrize("kind", MENDABLE)
-def test_a_mendable_error_becomes_its_sentence_on_the_page(kind):
-    @plainly
+@pytest.mark.parametrize("kind", USER_ERRORS)
+def test_a_user_error_becomes_its_message_on_the_page(kind):
+    @show_user_errors
     def handler():
         raise kind("lay the card flat")
 
-    with pytest.raises(gr.Error) as shown:
+    with pytest.raises(gr.Error) as raised:
         handler()
-    assert shown.value.message == "lay the card flat"
-    assert isinstance(shown.value.__cause__, kind)
+    assert raised.value.message == "lay the card flat"
+    assert isinstance(raised.value.__cause__, kind)
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, RuntimeError, OSError])
-def test_any_other_error_is_let_through(kind):
-    @plainly
+def test_any_other_error_propagates(kind):
+    @show_user_errors
     def handler():
         raise kind("a fault")
 
@@ -29,11 +29,11 @@ def test_any_other_error_is_let_through(kind):
         handler()
 
 
-def test_what_a_handler_takes_gives_and_is_called_stays_as_it_was():
-    @plainly
-    def add(one: int, *, two: int) -> int:
+def test_a_decorated_handler_keeps_its_parameters_result_and_name():
+    @show_user_errors
+    def add(first: int, *, second: int) -> int:
         """Add."""
-        return one + two
+        return first + second
 
-    assert add(1, two=2) == 3
+    assert add(1, second=2) == 3
     assert (add.__name__, add.__doc__) == ("add", "Add.")

@@ -1,6 +1,6 @@
-"""What is pressed on the Label tab is done in the order in which it was pressed.
+"""Key presses on the Label tab are handled in their order of arrival.
 
-That it also arrives in that order is the browser's part: see tests/browser/test_story_in_browser.py.
+tests/browser/test_story_in_browser.py tests that they arrive in the order of the key presses.
 """
 
 import asyncio
@@ -8,20 +8,20 @@ import asyncio
 from app.screens.page import build
 from engine.cards.grades import GRADES
 
-AT_THE_DESK = {"no-grade", "previous-card", "next-card", *(f"grade-{grade}" for grade in GRADES)}
+LABEL_BUTTONS = {"no-grade", "previous-card", "next-card", *(f"grade-{grade}" for grade in GRADES)}
 
 
-def test_all_buttons_for_the_card_at_hand_wait_in_one_line_and_are_answered_one_by_one(own_home):
-    async def built():  # without a loop that runs, Gradio makes some and leaves them open
+def test_all_label_buttons_share_one_queue_and_are_handled_one_by_one(own_home):
+    async def built():  # without a running event loop, Gradio creates one and leaves it open
         return build(own_home.database, own_home.data, own_home.jobs)
 
     page = asyncio.run(built())
-    lines = {
+    queues = {
         page.blocks[block_id].elem_id: (event.concurrency_id, event.concurrency_limit)
         for event in page.fns.values()
-        for block_id, what in event.targets
-        if what == "click" and page.blocks[block_id].elem_id in AT_THE_DESK
+        for block_id, event_name in event.targets
+        if event_name == "click" and page.blocks[block_id].elem_id in LABEL_BUTTONS
     }
-    assert lines.keys() == AT_THE_DESK
-    [(_, at_once)] = set(lines.values())
-    assert at_once == 1
+    assert queues.keys() == LABEL_BUTTONS
+    [(_, limit)] = set(queues.values())
+    assert limit == 1

@@ -1,4 +1,4 @@
-"""The settings form: every key of the config has a widget, and no widget changes what it is given."""
+"""Settings form: every config key has a widget, and no widget changes its value."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def widgets():
         with gr.Blocks(analytics_enabled=False):
             return settings_form.draw()
 
-    # Within a loop that is closed at its end; Gradio would make its own and leave it open.
+    # In an event loop that is closed afterwards; Gradio would create its own and leave it open.
     return asyncio.run(draw())
 
 
@@ -32,12 +32,12 @@ def test_every_widget_explains_its_key(widgets):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_that_goes_through_the_form_comes_back_as_it_was(widgets, recipe):
-    wanted = recipe_config(recipe)
-    values = settings_form.values(wanted)
+    expected = recipe_config(recipe)
+    values = settings_form.values(expected)
     through_the_page = [
         widget.preprocess(widget.postprocess(value)) for widget, value in zip(widgets, values, strict=True)
     ]
-    assert settings_form.read(through_the_page) == wanted
+    assert settings_form.read(through_the_page) == expected
 
 
 def test_an_empty_field_is_named():
@@ -54,7 +54,7 @@ def test_a_value_out_of_bounds_is_named_with_what_it_was():
         settings_form.read(values)
 
 
-def test_what_may_ask_for_a_download_is_the_field_of_the_starting_weights(widgets):
+def test_the_widget_that_may_ask_for_a_download_is_pretrained(widgets):
     assert settings_form.pretrained(widgets).label == "pretrained"
 
 

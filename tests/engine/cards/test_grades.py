@@ -1,4 +1,4 @@
-"""The scale as PSA prints it, and what of it is a training target."""
+"""The PSA scale: parsing, names and training classes."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from engine.cards.grades import (
     NO_GRADES,
     QUALIFIERS,
     BadGrade,
-    LeftOut,
+    NoTarget,
     grade_name,
     parse_grade,
     parse_qualifier,
@@ -20,17 +20,17 @@ SCALE = [1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10]
 
 
 @pytest.mark.parametrize(
-    ("written", "grade"),
+    ("text", "grade"),
     [("9", 9), (" 8.5 ", 8.5), ("PSA 10", 10), ("psa9", 9), (7, 7), (6.0, 6), ("", None), ("  ", None), (None, None)],
 )
-def test_a_grade_is_read_as_people_write_it(written, grade):
-    assert parse_grade(written) == grade
+def test_a_grade_is_read_as_people_write_it(text, grade):
+    assert parse_grade(text) == grade
 
 
-@pytest.mark.parametrize("written", ["9.5", "0", "11", "-1", "8.25", "nan", "inf", "mint", "PSA", "PSA PSA 9", "1_0"])
-def test_what_is_not_on_the_scale_is_refused_naming_it(written):
-    with pytest.raises(BadGrade, match=f"grade '{written}' is not on the PSA scale"):
-        parse_grade(written)
+@pytest.mark.parametrize("text", ["9.5", "0", "11", "-1", "8.25", "nan", "inf", "mint", "PSA", "PSA PSA 9", "1_0"])
+def test_a_grade_off_the_scale_is_refused_naming_it(text):
+    with pytest.raises(BadGrade, match=f"grade '{text}' is not on the PSA scale"):
+        parse_grade(text)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -43,7 +43,7 @@ def test_a_number_is_read_exactly_when_it_is_on_the_scale(number):
 
 
 @pytest.mark.parametrize("grade", SCALE)
-def test_every_grade_of_the_scale_is_read_back_from_its_own_writing(grade):
+def test_every_grade_of_the_scale_is_read_back_as_it_is_written(grade):
     assert parse_grade(f"{grade:g}") == grade
     assert parse_grade(f"PSA {grade:g}") == grade
 
@@ -83,9 +83,9 @@ def test_a_half_grade_trains_as_the_whole_grade_it_meets(grade):
 @pytest.mark.parametrize("code", [*QUALIFIERS, *NO_GRADES])
 def test_a_qualified_or_ungraded_card_is_left_out_and_the_reason_names_the_flaw(code):
     left_out = training_target(8, code)
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, NoTarget)
     assert (QUALIFIERS | NO_GRADES)[code] in left_out.reason
 
 
-def test_an_unlabelled_card_is_left_out_and_says_so():
-    assert training_target(None, None) == LeftOut("not labelled")
+def test_an_unlabelled_card_is_left_out_as_not_labelled():
+    assert training_target(None, None) == NoTarget("not labelled")

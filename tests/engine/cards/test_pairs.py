@@ -1,4 +1,4 @@
-"""Manifests and snapshots: what is written is what is read, and a bad row is one clear line."""
+"""Manifests and snapshots are read back as written, and a bad row gives one clear line."""
 
 import csv
 import json
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cards.grades import HALF_GRADES, NO_GRADES, QUALIFIERS, LeftOut
+from engine.cards.grades import HALF_GRADES, NO_GRADES, QUALIFIERS, NoTarget
 from engine.cards.pairs import BadManifest, CardPair, read_manifest, read_snapshot, write_manifest, write_snapshot
 
-# Everything a person may type, line and paragraph separators, quotes and commas among it; not the zero byte, which no
-# path may hold, nor half of a surrogate pair, which no text is.
+# Everything a person may type, including line and paragraph separators, quotes and commas; without the zero byte, which
+# no path may contain, and unpaired surrogates, which are no valid text.
 characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 text = st.text(characters, max_size=12)
 trimmed = text.map(str.strip)
@@ -22,8 +22,8 @@ grade = st.none() | st.sampled_from([*range(1, 11), *HALF_GRADES]).map(float)
 
 
 def pairs_of(words):
-    def pair(card_id, front, back, **others):
-        return CardPair(card_id, front, back if front or back else Path("/cards/b.png"), **others)
+    def pair(card_id, front, back, **fields):
+        return CardPair(card_id, front, back if front or back else Path("/cards/b.png"), **fields)
 
     return st.builds(
         pair,
@@ -79,17 +79,17 @@ def manifest_of(folder, *rows, columns=("card_id", "front", "back", "grade", "sp
     [
         (["x", "f.png", "", "11"], "grade '11' is not on the PSA scale; use 1 to 10, or a half grade from 1.5 to 8.5"),
         (["x", "f.png", "", "9.5"], "grade '9.5' is not on the PSA scale"),
-        (["", "f.png", "", "9"], "card_id is empty; give every card its own"),
+        (["", "f.png", "", "9"], "card_id is empty; give every card an id"),
         (["x", "", "", "9"], "card 'x' has neither front nor back; give at least one picture"),
-        (["good", "f.png", "", "9"], "card_id 'good' stands twice; give every card its own"),
+        (["good", "f.png", "", "9"], "card_id 'good' occurs twice; give every card its own"),
         (["x", "f.png", "", "9", "middle"], "split 'middle' is not known; use train, val, test, or leave it empty"),
         (["x", "f.png", "", "9", "", "ZZ"], "qualifier 'ZZ' is not known; use one of"),
         (["x"], "card 'x' has neither front nor back"),
-        (["x", "~nobody-of-this-name/f.png"], "'~nobody-of-this-name/f.png' names the home of a user who is not known"),
+        (["x", "~nobody-of-this-name/f.png"], "'~nobody-of-this-name/f.png' names the home of an unknown user"),
         (["x", "f\0.png"], "the path 'f\\x00.png' holds a zero byte"),
     ],
 )
-def test_a_bad_row_is_refused_alone_in_one_line_that_names_its_place(tmp_path, row, complaint):
+def test_a_bad_row_is_refused_alone_in_one_line_that_names_its_line_number(tmp_path, row, complaint):
     manifest = manifest_of(tmp_path, ["good", "g.png", "", "9"], row, ["last", "l.png", "", "8"])
     assert [pair.card_id for pair in manifest.pairs] == ["good", "last"]
     (refused,) = manifest.refused
@@ -123,7 +123,7 @@ def test_a_manifest_as_excel_saves_it_is_read(tmp_path):
     [
         (b"card_id,back\nx,b.png\n", "the column 'front' is missing; the first line must name card_id, front"),
         (b"", "the column 'card_id' is missing"),
-        (b"card_id,front\nx,\xff\xfe.png\n", "is not a CSV file in UTF-8; save it as one"),
+        (b"card_id,front\nx,\xff\xfe.png\n", "is not a CSV file in UTF-8; save it as CSV (UTF-8)"),
         (None, "cannot be read (No such file or directory); check the path"),
     ],
 )
@@ -141,22 +141,22 @@ def test_a_file_that_is_no_manifest_is_refused_whole_in_one_sentence(tmp_path, c
 def test_a_broken_snapshot_is_refused_in_one_sentence(tmp_path, line):
     if line is not None:
         (tmp_path / "s.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(BadManifest, match=r"s\.jsonl: is no readable snapshot \(.*\); freeze the labels again"):
+    with pytest.raises(BadManifest, match=r"s\.jsonl: is not a readable snapshot \(.*\); freeze the labels again"):
         read_snapshot(tmp_path / "s.jsonl")
 
 
 def test_a_snapshot_cut_short_is_refused(tmp_path):
     write_snapshot(tmp_path / "s.jsonl", [CardPair(name, Path("/f.png"), None) for name in ("a", "b")])
     (tmp_path / "s.jsonl").write_bytes((tmp_path / "s.jsonl").read_bytes()[:-9])
-    with pytest.raises(BadManifest, match="is no readable snapshot"):
+    with pytest.raises(BadManifest, match="is not a readable snapshot"):
         read_snapshot(tmp_path / "s.jsonl")
 
 
-def test_a_card_without_a_group_is_its_own():
+def test_a_card_without_a_group_is_its_own_group():
     assert CardPair("x", Path("f"), None).group_key == "x"
     assert CardPair("x", Path("f"), None, group="g").group_key == "g"
 
 
 def test_a_pair_s_target_follows_grade_and_qualifier():
     assert CardPair("x", Path("f"), None, 9).target() == 9
-    assert isinstance(CardPair("x", Path("f"), None, 9, qualifier="OC").target(), LeftOut)
+    assert isinstance(CardPair("x", Path("f"), None, 9, qualifier="OC").target(), NoTarget)

@@ -1,4 +1,4 @@
-"""The centering table as PSA publishes it, and the five points that fronts were given until early 2025."""
+"""The centering table as PSA publishes it, and the five points more allowed to fronts until early 2025."""
 
 from datetime import date
 
@@ -6,11 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cards.rubric import BadShare, ceiling, explain, larger_share, limit, overall_ceiling, written
+from engine.cards.rubric import (
+    BadCentering,
+    centering_ceiling,
+    explain,
+    format_centering,
+    larger_border_percent,
+    max_border_percent,
+    overall_ceiling,
+)
 
 NOW, BEFORE = date(2025, 6, 1), date(2024, 12, 31)
-SHARES = st.floats(50, 100)
-# Grade, front, back: the larger border in percent, as the scale's own page writes it.
+PERCENTS = st.floats(50, 100)
+# Grade, front, back: the larger border in percent, as PSA's page gives it.
 TABLE = [
     (10, 55, 75),
     (9, 60, 90),
@@ -27,15 +35,15 @@ FRONTS_BEFORE = {10: 60, 9: 65, 8: 70, 7: 75}
 
 
 @pytest.mark.parametrize(("grade", "front", "back"), TABLE)
-def test_every_grade_allows_what_the_table_says(grade, front, back):
-    assert limit("front", grade, NOW) == front
-    assert limit("back", grade, NOW) == back
-    assert limit("front", grade, BEFORE) == FRONTS_BEFORE.get(grade, front)
-    assert limit("back", grade, BEFORE) == back
+def test_every_grade_allows_the_borders_of_the_table(grade, front, back):
+    assert max_border_percent("front", grade, NOW) == front
+    assert max_border_percent("back", grade, NOW) == back
+    assert max_border_percent("front", grade, BEFORE) == FRONTS_BEFORE.get(grade, front)
+    assert max_border_percent("back", grade, BEFORE) == back
 
 
 @pytest.mark.parametrize(
-    ("side", "share", "now", "before"),
+    ("side", "percent", "now", "before"),
     [
         ("front", 50, 10, 10),
         ("front", 55, 10, 10),
@@ -51,33 +59,35 @@ def test_every_grade_allows_what_the_table_says(grade, front, back):
         ("back", 95, 1, 1),
     ],
 )
-def test_the_ceiling_is_the_best_grade_that_still_allows_the_share(side, share, now, before):
-    assert ceiling(side, share, NOW) == now
-    assert ceiling(side, share, BEFORE) == before
+def test_the_ceiling_is_the_best_grade_that_still_allows_the_border(side, percent, now, before):
+    assert centering_ceiling(side, percent, NOW) == now
+    assert centering_ceiling(side, percent, BEFORE) == before
 
 
-@given(SHARES, SHARES, st.sampled_from(["front", "back"]), st.sampled_from([NOW, BEFORE]))
-def test_a_worse_centering_never_has_a_better_ceiling(one, other, side, day):
-    better, worse = sorted((one, other))
-    assert ceiling(side, better, day) >= ceiling(side, worse, day)
+@given(PERCENTS, PERCENTS, st.sampled_from(["front", "back"]), st.sampled_from([NOW, BEFORE]))
+def test_a_worse_centering_never_has_a_better_ceiling(first, second, side, day):
+    better, worse = sorted((first, second))
+    assert centering_ceiling(side, better, day) >= centering_ceiling(side, worse, day)
 
 
-@given(SHARES, st.sampled_from(["front", "back"]))
-def test_the_older_rule_is_never_the_stricter_one(share, side):
-    assert ceiling(side, share, BEFORE) >= ceiling(side, share, NOW)
+@given(PERCENTS, st.sampled_from(["front", "back"]))
+def test_the_older_rule_is_never_the_stricter_one(percent, side):
+    assert centering_ceiling(side, percent, BEFORE) >= centering_ceiling(side, percent, NOW)
 
 
-@given(SHARES, SHARES)
+@given(PERCENTS, PERCENTS)
 def test_the_worse_side_decides_and_a_side_without_borders_does_not(front, back):
-    assert overall_ceiling(front, back, NOW) == min(ceiling("front", front, NOW), ceiling("back", back, NOW))
-    assert overall_ceiling(None, back, NOW) == ceiling("back", back, NOW)
+    assert overall_ceiling(front, back, NOW) == min(
+        centering_ceiling("front", front, NOW), centering_ceiling("back", back, NOW)
+    )
+    assert overall_ceiling(None, back, NOW) == centering_ceiling("back", back, NOW)
     assert overall_ceiling(None, None, NOW) is None
 
 
-@pytest.mark.parametrize("share", [49.9, 100.1, -1, float("nan")])
-def test_a_share_that_no_two_borders_have_is_refused_naming_it(share):
-    with pytest.raises(BadShare, match=f"{share:g} % cannot be"):
-        ceiling("front", share, NOW)
+@pytest.mark.parametrize("percent", [49.9, 100.1, -1, float("nan")])
+def test_a_percentage_that_no_two_borders_have_is_refused_naming_it(percent):
+    with pytest.raises(BadCentering, match=f"{percent:g} % is impossible"):
+        centering_ceiling("front", percent, NOW)
 
 
 def test_the_rule_is_named_by_its_year():
@@ -87,13 +97,13 @@ def test_the_rule_is_named_by_its_year():
 
 
 def test_borders_are_written_as_collectors_write_them():
-    assert written(2.6, 2.4) == written(2.4, 2.6) == "52/48"
-    assert larger_share(1.0, 3.0) == 75.0
-    assert larger_share(-0.4, 3.0) == 100.0
-    with pytest.raises(BadShare, match="no centering"):
-        larger_share(0.0, -1.0)
+    assert format_centering(2.6, 2.4) == format_centering(2.4, 2.6) == "52/48"
+    assert larger_border_percent(1.0, 3.0) == 75.0
+    assert larger_border_percent(-0.4, 3.0) == 100.0
+    with pytest.raises(BadCentering, match="no centering"):
+        larger_border_percent(0.0, -1.0)
 
 
 @given(st.floats(1e-6, 1e3))
 def test_one_border_alone_is_exactly_all_of_it(border_mm):
-    assert larger_share(border_mm, 0.0) == 100.0
+    assert larger_border_percent(border_mm, 0.0) == 100.0

@@ -1,4 +1,4 @@
-"""Targets measured once: against the borders the cards were drawn with, resumed after a kill, flipped with the card."""
+"""Measurements: equal to the drawn borders, resumed after a kill, mirrored with the card."""
 
 import os
 import shutil
@@ -20,33 +20,33 @@ from scipy.stats import binomtest
 from engine.cards.pairs import CardPair
 from engine.config import Config
 from engine.data import measurement_cache as measured_module
-from engine.data.auxiliary import beside_pixels
-from engine.data.dataset import Cards
-from engine.data.measurement_cache import TARGETS, MeasuredSides, MeasuringFailed
+from engine.data.dataset import CardDataset
+from engine.data.measurement_cache import TARGET_SPEC, MeasurementCache, MeasurementFailed
 from engine.data.picture_cache import PixelCache
-from engine.data.selection import usable
+from engine.data.prepare import prepare_auxiliary
+from engine.data.selection import with_pictures
 from engine.events import Notice, Progress
 from engine.measure.side.targets import AuxiliaryTargets
-from engine.process_pool import processes
+from engine.process_pool import spawn_pool
 from tests.engine.measure.card_factory import DrawnCard, box
 
-HOUSE = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[3]
 # Borders left, top, right, bottom in millimetres, one card each: front, back.
 FRONTS = [(2.4, 3.6, 3.6, 2.4), (4.0, 3.0, 2.0, 3.0), None]
 BACKS = [(3.0, 3.0, 3.0, 3.0), None, (2.0, 2.0, 4.0, 4.0)]
-# A dark field in the left half of every picture tells whether it is mirrored.
+# A dark field in the left half of every picture, to detect mirroring.
 FIELD = [(box(8, 20, 25, 60), (20, 20, 20))]
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Three cards whose borders are known, and their prepared pictures."""
+def drawn_cards(tmp_path_factory):
+    """Three cards with known borders, and their prepared pictures."""
     folder = tmp_path_factory.mktemp("drawn")
 
-    def picture(name, borders, place):
+    def picture(name, borders, seed):
         path = folder / f"{name}.png"
         card = DrawnCard(px_per_mm=6.0, borders_mm=borders, patches=FIELD)
-        assert cv2.imwrite(str(path), card.picture(seed=place)[:, :, ::-1])
+        assert cv2.imwrite(str(path), card.picture(seed=seed)[:, :, ::-1])
         return path
 
     cards = [
@@ -63,16 +63,16 @@ def pictures_of(cards):
     return [side for card in cards for side in (card.front, card.back)]
 
 
-def filled(drawn, folder=None, what=TARGETS):
-    cards, pixels, cache = drawn
-    targets = MeasuredSides(what, folder or cache, pictures_of(cards), pixels)
+def filled(drawn_cards, folder=None, spec=TARGET_SPEC):
+    cards, pixels, cache = drawn_cards
+    targets = MeasurementCache(spec, folder or cache, pictures_of(cards), pixels)
     return targets, list(targets.fill())
 
 
-def beside(drawn, **settings):
-    cards, pixels, folder = drawn
+def prepare(drawn_cards, **settings):
+    cards, pixels, folder = drawn_cards
     events, config = [], Config(image_size=64, **settings)
-    preparing = beside_pixels(usable(cards, pixels)[0], pixels, config, folder, lambda: False)
+    preparing = prepare_auxiliary(with_pictures(cards, pixels)[0], pixels, config, folder, lambda: False)
     while True:
         try:
             events.append(next(preparing))
@@ -80,165 +80,165 @@ def beside(drawn, **settings):
             return end.value, events, config
 
 
-def test_each_side_s_targets_are_the_borders_it_was_drawn_with(drawn):
-    targets, _ = filled(drawn)
-    for card, *sides in zip(drawn[0], FRONTS, BACKS, strict=True):
+def test_each_side_s_targets_are_the_borders_it_was_drawn_with(drawn_cards):
+    targets, _ = filled(drawn_cards)
+    for card, *sides in zip(drawn_cards[0], FRONTS, BACKS, strict=True):
         for path, borders in zip((card.front, card.back), sides, strict=True):
-            told = AuxiliaryTargets(*targets[path])
+            measured = AuxiliaryTargets(*targets[path])
             if borders is None:
-                assert np.isnan([told.left_share, told.top_share]).all()
+                assert np.isnan([measured.left_fraction, measured.top_fraction]).all()
             else:
                 left, top, right, bottom = borders
-                assert told.left_share == pytest.approx(left / (left + right), abs=0.015)
-                assert told.top_share == pytest.approx(top / (top + bottom), abs=0.015)
-            assert told.edge_damage == pytest.approx(0, abs=0.02) or np.isnan(told.edge_damage)
+                assert measured.left_fraction == pytest.approx(left / (left + right), abs=0.015)
+                assert measured.top_fraction == pytest.approx(top / (top + bottom), abs=0.015)
+            assert measured.edge_damage == pytest.approx(0, abs=0.02) or np.isnan(measured.edge_damage)
 
 
-def test_measurements_are_hidden_from_training_by_their_share_and_from_nobody_else(drawn):
-    extras, _, config = beside(drawn, measured_inputs=True, measured_targets=False, measured_dropout=0.3)
-    cards = usable(drawn[0], drawn[1])[0]
-    known = Cards(cards, drawn[1], config, training=False, beside=extras)[0, 0, 0]["measured"]
-    training = Cards(cards, drawn[1], config, training=True, beside=extras)
+def test_measurement_dropout_hides_its_fraction_in_training_only(drawn_cards):
+    auxiliary, _, config = prepare(drawn_cards, use_measurements=True, auxiliary_targets=False, measurement_dropout=0.3)
+    cards = with_pictures(drawn_cards[0], drawn_cards[1])[0]
+    complete = CardDataset(cards, drawn_cards[1], config, training=False, auxiliary=auxiliary)[0, 0, 0]["measured"]
+    training = CardDataset(cards, drawn_cards[1], config, training=True, auxiliary=auxiliary)
     hidden = []
     for epoch in range(200):
-        told = training[epoch, 0, 0]["measured"]
-        hidden += told.isnan().all(dim=1).tolist()
+        item = training[epoch, 0, 0]["measured"]
+        hidden += item.isnan().all(dim=1).tolist()
         for side in (0, 1):
-            assert hidden[side - 2] or torch.equal(told[side].nan_to_num(-1), known[side].nan_to_num(-1))
-    assert not known.isnan().all(dim=1).any()
+            assert hidden[side - 2] or torch.equal(item[side].nan_to_num(-1), complete[side].nan_to_num(-1))
+    assert not complete.isnan().all(dim=1).any()
     assert binomtest(sum(hidden), 400, 0.3).pvalue > 1e-3
 
 
-def test_training_is_given_the_targets_and_a_mirrored_card_s_left_is_its_right(drawn):
-    extras, _, config = beside(drawn)
-    cards = usable(drawn[0], drawn[1])[0]
-    still = Cards(cards, drawn[1], config, training=False, beside=extras)[0, 0, 0]
-    np.testing.assert_allclose(still["centering"], [[0.4, 0.6], [0.5, 0.5]], atol=0.015)
-    moving = Cards(cards, drawn[1], config, training=True, beside=extras)
-    seen = set()
+def test_the_targets_of_a_mirrored_card_are_mirrored(drawn_cards):
+    auxiliary, _, config = prepare(drawn_cards)
+    cards = with_pictures(drawn_cards[0], drawn_cards[1])[0]
+    validation = CardDataset(cards, drawn_cards[1], config, training=False, auxiliary=auxiliary)[0, 0, 0]
+    np.testing.assert_allclose(validation["centering"], [[0.4, 0.6], [0.5, 0.5]], atol=0.015)
+    training = CardDataset(cards, drawn_cards[1], config, training=True, auxiliary=auxiliary)
+    orientations = set()
     for epoch in range(20):
-        item = moving[epoch, 0, 0]
+        item = training[epoch, 0, 0]
         left, top = item["centering"][0].tolist()
         dark = item["canvases"][0, 20:44].float().mean(dim=(0, 2))
         mirrored = bool(dark[16:28].mean() > dark[36:48].mean())
         assert left == pytest.approx(0.6 if mirrored else 0.4, abs=0.015)
         assert top == pytest.approx(0.6, abs=0.015)
-        seen.add(mirrored)
-    assert seen == {True, False}
+        orientations.add(mirrored)
+    assert orientations == {True, False}
 
 
-def test_a_second_fill_measures_nothing_and_a_torn_line_costs_one_picture(drawn, tmp_path):
-    once, told = filled(drawn, tmp_path)
-    assert told == [(6, 6)]
-    assert filled(drawn, tmp_path)[1] == []
+def test_a_second_fill_measures_nothing_and_a_torn_line_costs_one_picture(drawn_cards, tmp_path):
+    once, progress = filled(drawn_cards, tmp_path)
+    assert progress == [(6, 6)]
+    assert filled(drawn_cards, tmp_path)[1] == []
     (journal,) = tmp_path.glob("measured_*.jsonl")
     journal.write_bytes(journal.read_bytes()[:-9])
     measured = []
-    counted = replace(TARGETS, measure=lambda *job: (measured.append(job), TARGETS.measure(*job))[1])
-    again, _ = filled(drawn, tmp_path, counted)
+    counted = replace(TARGET_SPEC, measure=lambda *job: (measured.append(job), TARGET_SPEC.measure(*job))[1])
+    again, _ = filled(drawn_cards, tmp_path, counted)
     assert len(measured) == 1
-    for path in pictures_of(drawn[0]):
+    for path in pictures_of(drawn_cards[0]):
         np.testing.assert_array_equal(again[path], once[path])
 
 
-def test_a_fill_that_is_killed_goes_on_where_it_was(drawn, tmp_path, monkeypatch):
+def test_a_killed_fill_is_resumed(drawn_cards, tmp_path, monkeypatch):
     monkeypatch.setattr(measured_module, "CHUNK", 2)
-    cards, pixels, _ = drawn
-    killed = MeasuredSides(TARGETS, tmp_path, pictures_of(cards), pixels).fill()
+    cards, pixels, _ = drawn_cards
+    killed = MeasurementCache(TARGET_SPEC, tmp_path, pictures_of(cards), pixels).fill()
     assert next(killed) == (2, 6)
     killed.close()
-    assert filled(drawn, tmp_path)[1] == [(4, 6), (6, 6)]
+    assert filled(drawn_cards, tmp_path)[1] == [(4, 6), (6, 6)]
 
 
 @pytest.mark.slow
-def test_processes_measure_what_one_measures(drawn, tmp_path, monkeypatch):
-    once, _ = filled(drawn)
-    monkeypatch.setattr(measured_module, "WORTH_PROCESSES", 1)
-    several, _ = filled(drawn, tmp_path)
-    for path in pictures_of(drawn[0]):
-        np.testing.assert_array_equal(several[path], once[path])
+def test_a_pool_measures_the_same_as_one_process(drawn_cards, tmp_path, monkeypatch):
+    once, _ = filled(drawn_cards)
+    monkeypatch.setattr(measured_module, "MIN_PICTURES_FOR_POOL", 1)
+    pooled, _ = filled(drawn_cards, tmp_path)
+    for path in pictures_of(drawn_cards[0]):
+        np.testing.assert_array_equal(pooled[path], once[path])
 
 
-def test_a_measuring_process_that_dies_is_one_sentence(drawn, tmp_path, monkeypatch):
+def test_a_measuring_process_that_dies_gives_one_sentence(drawn_cards, tmp_path, monkeypatch):
     class Dying:
         def __enter__(self):
             return self
 
         def __exit__(self, *error): ...
 
-        def map(self, *work):
+        def map(self, *jobs):
             raise BrokenProcessPool("a process was terminated")
 
-    monkeypatch.setattr(measured_module, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(measured_module, "processes", Dying)
-    with pytest.raises(MeasuringFailed, match=r"measuring the cards ended early.*measured_targets=false"):
-        filled(drawn, tmp_path)
+    monkeypatch.setattr(measured_module, "MIN_PICTURES_FOR_POOL", 1)
+    monkeypatch.setattr(measured_module, "spawn_pool", Dying)
+    with pytest.raises(MeasurementFailed, match=r"measuring the cards ended early.*auxiliary_targets=false"):
+        filled(drawn_cards, tmp_path)
 
 
-def test_nothing_is_measured_where_no_loss_asks_for_it(drawn):
-    for settings in ({"beta_edge": 0, "beta_center": 0}, {"measured_targets": False}):
-        extras, events, _ = beside(drawn, **settings)
-        assert extras.targets is None
+def test_nothing_is_measured_if_no_loss_needs_it(drawn_cards):
+    for settings in ({"beta_edge": 0, "beta_center": 0}, {"auxiliary_targets": False}):
+        auxiliary, events, _ = prepare(drawn_cards, **settings)
+        assert auxiliary.targets is None
         assert events == []
-    assert beside(drawn, beta_edge=0)[0].targets is not None
+    assert prepare(drawn_cards, beta_edge=0)[0].targets is not None
 
 
-def test_it_is_said_on_how_many_cards_each_target_was_measured(drawn, tmp_path):
+def test_a_notice_counts_the_cards_with_each_target(drawn_cards, tmp_path):
     shutil.rmtree(tmp_path)
-    _, events, _ = beside((*drawn[:2], drawn[2]))
+    _, events, _ = prepare((*drawn_cards[:2], drawn_cards[2]))
     (notice,) = [event for event in events if isinstance(event, Notice)]
-    assert notice.text.startswith("of 3 cards edge damage was measured on ")
-    assert notice.text.endswith(", centering on 3; only those teach it")
+    assert notice.text.startswith("auxiliary targets of 3 cards: edge damage measured on ")
+    assert notice.text.endswith(", centering on 3")
     assert all(event.step == "measuring" for event in events if isinstance(event, Progress))
 
 
 SPAWNING = """
 import os, time
-from engine.processes import processes
+from engine.process_pool import spawn_pool
 if __name__ == "__main__":
-    with processes() as pool:
+    with spawn_pool() as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 60).result()
 """
 
 
-# A run that notes ctrl-C and goes on to the end of its chunk.
-DEAF = """
+# A run that ignores ctrl-C until the end of its chunk.
+IGNORING_CTRL_C = """
 import signal
-from engine.processes import processes
+from engine.process_pool import spawn_pool
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: None)
     print("starting", flush=True)
-    with processes() as pool:
+    with spawn_pool() as pool:
         print(list(pool.map(abs, [-1, -2, -3, -4])), flush=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 """
 
 
 @pytest.mark.slow
-def test_what_a_measuring_process_loads_is_free_of_torch():
+def test_a_measuring_process_loads_no_torch():
     script = "import sys, engine.process_pool, engine.measure.side.targets; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", script], cwd=HOUSE, check=True)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
 @pytest.mark.slow
 def test_a_measuring_process_leaves_ctrl_c_to_its_run():
-    with processes() as pool:
+    with spawn_pool() as pool:
         pool.submit(os.getpid).result()
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
 @pytest.mark.slow
 def test_ctrl_c_while_measuring_processes_load_ends_none_of_them(tmp_path):
-    """A terminal sends it to the run and all its processes; these take a second to load, and hear it at any moment."""
+    """A terminal sends it to the run and its workers, which take a second to load and may receive it at any time."""
     script = tmp_path / "run.py"
-    script.write_text(DEAF)
+    script.write_text(IGNORING_CTRL_C)
     run = subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
     )
     assert run.stdout.readline() == "starting\n"
@@ -249,11 +249,11 @@ def test_ctrl_c_while_measuring_processes_load_ends_none_of_them(tmp_path):
 
 
 @pytest.mark.slow
-def test_measuring_processes_end_with_a_run_that_is_killed(tmp_path):
+def test_measuring_processes_end_with_a_killed_run(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(SPAWNING)
     run = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(HOUSE)}
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     worker = psutil.Process(int(run.stdout.readline()))
     assert worker.is_running()

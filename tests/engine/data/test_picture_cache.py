@@ -1,4 +1,4 @@
-"""The pixel cache: prepared once, resumed after a kill, and never trusted when damaged."""
+"""Picture cache: prepared once, resumed after a kill, repaired after damage."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from engine.data import picture_cache as cache_module
 from engine.data.picture_cache import PixelCache
-from engine.detection.read_and_find import find_and_prepare, read_and_find
+from engine.detection.read_and_find import canvas_from_picture, read_and_find
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
 from tests.engine.conftest import drawn_card
@@ -19,7 +19,7 @@ SIZE = 64
 
 @pytest.fixture
 def pictures(tmp_path, cards):
-    """Six picture files of the test's own."""
+    """Six picture files copied for the test."""
     sources = [side for card in cards[:3] for side in (card.front, card.back)]
     return [shutil.copy(source, tmp_path / source.name) for source in sources]
 
@@ -29,11 +29,11 @@ def prepared_now(monkeypatch):
     """The names of the pictures prepared while the test runs."""
     names = []
 
-    def noting(path, *, size):
+    def recording(path, *, size):
         names.append(path.name)
-        return find_and_prepare(path, size=size)
+        return canvas_from_picture(path, size=size)
 
-    monkeypatch.setattr(cache_module, "find_and_prepare", noting)
+    monkeypatch.setattr(cache_module, "canvas_from_picture", recording)
     return names
 
 
@@ -43,32 +43,32 @@ def filled(folder, pictures, size=SIZE):
     return cache
 
 
-def assert_right(cache, pictures):
+def assert_correct(cache, pictures):
     for path in pictures:
-        rgb, found = read_and_find(path)
-        np.testing.assert_array_equal(cache[path], card_canvas(rgb, found.quad, size=SIZE))
+        rgb, detection = read_and_find(path)
+        np.testing.assert_array_equal(cache[path], card_canvas(rgb, detection.quad, size=SIZE))
 
 
-def only(folder, suffix):
+def file_with(folder, suffix):
     (path,) = folder.glob(f"*{suffix}")
     return path
 
 
-def test_every_picture_is_its_own_upright_canvas(tmp_path, pictures):
+def test_every_picture_has_its_rectified_canvas(tmp_path, pictures):
     cache = filled(tmp_path / "c", pictures)
     assert all(path in cache for path in pictures)
-    assert_right(cache, pictures)
+    assert_correct(cache, pictures)
 
 
 def test_a_second_fill_prepares_nothing(tmp_path, pictures, prepared_now):
     filled(tmp_path / "c", pictures)
     assert len(prepared_now) == 6
     prepared_now.clear()
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
     assert prepared_now == []
 
 
-def test_the_fill_says_how_far_it_is(tmp_path, pictures, monkeypatch):
+def test_the_fill_reports_progress(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(cache_module, "CHUNK", 4)
     assert list(PixelCache(tmp_path / "c", pictures, SIZE).fill()) == [(4, 6), (6, 6)]
 
@@ -85,11 +85,11 @@ def test_moved_pictures_are_not_prepared_again(tmp_path, pictures, prepared_now)
     prepared_now.clear()
     (tmp_path / "moved").mkdir()
     moved = [path.rename(tmp_path / "moved" / path.name) for path in pictures]
-    assert_right(filled(tmp_path / "c", moved), moved)
+    assert_correct(filled(tmp_path / "c", moved), moved)
     assert prepared_now == []
 
 
-def test_a_fill_killed_between_chunks_goes_on_where_it_was(tmp_path, pictures, prepared_now, monkeypatch):
+def test_a_fill_killed_between_chunks_is_resumed(tmp_path, pictures, prepared_now, monkeypatch):
     monkeypatch.setattr(cache_module, "CHUNK", 2)
     killed = PixelCache(tmp_path / "c", pictures, SIZE).fill()
     next(killed)
@@ -97,68 +97,68 @@ def test_a_fill_killed_between_chunks_goes_on_where_it_was(tmp_path, pictures, p
     killed.close()
     first = list(prepared_now)
     prepared_now.clear()
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
     assert sorted(first + prepared_now) == sorted(path.name for path in pictures)
     assert len(prepared_now) == 2
 
 
 def test_a_fill_killed_within_a_chunk_loses_no_more_than_the_chunk(tmp_path, pictures, prepared_now, monkeypatch):
     monkeypatch.setattr(cache_module, "CHUNK", 3)
-    noting, calls = cache_module.find_and_prepare, []
+    original, calls = cache_module.canvas_from_picture, []
 
     def dying(path, *, size):
         calls.append(path)
         if len(calls) > 4:
             raise KeyboardInterrupt
-        return noting(path, size=size)
+        return original(path, size=size)
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache_module, "find_and_prepare", dying)
+        patched.setattr(cache_module, "canvas_from_picture", dying)
         with pytest.raises(KeyboardInterrupt):
             list(PixelCache(tmp_path / "c", pictures, SIZE).fill(threads=1))
     prepared_now.clear()
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
     assert len(prepared_now) == 3
 
 
-def test_a_flipped_byte_in_the_pixels_has_that_picture_prepared_again(tmp_path, pictures, prepared_now):
+def test_a_picture_with_a_flipped_byte_is_prepared_again(tmp_path, pictures, prepared_now):
     filled(tmp_path / "c", pictures)
     prepared_now.clear()
-    with only(tmp_path / "c", ".u8").open("r+b") as file:
+    with file_with(tmp_path / "c", ".u8").open("r+b") as file:
         file.seek(2 * SIZE * SIZE * 3 + 77)
         (byte,) = file.read(1)
         file.seek(-1, 1)
         file.write(bytes([byte ^ 1]))
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
     assert len(prepared_now) == 1
     prepared_now.clear()
     filled(tmp_path / "c", pictures)
     assert prepared_now == []
 
 
-@pytest.mark.parametrize("left", [0, 1, 3 * SIZE * SIZE * 3 + 5])
-def test_pictures_cut_off_a_truncated_pixel_file_are_prepared_again(tmp_path, pictures, prepared_now, left):
+@pytest.mark.parametrize("size", [0, 1, 3 * SIZE * SIZE * 3 + 5])
+def test_pictures_cut_off_a_truncated_pixel_file_are_prepared_again(tmp_path, pictures, prepared_now, size):
     filled(tmp_path / "c", pictures)
     prepared_now.clear()
-    with only(tmp_path / "c", ".u8").open("r+b") as file:
-        file.truncate(left)
-    assert_right(filled(tmp_path / "c", pictures), pictures)
-    assert len(prepared_now) == 6 - left // (SIZE * SIZE * 3)
+    with file_with(tmp_path / "c", ".u8").open("r+b") as file:
+        file.truncate(size)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
+    assert len(prepared_now) == 6 - size // (SIZE * SIZE * 3)
 
 
-def test_a_lost_pixel_file_is_made_anew(tmp_path, pictures):
+def test_a_lost_pixel_file_is_recreated(tmp_path, pictures):
     filled(tmp_path / "c", pictures)
-    only(tmp_path / "c", ".u8").unlink()
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    file_with(tmp_path / "c", ".u8").unlink()
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
 
 
 def damaged_journal(kind, journal):
-    whole = journal.read_bytes()
-    lines = [line for line in whole.split(b"\n") if line]
+    content = journal.read_bytes()
+    lines = [line for line in content.split(b"\n") if line]
     return {
-        "torn": whole[:-30],
+        "torn": content[:-30],
         "half a line in the middle": b"\n".join([*lines[:2], lines[2][:20], *lines[3:]]),
-        "a flipped byte in a name": whole.replace(json.loads(lines[0])["sha256"][:8].encode(), b"00000000", 1),
+        "a flipped byte in a name": content.replace(json.loads(lines[0])["sha256"][:8].encode(), b"00000000", 1),
         "no text": b"\n".join([b"\xff\xfe\x00", *lines[1:]]),
         "not an object": b"\n".join([b"12", b"[]", b'"x"', b"null", *lines[1:]]),
         "no checksum": b"\n".join([json.dumps({"sha256": json.loads(lines[0])["sha256"]}).encode(), *lines[1:]]),
@@ -169,34 +169,34 @@ def damaged_journal(kind, journal):
     "kind",
     ["torn", "half a line in the middle", "a flipped byte in a name", "no text", "not an object", "no checksum"],
 )
-def test_a_damaged_journal_costs_one_picture_and_is_whole_after_the_next_fill(tmp_path, pictures, prepared_now, kind):
+def test_a_damaged_journal_costs_one_picture_and_is_repaired_by_the_next_fill(tmp_path, pictures, prepared_now, kind):
     filled(tmp_path / "c", pictures)
     prepared_now.clear()
-    journal = only(tmp_path / "c", ".jsonl")
+    journal = file_with(tmp_path / "c", ".jsonl")
     journal.write_bytes(damaged_journal(kind, journal))
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
     assert len(prepared_now) == 1
     prepared_now.clear()
-    assert_right(filled(tmp_path / "c", pictures), pictures)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)
     assert prepared_now == []
 
 
 def test_a_picture_that_cannot_be_used_is_refused_by_name_and_not_tried_again(tmp_path, pictures, prepared_now):
-    broken, gone = tmp_path / "broken.png", tmp_path / "gone.png"
+    broken, missing = tmp_path / "broken.png", tmp_path / "gone.png"
     broken.write_bytes(b"no picture")
     for _ in range(2):
-        cache = filled(tmp_path / "c", [*pictures, broken, gone])
-        assert set(cache.refused) == {broken, gone}
+        cache = filled(tmp_path / "c", [*pictures, broken, missing])
+        assert set(cache.refused) == {broken, missing}
         assert cache.refused[broken].startswith("broken.png: is not a picture")
-        assert cache.refused[gone].startswith("gone.png: cannot be read")
+        assert cache.refused[missing].startswith("gone.png: cannot be read")
         assert broken not in cache
-        assert gone not in cache
+        assert missing not in cache
         assert None not in cache
-        assert_right(cache, pictures)
+        assert_correct(cache, pictures)
     assert prepared_now.count("broken.png") == 1
 
 
-def test_a_refused_picture_is_named_as_it_is_called_now(tmp_path):
+def test_a_refused_picture_is_named_by_its_current_file_name(tmp_path):
     first = tmp_path / "first.png"
     first.write_bytes(b"no picture")
     filled(tmp_path / "c", [first])
@@ -212,45 +212,45 @@ def test_changed_bytes_are_another_picture(tmp_path, pictures, prepared_now):
     prepared_now.clear()
     drawn_card(pictures[0], seed=999)
     cache = filled(tmp_path / "c", pictures)
-    assert_right(cache, pictures)
+    assert_correct(cache, pictures)
     assert pictures[0].name in prepared_now
 
 
 def test_sizes_do_not_share_pixels(tmp_path, pictures):
     small, large = filled(tmp_path / "c", pictures), filled(tmp_path / "c", pictures, size=96)
     assert large[pictures[0]].shape == (96, 96, 3)
-    assert_right(small, pictures)
+    assert_correct(small, pictures)
 
 
-def test_no_pictures_at_all_are_no_trouble(tmp_path):
+def test_an_empty_set_of_pictures_is_valid(tmp_path):
     assert filled(tmp_path / "c", []).refused == {}
 
 
-def test_two_fills_at_once_end_with_right_pixels(tmp_path, pictures, monkeypatch):
+def test_two_concurrent_fills_give_correct_pixels(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(cache_module, "CHUNK", 1)
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(lambda _: filled(tmp_path / "c", pictures), range(2)))
     for cache in (*both, filled(tmp_path / "c", pictures)):
-        assert_right(cache, pictures)
+        assert_correct(cache, pictures)
 
 
-def test_in_a_cropped_picture_no_card_is_looked_for(tmp_path, pictures):
+def test_a_cropped_picture_is_used_whole(tmp_path, pictures):
     cache = PixelCache(tmp_path / "c", pictures, SIZE, cropped=pictures[:1])
     list(cache.fill())
     rgb = read_picture(pictures[0])
     height, width = rgb.shape[:2]
-    whole = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
-    np.testing.assert_array_equal(cache[pictures[0]], card_canvas(rgb, whole, size=SIZE))
-    assert_right(cache, pictures[1:])
+    quad = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
+    np.testing.assert_array_equal(cache[pictures[0]], card_canvas(rgb, quad, size=SIZE))
+    assert_correct(cache, pictures[1:])
 
 
-def test_what_a_control_is_shown_lies_in_a_map_of_its_own(tmp_path):
+def test_a_control_has_a_separate_cache(tmp_path):
     picture = drawn_card(tmp_path / "card.png", 1)
     canvases = {}
-    for seen in ("card", "background", "card"):
-        cache = PixelCache(tmp_path / "cache", [picture], 64, seen=seen)
+    for input_region in ("card", "background", "card"):
+        cache = PixelCache(tmp_path / "cache", [picture], 64, input_region=input_region)
         list(cache.fill())
-        again = canvases.setdefault(seen, np.array(cache[picture]))
+        again = canvases.setdefault(input_region, np.array(cache[picture]))
         np.testing.assert_array_equal(again, cache[picture])
     assert not np.array_equal(canvases["card"], canvases["background"])
     assert len(list((tmp_path / "cache").glob("*.u8"))) == 2

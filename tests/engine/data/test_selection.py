@@ -1,4 +1,4 @@
-"""Which cards a run takes, and which not."""
+"""Selection of the cards of a run."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from engine.cards.pairs import CardPair
 from engine.data.picture_cache import PixelCache
-from engine.data.selection import Trainable, counts_by_grade, limited, pictures_of, usable
+from engine.data.selection import LabelledCard, counts_by_grade, labelled_pictures, subsample, with_pictures
 
 
-def pair(name, grade=9.0, split="train", **others):
-    return CardPair(name, Path(f"/{name}.png"), None, grade, split=split, **others)
+def pair(name, grade=9.0, split="train", **fields):
+    return CardPair(name, Path(f"/{name}.png"), None, grade, split=split, **fields)
 
 
 def test_counts_are_by_grade():
-    cards = [Trainable(pair(str(place)), grade) for place, grade in enumerate((9, 1, 9, 10, 1, 9))]
+    cards = [LabelledCard(pair(str(index)), grade) for index, grade in enumerate((9, 1, 9, 10, 1, 9))]
     assert counts_by_grade(cards).tolist() == [2, 0, 0, 0, 0, 0, 0, 0, 3, 1]
 
 
@@ -29,71 +29,71 @@ MANY = [
 
 
 def strata(pairs):
-    return Counter((each.split, each.grade) for each in pairs)
+    return Counter((pair.split, pair.grade) for pair in pairs)
 
 
-@given(most=st.integers(1, 320), seed=st.integers(0, 100))
+@given(max_pairs=st.integers(1, 320), seed=st.integers(0, 100))
 @settings(max_examples=40)
-def test_a_limit_keeps_the_mix_of_splits_and_grades_to_within_a_card(most, seed):
-    taken, whole = limited(MANY, most, seed), strata(MANY)
-    assert len(taken) == min(most, len(MANY)) == len({each.card_id for each in taken})
-    for stratum, n in whole.items():
-        assert abs(strata(taken)[stratum] - n * min(1, most / len(MANY))) < 1
+def test_a_limit_keeps_the_mix_of_splits_and_grades_to_within_a_card(max_pairs, seed):
+    subset = subsample(MANY, max_pairs, seed)
+    assert len(subset) == min(max_pairs, len(MANY)) == len({card.card_id for card in subset})
+    for stratum, n in strata(MANY).items():
+        assert abs(strata(subset)[stratum] - n * min(1, max_pairs / len(MANY))) < 1
 
 
-def test_no_limit_or_a_wide_one_takes_all_as_they_are():
-    assert limited(MANY, 0, 1) == limited(MANY, len(MANY), 1) == MANY
+def test_no_limit_or_a_large_one_selects_all():
+    assert subsample(MANY, 0, 1) == subsample(MANY, len(MANY), 1) == MANY
 
 
 def test_a_limit_does_not_depend_on_the_order_of_the_cards():
-    turned = limited(MANY[::-1], 60, 0)
-    assert {each.card_id for each in turned} == {each.card_id for each in limited(MANY, 60, 0)}
+    reversed_subset = subsample(MANY[::-1], 60, 0)
+    assert {card.card_id for card in reversed_subset} == {card.card_id for card in subsample(MANY, 60, 0)}
 
 
-def test_cards_added_in_one_grade_move_hardly_any_in_or_out():
-    before = {each.card_id for each in limited(MANY, 100, 0)}
+def test_adding_cards_of_one_grade_changes_the_selection_little():
+    before = {card.card_id for card in subsample(MANY, 100, 0)}
     more = [*MANY, *(pair(f"new {i}", 9.0) for i in range(6))]
-    after = {each.card_id for each in limited(more, 100, 0) if not each.card_id.startswith("new")}
+    after = {card.card_id for card in subsample(more, 100, 0) if not card.card_id.startswith("new")}
     assert len(before - after) <= 8
 
 
-def test_another_seed_takes_other_cards():
-    assert limited(MANY, 60, 0) != limited(MANY, 60, 1)
+def test_another_seed_selects_other_cards():
+    assert subsample(MANY, 60, 0) != subsample(MANY, 60, 1)
 
 
-def test_a_limit_counts_only_what_can_be_trained_on_and_keeps_the_rest_so_that_it_can_be_told():
+def test_a_limit_counts_only_cards_with_a_class_and_keeps_the_rest():
     unlabelled = [pair(f"unlabelled {i}", None) for i in range(50)]
-    taken = limited([*unlabelled, *MANY], 60, 0)
-    assert [each for each in taken if each.grade is None] == unlabelled
-    assert taken[:60] == limited(MANY, 60, 0)
+    subset = subsample([*unlabelled, *MANY], 60, 0)
+    assert [card for card in subset if card.grade is None] == unlabelled
+    assert subset[:60] == subsample(MANY, 60, 0)
 
 
-def test_only_pictures_of_cards_that_can_be_trained_on_are_worth_preparing():
+def test_only_pictures_of_cards_with_a_class_are_prepared():
     pairs = [pair("a", 9.0), pair("b", None), CardPair("c", None, Path("/c.png"), 8, qualifier="OC")]
-    assert pictures_of(pairs) == [Path("/a.png")]
+    assert labelled_pictures(pairs) == [Path("/a.png")]
 
 
-def test_what_cannot_be_trained_on_is_left_out_with_its_reason(tmp_path, cards):
+def test_cards_that_cannot_be_used_are_refused_with_the_reason(tmp_path, cards):
     broken = tmp_path / "broken.png"
     broken.write_text("no picture")
-    whole = cards[0].front
-    listed = [
-        CardPair("half", whole, None, 8.5),
-        CardPair("qualified", whole, None, 8, qualifier="OC"),
-        CardPair("authentic", whole, None, None, qualifier="AUTHENTIC"),
-        CardPair("unlabelled", whole, None),
+    picture = cards[0].front
+    pairs = [
+        CardPair("half", picture, None, 8.5),
+        CardPair("qualified", picture, None, 8, qualifier="OC"),
+        CardPair("authentic", picture, None, None, qualifier="AUTHENTIC"),
+        CardPair("unlabelled", picture, None),
         CardPair("broken", broken, None, 9),
         CardPair("gone", None, tmp_path / "gone.png", 9),
-        CardPair("one side broken", broken, whole, 9),
+        CardPair("one side broken", broken, picture, 9),
     ]
-    cache = PixelCache(tmp_path / "cache", [whole, broken, tmp_path / "gone.png"], 64)
+    cache = PixelCache(tmp_path / "cache", [picture, broken, tmp_path / "gone.png"], 64)
     list(cache.fill())
-    kept, left_out = usable(listed, cache)
-    assert [(card.pair.card_id, card.grade) for card in kept] == [("half", 8), ("one side broken", 9)]
-    assert [(refused.path, refused.reason) for refused in left_out] == [
+    usable, refused = with_pictures(pairs, cache)
+    assert [(card.pair.card_id, card.grade) for card in usable] == [("half", 8), ("one side broken", 9)]
+    assert [(refusal.path, refusal.reason) for refusal in refused] == [
         ("qualified", "qualified OC (off-centre): the grade ignores that flaw"),
         ("authentic", "no grade given (authentic, without a grade)"),
         ("unlabelled", "not labelled"),
-        ("broken", "broken.png: is not a picture, whatever its name says; use JPEG, PNG, WebP, TIFF, BMP or HEIC"),
-        ("gone", "gone.png: cannot be read (No such file or directory); check that it is still there"),
+        ("broken", "broken.png: is not a picture in a supported format; use JPEG, PNG, WebP, TIFF, BMP or HEIC"),
+        ("gone", "gone.png: cannot be read (No such file or directory); check that the file still exists"),
     ]

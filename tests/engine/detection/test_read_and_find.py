@@ -1,12 +1,12 @@
-"""From a file to the canvas: the quad in the whole picture's pixels, whatever size the file is decoded at."""
+"""From a file to the canvas: quads in the full picture's pixels at any decoding size."""
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from engine.detection.read_and_find import find_and_prepare, prepare
-from engine.image.detection import Found, NoCard
+from engine.detection.read_and_find import canvas_from_picture, canvas_from_quad
+from engine.image.detection import Detection, NoCard
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
 
@@ -27,23 +27,23 @@ def photo(tmp_path):
 @pytest.mark.parametrize("size", [448, 224, 100])
 def test_a_reduced_decoding_gives_the_whole_picture_s_canvas_to_45_decibels(photo, size):
     whole = card_canvas(read_picture(photo), QUAD, size=size)
-    assert cv2.PSNR(prepare(photo, QUAD, size=size), whole) >= 45
+    assert cv2.PSNR(canvas_from_quad(photo, QUAD, size=size), whole) >= 45
 
 
-def test_a_picture_of_a_card_s_proportions_with_no_outline_in_it_is_taken_whole_and_said_to_be(tmp_path):
+def test_a_picture_of_a_card_s_proportions_without_an_outline_is_the_card_and_has_a_note(tmp_path):
     path = tmp_path / "close.png"
     Image.new("RGB", (252, 352), (128, 128, 128)).save(path)
-    canvas, found = find_and_prepare(path, size=224)
-    assert found.whole_picture
-    assert "all of it is taken for the card" in found.note
+    canvas, detection = canvas_from_picture(path, size=224)
+    assert detection.whole_picture
+    assert "all of it is taken for the card" in detection.note
     assert (canvas[:, 32:-32] == 128).all()
 
 
-def test_another_picture_with_no_outline_in_it_is_refused_with_what_to_do(tmp_path):
+def test_another_picture_without_an_outline_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "wall.png"
     Image.new("RGB", (300, 400), (128, 128, 128)).save(path)
     with pytest.raises(NoCard, match=r"^wall\.png: no card found; lay the card flat"):
-        find_and_prepare(path, size=224)
+        canvas_from_picture(path, size=224)
 
 
 @pytest.mark.parametrize("refusal", [NoCard("more than one card; photograph each card by itself")])
@@ -56,18 +56,20 @@ def test_other_refusals_bear_the_file_s_name(tmp_path, monkeypatch, refusal):
 
     monkeypatch.setattr("engine.detection.read_and_find.find_card", refuse)
     with pytest.raises(NoCard, match=r"^hand\.png: more than one card"):
-        find_and_prepare(path, size=224)
+        canvas_from_picture(path, size=224)
 
 
-def test_a_card_of_a_few_pixels_is_refused_with_what_to_do(tmp_path, monkeypatch):
+def test_a_card_of_a_few_pixels_is_refused_with_the_remedy(tmp_path, monkeypatch):
     path = tmp_path / "far.png"
     cv2.imwrite(str(path), np.full((200, 150, 3), 90, np.uint8))
     corner = np.array([(60.0, 80.0), (72.0, 80.0), (72.0, 96.6), (60.0, 96.6)])
-    monkeypatch.setattr("engine.detection.read_and_find.find_card", lambda rgb: Found("photo", corner, 0.9))
+    monkeypatch.setattr("engine.detection.read_and_find.find_card", lambda rgb: Detection("photo", corner, 0.9))
     with pytest.raises(NoCard, match=r"^far\.png: the card is only 17 pixels high; photograph it closer"):
-        find_and_prepare(path, size=64)
-    monkeypatch.setattr("engine.detection.read_and_find.find_card", lambda rgb: Found("photo", corner * 2, 0.9))
+        canvas_from_picture(path, size=64)
+    monkeypatch.setattr("engine.detection.read_and_find.find_card", lambda rgb: Detection("photo", corner * 2, 0.9))
     with pytest.raises(NoCard, match="only 33 pixels"):
-        find_and_prepare(path, size=64)
-    monkeypatch.setattr("engine.detection.read_and_find.find_card", lambda rgb: Found("photo", (corner - 60) * 3, 0.9))
-    assert find_and_prepare(path, size=64)[0].shape == (64, 64, 3)
+        canvas_from_picture(path, size=64)
+    monkeypatch.setattr(
+        "engine.detection.read_and_find.find_card", lambda rgb: Detection("photo", (corner - 60) * 3, 0.9)
+    )
+    assert canvas_from_picture(path, size=64)[0].shape == (64, 64, 3)

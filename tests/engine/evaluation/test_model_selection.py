@@ -1,12 +1,12 @@
-"""The epoch whose model is kept is one and the same, asked while a run goes on and afterwards."""
+"""The selected epoch is the same during a run and afterwards."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.evaluation.model_selection import best_of
+from engine.evaluation.model_selection import select_best
 from engine.events import EpochDone
-from engine.training.state import State
+from engine.training.state import TrainingState
 
 scores = st.lists(st.none() | st.sampled_from([-0.5, 0.0, 0.25, 0.5]) | st.floats(-1, 1), min_size=1, max_size=9)
 
@@ -14,16 +14,16 @@ scores = st.lists(st.none() | st.sampled_from([-0.5, 0.0, 0.25, 0.5]) | st.float
 @given(scores)
 def test_the_best_epoch_is_the_first_that_numpy_finds_largest(qwk):
     expected = None if set(qwk) == {None} else int(np.nanargmax(np.array(qwk, dtype=np.float64)))
-    assert best_of(range(len(qwk)), qwk.__getitem__) == expected
+    assert select_best(range(len(qwk)), qwk.__getitem__) == expected
 
 
 @given(scores)
-def test_a_run_has_kept_the_epoch_that_is_called_its_best_afterwards_or_its_first_where_none_has_a_qwk(qwk):
-    state = State()
-    kept = [
+def test_a_run_saves_the_epoch_that_is_selected_afterwards_or_its_first_if_no_qwk_is_defined(qwk):
+    state = TrainingState()
+    saved = [
         epoch
         for epoch, score in enumerate(qwk)
         if state.is_best(EpochDone(epoch, 2, 1.0, 1.0, 1e-3, {"qwk": score}, {}, 1.0, 1.0, 0.0))
     ]
-    best = best_of(range(len(qwk)), qwk.__getitem__)
-    assert kept[-1] == state.best["epoch"] == (0 if best is None else best)
+    best = select_best(range(len(qwk)), qwk.__getitem__)
+    assert saved[-1] == state.best["epoch"] == (0 if best is None else best)

@@ -1,4 +1,4 @@
-"""What was said of each card comes back as it was written."""
+"""Predictions are read back as they were written."""
 
 import csv
 
@@ -9,33 +9,33 @@ from engine.evaluation.predictions import BadPredictions, Predictions, read, wri
 
 
 @pytest.fixture
-def said():
+def predictions():
     random = np.random.default_rng(0)
     names = ("plain", 'a "quoted", name', "リザードン\u2028card")
     return Predictions(names, ("g", "g", "h"), np.array([1, 10, 5]), random.dirichlet(np.ones(10), 3))
 
 
-def test_predictions_come_back_as_they_were_written(said, tmp_path):
-    write(tmp_path / "p.csv", said)
+def test_predictions_come_back_as_they_were_written(predictions, tmp_path):
+    write(tmp_path / "p.csv", predictions)
     again = read(tmp_path / "p.csv")
-    assert (again.cards, again.groups) == (said.cards, said.groups)
-    np.testing.assert_array_equal(again.truth, said.truth)
-    np.testing.assert_allclose(again.probabilities, said.probabilities, rtol=1e-8)
+    assert (again.cards, again.groups) == (predictions.cards, predictions.groups)
+    np.testing.assert_array_equal(again.truth, predictions.truth)
+    np.testing.assert_allclose(again.probabilities, predictions.probabilities, rtol=1e-8)
     with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
-        assert [row["card_id"] for row in csv.DictReader(file)] == list(said.cards)
+        assert [row["card_id"] for row in csv.DictReader(file)] == list(predictions.cards)
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
 
-def test_cards_are_chosen_by_name_in_the_order_asked_for(said):
-    chosen = said.of_cards(["リザードン\u2028card", "plain"])
-    assert (chosen.groups, chosen.truth.tolist()) == (("h", "g"), [5, 1])
-    np.testing.assert_array_equal(chosen.probabilities, said.probabilities[[2, 0]])
-    both = Predictions.together([chosen, said.of_cards(['a "quoted", name'])])
+def test_cards_are_selected_by_id_in_the_given_order(predictions):
+    selected = predictions.select_cards(["リザードン\u2028card", "plain"])
+    assert (selected.groups, selected.truth.tolist()) == (("h", "g"), [5, 1])
+    np.testing.assert_array_equal(selected.probabilities, predictions.probabilities[[2, 0]])
+    both = Predictions.concatenate([selected, predictions.select_cards(['a "quoted", name'])])
     assert both.cards == ("リザードン\u2028card", "plain", 'a "quoted", name')
 
 
 @pytest.mark.parametrize("content", [None, "", "card_id,grade\na,9\n", "card_id,group,grade,p1\na,g,nine,1\n"])
-def test_what_is_no_file_of_predictions_is_refused_with_its_name(content, tmp_path):
+def test_a_file_that_is_no_predictions_file_is_refused_by_name(content, tmp_path):
     path = tmp_path / "p.csv"
     if content:
         path.write_text(content, encoding="utf-8")

@@ -1,10 +1,18 @@
-"""What differs from the parent, and whether it is one change, held against the history's own table of runs."""
+"""Differences between a run and its parent, and their number, checked against the table of the recorded runs."""
 
 import pytest
 import torch
 
 from engine.config import build
-from engine.experiments.lineage import CALLED_FOR, bundle_warning, changes, count, idle, in_words, same_objective
+from engine.experiments.lineage import (
+    CONDITIONAL,
+    bundle_warning,
+    changes,
+    count,
+    describe,
+    ineffective,
+    same_objective,
+)
 from engine.model.dual_branch import Scores
 from engine.model.heads import GRADE_HEADS
 from engine.model.losses import Objective, class_weights
@@ -39,60 +47,62 @@ def test_a_try_at_another_scale_is_one_change():
 
 
 def test_the_warning_names_the_changes_and_the_parent():
-    warned = bundle_warning({"dropout": (0.25, 0.1), "lr_phase2": (3e-4, 1e-3)}, "run 3", "")
-    assert warned.startswith("2 changes at once against run 3 (dropout = 0.1 (0.25), lr_phase2 = 0.001 (0.0003)")
-    assert in_words({}) == "nothing"
+    warning = bundle_warning({"dropout": (0.25, 0.1), "lr_phase2": (3e-4, 1e-3)}, "run 3", "")
+    assert warning.startswith("2 changes at once against run 3 (dropout = 0.1 (0.25), lr_phase2 = 0.001 (0.0003)")
+    assert describe({}) == "nothing"
 
 
 def loss_of(**settings):
-    """The losses of four cards whose edges and centering were measured, where measured targets are asked for."""
+    """Losses of four cards with measured edges and centering, if auxiliary targets are on."""
     config = build({"image_size": 64, **settings})
     torch.manual_seed(0)
     network = GRADE_HEADS[config.loss](8)
     scores = Scores(network(torch.randn(4, 8)), torch.randn(4), torch.rand(4, 2))
-    measured = torch.rand(4, 3) if config.measured_targets else torch.full((4, 3), torch.nan)
+    measured = torch.rand(4, 3) if config.auxiliary_targets else torch.full((4, 3), torch.nan)
     objective = Objective(config, torch.tensor([1, 9, 1, 1, 1, 1, 1, 1, 1, 1]))
     return objective(scores, torch.eye(10)[[0, 1, 5, 9]], measured[:, 0], measured[:, 1:]).tolist()
 
 
 @pytest.mark.parametrize(
-    ("changed", "without", "called_for"),
+    ("changed", "off", "on"),
     [
         ({"alpha_emd": 2.0}, {"loss": "ordinal"}, {"loss": "ce_emd"}),
         ({"class_weight_cap": 1.1}, {"class_weights": "none"}, {"class_weights": "balanced"}),
-        ({"beta_edge": 3.0}, {"measured_targets": False}, {"measured_targets": True}),
-        ({"beta_center": 3.0}, {"measured_targets": False}, {"measured_targets": True}),
+        ({"beta_edge": 3.0}, {"auxiliary_targets": False}, {"auxiliary_targets": True}),
+        ({"beta_center": 3.0}, {"auxiliary_targets": False}, {"auxiliary_targets": True}),
     ],
 )
-def test_a_change_that_leaves_every_loss_as_it_is_is_called_idle(changed, without, called_for):
-    assert loss_of(**without, **changed) == loss_of(**without)
-    assert loss_of(**called_for, **changed) != loss_of(**called_for)
-    (key,), (gate, value) = changed, next(iter(without.items()))
-    assert idle(changed, build({**without, **changed})) == [f"{key} changes nothing with {gate} = {value!r}"]
-    assert idle(changed, build({**called_for, **changed})) == []
+def test_a_change_that_leaves_every_loss_as_it_is_is_called_ineffective(changed, off, on):
+    assert loss_of(**off, **changed) == loss_of(**off)
+    assert loss_of(**on, **changed) != loss_of(**on)
+    (key,), (gate, value) = changed, next(iter(off.items()))
+    assert ineffective(changed, build({**off, **changed})) == [f"{key} has no effect with {gate} = {value!r}"]
+    assert ineffective(changed, build({**on, **changed})) == []
 
 
 def test_a_setting_is_called_for_by_another_and_hiding_measurements_by_measuring_them():
     fields = build({}).model_dump()
-    assert CALLED_FOR.keys() | {gate for gate, _ in CALLED_FOR.values()} <= fields.keys()
-    assert idle({"measured_dropout": (0.0, 0.2)}, recipe_config("ordinal", {"measured_dropout": 0.2})) != []
-    assert idle({"measured_dropout": (0.2, 0.3)}, recipe_config("loupe", {"measured_dropout": 0.3})) == []
+    assert CONDITIONAL.keys() | {gate for gate, _ in CONDITIONAL.values()} <= fields.keys()
+    assert (
+        ineffective({"measurement_dropout": (0.0, 0.2)}, recipe_config("ordinal", {"measurement_dropout": 0.2})) != []
+    )
+    assert ineffective({"measurement_dropout": (0.2, 0.3)}, recipe_config("loupe", {"measurement_dropout": 0.3})) == []
 
 
 def test_losses_are_comparable_where_they_are_made_alike():
     baseline = recipe_config("baseline")
     assert same_objective(baseline, recipe_config("baseline", {"dropout": 0.5, "seed": 3, "lr_phase2": 1e-3}))
-    assert not same_objective(baseline, recipe_config("baseline", {"seen": "background"}))
+    assert not same_objective(baseline, recipe_config("baseline", {"input_region": "background"}))
     for recipe in set(RECIPES) - {"baseline", "original", "over_regularised"}:
         assert not same_objective(baseline, recipe_config(recipe)), recipe
 
 
 def test_losses_are_incomparable_where_more_or_fewer_cards_make_other_class_weights():
-    """Worked: 2 cards of each of eight grades and 40 of the others weigh the rare 96 / (10 * 2) times; worn up to 30
-    they weigh 320 / (10 * 30)."""
+    """Worked: with 2 cards of each of eight grades and 40 of the other two, a rare grade weighs 96 / (10 * 2); with 30
+    cards each, filled up by synthetic wear, it weighs 320 / (10 * 30)."""
     for cards, weight in ((2, 4.8), (30, 320 / 300)):
         assert class_weights(torch.tensor([cards] * 8 + [40, 40]))[0].item() == pytest.approx(weight)
-    for changed in ({"worn_up_to": 30}, {"max_pairs": 50}):
+    for changed in ({"synthetic_wear_per_grade": 30}, {"max_pairs": 50}):
         for weighing, alike in (("balanced", False), ("none", True)):
-            plain, other = (build({"class_weights": weighing, **more}) for more in ({}, changed))
-            assert same_objective(plain, other) == same_objective(other, plain) == alike
+            plain, variant = (build({"class_weights": weighing, **changes}) for changes in ({}, changed))
+            assert same_objective(plain, variant) == same_objective(variant, plain) == alike

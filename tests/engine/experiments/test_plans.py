@@ -1,4 +1,4 @@
-"""A verdict follows from what was said before and from the epochs alone."""
+"""Verdicts of experiment plans, which depend on the plan and the epochs only."""
 
 import json
 
@@ -7,50 +7,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events import EpochDone
-from engine.experiments.plans import Plan, epochs_of, judge, note_epoch, plan_of, record, settle
-from engine.thresholds import parse_all
+from engine.experiments.plans import (
+    ExperimentPlan,
+    judge,
+    read_epochs,
+    read_plan,
+    record_epoch,
+    write_plan,
+    write_verdict,
+)
+from engine.thresholds import parse_conditions
 from tests.engine.test_thresholds import thresholds
 
-SMOOTHING = Plan(
+SMOOTHING = ExperimentPlan(
     parent="baseline",
     changes={"label_smoothing": (0.0, 0.1)},
     hypothesis="over-confidence falls",
-    expect=parse_all("qwk>=0.5@13,qwk>=0.74@27,val_loss<=3.3@27"),
-    fail=parse_all("qwk<0.40@13,qwk<0.70@27"),
+    expect=parse_conditions("qwk>=0.5@13,qwk>=0.74@27,val_loss<=3.3@27"),
+    fail=parse_conditions("qwk<0.40@13,qwk<0.70@27"),
 )
 
 
-def figures(**by_epoch):
+def metrics_of(**by_epoch):
     return {int(name[1:]): dict(zip(("qwk", "val_loss"), pair, strict=True)) for name, pair in by_epoch.items()}
 
 
 @pytest.mark.parametrize(
-    ("epochs", "word"),
+    ("epochs", "outcome"),
     [
-        (figures(e13=(0.52, 4.0), e27=(0.75, 3.2)), "as expected"),
-        (figures(e13=(0.52, 4.0), e27=(0.75, 3.4)), "not as expected"),
-        (figures(e13=(0.45, 4.0)), "not as expected"),
-        (figures(e13=(0.287, 4.0)), "failed"),
-        (figures(e13=(0.52, 4.0), e27=(0.69, 3.2)), "failed"),
-        (figures(e13=(0.52, 4.0)), "open"),
+        (metrics_of(e13=(0.52, 4.0), e27=(0.75, 3.2)), "as expected"),
+        (metrics_of(e13=(0.52, 4.0), e27=(0.75, 3.4)), "not as expected"),
+        (metrics_of(e13=(0.45, 4.0)), "not as expected"),
+        (metrics_of(e13=(0.287, 4.0)), "failed"),
+        (metrics_of(e13=(0.52, 4.0), e27=(0.69, 3.2)), "failed"),
+        (metrics_of(e13=(0.52, 4.0)), "open"),
         ({}, "open"),
     ],
 )
-def test_the_history_s_fifth_run_would_have_been_judged_by_its_own_words(epochs, word):
-    assert judge(SMOOTHING, epochs, None).word == word
+def test_the_history_s_fifth_run_would_have_been_judged_by_its_own_words(epochs, outcome):
+    assert judge(SMOOTHING, epochs, None).outcome == outcome
 
 
 def test_a_threshold_without_an_epoch_asks_the_saved_one():
-    plan = Plan(expect=parse_all("qwk>0.7"))
-    assert judge(plan, figures(e1=(0.9, 1.0)), None).word == "open"
-    assert judge(plan, figures(e1=(0.9, 1.0)), {"qwk": 0.71}).word == "as expected"
-    assert judge(Plan(), {}, {"qwk": 0.71}).word == "nothing was expected"
-    assert judge(Plan(fail=parse_all("qwk<0.7")), {}, {"qwk": 0.71}).word == "not failed"
+    plan = ExperimentPlan(expect=parse_conditions("qwk>0.7"))
+    assert judge(plan, metrics_of(e1=(0.9, 1.0)), None).outcome == "open"
+    assert judge(plan, metrics_of(e1=(0.9, 1.0)), {"qwk": 0.71}).outcome == "as expected"
+    assert judge(ExperimentPlan(), {}, {"qwk": 0.71}).outcome == "no criteria"
+    assert judge(ExperimentPlan(fail=parse_conditions("qwk<0.7")), {}, {"qwk": 0.71}).outcome == "not failed"
 
 
 @given(
     st.builds(
-        Plan,
+        ExperimentPlan,
         st.text(),
         st.dictionaries(st.text(), st.tuples(st.floats(allow_nan=False), st.text())),
         st.text(),
@@ -60,33 +68,39 @@ def test_a_threshold_without_an_epoch_asks_the_saved_one():
     )
 )
 def test_a_plan_comes_back_from_its_file(plan):
-    assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
+    assert ExperimentPlan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
 
 
-def told(epoch, qwk):
+def epoch_done(epoch, qwk):
     return EpochDone(epoch, 2, 1.0, 2.0, 1e-3, {"qwk": qwk, "confusion": [[1]]}, {}, 1.0, 1.0, 0.0)
 
 
 def test_a_folder_s_plan_is_settled_by_its_epochs_told_last(tmp_path):
-    record(tmp_path, Plan(parent="of a run that was refused before it began"))
-    record(tmp_path, SMOOTHING)
+    write_plan(tmp_path, ExperimentPlan(parent="of a run that was refused before it began"))
+    write_plan(tmp_path, SMOOTHING)
     (tmp_path / "config.json").touch()
-    record(tmp_path, Plan(parent="said afterwards"))
-    assert plan_of(tmp_path) == SMOOTHING
-    note_epoch(tmp_path, told(13, 0.1))
+    write_plan(tmp_path, ExperimentPlan(parent="said afterwards"))
+    assert read_plan(tmp_path) == SMOOTHING
+    record_epoch(tmp_path, epoch_done(13, 0.1))
     with (tmp_path / "epochs.jsonl").open("a") as file:
         file.write('\n{"epoch": 13, "qw')
-    note_epoch(tmp_path, told(13, 0.6))
-    note_epoch(tmp_path, told(27, 0.8))
-    assert {epoch: figures["qwk"] for epoch, figures in epochs_of(tmp_path).items()} == {13: 0.6, 27: 0.8}
+    record_epoch(tmp_path, epoch_done(13, 0.6))
+    record_epoch(tmp_path, epoch_done(27, 0.8))
+    assert {epoch: metrics["qwk"] for epoch, metrics in read_epochs(tmp_path).items()} == {13: 0.6, 27: 0.8}
     assert json.loads((tmp_path / "ledger.json").read_text())["verdict"]["word"] == "as expected"
-    verdict = settle(tmp_path, {"qwk": 0.8})["verdict"]
+    verdict = write_verdict(tmp_path, {"qwk": 0.8})["verdict"]
     assert verdict["word"] == "as expected"
     assert verdict["fail"][0] == {"threshold": "qwk<0.4@13", "value": 0.6, "holds": False}
-    assert plan_of(tmp_path) == SMOOTHING
+    assert read_plan(tmp_path) == SMOOTHING
     assert json.loads((tmp_path / "ledger.json").read_text())["verdict"] == verdict
 
 
+def test_a_plan_written_by_an_earlier_version_has_today_s_names():
+    values = ExperimentPlan(changes={"dropout": (0.1, 0.2)}).as_json()
+    values["changes"]["seen"] = ["card", "label"]
+    assert ExperimentPlan.from_json(values).changes == {"dropout": (0.1, 0.2), "input_region": ("card", "label")}
+
+
 def test_a_run_without_a_plan_has_no_verdict(tmp_path):
-    assert plan_of(tmp_path) is None
-    assert settle(tmp_path, {"qwk": 0.8}) == {}
+    assert read_plan(tmp_path) is None
+    assert write_verdict(tmp_path, {"qwk": 0.8}) == {}

@@ -1,15 +1,15 @@
-"""Millimetres on a card and pixels of its picture, against the equations of a perspective solved by NumPy."""
+"""Homography between card mm and picture pixels, against the linear equations solve_homography homography NumPy."""
 
 import numpy as np
 
-from engine.image.card_coordinates import corners_mm, mapped, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, corners_mm, millimetres_to_picture
 from engine.image.rectify import TRADING
 
 QUAD = np.array([(10, 20), (400, 35), (390, 610), (5, 580)], np.float64)
 
 
-def solved(source, target):
-    """The 3 x 3 perspective through four pairs of points, its last entry 1."""
+def solve_homography(source, target):
+    """Solve the (3, 3) homography of four point pairs, with its last entry 1."""
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
@@ -18,13 +18,15 @@ def solved(source, target):
 
 def test_a_card_s_corners_lie_on_the_corners_of_its_quad():
     to_picture = millimetres_to_picture(QUAD, TRADING)
-    np.testing.assert_allclose(mapped(to_picture, corners_mm(TRADING)), QUAD, atol=1e-3)
-    np.testing.assert_allclose(to_picture, solved(corners_mm(TRADING), QUAD), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(apply_homography(to_picture, corners_mm(TRADING)), QUAD, atol=1e-3)
+    np.testing.assert_allclose(to_picture, solve_homography(corners_mm(TRADING), QUAD), rtol=1e-4, atol=1e-6)
 
 
 def test_points_of_any_shape_are_mapped_one_by_one():
-    by = millimetres_to_picture(QUAD, TRADING)
+    homography = millimetres_to_picture(QUAD, TRADING)
     points = np.random.default_rng(0).uniform(0, 60, (4, 2, 2))
-    straight = np.concatenate([points, np.ones((4, 2, 1))], axis=-1) @ by.T
-    np.testing.assert_allclose(mapped(by, points), straight[..., :2] / straight[..., 2:])
-    np.testing.assert_allclose(mapped(np.linalg.inv(by), mapped(by, points)), points, atol=1e-9)
+    homogeneous = np.concatenate([points, np.ones((4, 2, 1))], axis=-1) @ homography.T
+    np.testing.assert_allclose(apply_homography(homography, points), homogeneous[..., :2] / homogeneous[..., 2:])
+    np.testing.assert_allclose(
+        apply_homography(np.linalg.inv(homography), apply_homography(homography, points)), points, atol=1e-9
+    )

@@ -1,9 +1,9 @@
-"""Four-sided outlines against coordinates worked by hand."""
+"""Quads against coordinates worked out by hand."""
 
 import numpy as np
 import pytest
 
-from engine.image.quads import clockwise, crossings, directions, longer_side, side_lengths
+from engine.image.quads import clockwise, longer_side, quad_from_lines, side_directions, side_lengths
 
 RECTANGLE = np.array([(10.0, 20), (40, 20), (40, 60), (10, 60)])
 
@@ -14,22 +14,22 @@ def test_corners_are_ordered_clockwise_on_the_screen_from_the_upper_left():
 
 
 def test_normals_of_a_clockwise_quad_point_outward():
-    along, normals = directions(RECTANGLE)
+    along, normals = side_directions(RECTANGLE)
     np.testing.assert_allclose(along, [(1, 0), (0, 1), (-1, 0), (0, -1)], atol=1e-12)
     np.testing.assert_allclose(normals, [(0, -1), (1, 0), (0, 1), (-1, 0)], atol=1e-12)
 
 
-def test_sides_are_as_long_as_they_are():
+def test_side_lengths_are_those_of_the_rectangle():
     np.testing.assert_allclose(side_lengths(RECTANGLE), [30, 40, 30, 40])
     assert longer_side(RECTANGLE) == pytest.approx(40)
 
 
 def test_corners_lie_where_neighbouring_lines_cross():
-    along, _ = directions(RECTANGLE)
+    along, _ = side_directions(RECTANGLE)
     middles = (RECTANGLE + np.roll(RECTANGLE, -1, axis=0)) / 2
-    np.testing.assert_allclose(crossings(list(zip(middles, along, strict=True))), RECTANGLE, atol=1e-9)
+    np.testing.assert_allclose(quad_from_lines(list(zip(middles, along, strict=True))), RECTANGLE, atol=1e-9)
 
 
 def test_parallel_neighbours_have_no_corner():
     lines = [(np.array([0.0, y]), np.array([1.0, 0.0])) for y in range(4)]
-    assert crossings(lines) is None
+    assert quad_from_lines(lines) is None

@@ -1,17 +1,17 @@
-"""The quality gate on pictures whose flaw is known."""
+"""Quality gate on pictures with a known defect."""
 
 import cv2
 import numpy as np
 import pytest
 
-from engine.detection.find_card import bounds
-from engine.image.detection import Found
-from engine.image.quality import assess, picture_quality
+from engine.detection.find_card import picture_bounds
+from engine.image.detection import Detection
+from engine.image.quality import card_quality, picture_quality
 from tests.engine.image.test_perspective import seen_card
 
 
 def printed(height=880, width=630):
-    """Something like a card: smooth colour under fine strokes, none of it burnt out."""
+    """Draw a card-like picture: smooth color under fine strokes, nothing saturated."""
     random = np.random.default_rng(0)
     rgb = cv2.resize(
         random.integers(40, 230, (9, 7, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_LINEAR
@@ -23,39 +23,39 @@ def printed(height=880, width=630):
 
 
 def whole(rgb, kind="scan"):
-    return Found(kind, bounds(rgb.shape[:2]), 1.0, whole_picture=True)
+    return Detection(kind, picture_bounds(rgb.shape[:2]), 1.0, whole_picture=True)
 
 
 def test_a_sharp_well_lit_scan_is_good_and_needs_no_reason():
-    quality = assess(printed(), whole(printed()))
+    quality = card_quality(printed(), whole(printed()))
     assert quality.verdict == "good"
     assert quality.reasons == []
     assert quality.px_per_mm == pytest.approx(10, rel=0.01)
 
 
-def test_an_outline_that_is_not_sure_is_to_be_looked_at():
+def test_an_uncertain_outline_makes_a_picture_only_usable():
     rgb = cv2.copyMakeBorder(printed(), 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=(90, 90, 90))
-    quad = bounds((880, 630)) + 40
-    sure, unsure = (assess(rgb, Found("scan", quad, confidence)) for confidence in (0.9, 0.2))
+    quad = picture_bounds((880, 630)) + 40
+    sure, unsure = (card_quality(rgb, Detection("scan", quad, confidence)) for confidence in (0.9, 0.2))
     assert (sure.verdict, unsure.verdict) == ("good", "usable")
     [reason] = unsure.reasons
-    assert "where the card ends is not sure" in reason
-    # A picture that is the card has no outline to be sure of.
-    assert assess(rgb, Found("scan", bounds(rgb.shape[:2]), 0.0, whole_picture=True)).reasons == []
+    assert "not sure where the card ends" in reason
+    # A picture cropped to the card has no outline.
+    assert card_quality(rgb, Detection("scan", picture_bounds(rgb.shape[:2]), 0.0, whole_picture=True)).reasons == []
 
 
 def test_sharpness_falls_with_every_blur_and_a_heavy_one_is_refused():
     rgb = printed()
-    seen = [assess(cv2.GaussianBlur(rgb, (0, 0), sigma), whole(rgb)) for sigma in (0.7, 1.5, 3, 6)]
-    assert [q.sharpness for q in seen] == sorted((q.sharpness for q in seen), reverse=True)
-    assert seen[-1].verdict == "refuse"
-    assert "focus" in seen[-1].reasons[0]
+    qualities = [card_quality(cv2.GaussianBlur(rgb, (0, 0), sigma), whole(rgb)) for sigma in (0.7, 1.5, 3, 6)]
+    assert [q.sharpness for q in qualities] == sorted((q.sharpness for q in qualities), reverse=True)
+    assert qualities[-1].verdict == "refuse"
+    assert "focus" in qualities[-1].reasons[0]
 
 
 def test_glare_over_a_tenth_of_a_photo_is_measured_and_makes_it_only_usable():
     rgb = printed()
     rgb[200:376, 65:565] = 255
-    quality = assess(rgb, whole(rgb, "photo"))
+    quality = card_quality(rgb, whole(rgb, "photo"))
     assert quality.glare == pytest.approx(176 * 500 / (880 * 630), abs=0.01)
     assert quality.verdict == "usable"
     assert "glare hides 16% of the card" in quality.reasons[0]
@@ -64,19 +64,19 @@ def test_glare_over_a_tenth_of_a_photo_is_measured_and_makes_it_only_usable():
 def test_the_white_of_a_scan_is_paper_and_no_glare():
     rgb = printed()
     rgb[:, :60] = 255
-    assert assess(rgb, whole(rgb)).glare == 0
+    assert card_quality(rgb, whole(rgb)).glare == 0
 
 
 @pytest.mark.parametrize(("gain", "verdict"), [(1.0, "good"), (0.3, "usable"), (0.08, "refuse")])
-def test_a_darker_picture_is_judged_worse(gain, verdict):
+def test_a_darker_picture_gets_a_worse_verdict(gain, verdict):
     rgb = (printed() * gain).astype(np.uint8)
-    assert assess(rgb, whole(rgb)).verdict == verdict
+    assert card_quality(rgb, whole(rgb)).verdict == verdict
     assert picture_quality(rgb).verdict == verdict
 
 
-def test_a_tilted_card_is_usable_and_told_to_be_seen_from_above():
+def test_a_tilted_card_is_usable_and_the_reason_asks_for_a_picture_from_above():
     rgb = np.tile(printed(), (3, 3, 1))[:2016, :1512]
-    quality = assess(rgb, Found("photo", seen_card(63, 88, 35, 40), 1.0))
+    quality = card_quality(rgb, Detection("photo", seen_card(63, 88, 35, 40), 1.0))
     assert abs(quality.tilt_deg - 35) < 4
     assert quality.verdict == "usable"
     assert any("straight above" in reason for reason in quality.reasons)
@@ -85,18 +85,18 @@ def test_a_tilted_card_is_usable_and_told_to_be_seen_from_above():
 def test_a_small_card_is_usable_and_a_tiny_one_refused():
     for height, verdict in ((200, "usable"), (44, "refuse")):
         rgb = cv2.resize(printed(), (round(height * 63 / 88), height), interpolation=cv2.INTER_AREA)
-        assert assess(rgb, whole(rgb)).verdict == verdict
+        assert card_quality(rgb, whole(rgb)).verdict == verdict
 
 
 def test_a_card_that_runs_out_of_the_picture_is_refused():
     rgb = printed()
-    quad = bounds(rgb.shape[:2]) + np.array([(0, -60), (0, -60), (0, 0), (0, 0)])
-    quality = assess(rgb, Found("photo", quad, 1.0))
+    quad = picture_bounds(rgb.shape[:2]) + np.array([(0, -60), (0, -60), (0, 0), (0, 0)])
+    quality = card_quality(rgb, Detection("photo", quad, 1.0))
     assert quality.verdict == "refuse"
     assert any("out of the picture" in reason for reason in quality.reasons)
 
 
-def test_at_import_no_card_is_looked_for_so_nothing_is_said_of_tilt_and_resolution():
+def test_at_import_no_card_is_detected_so_tilt_and_resolution_are_none():
     quality = picture_quality(printed())
     assert (quality.tilt_deg, quality.px_per_mm) == (None, None)
     assert quality.verdict == "good"

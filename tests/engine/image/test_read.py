@@ -1,4 +1,4 @@
-"""Reading every kind of file: the pixels against what was written, and one clear sentence where it cannot be read."""
+"""Reading of every supported format: pixels against those written, and one clear sentence for unreadable files."""
 
 import io
 import struct
@@ -23,7 +23,7 @@ def gradient(height=60, width=40):
 
 
 @pytest.mark.parametrize("kind", SMOOTH)
-def test_a_colour_picture_comes_back_as_it_was_written(tmp_path, kind):
+def test_a_color_picture_comes_back_as_it_was_written(tmp_path, kind):
     path = tmp_path / f"card.{kind.lower()}"
     Image.fromarray(gradient()).save(path, quality=95)
     rgb = read_picture(path)
@@ -37,7 +37,7 @@ def test_a_heic_picture_is_read(tmp_path):
     assert np.abs(read_picture(path).astype(int) - gradient(64, 64)).mean() < 5
 
 
-# What a viewer does with each EXIF orientation, as NumPy operations on the stored pixels.
+# Each EXIF orientation as a NumPy operation on the stored pixels.
 UPRIGHT = {
     1: lambda p: p,
     2: np.fliplr,
@@ -75,8 +75,8 @@ def test_a_reduced_jpeg_is_the_average_of_its_pixels_to_45_decibels_and_still_up
     full = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (800, 600, 3), dtype=np.uint8), (0, 0), 3)
     path = tmp_path / "photo.jpg"
     Image.fromarray(full).save(path, quality=92, exif=exif)
-    reduced, times = read_reduced(path, shrink=3.9)
-    assert times == 2
+    reduced, reduction = read_reduced(path, max_reduction=3.9)
+    assert reduction == 2
     averaged = cv2.resize(read_picture(path), reduced.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert min(reduced.shape[:2]) == 300
     assert cv2.PSNR(reduced, averaged) > 45
@@ -85,12 +85,12 @@ def test_a_reduced_jpeg_is_the_average_of_its_pixels_to_45_decibels_and_still_up
 def test_only_a_jpeg_is_reduced(tmp_path):
     path = tmp_path / "card.png"
     Image.fromarray(gradient()).save(path)
-    rgb, times = read_reduced(path, shrink=4)
-    assert times == 1
+    rgb, reduction = read_reduced(path, max_reduction=4)
+    assert reduction == 1
     np.testing.assert_array_equal(rgb, gradient())
 
 
-def test_a_jpeg_with_words_behind_its_end_is_read(tmp_path):
+def test_a_jpeg_with_bytes_after_its_end_is_read(tmp_path):
     path = tmp_path / "trailed.jpg"
     Image.fromarray(gradient()).save(path)
     path.write_bytes(path.read_bytes() + b"a maker's note")
@@ -109,7 +109,7 @@ def test_a_jpeg_cut_short_behind_a_whole_thumbnail_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bits_of_grey_are_rounded_to_eight(tmp_path, suffix):
+def test_sixteen_bits_of_gray_are_rounded_to_eight(tmp_path, suffix):
     values = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
     path = tmp_path / f"deep.{suffix}"
     cv2.imwrite(str(path), values)
@@ -117,28 +117,28 @@ def test_sixteen_bits_of_grey_are_rounded_to_eight(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bits_of_colour_are_read_to_within_a_level(tmp_path, suffix):
+def test_sixteen_bits_of_color_are_read_to_within_a_level(tmp_path, suffix):
     values = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), dtype=np.uint16)
     path = tmp_path / f"deep.{suffix}"
     cv2.imwrite(str(path), values[..., ::-1])
     assert np.abs(read_picture(path) - values / 257).max() <= 1
 
 
-def test_grey_becomes_three_equal_channels(tmp_path):
+def test_gray_becomes_three_equal_channels(tmp_path):
     path = tmp_path / "grey.png"
     Image.fromarray(gradient()[..., 0]).save(path)
     np.testing.assert_array_equal(read_picture(path), np.repeat(gradient()[..., :1], 3, axis=2))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_what_is_transparent_is_laid_on_white(tmp_path, mode):
+def test_transparent_pixels_become_white(tmp_path, mode):
     picture = Image.new(mode, (4, 4), (10, 20, 30, 0) if mode == "RGBA" else (10, 0))
     path = tmp_path / "clear.png"
     picture.save(path)
     assert (read_picture(path) == 255).all()
 
 
-def test_a_palette_with_a_transparent_colour_is_laid_on_white(tmp_path):
+def test_a_palette_s_transparent_color_becomes_white(tmp_path):
     picture = Image.new("P", (4, 4), 0)
     picture.putpalette([10, 20, 30, 200, 0, 0])
     picture.putpixel((0, 0), 1)
@@ -163,7 +163,7 @@ def test_a_picture_under_another_kind_s_name_is_read_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"these are words", b"%PDF-1.7", b"<svg></svg>", b"GIF89a" + bytes(40)])
-def test_what_is_no_picture_is_refused_with_its_name_and_the_remedy(tmp_path, content):
+def test_a_file_that_is_no_picture_is_refused_with_its_name_and_the_remedy(tmp_path, content):
     path = tmp_path / "card.jpg"
     path.write_bytes(content)
     with pytest.raises(BadPicture, match=r"^card\.jpg: is not a picture.*; use JPEG"):
@@ -171,15 +171,15 @@ def test_what_is_no_picture_is_refused_with_its_name_and_the_remedy(tmp_path, co
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "JPEG", "HEIF"])
-@pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
-def test_a_file_that_was_cut_short_is_refused_with_its_name(tmp_path, kind, kept):
+@pytest.mark.parametrize("fraction", [0.3, 0.6, 0.95])
+def test_a_file_that_was_cut_short_is_refused_with_its_name(tmp_path, kind, fraction):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
     path = tmp_path / f"cut.{kind.lower()}"
     if kind == "HEIF":
         pillow_heif.from_pillow(noise).save(path)
     else:
         noise.save(path, format=kind)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * fraction)])
     with pytest.raises(BadPicture, match=r"^cut\."):
         read_picture(path)
 

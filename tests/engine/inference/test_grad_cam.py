@@ -25,18 +25,22 @@ def inputs(front=True, back=True, seed=0):
     return Inputs(*channels, torch.tensor([[front, back]]))
 
 
-def by_autograd(model, given, side_name):
-    """The map unscaled: feature maps weighted by the mean slope of minus the expected grade, less its mean."""
+def by_autograd(model, card_inputs, side_name):
+    """Unscaled map: feature maps weighted by the mean gradient of the negative expected grade, minus its mean."""
     network = model.network
-    side, other = (network.front, network.back) if side_name == "front" else (network.back, network.front)
-    own, others = (given.front, given.back) if side_name == "front" else (given.back, given.front)
-    activations = side.attention(side.encoder(own)).detach().requires_grad_()
+    side, other_side = (network.front, network.back) if side_name == "front" else (network.back, network.front)
+    channels, other_channels = (
+        (card_inputs.front, card_inputs.back) if side_name == "front" else (card_inputs.back, card_inputs.front)
+    )
+    activations = side.attention(side.encoder(channels)).detach().requires_grad_()
     features = activations.mean(dim=(2, 3))
     with torch.no_grad():
-        fixed = other(others, given.present[:, 1 if side_name == "front" else 0])
-    scores = network.read_off(*((features, fixed) if side_name == "front" else (fixed, features)))
+        other_features = other_side(other_channels, card_inputs.present[:, 1 if side_name == "front" else 0])
+    scores = network.fuse_and_score(
+        *((features, other_features) if side_name == "front" else (other_features, features))
+    )
     if model.config.loss == "ordinal":
-        # The expected value of a whole number from 1 on is 1 plus the chances of being above each k.
+        # The expected value of an integer from 1 on is 1 plus the sum of the probabilities of being above each k.
         expected = 1 + scores.grade.sigmoid().sum()
     else:
         expected = (scores.grade.softmax(1) * torch.arange(1.0, 11.0)).sum()
@@ -47,48 +51,48 @@ def by_autograd(model, given, side_name):
 
 
 def test_both_maps_are_those_of_plain_autograd_on_one_scale(model):
-    seen = 0
+    non_zero_maps = 0
     for seed in range(3):
-        evidence = explain(model, inputs(seed=seed))
+        saliency = explain(model, inputs(seed=seed))
         front, back = (by_autograd(model, inputs(seed=seed), name) for name in ("front", "back"))
-        strongest = max(front.max(), back.max())
-        assert strongest > 0
-        np.testing.assert_allclose(evidence.front, front / strongest, atol=1e-4)
-        np.testing.assert_allclose(evidence.back, back / strongest, atol=1e-4)
-        seen += (front.max() > 0) + (back.max() > 0)
-    assert seen > 2
+        maximum = max(front.max(), back.max())
+        assert maximum > 0
+        np.testing.assert_allclose(saliency.front, front / maximum, atol=1e-4)
+        np.testing.assert_allclose(saliency.back, back / maximum, atol=1e-4)
+        non_zero_maps += (front.max() > 0) + (back.max() > 0)
+    assert non_zero_maps > 2
 
 
 @pytest.mark.parametrize(("front", "back"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_missing_side_has_no_map_and_the_strongest_place_of_the_others_is_one(model, front, back):
-    evidence = explain(model, inputs(front, back))
-    assert (evidence.front is not None, evidence.back is not None) == (front, back)
-    maps = [each for each in evidence.__dict__.values() if each is not None]
-    for each in maps:
-        assert each.shape == (SIZE, SIZE)
-        assert each.min() >= 0
-    if any(each.any() for each in maps):
-        assert max(each.max() for each in maps) == pytest.approx(1)
+def test_a_missing_side_has_no_map_and_the_maximum_of_the_maps_is_one(model, front, back):
+    saliency = explain(model, inputs(front, back))
+    assert (saliency.front is not None, saliency.back is not None) == (front, back)
+    maps = [side_map for side_map in saliency.__dict__.values() if side_map is not None]
+    for side_map in maps:
+        assert side_map.shape == (SIZE, SIZE)
+        assert side_map.min() >= 0
+    if any(side_map.any() for side_map in maps):
+        assert max(side_map.max() for side_map in maps) == pytest.approx(1)
 
 
 def test_a_missing_side_s_pixels_do_not_change_the_other_side_s_map(model):
-    one = inputs(back=False)
-    two = one._replace(back=torch.rand(1, 6, SIZE, SIZE))
-    np.testing.assert_array_equal(explain(model, one).front, explain(model, two).front)
+    black = inputs(back=False)
+    noise = black._replace(back=torch.rand(1, 6, SIZE, SIZE))
+    np.testing.assert_array_equal(explain(model, black).front, explain(model, noise).front)
 
 
-def test_the_other_side_is_read_once_and_held_fixed_and_nothing_is_left_behind(model):
-    network, read = model.network, []
+def test_the_other_side_is_encoded_once_and_held_fixed_and_no_hook_or_gradient_remains(model):
+    network, encoded = model.network, []
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     hooks = [
-        side.encoder.register_forward_hook(lambda *_, name=name: read.append(name))
+        side.encoder.register_forward_hook(lambda *_, name=name: encoded.append(name))
         for name, side in (("front", network.front), ("back", network.back))
     ]
     explain(model, inputs())
     for hook in hooks:
         hook.remove()
-    # Once each for the fixed features, then once for its own map.
-    assert read == ["front", "back", "front", "back"]
+    # Each side once for the fixed features, then once for its map.
+    assert encoded == ["front", "back", "front", "back"]
     assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not network.training
@@ -96,19 +100,19 @@ def test_the_other_side_is_read_once_and_held_fixed_and_nothing_is_left_behind(m
 
 
 def test_explaining_twice_gives_the_same(model):
-    one, two = explain(model, inputs()), explain(model, inputs())
-    np.testing.assert_array_equal(one.front, two.front)
-    np.testing.assert_array_equal(one.back, two.back)
+    first, second = explain(model, inputs()), explain(model, inputs())
+    np.testing.assert_array_equal(first.front, second.front)
+    np.testing.assert_array_equal(first.back, second.back)
 
 
-def test_an_overlay_is_clear_where_nothing_is_lost_and_warm_where_much_is():
+def test_an_overlay_is_transparent_at_zero_and_warm_at_one():
     canvas = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     np.testing.assert_array_equal(overlay(canvas, np.zeros((SIZE, SIZE), np.float32)), canvas)
-    evidence = np.zeros((SIZE, SIZE), np.float32)
-    evidence[:64] = 1
-    grey = np.full((SIZE, SIZE, 3), 60, np.uint8)
-    painted = overlay(grey, evidence).astype(int)
-    np.testing.assert_array_equal(painted[64:], grey[64:])
+    saliency = np.zeros((SIZE, SIZE), np.float32)
+    saliency[:64] = 1
+    gray = np.full((SIZE, SIZE, 3), 60, np.uint8)
+    painted = overlay(gray, saliency).astype(int)
+    np.testing.assert_array_equal(painted[64:], gray[64:])
     red, green, blue = painted[0, 0]
     assert red > blue
     assert green > blue

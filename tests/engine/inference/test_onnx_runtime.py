@@ -1,15 +1,15 @@
-"""Reading many cards by onnxruntime: when it is taken, that it says the same, and what is said where it cannot be."""
+"""Inference with onnxruntime: used only if faster, equal to torch, and falls back to torch with a message."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from engine.inference import onnx_runtime as reading
+from engine.inference import onnx_runtime
 from engine.inference.evaluate import evaluate
 from engine.inference.loaded_model import load_model
-from engine.inference.onnx_export import PRESENT, TOLERANCE, BadGraph, random_inputs
-from engine.inference.onnx_runtime import OPENING_PAYS, WRITING_PAYS, OnnxNetwork, quicker
+from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, BadGraph, random_inputs
+from engine.inference.onnx_runtime import MIN_CARDS_TO_EXPORT, MIN_CARDS_TO_OPEN, OnnxNetwork, with_onnx_runtime
 from engine.inference.predict import predict
 from tests.engine.conftest import saved_model
 
@@ -19,62 +19,64 @@ SHA = "0" * 64
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     small = {"front_encoder": "resnet18", "back_encoder": "resnet18"}
-    return load_model(saved_model(tmp_path_factory.mktemp("quicker") / "model.pt", loss="ordinal", **small), "cpu")
+    return load_model(saved_model(tmp_path_factory.mktemp("onnx") / "model.pt", loss="ordinal", **small), "cpu")
 
 
 @pytest.fixture(scope="module")
 def graphs(model, tmp_path_factory):
-    """A folder that holds the model's graph, as the first call leaves it."""
+    """A folder with the model's graph, as written by the first call."""
     folder = tmp_path_factory.mktemp("cache") / "graphs"
-    asked(model, folder, cards=WRITING_PAYS)
+    enable_onnx(model, folder, cards=MIN_CARDS_TO_EXPORT)
     return folder
 
 
 @pytest.fixture
 def always_faster(monkeypatch):
-    monkeypatch.setattr(reading, "wins", lambda reader, model, cards: True)
+    monkeypatch.setattr(onnx_runtime, "is_faster", lambda network, model, cards: True)
 
 
-def asked(model, folder, cards, said=None):
-    told = [] if said is None else said
-    return quicker(model, sha256=SHA, cards=cards, batch=4, folder=folder, say=told.append)
+def enable_onnx(model, folder, cards, messages=None):
+    messages = [] if messages is None else messages
+    return with_onnx_runtime(model, sha256=SHA, cards=cards, batch=4, folder=folder, notify=messages.append)
 
 
 def test_few_cards_are_not_worth_a_graph(model, graphs, tmp_path):
-    assert asked(model, tmp_path / "graphs", WRITING_PAYS - 1) is model
+    assert enable_onnx(model, tmp_path / "graphs", MIN_CARDS_TO_EXPORT - 1) is model
     assert not (tmp_path / "graphs").exists()
-    assert asked(model, graphs, OPENING_PAYS - 1) is model
+    assert enable_onnx(model, graphs, MIN_CARDS_TO_OPEN - 1) is model
 
 
 @pytest.mark.usefixtures("always_faster")
-def test_many_are_read_by_a_graph_that_is_written_once_and_torch_takes_the_cards_with_a_missing_side(
+def test_many_cards_use_a_graph_that_is_exported_once_and_torch_computes_cards_with_a_missing_side(
     model, graphs, monkeypatch
 ):
-    monkeypatch.setattr(reading, "export", lambda *_: pytest.fail("the graph is there"))
-    quick = asked(model, graphs, OPENING_PAYS)
-    assert isinstance(quick.reads, OnnxNetwork)
-    assert [path.name for path in graphs.iterdir()] == [f"{SHA}-{reading.VERSION}.onnx"]
-    asked_of = []
-    monkeypatch.setattr(quick.reads.session, "scores", lambda inputs: asked_of.append(inputs) or model.network(*inputs))
-    for present in PRESENT:
-        predict(quick, random_inputs(model, [present]))
-    assert [inputs.present.tolist() for inputs in asked_of] == [[[True, True]]]
+    monkeypatch.setattr(onnx_runtime, "export", lambda *_: pytest.fail("the graph is there"))
+    accelerated = enable_onnx(model, graphs, MIN_CARDS_TO_OPEN)
+    assert isinstance(accelerated.forward_module, OnnxNetwork)
+    assert [path.name for path in graphs.iterdir()] == [f"{SHA}-{onnx_runtime.VERSION}.onnx"]
+    calls = []
+    monkeypatch.setattr(
+        accelerated.forward_module.session, "scores", lambda inputs: calls.append(inputs) or model.network(*inputs)
+    )
+    for present in SIDE_COMBINATIONS:
+        predict(accelerated, random_inputs(model, [present]))
+    assert [inputs.present.tolist() for inputs in calls] == [[[True, True]]]
 
 
 @pytest.mark.usefixtures("always_faster")
-def test_evaluation_gives_the_figures_that_torch_gives(model, graphs, cards, prepared):
-    quick = asked(model, graphs, WRITING_PAYS)
-    *_, ours = evaluate(quick, cards, prepared)
-    *_, torch_s = evaluate(model, cards, prepared)
-    assert ours["confusion"] == torch_s["confusion"]
-    assert ours["ece"] == pytest.approx(torch_s["ece"], abs=TOLERANCE)
-    inputs = random_inputs(model, PRESENT[:1])
-    assert abs(predict(quick, inputs).probabilities - predict(model, inputs).probabilities).max() < TOLERANCE
+def test_evaluation_gives_the_metrics_of_torch(model, graphs, cards, prepared):
+    accelerated = enable_onnx(model, graphs, MIN_CARDS_TO_EXPORT)
+    *_, metrics = evaluate(accelerated, cards, prepared)
+    *_, torch_metrics = evaluate(model, cards, prepared)
+    assert metrics["confusion"] == torch_metrics["confusion"]
+    assert metrics["ece"] == pytest.approx(torch_metrics["ece"], abs=TOLERANCE)
+    inputs = random_inputs(model, SIDE_COMBINATIONS[:1])
+    assert abs(predict(accelerated, inputs).probabilities - predict(model, inputs).probabilities).max() < TOLERANCE
 
 
-def test_where_torch_is_faster_torch_reads(model, graphs, monkeypatch):
-    monkeypatch.setattr(reading, "wins", lambda reader, model, cards: False)
-    assert asked(model, graphs, WRITING_PAYS) is model
+def test_torch_is_used_if_it_is_faster(model, graphs, monkeypatch):
+    monkeypatch.setattr(onnx_runtime, "is_faster", lambda network, model, cards: False)
+    assert enable_onnx(model, graphs, MIN_CARDS_TO_EXPORT) is model
 
 
 def test_the_faster_of_two_is_found_by_timing_them(model):
@@ -84,25 +86,27 @@ def test_the_faster_of_two_is_found_by_timing_them(model):
             deadline = model.network(*inputs).grade
         return deadline
 
-    assert not reading.wins(slow, model, 2)
-    assert reading.wins(lambda *inputs: None, model, 2)
+    assert not onnx_runtime.is_faster(slow, model, 2)
+    assert onnx_runtime.is_faster(lambda *inputs: None, model, 2)
 
 
-def test_a_graph_that_differs_or_cannot_be_written_is_said_once_and_torch_reads(model, graphs, monkeypatch, tmp_path):
-    said = []
-    other = replace(
+def test_a_graph_that_differs_or_cannot_be_written_gives_one_message_and_torch_is_used(
+    model, graphs, monkeypatch, tmp_path
+):
+    messages = []
+    other_model = replace(
         model, network=load_model(saved_model(tmp_path / "other.pt", seed=4, loss="ordinal"), "cpu").network
     )
-    assert asked(other, graphs, WRITING_PAYS, said) is other
+    assert enable_onnx(other_model, graphs, MIN_CARDS_TO_EXPORT, messages) is other_model
     (tmp_path / "graphs").touch()
-    assert asked(model, tmp_path / "graphs", WRITING_PAYS, said) is model
-    monkeypatch.setattr(reading, "export", lambda model, path: (_ for _ in ()).throw(BadGraph("torch cannot")))
-    assert asked(model, tmp_path / "new", WRITING_PAYS, said) is model
-    assert len(said) == 3
-    assert all(line.startswith("torch computes, and not onnxruntime") for line in said)
+    assert enable_onnx(model, tmp_path / "graphs", MIN_CARDS_TO_EXPORT, messages) is model
+    monkeypatch.setattr(onnx_runtime, "export", lambda model, path: (_ for _ in ()).throw(BadGraph("torch cannot")))
+    assert enable_onnx(model, tmp_path / "new", MIN_CARDS_TO_EXPORT, messages) is model
+    assert len(messages) == 3
+    assert all(line.startswith("using torch instead of onnxruntime") for line in messages)
 
 
-def test_a_model_that_reads_one_side_alone_is_read_by_torch(model, tmp_path):
+def test_a_model_that_uses_one_side_only_runs_with_torch(model, tmp_path):
     for one_sided in (replace(model, sides=(False, True)), replace(model, phase=1)):
-        assert asked(one_sided, tmp_path / "graphs", WRITING_PAYS) is one_sided
+        assert enable_onnx(one_sided, tmp_path / "graphs", MIN_CARDS_TO_EXPORT) is one_sided
     assert list(tmp_path.iterdir()) == []

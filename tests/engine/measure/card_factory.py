@@ -1,4 +1,4 @@
-"""Cards drawn from closed forms: a card on a ground, its frame, and wear of known size; the drawing is the truth."""
+"""Synthetic cards with a known frame and wear of known size, drawn as polygons on a plain background."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from engine.image.rectify import TRADING, CardSize
 
-FINE = 4
-AROUND_MM = 5.0
+SUPERSAMPLING = 4
+MARGIN_MM = 5.0
 Colour = tuple[int, int, int]
 
 
 @dataclass
 class DrawnCard:
-    """A card seen straight on, drawn at four times its density.
+    """A card seen straight on, drawn at four times its resolution.
 
-    borders_mm  left, top, right, bottom; None draws no frame
+    borders_mm  left, top, right, bottom; None for a card without a frame
     tilt_deg    of the print, clockwise around the card's middle
     """
 
@@ -47,15 +47,15 @@ class DrawnCard:
         return (corners - middle) @ np.array([(cos, sin), (-sin, cos)]) + middle
 
     def quad(self) -> np.ndarray:
-        """(4, 2) pixels of the card's corners."""
+        """(4, 2) corners of the card in pixels of the picture."""
         width, height = self.size.width_mm, self.size.height_mm
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)])
-        return (corners + AROUND_MM) * self.px_per_mm - 0.5
+        return (corners + MARGIN_MM) * self.px_per_mm - 0.5
 
     def picture(self, seed: int = 0) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Draw the card: (H, W, 3) uint8."""
         width, height = self.size.width_mm, self.size.height_mm
-        shape = tuple(round((side + 2 * AROUND_MM) * self.px_per_mm) * FINE for side in (height, width))
+        shape = tuple(round((side + 2 * MARGIN_MM) * self.px_per_mm) * SUPERSAMPLING for side in (height, width))
         rgb = np.full((*shape, 3), self.ground, np.uint8)
         self._fill(rgb, self._outline(), self.border)
         if self.borders_mm is not None:
@@ -64,9 +64,17 @@ class DrawnCard:
             self._fill(rgb, outline, colour)
         for line, thick_mm, colour in self.lines:
             cv2.polylines(
-                rgb, [self._fixed(line)], False, colour, round(thick_mm * self.px_per_mm * FINE), cv2.LINE_AA, 8
+                rgb,
+                [self._fixed_point(line)],
+                False,
+                colour,
+                round(thick_mm * self.px_per_mm * SUPERSAMPLING),
+                cv2.LINE_AA,
+                8,
             )
-        small = cv2.resize(rgb, (shape[1] // FINE, shape[0] // FINE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        small = cv2.resize(
+            rgb, (shape[1] // SUPERSAMPLING, shape[0] // SUPERSAMPLING), interpolation=cv2.INTER_AREA
+        ).astype(np.float32)
         if self.blur_px:
             small = cv2.GaussianBlur(small, (0, 0), self.blur_px)
         small += np.random.default_rng(seed).normal(0, self.noise, small.shape)
@@ -74,9 +82,9 @@ class DrawnCard:
 
     def _outline(self) -> np.ndarray:
         width, height, radius = self.size.width_mm, self.size.height_mm, self.radius_mm
-        turn = np.linspace(0, np.pi / 2, 40)
+        angle = np.linspace(0, np.pi / 2, 40)
         arcs = [
-            np.column_stack([x + radius * np.cos(turn + start), y + radius * np.sin(turn + start)])
+            np.column_stack([x + radius * np.cos(angle + start), y + radius * np.sin(angle + start)])
             for x, y, start in (
                 (radius, radius, np.pi),
                 (width - radius, radius, 1.5 * np.pi),
@@ -86,12 +94,12 @@ class DrawnCard:
         ]
         return np.concatenate(arcs)
 
-    def _fixed(self, points_mm: np.ndarray) -> np.ndarray:
-        pixels = (np.asarray(points_mm, float) + AROUND_MM) * self.px_per_mm * FINE - 0.5
+    def _fixed_point(self, points_mm: np.ndarray) -> np.ndarray:
+        pixels = (np.asarray(points_mm, float) + MARGIN_MM) * self.px_per_mm * SUPERSAMPLING - 0.5
         return np.rint(pixels * 256).astype(np.int32)
 
     def _fill(self, rgb: np.ndarray, points_mm: np.ndarray, colour: Colour) -> None:
-        cv2.fillPoly(rgb, [self._fixed(points_mm)], colour, cv2.LINE_AA, 8)
+        cv2.fillPoly(rgb, [self._fixed_point(points_mm)], colour, cv2.LINE_AA, 8)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:

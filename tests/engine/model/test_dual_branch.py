@@ -1,4 +1,4 @@
-"""The dual-branch network: what a missing side may not do, and what the fusion weighs."""
+"""The dual-branch network: missing sides, fusion weight, attention and normalization."""
 
 import pytest
 import torch
@@ -49,8 +49,8 @@ def test_a_missing_side_s_pixels_change_neither_the_result_nor_the_batch_statist
         scores.grade.sum().backward()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         outcomes.append([*scores, *model.buffers(), *gradients])
-    for other in outcomes[1:]:
-        assert all(torch.equal(one, two) for one, two in zip(outcomes[0], other, strict=True))
+    for outcome in outcomes[1:]:
+        assert all(torch.equal(expected, actual) for expected, actual in zip(outcomes[0], outcome, strict=True))
 
 
 def test_the_batch_statistics_are_those_of_the_pictures_that_are_there():
@@ -59,8 +59,8 @@ def test_the_batch_statistics_are_those_of_the_pictures_that_are_there():
     with_missing(front, back, SOME_MISSING)
     without.front.encoder(front[[0, 2, 3]])
     without.back.encoder(back[[0, 1, 3]])
-    for one, two in zip(with_missing.buffers(), without.buffers(), strict=True):
-        torch.testing.assert_close(one, two)
+    for actual, expected in zip(with_missing.buffers(), without.buffers(), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 def test_a_card_s_result_does_not_depend_on_the_cards_beside_it():
@@ -80,8 +80,8 @@ def test_a_batch_without_any_front_or_any_back_is_legal():
         assert scores.grade.isfinite().all()
 
 
-@pytest.mark.parametrize(("weight", "deaf"), [(1.0, "front"), (0.0, "back")])
-def test_a_fusion_weight_at_its_end_ignores_the_other_side(weight, deaf):
+@pytest.mark.parametrize(("weight", "ignored"), [(1.0, "front"), (0.0, "back")])
+def test_a_fusion_weight_at_its_end_ignores_the_other_side(weight, ignored):
     model = network(fusion_weight=weight).eval()
     front, back = pictures(5)
     other_front, other_back = pictures(6)
@@ -89,8 +89,8 @@ def test_a_fusion_weight_at_its_end_ignores_the_other_side(weight, deaf):
     with torch.no_grad():
         scores = model(front, back, both).grade
         changed = model(other_front, back, both).grade, model(front, other_back, both).grade
-    assert torch.equal(scores, changed[0]) == (deaf == "front")
-    assert torch.equal(scores, changed[1]) == (deaf == "back")
+    assert torch.equal(scores, changed[0]) == (ignored == "front")
+    assert torch.equal(scores, changed[1]) == (ignored == "back")
 
 
 def test_the_fusion_is_the_weighted_concatenation_through_two_layers():
@@ -101,7 +101,7 @@ def test_the_fusion_is_the_weighted_concatenation_through_two_layers():
         hidden = (torch.cat([0.7 * back, 0.3 * front], 1) @ first.weight.T + first.bias).relu()
         fused = (hidden @ second.weight.T + second.bias).relu()
         expected = fused @ model.grade.linear.weight.T + model.grade.linear.bias
-        torch.testing.assert_close(model.read_off(front, back).grade, expected)
+        torch.testing.assert_close(model.fuse_and_score(front, back).grade, expected)
 
 
 @pytest.mark.parametrize(("attention", "gate"), [("cbam_rim", 3), ("cbam", 2), ("none", None)])

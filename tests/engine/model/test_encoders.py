@@ -10,26 +10,26 @@ import torch.nn.functional as F
 from torchvision import models
 
 from engine.config import BadConfig
-from engine.model.encoders import COLOURS, FEATURES, WeightsNotDownloaded, build_encoder, widened
+from engine.model.encoders import ENCODER_FEATURES, RGB_OF_CHANNEL, WeightsNotDownloaded, build_encoder, widen_kernels
 
-NAMES = list(FEATURES)
+NAMES = list(ENCODER_FEATURES)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A torchvision network of each name and the path of its state dict."""
+    """A torchvision network per name, and the path of its state dict."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    made = {}
+    networks = {}
     for name in NAMES:
         network = models.get_model(name, weights=None).eval()
         torch.save(network.state_dict(), folder / f"{name}.pth")
-        made[name] = network, folder / f"{name}.pth"
-    return made
+        networks[name] = network, folder / f"{name}.pth"
+    return networks
 
 
-def own_features(name, network, picture):
-    """torchvision's last feature map, from its own modules called in its own order."""
+def torchvision_features(name, network, picture):
+    """torchvision's last feature map, computed by its modules in order."""
     if name == "mobilenet_v2":
         return network.features(picture)
     features = network.maxpool(network.relu(network.bn1(network.conv1(picture))))
@@ -40,34 +40,39 @@ def own_features(name, network, picture):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_encoder_gives_its_features_at_a_thirty_second_of_the_size(name, size):
     with torch.no_grad():
-        assert build_encoder(name)(torch.rand(2, 6, size, size)).shape == (2, FEATURES[name], size // 32, size // 32)
+        assert build_encoder(name)(torch.rand(2, 6, size, size)).shape == (
+            2,
+            ENCODER_FEATURES[name],
+            size // 32,
+            size // 32,
+        )
 
 
 def first_convolution(trunk):
     return next(module for module in trunk.modules() if isinstance(module, torch.nn.Conv2d))
 
 
-def test_the_opponent_axes_are_a_turn_of_the_colour_axes():
-    np.testing.assert_allclose(COLOURS[:3] @ COLOURS[:3].T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(COLOURS[3:], np.full((3, 3), 1 / np.sqrt(3)))
+def test_the_opponent_axes_are_a_rotation_of_the_colour_axes():
+    np.testing.assert_allclose(RGB_OF_CHANNEL[:3] @ RGB_OF_CHANNEL[:3].T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(RGB_OF_CHANNEL[3:], np.full((3, 3), 1 / np.sqrt(3)))
 
 
-def test_a_picture_told_by_its_opponent_colours_gives_what_red_green_and_blue_gave_up_to_each_feature_s_scale():
+def test_opponent_colours_alone_give_the_response_to_rgb_up_to_the_scale_of_each_feature():
     kernels, rgb = torch.randn(8, 3, 7, 7), torch.rand(2, 3, 40, 40)
     red, green, blue = rgb.unbind(1)
     grey, a, b = (red + green + blue) / 3**0.5, (red - green) / 2**0.5, (red + green - 2 * blue) / 6**0.5
-    ours = F.conv2d(torch.stack([grey, a, b, *[torch.zeros_like(grey)] * 3], 1), widened(kernels))
-    theirs = F.conv2d(rgb, kernels)
-    scale = (ours / theirs).median(dim=3).values.median(dim=2).values.mean(0)
+    actual = F.conv2d(torch.stack([grey, a, b, *[torch.zeros_like(grey)] * 3], 1), widen_kernels(kernels))
+    expected = F.conv2d(rgb, kernels)
+    scale = (actual / expected).median(dim=3).values.median(dim=2).values.mean(0)
     assert ((scale > 0) & (scale <= 1)).all()
-    torch.testing.assert_close(ours, scale[:, None, None] * theirs, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(actual, scale[:, None, None] * expected, rtol=1e-3, atol=1e-3)
 
 
-def test_of_a_grey_picture_only_lightness_is_heard_and_no_colour():
+def test_for_a_grey_picture_only_the_lightness_kernel_responds():
     kernels = torch.randn(8, 3, 3, 3)
     grey = torch.rand(1, 1, 20, 20)
     colourless = torch.cat([grey * 3**0.5, torch.zeros(1, 5, 20, 20)], 1)
-    ratio = F.conv2d(colourless, widened(kernels)) / F.conv2d(grey.expand(-1, 3, -1, -1), kernels)
+    ratio = F.conv2d(colourless, widen_kernels(kernels)) / F.conv2d(grey.expand(-1, 3, -1, -1), kernels)
     torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio), rtol=1e-2, atol=1e-3)
 
 
@@ -80,16 +85,18 @@ def test_widening_keeps_the_variance_of_the_response_to_independent_inputs(kind)
     elif kind == "opponent":
         kernels = kernels - kernels.mean(dim=1, keepdim=True)
     noise = torch.randn(1, 6, 600, 600)
-    ours, theirs = (F.conv2d(noise[:, : k.shape[1]], k).var(dim=(0, 2, 3)) for k in (widened(kernels), kernels))
-    np.testing.assert_allclose(ours / theirs, 1, atol=0.02)
+    actual, expected = (
+        F.conv2d(noise[:, : k.shape[1]], k).var(dim=(0, 2, 3)) for k in (widen_kernels(kernels), kernels)
+    )
+    np.testing.assert_allclose(actual / expected, 1, atol=0.02)
 
 
 def test_the_widened_kernels_worked_numbers():
     alike, opposed = torch.ones(1, 3, 1, 1), torch.tensor([1.0, -1, 0]).reshape(1, 3, 1, 1)
     half = 3**0.5 / 2
-    np.testing.assert_allclose(widened(alike).flatten(), [half, 0, 0, half, half, half], atol=1e-6)
-    np.testing.assert_allclose(widened(opposed).flatten(), [0, 2**0.5, 0, 0, 0, 0], atol=1e-6)
-    assert not widened(torch.zeros(2, 3, 1, 1)).any()
+    np.testing.assert_allclose(widen_kernels(alike).flatten(), [half, 0, 0, half, half, half], atol=1e-6)
+    np.testing.assert_allclose(widen_kernels(opposed).flatten(), [0, 2**0.5, 0, 0, 0, 0], atol=1e-6)
+    assert not widen_kernels(torch.zeros(2, 3, 1, 1)).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,17 +104,17 @@ def test_from_learned_weights_all_after_the_first_convolution_is_torchvision_s(n
     network, path = weights[name]
     trunk = build_encoder(name, str(path)).eval()
     narrow, wide = first_convolution(network), first_convolution(trunk)
-    torch.testing.assert_close(wide.weight, widened(narrow.weight))
+    torch.testing.assert_close(wide.weight, widen_kernels(narrow.weight))
     # Back to three channels: then both are the same network.
     owner = trunk if trunk[0] is wide else trunk[0]
     owner[0] = narrow
     picture = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(trunk(picture), own_features(name, network, picture))
+        torch.testing.assert_close(trunk(picture), torchvision_features(name, network, picture))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_random_kernels_differ_by_channel_and_answer_with_the_variance_of_torchvision_s(name):
+def test_random_kernels_differ_by_channel_and_have_the_response_variance_of_torchvision_s(name):
     torch.manual_seed(0)
     wide, narrow = first_convolution(build_encoder(name)), first_convolution(models.get_model(name, weights=None))
     assert wide.weight.shape[1] == 6
@@ -119,15 +126,18 @@ def test_random_kernels_differ_by_channel_and_answer_with_the_variance_of_torchv
 def test_a_folder_gives_each_encoder_its_own_weights_by_name(weights):
     folder = weights["resnet18"][1].parent
     for name in NAMES:
-        ours, theirs = build_encoder(name, str(folder)), build_encoder(name, str(weights[name][1]))
-        assert all(torch.equal(one, two) for one, two in zip(ours.parameters(), theirs.parameters(), strict=True))
+        from_folder, from_file = build_encoder(name, str(folder)), build_encoder(name, str(weights[name][1]))
+        assert all(
+            torch.equal(first, second)
+            for first, second in zip(from_folder.parameters(), from_file.parameters(), strict=True)
+        )
 
 
 def test_a_folder_may_hold_the_names_that_torchvision_gives_its_downloads(tmp_path, weights):
     network, path = weights["resnet18"]
     shutil.copy(path, tmp_path / "resnet18-f37072fd.pth")
     first = first_convolution(build_encoder("resnet18", str(tmp_path)))
-    torch.testing.assert_close(first.weight, widened(first_convolution(network).weight))
+    torch.testing.assert_close(first.weight, widen_kernels(first_convolution(network).weight))
 
 
 @pytest.mark.parametrize("content", ["other network", "text", "empty", "not a dict", "missing", "an empty folder"])
@@ -152,7 +162,7 @@ def test_a_file_without_the_weights_is_refused_in_one_sentence(tmp_path, weights
 
 
 def test_without_a_network_the_download_is_said_to_have_failed(monkeypatch, tmp_path):
-    def offline(*arguments, **others):
+    def offline(*arguments, **keywords):
         raise URLError("Name or service not known")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The network without shapes that depend on the data: in eval mode it says what the network says, side by side."""
+"""The exportable network: equal to the original in eval mode for all combinations of sides."""
 
 import itertools
 
@@ -7,17 +7,17 @@ import torch
 
 from engine.data.inputs import Inputs
 from engine.inference.loaded_model import load_model
-from engine.model.export_network import whole
+from engine.model.export_network import to_exportable
 from tests.engine.conftest import saved_model
 
-EVERY_STATE = list(itertools.product((True, False), repeat=2))
+COMBINATIONS = list(itertools.product((True, False), repeat=2))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["sides alone", "with regions"])
 def network(request, tmp_path_factory):
-    path = saved_model(tmp_path_factory.mktemp("whole") / "model.pt", regions=request.param)
+    path = saved_model(tmp_path_factory.mktemp("exportable") / "model.pt", regions=request.param)
     network = load_model(path, "cpu").network
-    # So that each of the learned vectors says something of its own.
+    # Make the learned vectors differ from zero and from each other.
     for vector in (
         network.front.missing,
         network.back.missing,
@@ -34,23 +34,27 @@ def inputs_for(network, present):
     return Inputs(front, back, torch.tensor(present), regions)
 
 
-@pytest.mark.parametrize("present", [EVERY_STATE, EVERY_STATE[:1], EVERY_STATE[1:2], EVERY_STATE[3:], EVERY_STATE * 2])
-def test_it_says_what_the_network_says_whichever_sides_are_missing(network, present):
+@pytest.mark.parametrize(
+    "present", [COMBINATIONS, COMBINATIONS[:1], COMBINATIONS[1:2], COMBINATIONS[3:], COMBINATIONS * 2]
+)
+def test_its_outputs_equal_those_of_the_network_whichever_sides_are_missing(network, present):
     inputs = inputs_for(network, present)
     with torch.inference_mode():
-        for own, other in zip(network(*inputs), whole(network)(*inputs), strict=True):
-            torch.testing.assert_close(other, own, atol=1e-5, rtol=1e-5)
+        for expected, actual in zip(network(*inputs), to_exportable(network)(*inputs), strict=True):
+            torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_what_stands_in_a_missing_sides_channels_changes_nothing(network):
+def test_the_channels_of_a_missing_side_have_no_effect(network):
     inputs = inputs_for(network, [(True, False)])
-    other = inputs._replace(back=torch.full_like(inputs.back, float("nan")))
+    changed_inputs = inputs._replace(back=torch.full_like(inputs.back, float("nan")))
     with torch.inference_mode():
-        for own, changed in zip(whole(network)(*inputs), whole(network)(*other), strict=True):
-            assert torch.equal(own, changed)
+        for expected, actual in zip(
+            to_exportable(network)(*inputs), to_exportable(network)(*changed_inputs), strict=True
+        ):
+            assert torch.equal(expected, actual)
 
 
 def test_the_network_itself_stays_as_it_was(network):
     before = [type(part) for part in network.modules()]
-    whole(network)
+    to_exportable(network)
     assert [type(part) for part in network.modules()] == before

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torchvision.ops import sigmoid_focal_loss
 
 from engine.config import Config
-from engine.data.targets import soft_targets, targets_of, taught
+from engine.data.targets import batch_targets, mix_teacher_targets, soft_targets
 from engine.model.dual_branch import Scores
 from engine.model.losses import Objective, class_weights, cross_entropy, cumulative_cross_entropy, emd
 
@@ -40,7 +40,7 @@ def test_class_weights_follow_the_closed_form():
     np.testing.assert_allclose(class_weights(torch.from_numpy(counts)).numpy(), expected, rtol=1e-6)
 
 
-def test_an_absent_grade_weighs_nothing_and_the_cap_holds():
+def test_an_absent_grade_weighs_nothing_and_the_cap_limits_the_weights():
     counts = torch.tensor([1, 0, 0, 0, 0, 0, 0, 0, 0, 999])
     np.testing.assert_allclose(class_weights(counts)[[0, 1, 9]], [100, 0, 1000 / 9990], rtol=1e-6)
     np.testing.assert_allclose(class_weights(counts, cap=10)[[0, 1, 9]], [10, 0, 1000 / 9990], rtol=1e-6)
@@ -66,15 +66,15 @@ def test_soft_labels_worked_numbers_and_their_narrow_end():
 
 def test_cross_entropy_of_hard_labels_is_torch_s():
     target = torch.tensor([0, 3, 9, 9, 5, 1])
-    ours = cross_entropy(logits().log_softmax(1), hard(*target), UNIT)
-    torch.testing.assert_close(ours, F.cross_entropy(logits(), target, reduction="none"))
+    loss = cross_entropy(logits().log_softmax(1), hard(*target), UNIT)
+    torch.testing.assert_close(loss, F.cross_entropy(logits(), target, reduction="none"))
 
 
 def test_cross_entropy_with_weights_and_smoothing_is_torch_s():
     target, weights = torch.tensor([0, 3, 9, 9, 5, 1]), torch.linspace(0, 3, 10, dtype=torch.float64)
-    ours = cross_entropy(logits().log_softmax(1), soft_targets(target, 0.1).double(), weights)
+    loss = cross_entropy(logits().log_softmax(1), soft_targets(target, 0.1).double(), weights)
     expected = F.cross_entropy(logits(), target, weight=weights, label_smoothing=0.1, reduction="none")
-    torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_focal_loss_with_gamma_zero_is_cross_entropy():
@@ -99,9 +99,9 @@ def test_all_mass_some_grades_off_costs_a_tenth_a_grade(off, expected):
 def test_the_earth_mover_s_distance_is_scipy_s_energy_distance():
     log_probabilities, targets = logits(seed=1).log_softmax(1), logits(seed=2).softmax(1)
     grades = np.arange(1, 11)
-    for ours, p, t in zip(emd(log_probabilities, targets), log_probabilities.exp(), targets, strict=True):
+    for distance, p, t in zip(emd(log_probabilities, targets), log_probabilities.exp(), targets, strict=True):
         # SciPy: sqrt(2 x integral of the squared difference of the cumulative distributions).
-        assert ours.item() == pytest.approx(energy_distance(grades, grades, p, t) ** 2 / 2 / 10, abs=1e-9)
+        assert distance.item() == pytest.approx(energy_distance(grades, grades, p, t) ** 2 / 2 / 10, abs=1e-9)
 
 
 def test_the_ordinal_loss_is_torch_s_binary_cross_entropy_of_nine_questions():
@@ -113,8 +113,8 @@ def test_the_ordinal_loss_is_torch_s_binary_cross_entropy_of_nine_questions():
 
 def test_nine_zero_logits_cost_log_two_and_a_weight_multiplies_it():
     weights = torch.arange(10.0)
-    ours = cumulative_cross_entropy(torch.zeros(2, 9), hard(3, 7), weights)
-    np.testing.assert_allclose(ours, [3 * log(2), 7 * log(2)], rtol=1e-6)
+    loss = cumulative_cross_entropy(torch.zeros(2, 9), hard(3, 7), weights)
+    np.testing.assert_allclose(loss, [3 * log(2), 7 * log(2)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
@@ -127,13 +127,13 @@ def test_the_focal_ordinal_loss_is_torchvision_s_focal_loss_of_nine_questions(ga
 
 
 def test_the_focal_ordinal_loss_of_a_soft_label_is_the_blend_of_the_answers_losses():
-    # All of .25 on grade 4 and .75 on grade 5: of the nine questions only "above 4?" is in doubt.
+    # .25 on grade 4 and .75 on grade 5: of the nine questions only "above 4?" is undecided.
     targets = 0.25 * hard(3) + 0.75 * hard(4)
     low, high = (cumulative_cross_entropy(falling(1), hard(grade), UNIT, 2.0) for grade in (3, 4))
     torch.testing.assert_close(cumulative_cross_entropy(falling(1), targets, UNIT, 2.0), 0.25 * low + 0.75 * high)
 
 
-def test_the_objective_hands_its_gamma_to_both_families():
+def test_the_objective_applies_its_gamma_in_both_families():
     nothing = torch.full((3,), NOT_MEASURED), torch.full((3, 2), NOT_MEASURED)
     for loss, output in (("ce_emd", logits(3).float()), ("ordinal", falling(3).float())):
         plain, focal = (
@@ -147,7 +147,7 @@ def test_the_objective_hands_its_gamma_to_both_families():
 
 
 def measured_batch():
-    """Four cards, both sides measured as far as they can be; NaN elsewhere."""
+    """Four cards with measurements of both sides; NaN where not measured."""
     nan = NOT_MEASURED
     return {
         "grade": torch.tensor([0, 3, 8, 9]),
@@ -159,32 +159,32 @@ def measured_batch():
 
 
 def test_edge_damage_is_the_mean_of_the_sides_and_centering_the_front_s_else_the_back_s():
-    targets = targets_of(measured_batch(), torch.ones(4, 2, dtype=torch.bool), Config())
+    targets = batch_targets(measured_batch(), torch.ones(4, 2, dtype=torch.bool), Config())
     np.testing.assert_allclose(targets.edge, [0.3, 0.6, np.nan, 0.2], rtol=1e-6)
     np.testing.assert_allclose(targets.centering, [[0.5, 0.6], [0.3, 0.4], [np.nan] * 2, [0.7, 0.8]], rtol=1e-6)
     assert torch.equal(targets.grade, hard(0, 3, 8, 9).float())
 
 
-def test_a_side_that_the_network_is_not_shown_teaches_nothing():
+def test_a_side_that_the_network_does_not_get_has_no_targets():
     present = torch.tensor([[False, True], [True, False], [True, True], [False, False]])
-    targets = targets_of(measured_batch(), present, Config())
+    targets = batch_targets(measured_batch(), present, Config())
     np.testing.assert_allclose(targets.edge, [0.4, np.nan, np.nan, np.nan], rtol=1e-6)
     np.testing.assert_allclose(targets.centering, [[0.1, 0.2], *[[np.nan] * 2] * 3], rtol=1e-6)
 
 
 def test_the_config_s_smoothing_and_width_make_the_targets():
     config = Config(label_smoothing=0.1, soft_label_width=2.0)
-    targets = targets_of(measured_batch(), torch.ones(4, 2, dtype=torch.bool), config)
+    targets = batch_targets(measured_batch(), torch.ones(4, 2, dtype=torch.bool), config)
     assert torch.equal(targets.grade, soft_targets(torch.tensor([0, 3, 8, 9]), 0.1, 2.0))
 
 
-def test_a_share_of_the_target_is_the_teachers_word_where_they_have_one():
+def test_a_fraction_of_the_target_is_the_teachers_prediction_if_there_is_one():
     word = torch.zeros(10)
     word[7], word[8] = 0.6, 0.4
     expected = [0, 0, 0, 0, 0, 0, 0, 0.3, 0.7, 0]
-    np.testing.assert_allclose(taught(hard(8), word[None], 0.5)[0], expected, atol=1e-7)
+    np.testing.assert_allclose(mix_teacher_targets(hard(8), word[None], 0.5)[0], expected, atol=1e-7)
     batch = {**measured_batch(), "teachers": torch.stack([word, torch.full((10,), NOT_MEASURED), word, word])}
-    targets = targets_of(batch, torch.ones(4, 2, dtype=torch.bool), Config(teachers_share=1.0)).grade
+    targets = batch_targets(batch, torch.ones(4, 2, dtype=torch.bool), Config(teacher_weight=1.0)).grade
     np.testing.assert_allclose(targets, torch.stack([word, hard(3)[0].float(), word, word]), atol=1e-7)
 
 
@@ -216,10 +216,10 @@ def test_what_was_measured_counts_card_by_card():
     centering = torch.tensor([[0.5, 0.6], [NOT_MEASURED, 0.4], [NOT_MEASURED, NOT_MEASURED]])
     without = objective(beta_edge=0.0, beta_center=0.0)(output, target, edge, centering)
     extra = objective(beta_edge=0.5, beta_center=2.0)(output, target, edge, centering) - without
-    p, seen = output.edge.detach().sigmoid().numpy(), output.centering.detach().numpy()
+    p, centering_scores = output.edge.detach().sigmoid().numpy(), output.centering.detach().numpy()
     expected = [
-        0.5 * -(0.2 * np.log(p[0]) + 0.8 * np.log(1 - p[0])) + 2 * np.mean((seen[0] - (0.5, 0.6)) ** 2),
-        2 * (seen[1, 1] - 0.4) ** 2 / 2,
+        0.5 * -(0.2 * np.log(p[0]) + 0.8 * np.log(1 - p[0])) + 2 * np.mean((centering_scores[0] - (0.5, 0.6)) ** 2),
+        2 * (centering_scores[1, 1] - 0.4) ** 2 / 2,
         0.5 * -np.log(p[2]),
     ]
     np.testing.assert_allclose(extra.detach(), expected, rtol=1e-4, atol=1e-6)
@@ -228,7 +228,7 @@ def test_what_was_measured_counts_card_by_card():
     assert output.centering.grad[1:, 0].tolist() == [0, 0]
 
 
-def test_the_whole_of_the_class_family_is_cross_entropy_and_point_seven_of_emd():
+def test_the_total_loss_of_the_class_family_is_cross_entropy_and_point_seven_of_emd():
     output, target = logits(4).float(), torch.tensor([0, 3, 8, 9])
     nothing = torch.full((4,), NOT_MEASURED), torch.full((4, 2), NOT_MEASURED)
     expected = F.cross_entropy(output, target, reduction="none")

@@ -1,4 +1,4 @@
-"""The six channels against OpenCV's plain floating-point functions."""
+"""Six channels against OpenCV's floating-point functions."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ def textured(height, width, seed=0):
 
 
 def plain_opencv(rgb):
-    """The definition, written with OpenCV in double precision."""
+    """Derive the channels by definition, with OpenCV in double precision."""
     lightness, a, b = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB))
     lightness = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(lightness)
     derivatives = [
@@ -34,6 +34,6 @@ def test_the_channels_are_opencv_s(height, width):
 
 def test_a_picture_s_channels_do_not_change_when_the_next_is_made():
     first = six_channels(textured(64, 64, seed=1))
-    kept = first.copy()
+    copy = first.copy()
     six_channels(textured(64, 64, seed=2))
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, copy)

@@ -1,18 +1,18 @@
-"""A file that is written aside is at every moment the old one or the whole new one."""
+"""Atomic writes: at every moment the file is the old one or the complete new one."""
 
 import pytest
 
-from engine.storage.atomic import aside
+from engine.storage.atomic import atomic_write
 
 
 def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
     file = tmp_path / "told.json"
     file.write_text("old")
-    with aside(file) as part, part.open("w") as opened:
-        opened.write("new, ")
-        opened.flush()
+    with atomic_write(file) as temporary, temporary.open("w") as stream:
+        stream.write("new, ")
+        stream.flush()
         assert file.read_text() == "old"
-        opened.write("whole")
+        stream.write("whole")
     assert file.read_text() == "new, whole"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -20,10 +20,10 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
 def test_what_ends_the_writing_leaves_the_old_file_and_is_overwritten_the_next_time(tmp_path):
     file = tmp_path / "told.json"
     file.write_text("old")
-    with pytest.raises(KeyboardInterrupt), aside(file) as part:
-        part.write_text("half of what is much longer than the next")
+    with pytest.raises(KeyboardInterrupt), atomic_write(file) as temporary:
+        temporary.write_text("half of what is much longer than the next")
         raise KeyboardInterrupt
     assert file.read_text() == "old"
-    with aside(file) as part:
-        part.write_text("next")
+    with atomic_write(file) as temporary:
+        temporary.write_text("next")
     assert file.read_text() == "next"

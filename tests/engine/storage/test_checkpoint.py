@@ -1,4 +1,4 @@
-"""Files with weights: whole or not there, read without running anything."""
+"""Checkpoint files: written atomically, read without running code."""
 
 import hashlib
 import io
@@ -34,7 +34,7 @@ def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch, m
     checkpoint.save(path, CONTENT)
     before = path.read_bytes()
 
-    def crash(*arguments, **others):
+    def crash(*arguments, **keywords):
         if moment == "torch.save":
             arguments[1].write(b"half a checkpoint")
         raise KeyboardInterrupt
@@ -50,7 +50,7 @@ def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch, m
 
 
 class Trap:
-    """What an attacker would put into a model file: unpickling it makes a file."""
+    """Malicious content of a model file: unpickling it creates a file."""
 
     def __init__(self, target):
         self.target = target
@@ -64,7 +64,7 @@ def test_a_file_with_code_in_it_is_refused_and_the_code_never_run(tmp_path, as_z
     trap, path = tmp_path / "sprung", tmp_path / "m.pt"
     content = {"format": checkpoint.FORMAT, "weights": Trap(trap)}
     torch.save(content, path, _use_new_zipfile_serialization=as_zip)
-    with pytest.raises(BadModel, match="is no readable model"):
+    with pytest.raises(BadModel, match="is not a readable model"):
         checkpoint.load(path)
     assert not trap.exists()
     torch.load(path, weights_only=False)
@@ -84,14 +84,14 @@ def test_a_file_of_another_program_or_version_is_refused(tmp_path, content):
 
 
 def damaged(whole, seed):
-    """The file cut short, overwritten in places, or noise that begins as a pickle does, bare or zipped as torch's."""
+    """Truncate a file, overwrite bytes, or replace it by noise with a pickle header, plain or in torch's zip format."""
     random = np.random.default_rng(seed)
     kind, content = seed % 4, bytearray(whole)
     if kind == 0:
         return bytes(content[: random.integers(0, len(content))])
     if kind == 1:
-        for place in random.integers(0, len(content), 40):
-            content[place] = random.integers(256)
+        for position in random.integers(0, len(content), 40):
+            content[position] = random.integers(256)
         return bytes(content)
     noise = b"\x80\x02" + random.integers(0, 256, 200, dtype=np.uint8).tobytes()
     if kind == 2:

@@ -1,4 +1,4 @@
-"""Weights in 8 bits: never further than half a step from what they were, as torch's own rounding has them."""
+"""8-bit quantization: errors of at most half a step, and equal to torch's rounding."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,13 @@ from engine.model.dual_branch import DualBranch
 from engine.recipes import recipe_config
 from engine.storage import checkpoint
 from engine.storage.checkpoint import BadModel
-from engine.storage.quantization import is_rounded, packed, restored, rounded, unpacked
+from engine.storage.quantization import (
+    dequantize_state_dict,
+    dequantize_tensor,
+    is_quantized,
+    quantize_state_dict,
+    quantize_tensor,
+)
 from tests.engine.conftest import saved_model
 
 SHAPES = [(64, 64), (1, 4096), (4096, 1), (7, 13, 5, 11), (16, 6, 7, 7), (3, 5, 1, 1)]
@@ -24,9 +30,9 @@ def weights_of(shape, seed=0, spread=1.0):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_weight_is_further_than_half_its_channels_step_from_what_it_was(shape):
     weights = weights_of(shape)
-    whole, steps = rounded(weights)
+    whole, steps = quantize_tensor(weights)
     assert (whole.dtype, whole.shape, steps.shape) == (torch.int8, weights.shape, (shape[0],))
-    error = (restored(whole, steps) - weights).abs().flatten(1).amax(dim=1)
+    error = (dequantize_tensor(whole, steps) - weights).abs().flatten(1).amax(dim=1)
     largest = weights.abs().flatten(1).amax(dim=1)
     torch.testing.assert_close(steps, largest / 127)
     assert (error <= steps / 2 * (1 + 1e-4)).all()
@@ -37,8 +43,8 @@ def test_no_weight_is_further_than_half_its_channels_step_from_what_it_was(shape
 def test_whatever_the_weights_are_the_bound_holds_and_nothing_becomes_infinite(values):
     weights = torch.tensor([values, [0.0] * len(values)])
     weights[weights.abs() < 2.0**-100] = 0  # a step must have all its digits
-    whole, steps = rounded(weights)
-    back = restored(whole, steps)
+    whole, steps = quantize_tensor(weights)
+    back = dequantize_tensor(whole, steps)
     assert back.isfinite().all()
     assert ((back - weights).abs() <= steps[:, None].double() / 2 * (1 + 1e-4)).all()
 
@@ -46,19 +52,19 @@ def test_whatever_the_weights_are_the_bound_holds_and_nothing_becomes_infinite(v
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_whole_numbers_are_those_that_torch_itself_rounds_to(shape):
     weights = weights_of(shape, seed=3, spread=0.02)
-    whole, steps = rounded(weights)
-    noughts = torch.zeros(shape[0], dtype=torch.int32)
-    theirs = torch.fake_quantize_per_channel_affine(weights, steps, noughts, 0, -128, 127)
-    difference = (restored(whole, steps) - theirs).abs().flatten(1) / steps[:, None]
-    # torch multiplies by the inverse of a step: what lies in the middle of two numbers may fall to either.
+    whole, steps = quantize_tensor(weights)
+    zero_points = torch.zeros(shape[0], dtype=torch.int32)
+    expected = torch.fake_quantize_per_channel_affine(weights, steps, zero_points, 0, -128, 127)
+    difference = (dequantize_tensor(whole, steps) - expected).abs().flatten(1) / steps[:, None]
+    # torch multiplies by the inverse of a step, so a tie may be rounded either way.
     assert difference.max() < 1.001
     assert (difference < 0.001).float().mean() > 0.999
 
 
 def test_a_channel_of_noughts_stays_noughts_and_the_worked_example_holds():
-    whole, steps = rounded(torch.tensor([[0.0, 0.0, 0.0], [1.0, -0.5, 0.001]]))
+    whole, steps = quantize_tensor(torch.tensor([[0.0, 0.0, 0.0], [1.0, -0.5, 0.001]]))
     assert whole.tolist() == [[0, 0, 0], [127, -64, 0]]
-    assert restored(whole, steps)[0].tolist() == [0, 0, 0]
+    assert dequantize_tensor(whole, steps)[0].tolist() == [0, 0, 0]
     assert steps.tolist() == [1.0, pytest.approx(1 / 127)]
 
 
@@ -69,38 +75,38 @@ def test_small_tensors_counts_and_vectors_stay_as_they_are():
         "norm.weight": weights_of((5000,)),
         "norm.num_batches_tracked": torch.tensor(7),
     }
-    assert [name for name, tensor in weights.items() if is_rounded(tensor)] == ["conv.weight"]
-    kept, eight_bits = packed(weights)
-    assert set(kept) == set(weights) - {"conv.weight"}
-    again = unpacked(kept, eight_bits)
-    assert set(again) == set(weights)
-    assert all(torch.equal(again[name], weights[name]) for name in kept)
-    # Rounded once more, nothing moves: the numbers are on their grid.
-    assert torch.equal(packed(again)[1]["whole"]["conv.weight"], eight_bits["whole"]["conv.weight"])
+    assert [name for name, tensor in weights.items() if is_quantized(tensor)] == ["conv.weight"]
+    unquantized, quantized = quantize_state_dict(weights)
+    assert set(unquantized) == set(weights) - {"conv.weight"}
+    restored = dequantize_state_dict(unquantized, quantized)
+    assert set(restored) == set(weights)
+    assert all(torch.equal(restored[name], weights[name]) for name in unquantized)
+    # Quantizing again changes nothing: the values are on the grid.
+    assert torch.equal(quantize_state_dict(restored)[1]["whole"]["conv.weight"], quantized["whole"]["conv.weight"])
 
 
 def test_a_model_in_8_bits_is_read_like_any_other_and_hardly_differs(tmp_path):
     path = saved_model(tmp_path / "model.pt", loss="ordinal")
-    checkpoint.save_rounded(tmp_path / "eight.pt", checkpoint.load(path))
+    checkpoint.save_quantized(tmp_path / "eight.pt", checkpoint.load(path))
     full, eight = load_model(path, "cpu"), load_model(tmp_path / "eight.pt", "cpu")
     assert (eight.config, eight.sides, eight.trained_on) == (full.config, full.sides, full.trained_on)
     assert {value.dtype for value in eight.network.state_dict().values()} == {torch.float32, torch.int64}
     inputs = torch.rand(4, 6, 64, 64), torch.rand(4, 6, 64, 64), torch.ones(4, 2, dtype=torch.bool)
     with torch.inference_mode():
-        said = [model.network.grade.log_probabilities(model.network(*inputs).grade).exp() for model in (full, eight)]
-    assert (said[0] - said[1]).abs().max() < 0.02
-    assert not torch.equal(said[0], said[1])
+        answers = [m.network.grade.log_probabilities(m.network(*inputs).grade).exp() for m in (full, eight)]
+    assert (answers[0] - answers[1]).abs().max() < 0.02
+    assert not torch.equal(answers[0], answers[1])
 
 
 def test_the_starters_networks_come_to_less_than_34_megabytes(tmp_path):
     config = recipe_config("loupe")
     assert (config.front_encoder, config.back_encoder) == ("resnet18", "resnet34")
-    checkpoint.save_rounded(tmp_path / "model.pt", {"model": DualBranch(config).state_dict()})
+    checkpoint.save_quantized(tmp_path / "model.pt", {"model": DualBranch(config).state_dict()})
     assert (tmp_path / "model.pt").stat().st_size < 34e6
 
 
 def test_weights_in_8_bits_without_their_steps_are_refused(tmp_path):
-    kept, eight_bits = packed({"a": weights_of((64, 64))})
-    checkpoint.save(tmp_path / "m.pt", {"model": kept, "eight_bits": {**eight_bits, "steps": {}}})
-    with pytest.raises(BadModel, match=r"m\.pt: its weights in 8 bits do not fit together"):
+    unquantized, quantized = quantize_state_dict({"a": weights_of((64, 64))})
+    checkpoint.save(tmp_path / "m.pt", {"model": unquantized, "eight_bits": {**quantized, "steps": {}}})
+    with pytest.raises(BadModel, match=r"m\.pt: its 8-bit weights are damaged"):
         checkpoint.load(tmp_path / "m.pt")

@@ -1,17 +1,17 @@
-"""The moving average of the weights, against the sum written out."""
+"""EMA of the weights, compared with the explicit weighted sum."""
 
 import numpy as np
 import torch
 from torch import nn
 
-from engine.training.ema import Average
+from engine.training.ema import ModelEma
 
 
 def averaged(values, decay):
-    """The average after a weight has taken these values, one after another."""
+    """Average of a weight that takes these values one after another."""
     network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
     network[0].weight.data.fill_(values[0])
-    average = Average(network, decay)
+    average = ModelEma(network, decay)
     for steps, value in enumerate(values[1:]):
         network[0].weight.data.fill_(value)
         network[1].running_mean.fill_(value)
@@ -28,7 +28,7 @@ def test_the_average_is_the_weighted_sum_of_all_that_the_weight_has_been():
         expected += value * (1 - decays[step]) * np.prod(decays[step + 1 :])
     module = averaged(values, 0.7)
     np.testing.assert_allclose(module[0].weight.item(), expected, rtol=1e-5)
-    # The running statistics began at nought.
+    # The running statistics start at zero.
     without_start = expected - values[0] * np.prod(decays)
     np.testing.assert_allclose(module[1].running_mean.item(), without_start, rtol=1e-4)
     assert module[1].num_batches_tracked.item() == 29
@@ -36,7 +36,7 @@ def test_the_average_is_the_weighted_sum_of_all_that_the_weight_has_been():
 
 def test_without_decay_the_average_is_the_network_itself():
     network = nn.Linear(2, 2)
-    average = Average(network, 0.0)
+    average = ModelEma(network, 0.0)
     average.update(0)
     assert average.module is network
     assert average.state_dict() == {}
@@ -45,7 +45,7 @@ def test_without_decay_the_average_is_the_network_itself():
 def test_the_average_learns_nothing_and_does_not_move_the_network():
     network = nn.Linear(2, 2)
     before = network.weight.detach().clone()
-    average = Average(network, 0.9)
+    average = ModelEma(network, 0.9)
     average.module.weight.data.zero_()
     average.update(100)
     assert torch.equal(network.weight, before)
@@ -55,12 +55,12 @@ def test_the_average_learns_nothing_and_does_not_move_the_network():
 
 def test_an_average_goes_on_from_its_state():
     network = nn.Linear(1, 1, bias=False)
-    one, two = Average(network, 0.5), Average(network, 0.5)
+    first, second = ModelEma(network, 0.5), ModelEma(network, 0.5)
     for step in range(3):
         network.weight.data.fill_(float(step))
-        one.update(step)
-    two.load_state_dict(one.state_dict())
+        first.update(step)
+    second.load_state_dict(first.state_dict())
     network.weight.data.fill_(9.0)
-    one.update(3)
-    two.update(3)
-    assert torch.equal(one.module.weight, two.module.weight)
+    first.update(3)
+    second.update(3)
+    assert torch.equal(first.module.weight, second.module.weight)

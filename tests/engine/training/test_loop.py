@@ -1,20 +1,20 @@
-"""The training loop: it learns, and from what it is said to learn."""
+"""Training loop: a run learns, and uses the cards, phases and settings that it should."""
 
 import numpy as np
 import pytest
 import torch
 
 from engine.events import EpochDone, Finished, Notice, Progress
-from engine.measure.side.features import FEATURES
+from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import DualBranch
 from engine.model.losses import Objective
-from engine.model.measurement_branch import told_and_seen
+from engine.model.measurement_branch import with_missing_mask
 from engine.recipes import RECIPES, recipe, recipe_config
 from engine.training import loop
 from tests.engine.conftest import drawn_pairs
-from tests.engine.training_helpers import UNCALIBRATED, config, of, run, told
+from tests.engine.training_helpers import UNCALIBRATED, config, epoch_results, events_of, run
 
-# What each recorded run changed, as the history tells it.
+# Parents of the recorded runs.
 PARENTS = {
     "original": None,
     "over_regularised": "original",
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.usefixtures("quick_disk")
 
 @pytest.mark.slow
 def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
-    drawn = tmp_path_factory.mktemp("eight")
-    eight = drawn_pairs(drawn, [1, 2, 4, 5, 6, 8, 9, 10], "train", 500)
-    others = drawn_pairs(drawn, [1, 10], "val", 700)
+    folder = tmp_path_factory.mktemp("eight")
+    eight = drawn_pairs(folder, [1, 2, 4, 5, 6, 8, 9, 10], "train", 500)
+    validation = drawn_pairs(folder, [1, 10], "val", 700)
     settings = config(
         phase2_epochs=20, batch_size=8, lr_phase2=1e-3, dropout=0.0, augment=False, schedule="constant", seed=1
     )
-    *_, last = epochs = of(EpochDone, run(settings, [*eight, *others], tmp_path / "run", prepared))
+    *_, last = epochs = events_of(EpochDone, run(settings, [*eight, *validation], tmp_path / "run", prepared))
     assert last.train_metrics == {"qwk": 1.0, "exact": 1.0}
     assert last.train_loss < 0.1 * epochs[0].train_loss
 
@@ -48,74 +48,77 @@ def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_s_own_network_can_be_built_at_its_own_size_and_answers(name):
-    own = recipe_config(name)
-    assert own.image_size == 224
-    network = DualBranch(own).eval()
+    original = recipe_config(name)
+    assert original.image_size == 224
+    network = DualBranch(original).eval()
     both = torch.ones(1, 2, dtype=torch.bool)
-    measured = told_and_seen(torch.rand(1, 2, len(FEATURES)), both) if own.measured_inputs else None
+    measured = with_missing_mask(torch.rand(1, 2, len(FEATURE_NAMES)), both) if original.use_measurements else None
     with torch.no_grad():
         scores = network(*torch.rand(2, 1, 6, 224, 224), both, None, measured)
-    assert scores.grade.shape == (1, 9 if own.loss == "ordinal" else 10)
+    assert scores.grade.shape == (1, 9 if original.loss == "ordinal" else 10)
     assert network.grade.log_probabilities(scores.grade).exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_two_steps(tmp_path, cards, prepared, name):
-    own = recipe_config(name)
-    phases = {"phase1_epochs": min(1, own.phase1_epochs), "phase2_epochs": 1 if own.phase1_epochs else 2}
+    original = recipe_config(name)
+    phases = {
+        "phase1_epochs": min(1, original.phase1_epochs),
+        "phase2_epochs": 1 if original.phase1_epochs else 2,
+    }
     encoders = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2"}
     settings = recipe_config(name, {**encoders, **phases, "image_size": 64, "batch_size": 10, "device": "cpu"})
     assert recipe(name).parent == PARENTS[name]
     events = run(settings, cards, tmp_path / "run", prepared)
-    first, second = of(EpochDone, events)
-    assert [first.phase, second.phase] == ([1, 2] if own.phase1_epochs else [2, 2])
+    first, second = events_of(EpochDone, events)
+    assert [first.phase, second.phase] == ([1, 2] if original.phase1_epochs else [2, 2])
     assert np.isfinite([first.train_loss, first.val_loss, second.train_loss, second.val_loss]).all()
     assert isinstance(events[-1], Finished)
 
 
 def test_a_run_with_regions_and_measured_targets_is_the_same_whoever_prepared_them(tmp_path, cards):
-    settings = config(regions=True, measured_targets=True, mixup_alpha=0.3, side_dropout=0.3)
+    settings = config(regions=True, auxiliary_targets=True, mixup_alpha=0.3, side_dropout=0.3)
     first, second = (run(settings, cards, tmp_path / name, tmp_path / "prepared") for name in ("one", "two"))
-    assert told(first) == told(second)
-    steps = [event.step for event in of(Progress, first)]
+    assert epoch_results(first) == epoch_results(second)
+    steps = [event.step for event in events_of(Progress, first)]
     assert [step for step in dict.fromkeys(steps) if step != "pictures"] == [
         "regions",
         "measuring",
         "training",
         "validation",
     ]
-    assert {event.step for event in of(Progress, second)} == {"training", "validation"}
-    expected = "of 14 cards edge damage was measured on 0, centering on 0; only those teach it"
-    assert [notice.text for notice in of(Notice, first)] == [expected, UNCALIBRATED]
+    assert {event.step for event in events_of(Progress, second)} == {"training", "validation"}
+    expected = "auxiliary targets of 14 cards: edge damage measured on 0, centering on 0"
+    assert [notice.text for notice in events_of(Notice, first)] == [expected, UNCALIBRATED]
 
 
 def test_the_rate_falls_on_a_plateau_of_a_real_run_and_every_epoch_tells_it(tmp_path, cards, prepared, monkeypatch):
-    plain = loop.figures
+    plain = loop.summarize
 
     def never_better(*arguments):
         metrics, loss, probabilities = plain(*arguments)
         return {**metrics, "qwk": 0.5}, loss, probabilities
 
-    monkeypatch.setattr(loop, "figures", never_better)
+    monkeypatch.setattr(loop, "summarize", never_better)
     settings = config(phase2_epochs=10, batch_size=16, lr_phase2=4e-4)
-    rates = [done.learning_rate for done in of(EpochDone, run(settings, cards, tmp_path / "run", prepared))]
+    rates = [done.learning_rate for done in events_of(EpochDone, run(settings, cards, tmp_path / "run", prepared))]
     np.testing.assert_allclose(rates, [4e-4] * 5 + [2e-4] * 4 + [1e-4])
 
 
 def test_the_told_losses_are_means_over_cards_not_over_batches(tmp_path, cards, prepared, monkeypatch):
-    # Each card costs its own grade; ten cards in batches of three leave one alone in the last.
+    # The loss of each card is its grade; ten cards in batches of three leave one alone in the last.
     def costs_its_grade(self, scores, targets, edge, centering):
         return targets @ torch.arange(1.0, 11.0) + 0 * scores.grade.sum(1)
 
     monkeypatch.setattr(Objective, "forward", costs_its_grade)
-    (done,) = of(EpochDone, run(config(), cards, tmp_path / "run", prepared))
+    (done,) = events_of(EpochDone, run(config(), cards, tmp_path / "run", prepared))
     for split, loss in (("train", done.train_loss), ("val", done.val_loss)):
         assert loss == pytest.approx(np.mean([card.grade for card in cards if card.split == split]))
 
 
 def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepared, monkeypatch):
-    seen = []
+    calls = []
 
     def noting(name):
         module = {"training": loop, "validation": __import__("engine.inference.evaluate", fromlist=["evaluate"])}[name]
@@ -123,7 +126,7 @@ def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepa
 
         def model_input(batch, config, phase, device):
             inputs = plain(batch, config, phase, device)
-            seen.append((name, phase, bool(inputs.present[:, 0].any())))
+            calls.append((name, phase, bool(inputs.present[:, 0].any())))
             return inputs
 
         monkeypatch.setattr(module, "model_input", model_input)
@@ -131,7 +134,7 @@ def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepa
     noting("training")
     noting("validation")
     run(config(phase1_epochs=1, batch_size=16), cards, tmp_path / "run", prepared)
-    assert seen == [("training", 1, False), ("validation", 1, False), ("training", 2, True), ("validation", 2, True)]
+    assert calls == [("training", 1, False), ("validation", 1, False), ("training", 2, True), ("validation", 2, True)]
 
 
 def test_phase_one_leaves_the_front_as_it_was_born(tmp_path, cards, prepared):

@@ -1,4 +1,4 @@
-"""What a run says while it trains, and at its end."""
+"""Events of a run during training and at its end."""
 
 import json
 from urllib.error import URLError
@@ -9,7 +9,7 @@ import torch
 
 from engine.cards.pairs import CardPair
 from engine.events import EpochDone, Finished, Notice, Progress
-from tests.engine.training_helpers import EVERYTHING_ON, UNCALIBRATED, config, of, run, run_for
+from tests.engine.training_helpers import EVERYTHING_ON, UNCALIBRATED, config, events_of, run, run_for
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -26,36 +26,36 @@ def test_cards_that_are_left_out_are_told_with_their_reason(tmp_path, cards, pre
     for limit in (0, 12):
         folder = tmp_path / f"{limit}"
         events = run_for(1, config(max_pairs=limit), [*cards, *more], folder, None)
-        assert {notice.text for notice in of(Notice, events)} >= {
+        assert {notice.text for notice in events_of(Notice, events)} >= {
             "a and 1 more: left out: not labelled",
             "c: left out: qualified MK (marked): the grade ignores that flaw",
         }
         if limit == 0:
-            told = [notice.text for notice in of(Notice, events)]
-            assert any(text.startswith("d: left out: broken.png: is not a picture") for text in told)
+            notices = [notice.text for notice in events_of(Notice, events)]
+            assert any(text.startswith("d: left out: broken.png: is not a picture") for text in notices)
 
 
 def test_the_sealed_test_cards_are_not_even_opened(tmp_path, cards):
     sealed = CardPair("sealed", tmp_path / "gone.png", None, 9, split="test")
     events = run_for(1, config(), [*cards, sealed], tmp_path / "run", None)
-    assert [notice.text for notice in of(Notice, events)] == [UNCALIBRATED]
+    assert [notice.text for notice in events_of(Notice, events)] == [UNCALIBRATED]
 
 
 def test_stacked_weights_and_sampler_are_said_aloud(tmp_path, cards, prepared):
     events = run_for(1, config(sampler_eta=0.5), cards, tmp_path / "run", prepared)
-    assert Notice("class weights and sampler are stacked: rare grades are favoured twice") in events
+    assert Notice("both class_weights and sampler_eta favor rare grades; the effects multiply") in events
 
 
 def test_without_a_network_pretrained_weights_are_missed_loudly_and_training_goes_on(
     tmp_path, cards, prepared, monkeypatch
 ):
-    def offline(*arguments, **others):
+    def offline(*arguments, **keywords):
         raise URLError("no network")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", offline)
     events = run(config(pretrained="imagenet"), cards, tmp_path / "run", prepared)
-    notice, uncalibrated = of(Notice, events)
+    notice, uncalibrated = events_of(Notice, events)
     assert uncalibrated.text == UNCALIBRATED
     assert notice.text.startswith("PRETRAINED WEIGHTS MISSING: the ImageNet weights of mobilenet_v2")
     assert notice.text.endswith("this run starts from random weights")
@@ -64,22 +64,22 @@ def test_without_a_network_pretrained_weights_are_missed_loudly_and_training_goe
 
 def test_the_events_tell_the_run_in_order(straight, cards):
     _, events = straight
-    words = [(event.step if isinstance(event, Progress) else type(event).__name__) for event in events]
-    words = [word for place, word in enumerate(words) if place == 0 or word != words[place - 1]]
-    assert [word for word in words if word not in ("pictures", "Saved")] == [
+    names = [(event.step if isinstance(event, Progress) else type(event).__name__) for event in events]
+    names = [name for index, name in enumerate(names) if index == 0 or name != names[index - 1]]
+    assert [name for name in names if name not in ("pictures", "Saved")] == [
         "Notice",
         *["training", "validation", "EpochDone"] * 3,
         "Finished",
     ]
     for step, total in (("training", 4), ("validation", 4)):
-        (first, *_) = [event for event in of(Progress, events) if event.step == step]
+        (first, *_) = [event for event in events_of(Progress, events) if event.step == step]
         assert first.total == total
-    assert [done.phase for done in of(EpochDone, events)] == [1, 2, 2]
+    assert [done.phase for done in events_of(EpochDone, events)] == [1, 2, 2]
 
 
 def test_the_saved_model_is_that_of_the_best_epoch_and_the_summary_is_the_contract_s(straight):
     folder, events = straight
-    finished, epochs = events[-1], of(EpochDone, events)
+    finished, epochs = events[-1], events_of(EpochDone, events)
     scores = [-np.inf if done.metrics["qwk"] is None else done.metrics["qwk"] for done in epochs]
     best = epochs[int(np.argmax(scores))]
     assert finished.model == folder / "model.pt"

@@ -1,4 +1,4 @@
-"""A run ends by itself where a number is none or a rule says so, in a sentence."""
+"""A run ends with a one-sentence error on a non-finite number or by a stop_if rule."""
 
 import json
 
@@ -9,26 +9,26 @@ from engine.data.inputs import Inputs
 from engine.data.selection import NoCards
 from engine.events import EpochDone, Finished
 from engine.experiments import plans
-from engine.experiments.plans import Plan
+from engine.experiments.plans import ExperimentPlan
 from engine.inference import evaluate as evaluation
 from engine.model.losses import Objective
-from engine.thresholds import parse_all
+from engine.thresholds import parse_conditions
 from engine.training import learner
 from engine.training.loop import TrainingFailed, resume, train
-from tests.engine.training_helpers import config, of, run
+from tests.engine.training_helpers import config, events_of, run
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 @pytest.fixture
 def poisoned(monkeypatch):
-    """From the sixth batch on, pictures are NaN."""
-    plain, seen = learner.mix, []
+    """Replace the pictures by NaN from the sixth batch on."""
+    plain, calls = learner.mix, []
 
     def mix(inputs, targets, alpha, random):
-        seen.append(1)
+        calls.append(1)
         inputs, targets = plain(inputs, targets, alpha, random)
-        return (Inputs(inputs.front * torch.nan, *inputs[1:]) if len(seen) >= 6 else inputs), targets
+        return (Inputs(inputs.front * torch.nan, *inputs[1:]) if len(calls) >= 6 else inputs), targets
 
     monkeypatch.setattr(learner, "mix", mix)
 
@@ -46,7 +46,7 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_touches_the_weights
     plain = Objective.forward
 
     def steep(self, scores, *targets):
-        # A root's slope at nought is infinite, its value there nought.
+        # The square root is 0 at 0, with infinite slope.
         return plain(self, scores, *targets) + (scores.edge - scores.edge.detach()).sqrt()
 
     monkeypatch.setattr(Objective, "forward", steep)
@@ -56,11 +56,11 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_touches_the_weights
 
 @pytest.fixture
 def third_unreadable(monkeypatch):
-    """The fronts of the third card that is measured, and of those after it, are NaN."""
+    """Replace the fronts of the third validation card and all later ones by NaN."""
     plain = evaluation.model_input
 
-    def model_input(batch, *others):
-        inputs = plain(batch, *others)
+    def model_input(batch, *arguments):
+        inputs = plain(batch, *arguments)
         return inputs._replace(front=inputs.front.where((batch["index"] < 2)[:, None, None, None], torch.nan))
 
     monkeypatch.setattr(evaluation, "model_input", model_input)
@@ -69,7 +69,7 @@ def third_unreadable(monkeypatch):
 def test_a_validation_loss_that_is_no_number_ends_the_run_naming_the_epoch_and_the_cards(
     tmp_path, cards, prepared, third_unreadable
 ):
-    expected = r"^the validation loss of card 'val 2' and 1 more became no number in epoch 1; lower the learning rate$"
+    expected = r"^the validation loss of card 'val 2' and 1 more is not finite in epoch 1; lower the learning rate$"
     with pytest.raises(TrainingFailed, match=expected):
         run(config(), cards, tmp_path / "run", prepared)
     assert not (tmp_path / "run/model.pt").exists()
@@ -77,12 +77,14 @@ def test_a_validation_loss_that_is_no_number_ends_the_run_naming_the_epoch_and_t
 
 def test_a_rule_ends_the_run_at_its_epoch_with_a_sentence_and_for_good(tmp_path, cards, prepared):
     settings = config(phase2_epochs=3, stop_if="val_loss>99@1, qwk<1.1@2", batch_size=10)
-    plans.record(tmp_path / "run", Plan(expect=parse_all("qwk>=-1"), fail=parse_all(settings.stop_if)))
+    plans.write_plan(
+        tmp_path / "run", ExperimentPlan(expect=parse_conditions("qwk>=-1"), fail=parse_conditions(settings.stop_if))
+    )
     events = []
     with pytest.raises(TrainingFailed, match=r"^epoch 2 fails the run by its rule qwk<1\.1@2: qwk is ") as failure:
         for event in train(settings, cards, tmp_path / "run", cache=prepared):
             events.append(event)
-    assert [done.epoch for done in of(EpochDone, events)] == [1, 2]
+    assert [done.epoch for done in events_of(EpochDone, events)] == [1, 2]
     assert (tmp_path / "run/model.pt").is_file()
     verdict = json.loads((tmp_path / "run/ledger.json").read_text())["verdict"]
     assert (verdict["word"], verdict["expect"][0]["value"]) == ("failed", None)
@@ -98,6 +100,6 @@ def test_a_rule_that_the_run_passes_changes_nothing(tmp_path, cards, prepared):
 
 @pytest.mark.parametrize(("split", "word"), [("train", "training"), ("val", "validation")])
 def test_without_cards_in_a_split_the_run_is_refused_in_one_sentence(tmp_path, cards, prepared, split, word):
-    others = [card for card in cards if card.split != split]
+    rest = [card for card in cards if card.split != split]
     with pytest.raises(NoCards, match=f"no card is left for {word}; label more cards, so that the {split} split has"):
-        run(config(), others, tmp_path / "run", prepared)
+        run(config(), rest, tmp_path / "run", prepared)

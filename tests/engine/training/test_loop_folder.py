@@ -1,4 +1,4 @@
-"""A run's folder: what it was told is written once, and what cannot be gone on with is refused."""
+"""Run folders: config and pairs are written once, and a folder that cannot be resumed is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from engine.cards.pairs import write_snapshot
-from engine.config import BadConfig
+from engine.config import RENAMED_SETTINGS, BadConfig
 from engine.events import Stopped
+from engine.experiments import run_folder
 from engine.training.loop import resume
 from tests.engine.training_helpers import config, run
 
@@ -22,18 +23,30 @@ def test_a_folder_with_another_run_is_refused(tmp_path, cards, prepared):
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
-    with pytest.raises(BadConfig, match="holds no run; give a folder that a training run has written"):
+    with pytest.raises(BadConfig, match="holds no run; give the folder of a training run"):
         list(resume(tmp_path))
 
 
-@pytest.mark.parametrize("written", ["", '{"dropout": ', '{"dropout": 7}', '{"of_a_later_version": 1}'])
-def test_a_run_whose_settings_cannot_be_read_is_refused_in_one_sentence(tmp_path, cards, written):
-    (tmp_path / "config.json").write_text(written)
+@pytest.mark.parametrize("text", ["", '{"dropout": ', '{"dropout": 7}', "[]", '{"of_a_later_version": 1}'])
+def test_a_run_whose_settings_cannot_be_read_is_refused_in_one_sentence(tmp_path, cards, text):
+    (tmp_path / "config.json").write_text(text)
     write_snapshot(tmp_path / "pairs.jsonl", cards)
     with pytest.raises(BadConfig) as refusal:
         list(resume(tmp_path))
     assert str(refusal.value).startswith(f"{tmp_path / 'config.json'}: ")
     assert "\n" not in str(refusal.value)
+
+
+def test_a_run_folder_written_by_an_earlier_version_is_resumed(tmp_path, cards, prepared):
+    folder = tmp_path / "run"
+    run(config(), cards, folder, prepared, stop=lambda: True)
+    text = (folder / "config.json").read_text()
+    for old, new in RENAMED_SETTINGS.items():
+        text = text.replace(f'"{new}"', f'"{old}"')
+    (folder / "config.json").write_text(text)
+    assert run_folder.load(folder)[0] == config()
+    assert isinstance(list(resume(folder, lambda: True, prepared))[-1], Stopped)
+    assert isinstance(run(config(), cards, folder, prepared, stop=lambda: True)[-1], Stopped)
 
 
 def test_a_kill_while_the_settings_are_written_leaves_a_folder_that_can_be_used(tmp_path, cards, prepared, monkeypatch):

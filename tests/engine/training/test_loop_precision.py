@@ -1,4 +1,4 @@
-"""Averaged weights, and numbers of fewer bits."""
+"""EMA weights and mixed precision in a run."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from engine.inference.evaluate import evaluate
 from engine.inference.loaded_model import load_model
 from engine.training import loop
 from engine.training.loop import resume
-from tests.engine.training_helpers import assert_equal, config, of, run, run_for, where_it_ended
+from tests.engine.training_helpers import assert_equal, config, events_of, final_state, run, run_for
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -25,28 +25,28 @@ def test_the_averaged_weights_are_what_is_validated_and_saved(tmp_path, cards, p
     saved = torch.load(tmp_path / "run/model.pt", weights_only=True)["model"]
     assert_equal(saved, last["average"])
     assert any(not torch.equal(saved[key], last["model"][key]) for key in saved)
-    (end,) = of(Finished, events)
-    shown = [card for card in cards if card.split == "val"]
-    *_, measured = evaluate(load_model(tmp_path / "run/model.pt", "cpu"), shown, prepared)
-    # What `evaluate` tells of certainty besides is no figure of an epoch.
-    figures = measured.keys() & end.summary.keys()
-    assert figures >= {"qwk", "qwk_low", "mae", "ece", "rps", "confusion"}
-    assert {key: end.summary[key] for key in figures} == {key: measured[key] for key in figures}
+    (end,) = events_of(Finished, events)
+    validation = [card for card in cards if card.split == "val"]
+    *_, evaluated = evaluate(load_model(tmp_path / "run/model.pt", "cpu"), validation, prepared)
+    # `evaluate` also returns uncertainty metrics, which an epoch does not have.
+    names = evaluated.keys() & end.summary.keys()
+    assert names >= {"qwk", "qwk_low", "mae", "ece", "rps", "confusion"}
+    assert {name: end.summary[name] for name in names} == {name: evaluated[name] for name in names}
 
 
-def kept_between_layers(settings, cards, folder, prepared):
-    """The types of the numbers that a run keeps for its backward passes."""
+def activation_dtypes(settings, cards, folder, prepared):
+    """Types of the tensors that a run saves for its backward passes."""
     dtypes = set()
     with torch.autograd.graph.saved_tensors_hooks(lambda x: (dtypes.add(x.dtype), x)[1], lambda x: x):
         events = run(settings, cards, folder, prepared)
-    assert np.isfinite(of(EpochDone, events)[0].train_loss)
+    assert np.isfinite(events_of(EpochDone, events)[0].train_loss)
     return dtypes
 
 
 def test_bf16_trains_when_asked_for_and_full_precision_is_what_a_cpu_does_unasked(tmp_path, cards, prepared):
     assert precision(config()) == "32-true"
-    assert torch.bfloat16 not in kept_between_layers(config(), cards, tmp_path / "32", prepared)
-    assert torch.bfloat16 in kept_between_layers(config(precision="bf16"), cards, tmp_path / "bf16", prepared)
+    assert torch.bfloat16 not in activation_dtypes(config(), cards, tmp_path / "32", prepared)
+    assert torch.bfloat16 in activation_dtypes(config(precision="bf16"), cards, tmp_path / "bf16", prepared)
     model = torch.load(tmp_path / "bf16/model.pt", weights_only=True)["model"]
     assert {value.dtype for value in model.values()} == {torch.float32, torch.int64}
 
@@ -58,7 +58,7 @@ def test_float16_is_refused_where_there_is_no_gpu(tmp_path, cards):
 
 @pytest.fixture
 def float16_on_a_cpu(monkeypatch):
-    """What a GPU does with precision 16, done by torch's CPU: only the device differs."""
+    """Run precision 16, which needs a GPU, on the CPU; only the device differs."""
 
     def launch(settings):
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
@@ -75,9 +75,9 @@ def test_float16_lowers_its_scale_instead_of_failing_and_goes_on_from_it_exactly
 ):
     settings = config(phase2_epochs=2, batch_size=10, ema_decay=0.5)
     straight = run(settings, cards, tmp_path / "straight", prepared)
-    assert np.isfinite([done.train_loss for done in of(EpochDone, straight)]).all()
+    assert np.isfinite([done.train_loss for done in events_of(EpochDone, straight)]).all()
     run_for(1, settings, cards, tmp_path / "run", prepared)
     list(resume(tmp_path / "run", cache=prepared))
-    assert_equal(where_it_ended(tmp_path / "run"), where_it_ended(tmp_path / "straight"))
+    assert_equal(final_state(tmp_path / "run"), final_state(tmp_path / "straight"))
     # A scale of 2 ** 40 overflows float16 in both steps, and is halved by each.
     assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["precision"]["scale"] == 2.0**38

@@ -1,4 +1,4 @@
-"""A run is the same run, whatever interrupts it."""
+"""An interrupted and resumed run equals the uninterrupted run."""
 
 import json
 from pathlib import Path
@@ -9,19 +9,19 @@ import torch
 from engine.data import picture_cache as cache_module
 from engine.events import EpochDone, Finished, Progress, Saved, Stopped
 from engine.experiments import plans
-from engine.experiments.plans import Plan
+from engine.experiments.plans import ExperimentPlan
 from engine.training.loop import resume, train
-from engine.training.state import State
+from engine.training.state import TrainingState
 from tests.engine.training_helpers import (
     EVERYTHING_ON,
     assert_equal,
     config,
-    of,
+    epoch_results,
+    events_of,
+    final_state,
     run,
     run_for,
-    told,
-    trained,
-    where_it_ended,
+    steps_trained,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -37,13 +37,13 @@ def test_a_run_stopped_after_some_steps_and_resumed_is_the_uninterrupted_run_bit
     first = run_for(steps, config(**EVERYTHING_ON), cards, folder, prepared)
     stopped = first[-1]
     assert stopped == Stopped(folder / "last.ckpt", epoch=(steps - 1) // 4 + 1)
-    assert trained(first) == steps
+    assert steps_trained(first) == steps
     torch.manual_seed(99)
     torch.rand(7)
     second = list(resume(folder, cache=prepared))
     assert isinstance(second[-1], Finished)
-    assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
-    assert told([*first, *second]) == told(straight[1])
+    assert_equal(final_state(folder), final_state(straight[0]))
+    assert epoch_results([*first, *second]) == epoch_results(straight[1])
 
 
 @pytest.mark.slow
@@ -51,9 +51,13 @@ def test_a_run_stopped_after_some_steps_and_resumed_is_the_uninterrupted_run_bit
 def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and_no_epoch_goes_untold(
     tmp_path, cards, prepared, straight, moment
 ):
-    folder, seen, killed = tmp_path / "run", [], train(config(**EVERYTHING_ON), cards, tmp_path / "run", cache=prepared)
+    folder, events, killed = (
+        tmp_path / "run",
+        [],
+        train(config(**EVERYTHING_ON), cards, tmp_path / "run", cache=prepared),
+    )
     for event in killed:
-        seen.append(event)
+        events.append(event)
         reached = {
             "best model saved": isinstance(event, Saved) and event.best,
             "epoch told": isinstance(event, EpochDone),
@@ -63,48 +67,48 @@ def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and
             break
     killed.close()
     second = list(resume(folder, cache=prepared))
-    assert_equal(where_it_ended(folder), where_it_ended(straight[0]))
-    assert told([*seen, *second]) == told(straight[1])
+    assert_equal(final_state(folder), final_state(straight[0]))
+    assert epoch_results([*events, *second]) == epoch_results(straight[1])
 
 
 @pytest.fixture
 def ever_better(monkeypatch):
-    """Every epoch is the best yet: these few cards and steps are graded alike in all, and the first would stay it."""
-    plain = State.is_best
+    """Make every epoch the best so far: after so few steps, all have the same QWK and the first stays best."""
+    plain = TrainingState.is_best
 
     def is_best(state, done):
         state.best = {}
         return plain(state, done)
 
-    monkeypatch.setattr(State, "is_best", is_best)
+    monkeypatch.setattr(TrainingState, "is_best", is_best)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("written", ["predictions.csv", "model.pt", "ledger.json"])
+@pytest.mark.parametrize("name", ["predictions.csv", "model.pt", "ledger.json"])
 def test_a_run_killed_between_the_writes_of_an_epoch_s_end_and_resumed_ends_as_its_twin(
-    tmp_path, cards, prepared, ever_better, monkeypatch, written
+    tmp_path, cards, prepared, ever_better, monkeypatch, name
 ):
-    """They are written aside and renamed, in this order, the checkpoint last; the second epoch is the one that dies."""
+    """The files are renamed in this order, the checkpoint last; the run is killed in its second epoch."""
     settings, saved = config(**EVERYTHING_ON), []
     *_, twin_end = run(settings, cards, tmp_path / "twin", prepared)
     renaming = Path.replace
 
-    def replace(aside, target):
-        renaming(aside, target)
-        if target.name == written and len(saved) == 1:
+    def replace(temporary, target):
+        renaming(temporary, target)
+        if target.name == name and len(saved) == 1:
             raise KeyboardInterrupt
 
-    plans.record(tmp_path / "run", Plan())
+    plans.write_plan(tmp_path / "run", ExperimentPlan())
     with monkeypatch.context() as dying:
         dying.setattr(Path, "replace", replace)
         with pytest.raises(KeyboardInterrupt):
             for event in train(settings, cards, tmp_path / "run", cache=prepared):
                 saved += [event] if isinstance(event, Saved) and not event.best else []
     *_, end = resume(tmp_path / "run", cache=prepared)
-    assert_equal(where_it_ended(tmp_path / "run"), where_it_ended(tmp_path / "twin"))
-    said, expected = ((tmp_path / name / "predictions.csv").read_bytes() for name in ("run", "twin"))
-    assert said == expected
-    assert plans.epochs_of(tmp_path / "run") == plans.epochs_of(tmp_path / "twin")
+    assert_equal(final_state(tmp_path / "run"), final_state(tmp_path / "twin"))
+    actual, expected = ((tmp_path / folder / "predictions.csv").read_bytes() for folder in ("run", "twin"))
+    assert actual == expected
+    assert plans.read_epochs(tmp_path / "run") == plans.read_epochs(tmp_path / "twin")
     assert end.summary["saved_epoch"] == twin_end.summary["saved_epoch"] == 3
     assert end.summary["verdict"] == json.loads((tmp_path / "run/ledger.json").read_text())["verdict"]
 
@@ -117,20 +121,20 @@ def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path
         run_.close()
         return done.train_loss, done.val_loss
 
-    (expected, *_) = of(EpochDone, straight[1])
+    (expected, *_) = events_of(EpochDone, straight[1])
     assert first_loss(EVERYTHING_ON["seed"]) == (expected.train_loss, expected.val_loss)
     assert first_loss(6) != (expected.train_loss, expected.val_loss)
 
 
 def test_preparing_the_pictures_first_leaves_a_run_as_it_is(tmp_path, cards, prepared, monkeypatch):
-    """Preparing may draw from torch's random numbers: a network for finding cards does when it is built."""
-    find_and_prepare = cache_module.find_and_prepare
+    """Preparation may draw random numbers from torch: building the card detection network does."""
+    canvas_from_picture = cache_module.canvas_from_picture
 
     def drawing(path, *, size):
         torch.rand(3)
-        return find_and_prepare(path, size=size)
+        return canvas_from_picture(path, size=size)
 
-    monkeypatch.setattr(cache_module, "find_and_prepare", drawing)
+    monkeypatch.setattr(cache_module, "canvas_from_picture", drawing)
     losses = []
     for name, cache in (("found prepared", prepared), ("prepares by itself", None)):
         events = train(config(), cards, tmp_path / name, cache=cache)
@@ -141,8 +145,8 @@ def test_preparing_the_pictures_first_leaves_a_run_as_it_is(tmp_path, cards, pre
 
 def test_a_finished_run_says_finished_again_and_trains_nothing(cards, prepared, straight):
     folder, events = straight
-    again = run(config(**EVERYTHING_ON), cards, folder, prepared)
-    assert again == events[-1:]
+    repeated = run(config(**EVERYTHING_ON), cards, folder, prepared)
+    assert repeated == events[-1:]
 
 
 def test_a_resumed_run_that_is_stopped_while_preparing_still_names_its_checkpoint(tmp_path, cards, prepared):

@@ -1,10 +1,10 @@
-"""A run that is asked to stop does so at its next batch, saved."""
+"""A run that is asked to stop saves and ends at its next batch."""
 
 import pytest
 
 from engine.events import EpochDone, Finished, Progress, Saved, Stopped
 from engine.training.loop import resume, train
-from tests.engine.training_helpers import config, of, run
+from tests.engine.training_helpers import config, events_of, run
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("step", ["regions", "measuring"])
 def test_a_stop_while_regions_are_cut_or_cards_are_measured_is_answered(tmp_path, cards, step):
     events = []
-    settings = config(regions=True, measured_targets=True)
+    settings = config(regions=True, auxiliary_targets=True)
     for event in train(settings, cards, tmp_path / "run", lambda: events[-1].step == step):
         events.append(event)
     assert events[-1] == Stopped(None, 0)
@@ -25,24 +25,24 @@ def test_a_stop_during_training_is_answered_at_the_next_batch_with_a_checkpoint(
     assert events[-3] == Progress("training", 1, 1, 4)
     assert events[-1] == Stopped(tmp_path / "run/last.ckpt", 1)
     assert (tmp_path / "run/last.ckpt").is_file()
-    assert of(EpochDone, events) == []
+    assert events_of(EpochDone, events) == []
 
 
 def test_a_stop_during_validation_is_answered_at_its_next_batch_with_a_checkpoint(tmp_path, cards, prepared):
-    asked = []
+    requests = []
 
     def stop():
-        return bool(asked)
+        return bool(requests)
 
     events = []
     for event in train(config(), cards, tmp_path / "run", stop, prepared):
         events.append(event)
         if isinstance(event, Progress) and event.step == "validation":
-            asked.append(True)
+            requests.append(True)
     assert [type(event) for event in events[-3:]] == [Progress, Saved, Stopped]
     assert events[-3] == Progress("validation", 1, 3, 4)
     rest = list(resume(tmp_path / "run", cache=prepared))
-    assert [event.step for event in of(Progress, rest)] == ["validation", "validation"]
+    assert [event.step for event in events_of(Progress, rest)] == ["validation", "validation"]
     assert isinstance(rest[-1], Finished)
 
 

@@ -1,4 +1,4 @@
-"""How the rate falls: against closed forms and torch's own scheduler."""
+"""Learning-rate schedules, compared with closed forms and torch's schedulers."""
 
 from math import cos, pi
 
@@ -8,7 +8,7 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from engine.config import Config
-from engine.training.lr_schedule import build_schedule, cosine_share, one_cycle_share
+from engine.training.lr_schedule import build_schedule, cosine_fraction, one_cycle_fraction
 
 PEAK = 3e-4
 
@@ -18,19 +18,19 @@ def optimizer():
 
 
 def rates(kind, qwks):
-    """The rate of each epoch, when these are their QWKs; one more epoch follows the last."""
+    """Learning rates of epochs with these QWKs, and of one more epoch."""
     stepped = optimizer()
     schedule = build_schedule(Config(schedule=kind), stepped, len(qwks))
-    seen = []
+    values = []
     for qwk in qwks:
-        seen.append(stepped.param_groups[0]["lr"])
+        values.append(stepped.param_groups[0]["lr"])
         schedule.step(qwk)
-    return [*seen, stepped.param_groups[0]["lr"]]
+    return [*values, stepped.param_groups[0]["lr"]]
 
 
 @pytest.mark.parametrize("qwk", [0.5, 0.0, -0.3, 1.0])
 def test_a_plateau_halves_the_rate_after_every_fourth_epoch_without_a_rise(qwk):
-    # Epoch 1 is the best there is; 2 to 4 are borne, after 5 the rate falls; then after every further four.
+    # Epoch 1 is the best; 2 to 4 are tolerated, after 5 the rate is halved, then after every further four epochs.
     falls = [max(0, (epoch - 2) // 4) for epoch in range(1, 22)]
     np.testing.assert_allclose(rates("plateau", [qwk] * 20), [PEAK / 2**n for n in falls])
 
@@ -50,9 +50,9 @@ def test_a_rising_qwk_keeps_the_rate():
 def test_the_plateau_is_torch_s_on_a_wandering_qwk():
     qwks = list(np.random.default_rng(5).uniform(0.2, 0.8, 60))
     stepped = optimizer()
-    torch_s, expected = ReduceLROnPlateau(stepped, mode="max", factor=0.5, patience=3, min_lr=1e-6), [PEAK]
+    scheduler, expected = ReduceLROnPlateau(stepped, mode="max", factor=0.5, patience=3, min_lr=1e-6), [PEAK]
     for qwk in qwks:
-        torch_s.step(qwk)
+        scheduler.step(qwk)
         expected.append(stepped.param_groups[0]["lr"])
     np.testing.assert_allclose(rates("plateau", qwks), expected)
 
@@ -61,34 +61,37 @@ def test_a_long_plateau_ends_at_the_lowest_rate():
     assert rates("plateau", [0.5] * 60)[-1] == 1e-6
 
 
-@pytest.mark.parametrize(("done", "share"), [(0, 0.2), (1, 0.4), (4, 1.0), (52, 0.5), (100, 0.0)])
-def test_the_cosine_s_worked_numbers(done, share):
-    assert cosine_share(done, 100) == pytest.approx(share)
+@pytest.mark.parametrize(("done", "fraction"), [(0, 0.2), (1, 0.4), (4, 1.0), (52, 0.5), (100, 0.0)])
+def test_the_cosine_s_worked_numbers(done, fraction):
+    assert cosine_fraction(done, 100) == pytest.approx(fraction)
 
 
 def test_the_cosine_rises_over_a_twentieth_and_then_only_falls():
-    seen = rates("cosine", [0.5] * 40)
-    np.testing.assert_allclose(seen[:2], [PEAK / 2, PEAK])
-    np.testing.assert_allclose(seen[2:], [max(1e-6, PEAK * (1 + cos(pi * k / 39)) / 2) for k in range(1, 40)])
+    cosine = rates("cosine", [0.5] * 40)
+    np.testing.assert_allclose(cosine[:2], [PEAK / 2, PEAK])
+    np.testing.assert_allclose(cosine[2:], [max(1e-6, PEAK * (1 + cos(pi * k / 39)) / 2) for k in range(1, 40)])
 
 
 @pytest.mark.parametrize("epochs", [4, 5, 10, 33, 50, 101])
 def test_one_cycle_is_torch_s_stepped_once_an_epoch(epochs):
     stepped = optimizer()
-    # Its momentum is left alone.
-    torch_s = OneCycleLR(stepped, PEAK, total_steps=epochs, cycle_momentum=False)
+    scheduler = OneCycleLR(stepped, PEAK, total_steps=epochs, cycle_momentum=False)
     expected = []
     for _ in range(epochs):
         expected.append(max(1e-6, stepped.param_groups[0]["lr"]))
         stepped.step()
         if len(expected) < epochs:
-            torch_s.step()
+            scheduler.step()
     np.testing.assert_allclose(rates("one_cycle", [0.5] * epochs)[:-1], expected)
 
 
 def test_one_cycle_s_worked_numbers():
-    shares = [one_cycle_share(0, 101), one_cycle_share(100, 101), max(one_cycle_share(k, 101) for k in range(101))]
-    np.testing.assert_allclose(shares, [0.04, 4e-6, 1.0], rtol=1e-3)
+    fractions = [
+        one_cycle_fraction(0, 101),
+        one_cycle_fraction(100, 101),
+        max(one_cycle_fraction(k, 101) for k in range(101)),
+    ]
+    np.testing.assert_allclose(fractions, [0.04, 4e-6, 1.0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
@@ -98,10 +101,10 @@ def test_a_cycle_too_short_to_rise_begins_at_its_peak(epochs):
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 19, 20])
 def test_a_short_cosine_begins_at_the_peak_and_never_leaves_its_bounds(epochs):
-    seen = rates("cosine", [0.5] * epochs)
-    assert seen[0] == PEAK
-    assert seen[-1] == 1e-6
-    assert all(1e-6 <= rate <= PEAK for rate in seen)
+    cosine = rates("cosine", [0.5] * epochs)
+    assert cosine[0] == PEAK
+    assert cosine[-1] == 1e-6
+    assert all(1e-6 <= rate <= PEAK for rate in cosine)
 
 
 def test_a_constant_rate_is_constant():
@@ -117,11 +120,11 @@ def test_a_schedule_goes_on_from_its_state_as_if_it_had_not_been_put_down(kind):
     for qwk in qwks[:11]:
         schedule.step(qwk)
     second = optimizer()
-    again = build_schedule(Config(schedule=kind), second, len(qwks))
+    resumed = build_schedule(Config(schedule=kind), second, len(qwks))
     second.load_state_dict(first.state_dict())
-    again.load_state_dict(schedule.state_dict())
-    seen = []
+    resumed.load_state_dict(schedule.state_dict())
+    values = []
     for qwk in qwks[11:]:
-        seen.append(second.param_groups[0]["lr"])
-        again.step(qwk)
-    assert [*seen, second.param_groups[0]["lr"]] == straight[11:]
+        values.append(second.param_groups[0]["lr"])
+        resumed.step(qwk)
+    assert [*values, second.param_groups[0]["lr"]] == straight[11:]

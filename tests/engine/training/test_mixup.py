@@ -1,4 +1,4 @@
-"""Mixup: both sides, regions and all targets by the same share, and no picture with nothing."""
+"""Mixup: both sides, region crops and all targets at the same ratio, and never with a missing side."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ CARDS = 32
 
 
 def batch(present):
-    """Cards whose pictures hold one number each: card k has k in front and 100 + k at the back."""
+    """Cards with constant pictures: card k is k on the front and 100 + k on the back."""
     number = torch.arange(float(CARDS))[:, None, None, None].expand(-1, 6, 4, 4)
     return Inputs(number, 100 + number, present)
 
@@ -21,7 +21,7 @@ def both():
 
 
 def targets_of_cards():
-    """Card k is its own class, with an edge of k / 100 and a centering of (k / 50, k / 40)."""
+    """Targets of card k: class k, an edge of k / 100 and a centering of (k / 50, k / 40)."""
     number = torch.arange(float(CARDS))
     return Targets(torch.eye(CARDS), number / 100, torch.stack([number / 50, number / 40], 1))
 

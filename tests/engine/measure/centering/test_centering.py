@@ -1,4 +1,4 @@
-"""Centering against drawings whose borders are known, and against lines laid by hand."""
+"""Centering of synthetic cards with known borders, and from lines laid by hand."""
 
 import json
 from pathlib import Path
@@ -10,60 +10,66 @@ from benchmarks.harness import REAL_PICTURES
 from engine.errors import BadInput
 from engine.image.read import read_picture
 from engine.image.rectify import card_size
-from engine.measure.centering.centering import BadLines, Centering, NoCentering, from_lines, measure_centering
-from engine.measure.side.measure_side import lay_by_edges
+from engine.measure.centering.centering import (
+    BadLines,
+    MeasuredCentering,
+    NoCentering,
+    centering_from_lines,
+    measure_centering,
+)
+from engine.measure.side.measure_side import rectify_by_edges
 from tests.engine.measure.card_factory import DrawnCard, box
 
 HERE = Path(__file__).resolve().parent
 
 
-def measured(card: DrawnCard, kind="scan", quad_mm_off=0.0):
-    off = np.array([(1, -1), (-1, -1), (-1, 1), (1, 1)]) * quad_mm_off * card.px_per_mm
-    return measure_centering(*lay_by_edges(card.picture(), card.quad() + off, card.size, kind))
+def measure_card_centering(card: DrawnCard, kind="scan", quad_offset_mm=0.0):
+    offset = np.array([(1, -1), (-1, -1), (-1, 1), (1, 1)]) * quad_offset_mm * card.px_per_mm
+    return measure_centering(*rectify_by_edges(card.picture(), card.quad() + offset, card.size, kind))
 
 
 def rectangle_lines(left, top, right, bottom):
-    """Four sides of a rectangle, clockwise from the top, two points each."""
+    """(4, 2, 2) sides of a rectangle, clockwise from the top, two points each."""
     corners = box(left, top, right, bottom)
     return np.array([[corners[side], corners[(side + 1) % 4]] for side in range(4)])
 
 
 @pytest.mark.parametrize("px_per_mm", [6.0, 12.0, 19.0])
 def test_borders_are_measured_to_a_few_hundredths_of_a_millimetre(px_per_mm):
-    told = measured(DrawnCard(px_per_mm=px_per_mm, borders_mm=(2.4, 3.6, 3.2, 2.8)))
-    assert isinstance(told, Centering)
-    borders = (told.left_mm, told.top_mm, told.right_mm, told.bottom_mm)
+    centering = measure_card_centering(DrawnCard(px_per_mm=px_per_mm, borders_mm=(2.4, 3.6, 3.2, 2.8)))
+    assert isinstance(centering, MeasuredCentering)
+    borders = (centering.left_mm, centering.top_mm, centering.right_mm, centering.bottom_mm)
     np.testing.assert_allclose(borders, (2.4, 3.6, 3.2, 2.8), atol=0.04)
-    assert told.lr == pytest.approx(100 * 3.2 / 5.6, abs=told.lr_uncertainty)
-    assert told.tb == pytest.approx(100 * 3.6 / 6.4, abs=told.tb_uncertainty)
-    assert 0.1 < told.lr_uncertainty < 1.0
+    assert centering.lr == pytest.approx(100 * 3.2 / 5.6, abs=centering.lr_uncertainty)
+    assert centering.tb == pytest.approx(100 * 3.6 / 6.4, abs=centering.tb_uncertainty)
+    assert 0.1 < centering.lr_uncertainty < 1.0
 
 
-def test_on_a_tilted_print_the_worse_end_counts():
+def test_on_a_tilted_print_the_worse_end_determines_the_centering():
     card = DrawnCard(borders_mm=(3.0, 3.5, 3.0, 3.5), tilt_deg=0.8)
-    told = measured(card)
-    assert isinstance(told, Centering)
+    centering = measure_card_centering(card)
+    assert isinstance(centering, MeasuredCentering)
     corners, width, height = card.frame_mm(), card.size.width_mm, card.size.height_mm
     lefts, rights = corners[[0, 3], 0], width - corners[[1, 2], 0]
     tops, bottoms = corners[[0, 1], 1], height - corners[[3, 2], 1]
     worst_lr = (100 * np.maximum(lefts, rights) / (lefts + rights)).max()
     worst_tb = (100 * np.maximum(tops, bottoms) / (tops + bottoms)).max()
-    assert (told.lr, told.tb) == (pytest.approx(worst_lr, abs=0.6), pytest.approx(worst_tb, abs=0.6))
-    assert told.tilt_deg == pytest.approx(0.8, abs=0.05)
-    assert worst_lr > 55 and told.left_share == pytest.approx(0.5, abs=0.01)
+    assert (centering.lr, centering.tb) == (pytest.approx(worst_lr, abs=0.6), pytest.approx(worst_tb, abs=0.6))
+    assert centering.tilt_deg == pytest.approx(0.8, abs=0.05)
+    assert worst_lr > 55 and centering.left_fraction == pytest.approx(0.5, abs=0.01)
 
 
-def test_corners_given_a_fifth_of_a_millimetre_wrong_change_nothing_where_the_edge_is_seen():
+def test_a_quad_off_by_a_fifth_of_a_millimetre_changes_nothing_if_the_edge_is_visible():
     card = DrawnCard(borders_mm=(2.4, 3.6, 3.2, 2.8))
-    exact, off = measured(card), measured(card, quad_mm_off=0.2)
-    assert (off.lr, off.tb) == (pytest.approx(exact.lr, abs=0.3), pytest.approx(exact.tb, abs=0.3))
+    exact, shifted = measure_card_centering(card), measure_card_centering(card, quad_offset_mm=0.2)
+    assert (shifted.lr, shifted.tb) == (pytest.approx(exact.lr, abs=0.3), pytest.approx(exact.tb, abs=0.3))
 
 
 def test_the_first_of_two_frame_lines_counts():
     inner = box(5.0, 5.0, 58.0, 83.0)
-    told = measured(DrawnCard(borders_mm=(2.5, 3.0, 3.5, 3.0), patches=[(inner, (235, 230, 215))]))
-    assert told.left_mm == pytest.approx(2.5, abs=0.04)
-    assert told.right_mm == pytest.approx(3.5, abs=0.04)
+    centering = measure_card_centering(DrawnCard(borders_mm=(2.5, 3.0, 3.5, 3.0), patches=[(inner, (235, 230, 215))]))
+    assert centering.left_mm == pytest.approx(2.5, abs=0.04)
+    assert centering.right_mm == pytest.approx(3.5, abs=0.04)
 
 
 def test_a_faint_first_line_is_found_where_the_other_sides_show_that_the_frame_has_two():
@@ -88,98 +94,100 @@ def test_a_faint_first_line_is_found_where_the_other_sides_show_that_the_frame_h
         ),
         (box(left + 2.4, top + 2.4, right - 2.4, bottom - 2.4), body),
     ]
-    told = measured(card)
-    assert told.bottom_mm == pytest.approx(3.4, abs=0.1)
-    assert (told.left_mm, told.right_mm) == (pytest.approx(2.7, abs=0.05), pytest.approx(3.1, abs=0.05))
+    centering = measure_card_centering(card)
+    assert centering.bottom_mm == pytest.approx(3.4, abs=0.1)
+    assert (centering.left_mm, centering.right_mm) == (pytest.approx(2.7, abs=0.05), pytest.approx(3.1, abs=0.05))
 
 
 def test_an_outline_thinner_than_the_blur_belongs_to_the_frame():
     outline = DrawnCard(borders_mm=(3.0, 3.0, 3.0, 3.0), border=(20, 19, 20), inside=(50, 40, 30), blur_px=1.1)
     outline.patches.append((box(3.25, 3.25, 59.75, 84.75), (150, 116, 78)))
-    told = measured(outline)
-    np.testing.assert_allclose([told.left_mm, told.top_mm, told.right_mm, told.bottom_mm], 3.0, atol=0.08)
+    centering = measure_card_centering(outline)
+    np.testing.assert_allclose(
+        [centering.left_mm, centering.top_mm, centering.right_mm, centering.bottom_mm], 3.0, atol=0.08
+    )
 
 
-def test_a_card_without_a_border_is_refused_and_told_why():
+def test_a_card_without_a_border_is_refused_with_the_reason():
     card = DrawnCard(
         borders_mm=None, patches=[(box(-1, 40, 64, 60), (200, 60, 60)), (box(20, -1, 40, 30), (60, 200, 90))]
     )
-    told = measured(card)
-    assert isinstance(told, NoCentering)
-    assert told.reason.startswith("no border: the print has no frame line along")
+    centering = measure_card_centering(card)
+    assert isinstance(centering, NoCentering)
+    assert centering.reason.startswith("no border: the print has no frame line along")
 
 
 def test_a_side_without_a_line_is_refused_by_name():
-    told = measured(DrawnCard(borders_mm=(3.0, 3.0, -2.0, 3.0)))
-    assert isinstance(told, NoCentering)
-    assert told.reason == "no frame line was seen along the right side"
+    centering = measure_card_centering(DrawnCard(borders_mm=(3.0, 3.0, -2.0, 3.0)))
+    assert isinstance(centering, NoCentering)
+    assert centering.reason == "no frame line was seen along the right side"
 
 
 def test_a_border_of_another_colour_on_one_side_is_refused_as_ambiguous():
     card = DrawnCard(borders_mm=(3.0, 3.0, 3.0, 3.0), patches=[(box(-0.1, -0.1, 2.9, 88.1), (200, 40, 40))])
     card.radius_mm = 0.2
-    told = measured(card)
-    assert isinstance(told, NoCentering)
-    assert told.reason.startswith("ambiguous: along the left side")
+    centering = measure_card_centering(card)
+    assert isinstance(centering, NoCentering)
+    assert centering.reason.startswith("ambiguous: along the left side")
 
 
-def test_borders_of_a_thumbnail_are_refused():
-    told = measured(DrawnCard(px_per_mm=2.0))
-    assert told == NoCentering("2.0 px/mm; borders can be measured from 3 px/mm on")
+def test_a_thumbnail_is_refused():
+    centering = measure_card_centering(DrawnCard(px_per_mm=2.0))
+    assert centering == NoCentering("2.0 px/mm; borders can be measured from 3 px/mm on")
 
 
 def test_eight_lines_laid_by_hand_give_the_numbers_of_the_rectangle():
-    told = from_lines(rectangle_lines(0, 0, 63, 88), rectangle_lines(2, 3, 60, 84))
-    borders = (told.left_mm, told.top_mm, told.right_mm, told.bottom_mm)
+    centering = centering_from_lines(rectangle_lines(0, 0, 63, 88), rectangle_lines(2, 3, 60, 84))
+    borders = (centering.left_mm, centering.top_mm, centering.right_mm, centering.bottom_mm)
     np.testing.assert_allclose(borders, (2, 3, 3, 4))
-    assert (told.lr, told.tb) == (pytest.approx(60.0), pytest.approx(100 * 4 / 7))
-    assert told.by_hand and told.tilt_deg == pytest.approx(0)
-    assert told.as_json()["lr_written"] == "60/40"
+    assert (centering.lr, centering.tb) == (pytest.approx(60.0), pytest.approx(100 * 4 / 7))
+    assert centering.by_hand and centering.tilt_deg == pytest.approx(0)
+    assert centering.as_json()["lr_written"] == "60/40"
 
 
-def test_the_lines_a_measurement_reports_give_it_again():
-    told = measured(DrawnCard(borders_mm=(2.4, 3.6, 3.2, 2.8), tilt_deg=-0.5))
-    again = from_lines(told.physical, told.printed)
-    assert (again.lr, again.tb) == (pytest.approx(told.lr), pytest.approx(told.tb))
+def test_the_lines_of_a_measurement_reproduce_it():
+    centering = measure_card_centering(DrawnCard(borders_mm=(2.4, 3.6, 3.2, 2.8), tilt_deg=-0.5))
+    repeated = centering_from_lines(centering.physical, centering.printed)
+    assert (repeated.lr, repeated.tb) == (pytest.approx(centering.lr), pytest.approx(centering.tb))
 
 
 def test_a_dragged_line_moves_only_its_own_axis():
     physical, printed = rectangle_lines(0, 0, 63, 88), rectangle_lines(3, 3, 60, 85)
     printed[3, :, 0] += 1
-    told = from_lines(physical, printed)
-    assert told.lr == pytest.approx(100 * 4 / 7)
-    assert told.tb == pytest.approx(50.0)
+    centering = centering_from_lines(physical, printed)
+    assert centering.lr == pytest.approx(100 * 4 / 7)
+    assert centering.tb == pytest.approx(50.0)
 
 
 @pytest.mark.parametrize(
-    ("printed", "said"),
+    ("printed", "message"),
     [
         (np.zeros((4, 2, 2)), "the printed top line is a point"),
         (np.tile([[0.0, 0.0], [10.0, 0.0]], (4, 1, 1)), "parallel"),
         (rectangle_lines(0.1, 3, 62.9, 85), "two opposing borders are 0.20 mm together"),
     ],
 )
-def test_lines_that_bound_no_frame_are_refused_in_one_sentence(printed, said):
-    with pytest.raises(BadLines, match=said):
-        from_lines(rectangle_lines(0, 0, 63, 88), printed)
+def test_lines_that_bound_no_frame_are_refused_in_one_sentence(printed, message):
+    with pytest.raises(BadLines, match=message):
+        centering_from_lines(rectangle_lines(0, 0, 63, 88), printed)
     assert issubclass(BadLines, BadInput)
 
 
-def test_real_cards_are_measured_within_two_points_of_a_hand_or_refused():
+def test_real_cards_are_measured_within_two_points_of_manual_measurements_or_refused():
     cards = json.loads((HERE / "hand_measured.json").read_text(encoding="utf-8"))["cards"]
     marked = json.loads((HERE.parents[1] / "detection" / "marked_corners.json").read_text(encoding="utf-8"))
-    there = {name: borders for name, borders in cards.items() if (REAL_PICTURES / name).exists()}
-    if not there:
+    available = {name: borders for name, borders in cards.items() if (REAL_PICTURES / name).exists()}
+    if not available:
         pytest.skip(f"{REAL_PICTURES} is absent")
     wrong = []
-    for name, borders in there.items():
+    for name, borders in available.items():
         rgb, quad = read_picture(REAL_PICTURES / name), np.array(marked[name]["quad"], float)
         size = card_size(quad, picture_size=rgb.shape[:2])
-        told = measure_centering(*lay_by_edges(rgb, quad, size, marked[name]["kind"]))
-        if isinstance(told, NoCentering):
+        centering = measure_centering(*rectify_by_edges(rgb, quad, size, marked[name]["kind"]))
+        if isinstance(centering, NoCentering):
             continue
-        shares = {("left", "right"): told.left_share, ("top", "bottom"): told.top_share}
-        for (first, second), share in shares.items():
-            if first in borders and abs(share - borders[first] / (borders[first] + borders[second])) > 0.02:
-                wrong.append((name, first, share))
+        fractions = {("left", "right"): centering.left_fraction, ("top", "bottom"): centering.top_fraction}
+        for (first, second), fraction in fractions.items():
+            if first in borders and abs(fraction - borders[first] / (borders[first] + borders[second])) > 0.02:
+                wrong.append((name, first, fraction))
     assert wrong == []

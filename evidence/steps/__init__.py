@@ -1,0 +1,1 @@
+"""Steps that gather one part of the evidence each."""
