@@ -37,9 +37,10 @@ class Row:
     @property
     def holds(self) -> bool:
         """True if the ratio is within its bound."""
-        return (self.at_least is None or self.ratio >= self.at_least) and (
+        within = (self.at_least is None or self.ratio >= self.at_least) and (
             self.at_most is None or self.ratio <= self.at_most
         )
+        return bool(within)  # NumPy's bool is not JSON
 
     def as_json(self) -> dict[str, str | float | int | bool]:
         """The row for the JSON file, with its one bound."""

@@ -29,6 +29,16 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with browser or slow tests first, so that no process is left alone with a long file at the end."""
+
+    def is_fast(path: Path) -> bool:
+        return path not in slow_files
+
+    slow_files = {item.path for item in items for mark in ("browser", "slow", "long") if item.get_closest_marker(mark)}
+    items.sort(key=lambda item: is_fast(item.path))
+
+
 class PictureFactory(Protocol):
     """Writes a picture and returns its path."""
 

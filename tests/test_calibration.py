@@ -24,6 +24,9 @@ from tests.card_factory import write_cards
 from tests.commands import call, settings
 from tests.conftest import GRADES_OF_CARDS
 
+# Whole commands on a trained model.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path, monkeypatch):

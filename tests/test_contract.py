@@ -15,6 +15,9 @@ from engine.recipes import RECIPES
 from tests.card_factory import card_picture, card_quad, write_cards
 from tests.commands import call, run, settings
 
+# Whole commands on a trained model.
+pytestmark = pytest.mark.slow
+
 METRICS = {"qwk", "qwk_low", "qwk_high", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "confusion", "ece", "n"}
 CERTAINTY = {
     *(f"{name}{end}" for name in ("coverage", "mean_width", "aurc", "nll") for end in ("", "_low", "_high")),

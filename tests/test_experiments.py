@@ -17,6 +17,9 @@ from engine.experiments.plans import ExperimentPlan
 from labeling.snapshot import pairs_from_manifest
 from tests.commands import call, settings
 
+# Whole commands on a trained model.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path, monkeypatch, signals_as_they_were):
@@ -85,7 +88,6 @@ def test_in_a_data_folder_several_changes_at_once_must_be_declared(manifest, tmp
         assert word in page
 
 
-@pytest.mark.slow
 def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
     words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", "--recipe", "baseline", *settings())
     output = call(*words, "--folds", "2")
@@ -153,7 +155,6 @@ def test_controls_are_told_no_rule_that_ends_a_run(tmp_path):
     assert [run_folder.load(folder)[0].stop_if for folder in tmp_path.glob("control-*")] == [""] * 2
 
 
-@pytest.mark.slow
 def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
     output = call(
         *("train", "--manifest", manifest, "--out", tmp_path / "run", "--recipe", "baseline", *settings(), "--controls")
@@ -176,7 +177,6 @@ def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
     assert "background" in Path(page).read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_the_controls_of_a_run_that_its_own_rule_ends_are_trained_before_the_failure_is_told(manifest, tmp_path):
     out = tmp_path / "run"
     words = ("train", "--manifest", manifest, "--out", out, *settings(phase2_epochs=2, stop_if="qwk<1.1@1"))
@@ -218,7 +218,7 @@ def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tm
     assert "the test split was opened 2 times" in page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_are_compared_seed_by_seed_and_losses_of_two_objectives_never(manifest, tmp_path):
     runs = {}
     for name, changed in {"a0": {}, "a1": {"seed": "1"}, "b0": {"loss": "ordinal"}}.items():

@@ -18,6 +18,9 @@ from engine.starter import MODEL
 from tests.commands import call
 from tests.engine.inference.test_model_card import a_card
 
+# Whole commands on a trained model.
+pytestmark = pytest.mark.slow
+
 AGREEMENT = {"cards", "equal_grades", "largest_difference", "mean_difference", "qwk_full", "qwk"}
 REASON = "the model was trained only on simulated cards"
 
@@ -84,7 +87,6 @@ def test_a_model_is_never_exported_over_itself_by_whatever_name(model, tmp_path,
     assert sha256(original) == sha256(model)
 
 
-@pytest.mark.slow
 def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manifest, tmp_path):
     output = call("export", "model", "--onnx", "--model", model, "--manifest", manifest)
     assert output.exit_code == 0, output.err

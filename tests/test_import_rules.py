@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("app", "labeling", "engine", "db")
-# Beside the program: nothing in the packages may depend on these.
+# Not part of the program: no package may depend on these.
 OUTSIDE = ("launch", "tests", "benchmarks", "evidence", "tools")
 # What each package may import of ours. A package's name allows all that is in it.
 ALLOWED = {
@@ -228,7 +228,8 @@ def watch(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         path, writing = Path(arguments[0]).absolute(), bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
         inside = here in path.parents
-        if inside or (writing and path.suffix != ".pyc" and "__pycache__" not in path.parts and path != Path(os.devnull)):
+        writes = writing and path.suffix != ".pyc" and "__pycache__" not in path.parts and path != Path(os.devnull)
+        if inside or writes:
             events.append(f"open {path}")
     elif event in ("socket.connect", "subprocess.Popen", "sqlite3.connect"):
         events.append(f"{event} {arguments!r}")

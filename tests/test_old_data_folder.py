@@ -22,12 +22,15 @@ from engine.model.dual_branch import DualBranch
 from tests import commands
 from tests.card_factory import write_cards
 
+# Whole commands on a trained model.
+pytestmark = pytest.mark.slow
+
 GRADES = [1 + (7 * number // 3) % 10 for number in range(30)]
 
 
 @pytest.fixture
 def old_folder(tmp_path: Path) -> Path:
-    """The data folder as it stood under another root, its pictures drawn again and its network filled in."""
+    """The data folder under a new root, with its pictures drawn again and random weights in its model file."""
     write_cards(tmp_path / "pictures", GRADES)
     folder = Path(shutil.copytree(Path(__file__).with_name("written_by_172c264"), tmp_path / "data"))
     for path in (folder / "runs" / "run-0001").iterdir():

@@ -1,7 +1,9 @@
 """Fixtures of the engine's tests: small drawn cards, a model file, and a run."""
 
 import os
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -70,9 +72,16 @@ def saved_model(
     path: Path, *, seed: int = 0, phase: int = 2, sides: tuple[bool, bool] = (True, True), **settings: object
 ) -> Path:
     """Save a model file as a run does, with random weights and the batch statistics of noise."""
+    path.write_bytes(_model_file(seed, phase, sides, tuple(settings.items())))
+    return path
+
+
+@cache
+def _model_file(seed: int, phase: int, sides: tuple[bool, bool], settings: tuple[tuple[str, object], ...]) -> bytes:
+    """Content of the file; cached, because dozens of tests want the same few models."""
     torch.manual_seed(seed)
     small = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 64, "batch_size": 4}
-    config = build({**small, **settings})
+    config = build({**small, **dict(settings)})
     network = DualBranch(config).train()
     noise = torch.rand(2, 16, 6, config.image_size, config.image_size)
     regions = torch.rand(16, 2, 8, 3, 9216) if config.regions else None
@@ -81,8 +90,10 @@ def saved_model(
         for _ in range(5):
             network(*noise, torch.ones(16, 2, dtype=torch.bool), regions, measured)
     metadata = {"name": "drawn", "phase": phase, "sides": list(sides), "trained_on": "nothing", "summary": {}}
-    checkpoint.save(path, {**metadata, "config": config.model_dump(), "model": network.state_dict()})
-    return path
+    content = {**metadata, "config": config.model_dump(), "model": network.state_dict()}
+    with TemporaryDirectory() as folder:
+        checkpoint.save(Path(folder) / "model.pt", content)
+        return (Path(folder) / "model.pt").read_bytes()
 
 
 @pytest.fixture

@@ -216,6 +216,23 @@ def test_the_mean_of_several_models_is_that_of_their_probabilities_on_the_cards_
 
 
 @pytest.mark.slow
+def test_one_change_is_trained_once_and_compared_with_its_reference_on_the_page(small, tmp_path, monkeypatch):
+    """A sample of the whole evidence below: two tiny runs."""
+    monkeypatch.setattr(changes, "SEEDS", (1,))
+    out = tmp_path / "out"
+    out.mkdir()
+    (results,) = changes.run(out)["rounds"]
+    assert (results["recipe"], [row["change"] for row in results["rows"]]) == ("ordinal", ["plain colours"])
+    models = {path: path.stat().st_mtime_ns for path in (out / "data" / "runs").glob("*/model.pt")}
+    assert len(models) == 2
+    assert changes.run(out)["rounds"] == [results]
+    assert {path: path.stat().st_mtime_ns for path in models} == models
+    monkeypatch.setattr(page, "PAGE", out / "evidence.md")
+    page.run(out)
+    assert f"{results['rows'][0]['delta']:+.3f} (" in (out / "evidence.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.long
 def test_each_step_is_computed_once_and_the_page_shows_all_results(small, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
@@ -291,7 +308,7 @@ def few_fronts(tmp_path, monkeypatch):
         monkeypatch.setattr(fronts, name, value)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("few_fronts")
 def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_together(tmp_path):
     out = tmp_path / "out"

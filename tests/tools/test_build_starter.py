@@ -26,7 +26,7 @@ TINY = StarterPlan(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_starter_is_built_end_to_end_and_a_second_call_repeats_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("tools.build_starter.FRONTS", tmp_path / "absent")
     work, out = tmp_path / "work", tmp_path / "starter"

@@ -31,6 +31,7 @@ def test_several_files_are_averaged_over_those_that_contain_the_card(tmp_path):
     assert TeacherPredictions.from_setting("") is None
 
 
+@pytest.mark.slow
 def test_a_run_learns_its_teachers_predictions_and_is_evaluated_on_the_labels(tmp_path, cards, prepared):
     training = [card.card_id for card in cards if card.split == "train"]
     teacher = write_teacher(

@@ -99,6 +99,7 @@ def test_training_augments_the_crops_with_their_canvas(cards, pixels, regions, p
     assert 0 < mirrored < 12
 
 
+@pytest.mark.slow
 def test_a_model_with_regions_grades_one_card_as_in_a_batch_and_evaluates_and_explains(
     tmp_path, cards, pixels, prepared
 ):
@@ -117,6 +118,7 @@ def test_a_model_with_regions_grades_one_card_as_in_a_batch_and_evaluates_and_ex
     assert metrics["n"] == len(cards)
 
 
+@pytest.mark.slow
 def test_a_side_without_training_data_is_ignored_with_its_regions_too(tmp_path, cards):
     model = load_model(saved_model(tmp_path / "model.pt", regions=True, sides=(True, False)), "cpu")
     front = open_picture(cards[0].front)

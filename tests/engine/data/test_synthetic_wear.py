@@ -71,6 +71,7 @@ def test_a_copy_is_its_source_with_wear(mixed, tmp_path):
         assert (change < 25).mean() > 0.6
 
 
+@pytest.mark.slow
 def test_the_seed_determines_every_pixel(mixed, tmp_path):
     once, again, different = (
         synthesise(mixed, tmp_path / name, seed=seed)[0] for name, seed in (("a", 0), ("b", 0), ("c", 1))

@@ -40,6 +40,7 @@ def test_corners_of_simulated_cards_are_found(kind, long_side, within, min_fract
     assert np.mean(np.array(errors) <= within) >= min_fraction
 
 
+@pytest.mark.slow
 def test_corners_of_noise_cards_in_clutter_are_found():
     errors = [
         error_in(rgb, quad) for rgb, quad in cluttered_samples(np.random.default_rng(5), "photo", 800, 600, 2 * CARDS)
@@ -55,6 +56,7 @@ def test_corners_marked_by_eye_in_real_scans_and_photos_are_found():
     assert np.mean(np.array(list(errors.values())) <= 0.01) >= 0.6, errors
 
 
+@pytest.mark.slow
 @needs_real_pictures
 def test_corners_marked_by_eye_in_small_real_slabs_are_found():
     slabs = {name: mark for name, mark in MARKS.items() if mark["kind"] == "slab"}
@@ -78,6 +80,7 @@ def test_a_picture_already_cropped_to_the_card_is_a_scan_with_its_own_bounds():
     assert all(detection.kind == "scan" and detection.whole_picture for detection in detections)
 
 
+@pytest.mark.slow
 def test_a_card_with_a_margin_is_found_by_its_edge_even_if_the_picture_has_a_card_s_aspect():
     simulator = CardSimulator(SimulationConfig(seed=31, mix="uniform", kinds=(("scan", 1.0),), height=600))
     sides = [side for index in range(PER_KIND) for side in (simulator.card(index).front, simulator.card(index).back)]
@@ -111,6 +114,7 @@ def test_scenery_textures_and_noise_are_refused_with_the_remedy():
     assert np.mean([is_refused(rgb) for rgb in scenery]) >= 0.9
 
 
+@pytest.mark.slow
 def test_several_cards_are_refused():
     random = np.random.default_rng(6)
     art = [card_face(random, [], 300, 220) for _ in range(8)]

@@ -23,6 +23,8 @@ from engine.inference.onnx_export import (
 from engine.measure.side.features import FEATURE_NAMES
 from tests.engine.conftest import saved_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

@@ -13,6 +13,8 @@ from engine.inference.onnx_runtime import MIN_CARDS_TO_EXPORT, MIN_CARDS_TO_OPEN
 from engine.inference.predict import predict
 from tests.engine.conftest import saved_model
 
+pytestmark = pytest.mark.slow
+
 SHA = "0" * 64
 
 

@@ -42,6 +42,7 @@ def test_the_manifest_names_every_card_with_its_label_and_group(finished):
     assert str(finished) not in (finished / LABELS_FILE).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(finished, tmp_path):
     output = run("simulate", "--pairs", 8, *OPTIONS, "--out", tmp_path / "out", "--workers", 2)
     assert output.exit_code == 0, output.err

@@ -176,6 +176,7 @@ def test_a_card_is_known_again_by_its_picture_wherever_that_lies(earlier, traini
             )
 
 
+@pytest.mark.slow
 def test_only_what_was_learned_is_known(earlier, cards, training_card, tmp_path):
     pairs = [replace(training_card, grade=None), *(pair for pair in cards if pair != training_card)]
     save(tmp_path, config(), pairs)

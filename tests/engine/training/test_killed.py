@@ -29,7 +29,7 @@ def kill_after_checkpoint(process, checkpoint, *, delay_s):
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_twice_and_resumed_ends_bit_for_bit_as_its_uninterrupted_twin(tmp_path, manifest):
     folder = tmp_path / "killed"
     command = ("train", "--data", tmp_path / "data")

@@ -93,6 +93,7 @@ def test_a_run_with_regions_and_measured_targets_is_the_same_whoever_prepared_th
     assert [notice.text for notice in events_of(Notice, first)] == [expected, UNCALIBRATED]
 
 
+@pytest.mark.slow
 def test_the_rate_falls_on_a_plateau_of_a_real_run_and_every_epoch_tells_it(tmp_path, cards, prepared, monkeypatch):
     plain = loop.summarize
 

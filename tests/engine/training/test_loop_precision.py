@@ -18,6 +18,7 @@ from tests.engine.training_helpers import assert_equal, config, events_of, final
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
+@pytest.mark.slow
 def test_the_averaged_weights_are_what_is_validated_and_saved(tmp_path, cards, prepared):
     settings = config(ema_decay=0.9, lr_phase2=1e-2)
     events = run(settings, cards, tmp_path / "run", prepared)

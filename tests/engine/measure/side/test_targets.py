@@ -40,6 +40,7 @@ def test_targets_of_a_picture_file_are_the_fractions_of_the_drawing(tmp_path):
     assert measured.edge_damage == pytest.approx(10 / (63 - 7.2) / 4, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_large_jpeg_is_decoded_at_reduced_size_with_the_same_result(tmp_path):
     card = DrawnCard(px_per_mm=36.0, borders_mm=(2.4, 3.6, 3.6, 2.4))
     assert cv2.imwrite(str(tmp_path / "card.jpg"), card.picture()[:, :, ::-1])
