@@ -15,7 +15,7 @@ from engine.errors import BadInput
 from engine.paths import expand_path
 from engine.thresholds import BadThreshold, parse_conditions
 
-Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
+Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2"]
 Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
 Schedule = Literal["plateau", "cosine", "one_cycle", "constant"]

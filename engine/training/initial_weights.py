@@ -19,7 +19,7 @@ from engine.device import precision
 from engine.experiments.provenance import overlapping_cards, training_cards
 from engine.experiments.run_folder import MODEL
 from engine.model.dual_branch import DualBranch
-from engine.model.encoders import WeightsNotDownloaded
+from engine.model.encoders import WeightsUnavailable
 from engine.storage import checkpoint
 
 # Encoder weights are compatible if these settings agree.
@@ -54,7 +54,7 @@ def initialize_model(config: Config) -> InitialModel:
         return _from_model(config, model)
     try:
         return InitialModel(DualBranch(config, pretrained=config.pretrained), Path(config.pretrained).name)
-    except WeightsNotDownloaded as error:
+    except WeightsUnavailable as error:
         notice = f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights"
         return InitialModel(DualBranch(config), notices=(notice,))
 

@@ -91,7 +91,14 @@ def test_a_config_survives_its_own_json():
 
 
 def test_keys_with_a_list_of_values_know_it():
-    assert choices("front_encoder") == ("resnet18", "resnet34", "resnet50", "mobilenet_v2")
+    assert choices("front_encoder") == (
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "mobilenet_v2",
+        "efficientnet_lite0",
+        "efficientnet_lite2",
+    )
     assert choices("device") == ("auto", "cpu", "cuda")
     assert choices("dropout") == choices("augment") == choices("pretrained") == ()
 

