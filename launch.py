@@ -14,6 +14,7 @@ from app.settings import DataFolder, check_file, check_folder, data_folder
 from app.terminal import print_error, print_result, rank_and_world_size
 
 BAD_INPUT, ABSTAINED = 2, 3
+MANIFEST = "manifest (CSV file with the columns card_id,front,back,grade)"
 Result = TypeVar("Result")
 
 program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -37,7 +38,7 @@ def _writable_file(option: str) -> Callable[[Path | None], Path | None]:
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Data folder. Default: $LOUPE_DATA, or the user's data folder."),
+    typer.Option("--data", help="Data folder. Default: $LOUPE_DATA, or ~/.local/share/loupe on Linux."),
 ]
 Json = Annotated[
     Path | None,
@@ -47,17 +48,30 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", help="Model file, 'current' or 'starter'. Default: current, or starter if there is none."),
 ]
-Out = Annotated[Path | None, typer.Option("--out", callback=_writable_folder, help="Output folder.")]
+PicturesFolder = Annotated[
+    Path | None,
+    typer.Option("--out", callback=_writable_folder, help="Write the heat maps and measured pictures to this folder."),
+]
+RunFolder = Annotated[
+    Path | None, typer.Option("--out", callback=_writable_folder, help="Folder of the run; requires --manifest.")
+]
 MaxIntervalWidth = Annotated[
     int | None,
     typer.Option(
         "--max-interval-width",
         min=1,
         max=10,
-        help="Do not grade a card whose prediction interval spans more grades. Default: the model's own limit.",
+        help="Do not grade a card whose range spans more than this many grades. Default: the model's own limit.",
     ),
 ]
-OutFile = Annotated[Path | None, typer.Option("--out", callback=_writable_file("--out"), help="Output file.")]
+CalibratedFile = Annotated[
+    Path | None,
+    typer.Option("--out", callback=_writable_file("--out"), help="Write the calibrated model to this file. [required]"),
+]
+ExportedFile = Annotated[
+    Path | None,
+    typer.Option("--out", callback=_writable_file("--out"), help="File to write. Default: in the data folder."),
+]
 
 
 @program.callback(invoke_without_command=True)
@@ -68,7 +82,7 @@ def app(
     data: Data = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
-    """Predict the PSA grade of trading cards. Without a command, open the app in the browser."""
+    """Estimate the PSA grade of trading cards. Without a command, open the app in the browser."""
     context.obj = data
     # Read by torch's thread pool on import. By default its idle threads spin: with other programs on two cores a
     # training step then took 3 times the CPU time and 2.5 times as long (12 steps, ResNet-18, 96 px).
@@ -82,7 +96,9 @@ def app(
 @program.command("import")
 def import_(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="Folder of pictures, folder with one subfolder per grade, or manifest.")],
+    path: Annotated[
+        Path, typer.Argument(help=f"Folder of pictures, folder with one subfolder per grade, or {MANIFEST}.")
+    ],
     labels: Annotated[Path | None, typer.Option(help="CSV of grades for a folder: card_id,grade[,qualifier].")] = None,
     data: Data = None,
     json: Json = None,
@@ -100,7 +116,10 @@ def simulate(
     pairs: Annotated[int, typer.Option(min=1, help="Number of cards, each with front and back.")],
     out: Annotated[Path, typer.Option(callback=_writable_folder, help="Output folder; a partial one is completed.")],
     seed: Annotated[int, typer.Option(min=0, help="Random seed; the same seed gives the same cards.")] = 0,
-    mix: Annotated[Literal["history", "psa", "uniform"], typer.Option(help="Distribution of the grades.")] = "history",
+    mix: Annotated[
+        Literal["history", "psa", "uniform"],
+        typer.Option(help="Frequencies of the grades: history (40 % 10s), psa (36 % 9s, 25 % 10s) or uniform."),
+    ] = "history",
     noise: Annotated[float, typer.Option(min=0, max=5, help="Standard deviation of the label noise, in grades.")] = 0.0,
     kinds: Annotated[
         str, typer.Option(help="Kinds of picture (scan, photo, slab, sleeve), e.g. scan=3,photo=1. Default: all.")
@@ -109,7 +128,13 @@ def simulate(
         int, typer.Option(min=200, max=4200, help="Height of the card in the picture, in pixels.")
     ] = 1050,
     graded_on: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="Grading date; selects the centering rules.")
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Grading date; selects the centering rules. Default: 2025-02-01.",
+            show_default=False,
+        ),
     ] = datetime(2025, 2, 1),
     art: Annotated[Path | None, typer.Option(help="Folder of pictures to print on the card fronts.")] = None,
     workers: Annotated[int, typer.Option(min=0, max=256, help="Number of processes; 0: one per CPU core.")] = 0,
@@ -144,19 +169,23 @@ def train(
         str | None, typer.Option(help="Recipe to take the settings from. Default: loupe.", show_default=False)
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting listed in the Train tab; may be repeated."),
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Train on the cards of this manifest; requires --out. Default: all labels.")
+        Path | None, typer.Option(help=f"Train on the cards of this {MANIFEST}; requires --out. Default: all labels.")
     ] = None,
-    out: Out = None,
+    out: RunFolder = None,
     resume: Annotated[Path | None, typer.Option(help="Resume the run in this folder.")] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run of the data folder; used by the app.")] = None,
     folds: Annotated[
-        int, typer.Option(min=0, max=20, help="K-fold cross-validation (ignores stop_if); 0: a single run.")
+        int, typer.Option(min=0, max=20, help="Cross-validation in 2 to 20 folds (ignores stop_if); 0: a single run.")
     ] = 0,
     controls: Annotated[
-        bool, typer.Option("--controls", help="Also train controls that see only the background or only the label.")
+        bool,
+        typer.Option(
+            "--controls", help="Also train control models on the background alone and on the slab label alone."
+        ),
     ] = False,
     parent: Annotated[str, typer.Option(help="Recipe or run to compare with. Default: the recipe.")] = "",
     bundle: Annotated[
@@ -214,7 +243,7 @@ def evaluate(
     context: typer.Context,
     model: ModelName = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Evaluate on the cards of this manifest. Default: the data folder's labels.")
+        Path | None, typer.Option(help=f"Evaluate on the cards of this {MANIFEST}. Default: the data folder's labels.")
     ] = None,
     split: Annotated[
         Literal["train", "val", "test", "all"] | None,
@@ -244,16 +273,18 @@ def evaluate(
 @program.command()
 def calibrate(
     context: typer.Context,
-    out: OutFile = None,
+    out: CalibratedFile = None,
     model: ModelName = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Calibrate on the cards of this manifest. Default: the data folder's labels.")
+        Path | None, typer.Option(help=f"Calibrate on the cards of this {MANIFEST}. Default: the data folder's labels.")
     ] = None,
     split: Annotated[
         Literal["val", "test", "all"] | None,
         typer.Option(help="Split to calibrate on. Default: all of a manifest, val of the data folder."),
     ] = None,
-    coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Coverage of the prediction intervals.")] = 0.9,
+    coverage: Annotated[
+        float, typer.Option(min=0.5, max=0.99, help="Fraction of cards whose range should contain the true grade.")
+    ] = 0.9,
     max_interval_width: MaxIntervalWidth = None,
     data: Data = None,
     json: Json = None,
@@ -272,7 +303,7 @@ def compare(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Runs, each by number, folder or model file.")],
     references: Annotated[
-        list[str] | None, typer.Option("--against", help="Reference run; may be repeated, one per seed.")
+        list[str] | None, typer.Option("--against", help="Reference run; may be repeated, one per seed. [required]")
     ] = None,
     data: Data = None,
     json: Json = None,
@@ -288,16 +319,16 @@ def compare(
 @program.command()
 def grade(
     context: typer.Context,
-    front: Annotated[Path | None, typer.Argument(help="Picture of the front.")] = None,
+    front: Annotated[Path | None, typer.Argument(help="Picture of the front; required without --batch.")] = None,
     back: Annotated[Path | None, typer.Argument(help="Picture of the back.")] = None,
-    batch: Annotated[Path | None, typer.Option(help="Grade all cards of this manifest.")] = None,
+    batch: Annotated[Path | None, typer.Option(help=f"Grade all cards of this {MANIFEST}.")] = None,
     model: ModelName = None,
-    out: Out = None,
+    out: PicturesFolder = None,
     max_interval_width: MaxIntervalWidth = None,
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Grade one card from its pictures, or all cards of a manifest."""
+    """Grade one card from its pictures, or all cards of a manifest. Exit code 3: one card that was not graded."""
     if (front is None) == (batch is None):
         _refuse("give either the picture of a front, or --batch with a manifest")
     from app.commands import grade
@@ -317,10 +348,10 @@ def export(
     context: typer.Context,
     kind: Annotated[
         Literal["labels", "model", "report", "history"],
-        typer.Argument(help="Content to export."),
+        typer.Argument(help="What to export."),
     ],
     model: ModelName = None,
-    out: OutFile = None,
+    out: ExportedFile = None,
     bits: Annotated[Literal["8", "32"], typer.Option(help="Bits per weight of an exported model.")] = "32",
     onnx: Annotated[bool, typer.Option("--onnx", help="Export the model as an ONNX graph.")] = False,
     manifest: Annotated[

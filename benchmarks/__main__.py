@@ -13,7 +13,7 @@ BENCHMARKS = {
     "channels": "benchmarks.speed.channels",
     "conformal": "benchmarks.accuracy.conformal",
     "cuda": "benchmarks.speed.cuda",
-    "find": "benchmarks.accuracy.find",
+    "find": "benchmarks.accuracy.card_detection",
     "fronts": "benchmarks.accuracy.real_fronts",
     "intervals": "benchmarks.speed.intervals",
     "measure": "benchmarks.accuracy.measure",

@@ -169,7 +169,7 @@ class LinesEvent(Base):
     """Eight lines placed by a person on one side of a card. Append-only, like a label (append_only.py).
 
     The picture is identified by its hash alone, because lines may also be placed on a picture without a card row.
-    Millimetres count from the top left corner of `quad`, so the lines stay valid if a later detection differs.
+    Millimeters count from the top left corner of `quad`, so the lines stay valid if a later detection differs.
     """
 
     __tablename__ = "lines_events"

@@ -57,7 +57,7 @@ class Config(BaseModel):
     """Initial weights: none (random), starter (the model shipped with Loupe), imagenet (downloaded once), or a path: a
     run's model.pt, or torchvision weights as one file for both encoders or a folder of resnet18.pth etc."""
     image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
-    """Side of the network's square input, in pixels: 224 is fast, 384 standard, 448 high resolution."""
+    """Width and height of the network's input, in pixels: 224 is fast, 384 standard, 448 high resolution."""
     channels: Channels = "six"
     """Input channels: six (lightness, colors and gradients) or rgb (plain red, green and blue)."""
     attention: Attention = "cbam_rim"
@@ -68,7 +68,7 @@ class Config(BaseModel):
     phase1_epochs: int = Field(0, ge=0, le=1000)
     """Epochs of phase 1, which trains on the backs only; the front encoder is frozen."""
     phase2_epochs: int = Field(50, ge=0, le=1000)
-    """Epochs of phase 2, which trains on fronts and backs together."""
+    """Passes over the training cards in phase 2, which trains on fronts and backs together."""
     lr_phase1: float = Field(3e-4, gt=0, le=1)
     """Base learning rate of phase 1."""
     lr_phase2: float = Field(3e-4, gt=0, le=1)
@@ -131,7 +131,7 @@ class Config(BaseModel):
     stop_if: str = ""
     """Early-stop rules, comma-separated, e.g. qwk<0.40@13: fail the run if QWK is below .40 at epoch 13."""
     max_pairs: int = Field(0, ge=0)
-    """Maximum number of training and validation cards together, a sample with the same mix of grades; 0 uses all."""
+    """Use at most this many training and validation cards, with the same mix of grades; 0 uses all."""
     input_region: InputRegion = "card"
     """Part of the picture that the network gets: card, or for control models, which cannot grade, background (all but
     the card), label (the slab's label) or picture (everything)."""

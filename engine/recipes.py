@@ -111,8 +111,8 @@ RECIPES = _recipes(
     Recipe(
         "loupe",
         "ordinal",
-        "Loupe's default: the ordinal recipe with a cosine schedule and measurements as inputs; sides and measurements "
-        "are hidden at random.",
+        "Recommended: reads the pictures and the measurements of the card, with a cosine schedule; hides sides and "
+        "measurements at random.",
         {
             "use_measurements": True,
             "measurement_dropout": 0.2,

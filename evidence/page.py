@@ -20,6 +20,7 @@ from evidence.tables import METRIC_HEADS, Results, comma_list, metric_cells, tab
 
 # Section titles by step, in the order of the page.
 TITLES = {
+    "real_pairs": "Real graded pairs",
     "starter": "The starter model",
     "simulated": "Simulated pairs: the recipes and a rubric baseline",
     "changes": "One change at a time",
@@ -33,6 +34,7 @@ PICTURES = PROGRAM / "docs" / "evidence"
 # Explanation of the ten worst errors, written by hand; it names the SHA-256 of its model.
 EXPLANATION = Path(__file__).parent / "worst.md"
 SECTION_WRITERS: dict[str, Callable[[Results], list[str]]] = {
+    "real_pairs": sections.real_pairs,
     "simulated": sections.simulated,
     "changes": sections.changes,
     "sizes": sections.sizes,

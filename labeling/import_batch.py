@@ -29,7 +29,7 @@ class ImportBatch:
         return None if file is None else self._pictures[file.sha256]
 
     def matches(self, front: Picture | None, back: Picture | None) -> list[Card]:
-        """The cards that may be shown by these pictures (see db.cards.matching_cards)."""
+        """Cards that these pictures may belong to (see db.cards.matching_cards)."""
         sides = [side.id for side in (front, back) if side is not None]
         cards = dict.fromkeys(card for side in sides for card in self._cards_by_picture[side])
         return card_rows.matching_cards(
@@ -71,7 +71,7 @@ def _picture_rows(session: Session, files: Sequence[PictureFile]) -> dict[str, P
 
 
 def _as_row(file: PictureFile) -> Picture:
-    assert file.content is not None  # only pictures that have a row are not decoded, and rows are never deleted
+    assert file.content is not None  # a picture without a row is always decoded
     return Picture(
         path=str(file.path),
         sha256=file.sha256,

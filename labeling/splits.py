@@ -1,6 +1,6 @@
-"""Splits into train, val and test, derived from the group's name alone, so that new cards never move old ones.
+"""Splits into train, val and test, derived from the group's name alone, so that adding cards never changes a split.
 
-Cards that belong together get the same split: cards of one group, with the same picture, with neighbouring
+Cards that belong together get the same split: cards of one group, with the same picture, with neighboring
 certificates, or with near-duplicate fronts. Such a set takes the group name of its oldest card.
 """
 
@@ -21,7 +21,7 @@ from labeling.duplicates import brightness_cells, near_duplicates, same_photo
 TRAIN_FRACTION = 0.70
 VAL_FRACTION = 0.15
 # Cards of one submission have consecutive certificates, some of which may be missing here. Of 10,000 cards with
-# certificates out of a hundred million, one in a thousand has an unrelated neighbour this near.
+# certificates out of a hundred million, one in a thousand has an unrelated neighbor this near.
 MAX_CERTIFICATE_GAP = 10
 CERTIFICATE_PATTERN = re.compile(r"\d{6,10}")
 
@@ -135,7 +135,7 @@ def _picture_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
 
 
 def _certificate_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
-    """Links of neighbouring certificates of six digits or more; shorter numbers are a collector's numbering."""
+    """Links of neighboring certificates of six digits or more; shorter numbers are a collector's numbering."""
     certificates = sorted(
         (int(pair.cert), index) for index, pair in enumerate(pairs) if CERTIFICATE_PATTERN.fullmatch(pair.cert)
     )
@@ -143,4 +143,4 @@ def _certificate_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
         if next_number - number <= MAX_CERTIFICATE_GAP:
             first, second = sorted((index, next_index))
             certs = f"{pairs[first].cert} and {pairs[second].cert}"
-            yield Link(first, second, f"have the neighbouring certificates {certs}")
+            yield Link(first, second, f"have the neighboring certificates {certs}")

@@ -46,7 +46,7 @@ class PictureFactory(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def without_the_starter(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def no_starter_model(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Hide the starter model, so that tests do not depend on it; a test that needs one provides its own."""
     monkeypatch.setattr("engine.starter.MODEL", tmp_path_factory.getbasetemp() / "no starter" / "model.pt")
 
@@ -108,7 +108,7 @@ def picture(tmp_path: Path) -> PictureFactory:
 
 
 @pytest.fixture
-def signals_as_they_were() -> Iterator[None]:
+def restore_signals() -> Iterator[None]:
     """Restore SIGINT and SIGTERM handlers, for tests that call code in this process that replaces them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield

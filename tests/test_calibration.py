@@ -17,7 +17,7 @@ from engine.evaluation.calibration import Calibration, fit
 from engine.evaluation.conformal import Interval
 from engine.experiments.test_set_log import access_count
 from engine.inference.evaluate import predict_cards
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.storage import checkpoint
 from labeling.snapshot import pairs_from_manifest
 from tests.card_factory import write_cards
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
+def empty_data_folder(tmp_path, monkeypatch):
     """Keep tests away from the user's data folder."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
 
@@ -64,7 +64,7 @@ def as_calibrated(path, target, **changes):
     return target
 
 
-def test_calibrate_writes_a_new_model_beside_and_says_on_how_many_cards(calibration_output, model):
+def test_calibrate_writes_a_new_model_and_reports_the_number_of_cards(calibration_output, model):
     result = calibration_output.result
     assert (result["calibration"]["cards"], result["calibration"]["coverage"]) == (30, 0.8)
     assert "all cards of labels.csv" in result["calibration"]["on"]
@@ -79,7 +79,7 @@ def test_calibrate_writes_a_new_model_beside_and_says_on_how_many_cards(calibrat
     assert access_count(Path(result["path"])) >= 1, "what the old model opened counts for the new one"
 
 
-def test_only_cards_that_the_run_took_are_said_to_have_chosen_its_epoch(manifest, tmp_path):
+def test_only_cards_used_by_the_run_are_reported_as_having_chosen_its_epoch(manifest, tmp_path):
     words = (
         "train",
         "--manifest",
@@ -98,7 +98,7 @@ def test_only_cards_that_the_run_took_are_said_to_have_chosen_its_epoch(manifest
     assert f"the model's epoch was chosen on {trained} of these cards" in output.err
 
 
-def test_the_calibration_is_that_of_what_the_network_itself_says_of_the_cards(
+def test_the_calibration_is_fitted_on_the_network_s_uncalibrated_predictions(
     calibration_output, calibrated, model, manifest, tmp_path
 ):
     pairs = pairs_from_manifest(manifest).pairs
@@ -108,7 +108,7 @@ def test_the_calibration_is_that_of_what_the_network_itself_says_of_the_cards(
         assert fit(predictions, on=written.on, coverage=0.8) == written
 
 
-def test_evaluating_a_calibrated_model_tempers_its_word_and_leaves_its_grades(calibrated, model, manifest):
+def test_calibration_changes_probabilities_but_not_grades(calibrated, model, manifest):
     before, after = (
         call("evaluate", "--model", path, "--manifest", manifest, "--split", "train").result
         for path in (model, calibrated)
@@ -121,7 +121,9 @@ def test_evaluating_a_calibrated_model_tempers_its_word_and_leaves_its_grades(ca
     assert sum(row["n"] for row in after["coverage_by_grade"]) == after["n"] == 18
 
 
-def test_a_calibrated_answer_is_tempered_and_its_range_has_the_coverage_asked_for(calibrated, model, manifest):
+def test_calibrated_probabilities_use_the_temperature_and_the_range_has_the_requested_coverage(
+    calibrated, model, manifest
+):
     before = call("grade", *front_and_back(manifest), "--model", model).result
     after = call("grade", *front_and_back(manifest), "--model", calibrated).result
     temperature = after["calibration"]["temperature"]
@@ -134,7 +136,7 @@ def test_a_calibrated_answer_is_tempered_and_its_range_has_the_coverage_asked_fo
     assert (before["calibration"], before["interval"]["coverage"]) == (None, 0.9)
 
 
-def test_a_card_whose_interval_is_too_wide_is_not_graded_and_one_sentence_says_why(model, manifest):
+def test_a_card_whose_interval_is_too_wide_is_not_graded_and_the_reason_is_given(model, manifest):
     pictures = front_and_back(manifest)
     interval = call("grade", *pictures, "--model", model).result["interval"]
     width = interval["high"] - interval["low"] + 1
@@ -142,7 +144,8 @@ def test_a_card_whose_interval_is_too_wide_is_not_graded_and_one_sentence_says_w
     strict = call("grade", *pictures, "--model", model, "--max-interval-width", width - 1)
     assert (strict.exit_code, strict.result["abstained"]) == (3, True)
     assert strict.result["reasons"][0] == (
-        f"the range spans {width} grades ({interval['low']} to {interval['high']}), more than the {width - 1} allowed"
+        f"the range is too wide for a grade: {interval['low']} to {interval['high']}, "
+        f"more than {width - 1} grade{'s' * (width > 2)}"
     )
     # The grade and the interval are still printed: a script may apply its own limit.
     assert strict.result["grade"] in range(1, 11)
@@ -151,7 +154,7 @@ def test_a_card_whose_interval_is_too_wide_is_not_graded_and_one_sentence_says_w
     assert (enough.exit_code, enough.result["abstained"]) == (0, False)
 
 
-def test_the_model_s_own_limit_holds_unless_another_is_asked_for_and_in_a_batch_too(calibrated, manifest, tmp_path):
+def test_the_model_s_limit_applies_unless_another_is_requested(calibrated, manifest, tmp_path):
     lines = (manifest.parent / "labels.csv").read_text(encoding="utf-8").splitlines()
     few = manifest.parent / "few.csv"
     few.write_text("\n".join(lines[:3]) + "\n", encoding="utf-8")
@@ -163,24 +166,24 @@ def test_the_model_s_own_limit_holds_unless_another_is_asked_for_and_in_a_batch_
     assert [report["abstained"] for report in outputs[1].result] == [False, False]
 
 
-def test_the_grade_tab_says_the_range_as_a_promise_only_where_it_is_one_and_why_it_gives_no_grade(
+def test_the_grade_tab_calls_only_a_calibrated_range_calibrated_and_explains_a_missing_grade(
     calibrated, model, manifest, tmp_path
 ):
     pictures = front_and_back(manifest)
     uncalibrated_text, calibrated_text = (verdict_text(grade_card(*pictures, path)) for path in (model, calibrated))
     assert "% range: " in uncalibrated_text
-    assert "calibrated on" not in uncalibrated_text
-    assert "not calibrated" in uncalibrated_text
+    assert "Calibrated on" not in uncalibrated_text
+    assert "has not been checked" in uncalibrated_text
     assert "80 % range: " in calibrated_text
-    assert "(calibrated on 30 cards)" in calibrated_text
+    assert "has not been checked" not in calibrated_text
     assert "Calibrated on 30 cards: all cards of labels.csv" in calibrated_text
     unsure = grade_card(*pictures, model, max_interval_width=1)
     text = verdict_text(unsure)
     assert text.startswith("## Not graded: too uncertain")
-    assert unsure.reasons[0] in text
+    assert unsure.reasons[0][1:] in text
 
 
-def test_a_range_learned_on_whole_cards_is_said_to_promise_less_of_one_side_alone(calibrated, model, manifest):
+def test_a_single_side_gets_a_caveat_about_the_calibrated_range(calibrated, model, manifest):
     front, back = front_and_back(manifest)
 
     def reasons(path, *sides):
@@ -192,7 +195,7 @@ def test_a_range_learned_on_whole_cards_is_said_to_promise_less_of_one_side_alon
     assert reasons(model, front, None) == [], "a model that is not calibrated promises nothing in the first place"
 
 
-def test_a_picture_is_asked_for_only_of_a_side_that_the_model_looks_at(model, manifest, tmp_path):
+def test_a_picture_is_requested_only_of_a_side_that_the_model_uses(model, manifest, tmp_path):
     front, back = front_and_back(manifest)
     fronts_only = tmp_path / "fronts_only.pt"
     checkpoint.save(fronts_only, {**checkpoint.load(model), "sides": (True, False)})
@@ -200,10 +203,10 @@ def test_a_picture_is_asked_for_only_of_a_side_that_the_model_looks_at(model, ma
     assert "Graded without the back: add its picture" in verdict_text(grade_card(front, None, model))
     assert request not in verdict_text(grade_card(front, back, model))
     assert request not in verdict_text(grade_card(front, None, fronts_only))
-    assert "back: not used" in verdict_text(grade_card(front, back, fronts_only))
+    assert "Back: not used" in verdict_text(grade_card(front, back, fronts_only))
 
 
-def test_the_bars_mark_the_grades_of_the_range_and_the_curves_are_the_published_figures(calibrated):
+def test_the_bars_mark_the_grades_of_the_range_and_the_curves_match_the_calibration(calibrated):
     bars = charts.bars(np.full(10, 0.1), Interval(0.9, 7, 9))
     assert bars["grade"][bars["grades"] == charts.INSIDE].tolist() == ["7", "8", "9"]
     calibration = Calibration.from_dict(checkpoint.load(calibrated)["calibration"])
@@ -231,7 +234,7 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
     ):
         assert words in text
     assert f"{measured['aurc']:.4f}" in text
-    assert "not calibrated" in model_report(model)
+    assert "has not been checked" in model_report(model)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +253,9 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
         (["--manifest", "{tmp}/absent.csv", "--out", "{tmp}/new.pt"], "absent.csv"),
     ],
 )
-def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, named, model, manifest, tmp_path):
+def test_a_calibration_that_cannot_be_made_gives_one_message_and_leaves_no_file(
+    words, named, model, manifest, tmp_path
+):
     paths = {"model": model, "manifest": manifest, "tmp": tmp_path}
     uses_before = access_count(model)
     output = call("calibrate", "--model", model, *(word.format(**paths) for word in words))
@@ -260,7 +265,7 @@ def test_what_cannot_be_calibrated_is_one_sentence_and_leaves_no_file(words, nam
     assert not list(tmp_path.glob("new.pt*"))
 
 
-def test_cards_of_their_own_are_taken_whole_and_none_of_them_is_said_to_be_known(model, tmp_path):
+def test_a_separate_set_of_cards_is_used_completely_and_gives_no_overlap_warning(model, tmp_path):
     # The same designs as the model's own cards, each a grade further: no picture is one of theirs.
     other_cards = write_cards(tmp_path / "others", [grade % 10 + 1 for grade in GRADES_OF_CARDS[:12]])
     output = call("calibrate", "--model", model, "--manifest", other_cards, "--out", tmp_path / "new.pt")
@@ -269,7 +274,7 @@ def test_cards_of_their_own_are_taken_whole_and_none_of_them_is_said_to_be_known
     assert "of these cards" not in output.err
 
 
-def test_a_model_in_8_bits_stays_in_8_bits_and_keeps_its_very_weights(model, manifest, tmp_path):
+def test_an_8_bit_model_stays_in_8_bits_with_the_same_weights(model, manifest, tmp_path):
     eight, out = tmp_path / "eight.pt", tmp_path / "calibrated" / "model.pt"
     assert call("export", "model", "--bits", "8", "--model", model, "--out", eight).exit_code == 0
     output = call("calibrate", "--model", eight, "--manifest", manifest, "--split", "all", "--out", out)
@@ -297,7 +302,7 @@ def test_a_model_that_changes_while_it_is_calibrated_is_not_saved(model, manifes
 
 
 @pytest.mark.parametrize("changes", [{"pools": []}, {"temperature": None}, {"coverage": 90}])
-def test_a_broken_calibration_is_one_sentence_wherever_the_model_is_read(calibrated, manifest, tmp_path, changes):
+def test_a_broken_calibration_gives_one_message_from_every_command(calibrated, manifest, tmp_path, changes):
     broken = as_calibrated(calibrated, tmp_path / "broken.pt", **changes)
     for words in (("grade", *front_and_back(manifest)), ("export", "report", "--out", tmp_path / "page.md")):
         output = call(*words, "--model", broken)
@@ -305,12 +310,12 @@ def test_a_broken_calibration_is_one_sentence_wherever_the_model_is_read(calibra
     assert not (tmp_path / "page.md").exists()
 
 
-def test_figures_that_cannot_be_read_are_one_sentence_in_the_report(calibrated, tmp_path):
+def test_unreadable_metrics_give_one_message_in_the_report(calibrated, tmp_path):
     broken = as_calibrated(calibrated, tmp_path / "broken.pt", measured={"uncalibrated": None})
     assert f"{broken}: does not fit" in call("export", "report", "--model", broken).error_line
 
 
-def test_the_json_of_calibrate_is_plain(calibration_output):
+def test_the_output_of_calibrate_is_plain_json(calibration_output):
     assert json.loads(json.dumps(calibration_output.result, allow_nan=False)) == calibration_output.result
 
 
@@ -318,5 +323,5 @@ def test_the_json_of_calibrate_is_plain(calibration_output):
     ("coverage", "words"),
     [(0.9, "9 times in 10"), (0.8, "4 times in 5"), (0.95, "19 times in 20"), (0.99, "99 times in 100")],
 )
-def test_a_coverage_is_said_as_people_say_it(coverage, words):
+def test_a_coverage_is_written_as_times_out_of_a_number(coverage, words):
     assert how_often(coverage) == words

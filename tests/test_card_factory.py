@@ -10,7 +10,7 @@ from labeling.picture_info import load_picture_file
 from tests.card_factory import card_picture, card_quad, write_cards
 
 
-def test_the_finder_sees_a_good_picture_of_one_card_where_it_was_laid():
+def test_the_detector_finds_the_drawn_card_at_its_position():
     for grade in (1, 5, 10):
         for side in ("front", "back"):
             picture = card_picture(grade, seed=grade, side=side)
@@ -20,10 +20,10 @@ def test_the_finder_sees_a_good_picture_of_one_card_where_it_was_laid():
             # These small pictures have only 4 px/mm; there must be no other quality problem.
             quality = card_quality(picture, detection)
             assert (quality.verdict, len(quality.reasons)) == ("usable", 1)
-            assert "px/mm" in quality.reasons[0]
+            assert "too small to show fine wear" in quality.reasons[0]
 
 
-def test_no_front_is_taken_for_another_photo_of_the_same_card(tmp_path):
+def test_no_two_fronts_are_detected_as_duplicates(tmp_path):
     write_cards(tmp_path, [1 + number % 10 for number in range(40)])
     hashes = np.array(
         [

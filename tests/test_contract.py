@@ -35,7 +35,7 @@ SIDE = {
 
 
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
+def empty_data_folder(tmp_path, monkeypatch):
     """Keep tests away from the user's data folder."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
 
@@ -58,7 +58,7 @@ def below_a_file(tmp_path: Path) -> Path:
 # --- the command line
 
 
-def test_every_command_of_the_contract_is_there():
+def test_every_documented_command_exists():
     output = call("--help")
     assert output.exit_code == 0
     for word in ("import", "train", "evaluate", "grade", "export", "--host", "--port", "--data", "--no-browser"):
@@ -66,7 +66,7 @@ def test_every_command_of_the_contract_is_there():
 
 
 @pytest.mark.parametrize("command", ["import", "train", "evaluate", "grade", "export"])
-def test_every_command_takes_a_data_folder_and_a_place_for_its_json(command):
+def test_every_command_has_the_options_data_and_json(command):
     output = call(command, "--help")
     assert "--data" in output.out
     assert "--json" in output.out
@@ -84,14 +84,14 @@ def test_the_recipes_and_the_flat_keys_have_the_names_that_scripts_use():
 # --- import
 
 
-def test_import_says_what_it_did_and_does_nothing_twice(manifest, tmp_path):
+def test_import_reports_its_counts_and_a_second_import_adds_nothing(manifest, tmp_path):
     first = call("import", manifest, "--data", tmp_path / "data")
     assert (first.exit_code, first.result) == (0, {"added": 30, "known": 0, "refused": []})
     again = call("--data", tmp_path / "data", "import", manifest.parent)
     assert (again.exit_code, again.result) == (0, {"added": 0, "known": 30, "refused": []})
 
 
-def test_import_names_what_it_refuses_in_a_line_each_takes_the_rest_and_exits_with_2(tmp_path):
+def test_import_reports_each_refused_row_imports_the_rest_and_exits_with_2(tmp_path):
     manifest = write_cards(tmp_path / "cards", [9, 8, 7, 6])
     (tmp_path / "cards" / "card-001_back.png").write_bytes(b"no picture")
     (tmp_path / "cards" / "card-002_front.png").unlink()
@@ -151,7 +151,7 @@ def test_the_data_folder_comes_from_the_option_or_else_from_the_environment(mani
     assert not (tmp_path / "before" / "loupe.db").exists()
 
 
-def test_json_goes_to_the_file_that_is_named_and_then_not_to_stdout(manifest, tmp_path):
+def test_json_is_written_to_the_given_file_instead_of_stdout(manifest, tmp_path):
     output = call("import", manifest, "--json", tmp_path / "said.json")
     assert (output.exit_code, output.out) == (0, "")
     assert json.loads((tmp_path / "said.json").read_text(encoding="utf-8"))["added"] == 30
@@ -174,9 +174,7 @@ def test_train_prints_one_json_with_the_model_its_speed_and_its_metrics(trained)
     assert "epoch 1: train loss" in trained.err
 
 
-def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(
-    trained, manifest, tmp_path, signals_as_they_were
-):
+def test_train_refuses_a_folder_with_a_run_and_resume_continues_it(trained, manifest, tmp_path, restore_signals):
     folder = tmp_path / "run"
     shutil.copytree(Path(trained.result["model"]).parent, folder)
     error_line = call("train", "--manifest", manifest, "--out", folder, *settings()).error_line
@@ -188,7 +186,7 @@ def test_train_refuses_a_folder_that_holds_a_run_and_resume_goes_on_with_it(
     assert resumed.result == {**trained.result, "model": str(folder / "model.pt")}
 
 
-def test_evaluate_measures_the_split_that_is_asked_for(model, manifest):
+def test_evaluate_measures_the_requested_split(model, manifest):
     outputs = {
         split: call("evaluate", "--model", model, "--manifest", manifest, "--split", split)
         for split in ("train", "val", "test", "all")
@@ -213,13 +211,13 @@ def test_evaluate_measures_the_split_that_is_asked_for(model, manifest):
     assert counted.tolist() == np.bincount(grades, minlength=11)[1:].tolist()
 
 
-def test_evaluate_gives_the_figures_that_training_printed_for_its_validation_split(model, manifest, trained):
+def test_evaluate_gives_the_metrics_that_training_printed_for_the_validation_split(model, manifest, trained):
     result = call("evaluate", "--model", model, "--manifest", manifest, "--split", "val").result
     assert result["confusion"] == trained.result["confusion"]
     assert result["ece"] == pytest.approx(trained.result["ece"], abs=1e-4)
 
 
-def test_evaluate_writes_the_ten_probabilities_of_each_card_where_asked(model, manifest, tmp_path):
+def test_evaluate_writes_the_ten_probabilities_of_each_card_on_request(model, manifest, tmp_path):
     path = tmp_path / "said.csv"
     result = call("evaluate", "--model", model, "--manifest", manifest, "--split", "all", "--predictions", path).result
     rows = rows_of(path)
@@ -230,7 +228,7 @@ def test_evaluate_writes_the_ten_probabilities_of_each_card_where_asked(model, m
     assert result["exact"] == pytest.approx(np.mean([predicted[card] == truth[card] for card in truth]))
 
 
-def test_evaluate_looks_as_often_as_it_is_told_and_says_so(model, manifest):
+def test_evaluate_uses_and_reports_the_requested_number_of_views(model, manifest):
     once, often = (
         call("evaluate", "--model", model, "--manifest", manifest, *views).result for views in ((), ("--tta", 3))
     )
@@ -238,7 +236,7 @@ def test_evaluate_looks_as_often_as_it_is_told_and_says_so(model, manifest):
     assert once["nll"] != often["nll"]
 
 
-def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, manifest, tmp_path):
+def test_evaluate_without_a_manifest_uses_the_labels_of_the_data_folder(model, manifest, tmp_path):
     call("import", manifest, "--data", tmp_path / "data")
     output = call("evaluate", "--model", model, "--data", tmp_path / "data", "--split", "all")
     assert (output.exit_code, output.result["n"]) == (0, 30)
@@ -247,7 +245,7 @@ def test_evaluate_without_a_manifest_takes_the_labels_of_the_data_folder(model, 
 # --- grade
 
 
-def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
+def test_grade_reports_a_pair_with_both_overlays(model, manifest, tmp_path):
     front, back = pictures_of(manifest, "card-002")
     output = run("grade", front, back, "--model", model, "--out", tmp_path / "out")
     assert output.exit_code == 0, output.err
@@ -279,7 +277,7 @@ def test_grade_answers_for_a_pair_with_both_overlays(model, manifest, tmp_path):
             assert np.asarray(picture).shape == card.shape
 
 
-def test_grade_answers_for_a_front_alone(model, manifest):
+def test_grade_reports_a_front_alone(model, manifest):
     front, _ = pictures_of(manifest, "card-002")
     output = call("grade", front, "--model", model)
     assert output.exit_code == 0
@@ -310,7 +308,7 @@ def test_grade_finds_the_card_in_the_upright_picture(tmp_path):
     assert np.abs(quad - card_quad()).max() < 4
 
 
-def test_grade_batch_answers_in_the_order_of_the_manifest_with_an_error_where_one_failed(model, tmp_path):
+def test_grade_batch_reports_in_the_order_of_the_manifest_with_an_error_for_each_failed_card(model, tmp_path):
     manifest = write_cards(tmp_path / "cards", [9, None, 7])
     names = ["a/b?", "..", ".", "x" * 300]
     (tmp_path / "cards" / "card-001_front.png").write_bytes(b"no picture")
@@ -443,7 +441,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(words, named, tmp_path, man
     assert "Error" not in error_line
 
 
-def test_a_refusal_in_a_process_of_its_own_shows_no_traceback(tmp_path):
+def test_a_refusal_in_a_separate_process_shows_no_traceback(tmp_path):
     output = run("import", tmp_path / "nowhere", "--data", tmp_path / "data")
     assert "nowhere" in output.error_line
 

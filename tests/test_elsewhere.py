@@ -46,7 +46,7 @@ def test_every_command_of_the_page_exists_with_its_options(line):
 
 
 @pytest.mark.slow
-def test_with_the_image_s_files_alone_the_start_script_trains_and_started_again_goes_on(tmp_path, manifest):
+def test_with_the_image_s_files_alone_the_start_script_trains_and_resumes(tmp_path, manifest):
     image, run = tmp_path / "image", tmp_path / "run"
     for source, target in copied():
         (image / target).parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch, signals_as_they_were):
+def empty_data_folder(tmp_path, monkeypatch, restore_signals):
     """Keep tests away from the user's data folder and signal handlers."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
 
@@ -38,7 +38,7 @@ def qwk_of(rows):
     return cohen_kappa_score(truth, predicted, labels=range(1, 11), weights="quadratic")
 
 
-def test_what_was_said_of_each_validation_card_stands_beside_the_model(trained, manifest):
+def test_the_prediction_of_each_validation_card_is_stored_in_the_run_folder(trained, manifest):
     folder = Path(trained.result["model"]).parent
     rows = rows_of(folder / "predictions.csv")
     assert [row["card_id"] for row in rows] == [row["card_id"] for row in rows_of(manifest) if row["split"] == "val"]
@@ -52,7 +52,7 @@ def test_what_was_said_of_each_validation_card_stands_beside_the_model(trained, 
     assert set(ledger["changes"]) >= {"image_size", "phase2_epochs", "batch_size"}
 
 
-def test_a_run_is_judged_by_what_was_said_of_it_before(manifest, tmp_path):
+def test_a_run_s_verdict_follows_from_the_plan_declared_before_it(manifest, tmp_path):
     output = call(
         *("train", "--manifest", manifest, "--out", tmp_path / "run", "--recipe", "baseline", *settings(dropout="0")),
         *("--hypothesis", "it cannot do worse", "--expect", "qwk>=-1@1", "--fail-if", "mae>20@1,qwk<-2"),
@@ -113,9 +113,7 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
     assert (compared["cards"], compared["delta_qwk"], compared["p_holm"]) == (24, 0, 1)
 
 
-def test_folds_are_told_no_rule_that_ends_a_run_and_their_plan_lists_what_was_said_alone(
-    manifest, tmp_path, monkeypatch
-):
+def test_folds_ignore_stop_if_and_their_plan_lists_only_the_declared_criteria(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
     rules = ("--set", "stop_if=mae>=0@1", "--fail-if", "mae>5@1")
     output = call("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2")
@@ -126,7 +124,7 @@ def test_folds_are_told_no_rule_that_ends_a_run_and_their_plan_lists_what_was_sa
         assert json.loads((fold / "ledger.json").read_text(encoding="utf-8"))["fail"] == ["mae>5.0@1"]
 
 
-def test_fewer_folds_do_not_begin_among_those_whose_telling_was_killed(manifest, tmp_path, monkeypatch):
+def test_fewer_folds_are_refused_in_a_folder_with_an_interrupted_set_up(manifest, tmp_path, monkeypatch):
     """Folds are set up from the last to the first, so that the first marks the set-up as complete."""
 
     def killed(folder, *arguments, record=run_folder.save):
@@ -148,14 +146,14 @@ def test_fewer_folds_do_not_begin_among_those_whose_telling_was_killed(manifest,
     assert not (tmp_path / "cv/fold-2").exists()
 
 
-def test_controls_are_told_no_rule_that_ends_a_run(tmp_path):
+def test_controls_ignore_stop_if(tmp_path):
     cross_validate.set_up_controls(
         tmp_path, build({"stop_if": "qwk<0.4@13"}), [CardPair("a", tmp_path / "a.png", None, 9)]
     )
     assert [run_folder.load(folder)[0].stop_if for folder in tmp_path.glob("control-*")] == [""] * 2
 
 
-def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
+def test_controls_are_trained_with_a_model_and_cannot_grade(manifest, tmp_path):
     output = call(
         *("train", "--manifest", manifest, "--out", tmp_path / "run", "--recipe", "baseline", *settings(), "--controls")
     )
@@ -177,7 +175,7 @@ def test_controls_train_beside_a_model_and_never_grade(manifest, tmp_path):
     assert "background" in Path(page).read_text(encoding="utf-8")
 
 
-def test_the_controls_of_a_run_that_its_own_rule_ends_are_trained_before_the_failure_is_told(manifest, tmp_path):
+def test_the_controls_of_a_run_ended_by_stop_if_are_trained_before_the_failure_is_reported(manifest, tmp_path):
     out = tmp_path / "run"
     words = ("train", "--manifest", manifest, "--out", out, *settings(phase2_epochs=2, stop_if="qwk<1.1@1"))
     output = call(*words, "--controls")
@@ -199,7 +197,7 @@ def test_folds_and_controls_are_not_resumed_by_several_processes(tmp_path, monke
         assert f"{name} holds folds or controls, which train in a single process; resume it without" in error_line
 
 
-def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tmp_path):
+def test_every_use_of_the_test_split_is_counted_and_reported(model, manifest, tmp_path):
     model_file = Path(shutil.copytree(model.parent, tmp_path / "run")) / "model.pt"
     (tmp_path / "run" / "test_openings.jsonl").unlink(missing_ok=True)
 
@@ -219,7 +217,7 @@ def test_every_opening_of_the_test_split_is_counted_and_said(model, manifest, tm
 
 
 @pytest.mark.long
-def test_runs_are_compared_seed_by_seed_and_losses_of_two_objectives_never(manifest, tmp_path):
+def test_runs_are_compared_by_seed_and_losses_of_different_objectives_are_not(manifest, tmp_path):
     runs = {}
     for name, changed in {"a0": {}, "a1": {"seed": "1"}, "b0": {"loss": "ordinal"}}.items():
         out = tmp_path / name
@@ -258,7 +256,7 @@ def test_a_leaking_manifest_is_refused_naming_the_pair(manifest, tmp_path):
         ((), {"pretrained": "modle.pt"}, "there is no such file; give another, starter or none"),
     ],
 )
-def test_a_beginning_that_does_not_fit_is_refused_before_anything_is_written(
+def test_incompatible_starting_weights_are_refused_before_anything_is_written(
     model, manifest, tmp_path, words, settled, sentence
 ):
     options = settings(**{"pretrained": model, "front_encoder": "resnet18", "back_encoder": "resnet18", **settled})
@@ -266,7 +264,7 @@ def test_a_beginning_that_does_not_fit_is_refused_before_anything_is_written(
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_in_a_data_folder_a_beginning_that_does_not_fit_is_not_even_queued(model, manifest, tmp_path):
+def test_in_a_data_folder_a_run_with_incompatible_starting_weights_is_not_queued(model, manifest, tmp_path):
     data = ("--data", tmp_path / "data")
     call("import", manifest, *data)
     words = ("train", "--recipe", "baseline", *settings(pretrained=model), *data)

@@ -26,7 +26,7 @@ REASON = "the model was trained only on simulated cards"
 
 
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
+def empty_data_folder(tmp_path, monkeypatch):
     """Keep tests away from the user's data folder."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "data"))
 
@@ -45,7 +45,7 @@ def pictures_of(manifest: Path) -> tuple[Path, Path]:
     return manifest.parent / "card-002_front.png", manifest.parent / "card-002_back.png"
 
 
-def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree(model, manifest, tmp_path):
+def test_8_bit_weights_need_a_quarter_of_the_file_and_their_agreement_is_reported(model, manifest, tmp_path):
     out = tmp_path / "eight.pt"
     output = call("export", "model", "--bits", "8", "--model", model, "--out", out, "--manifest", manifest)
     assert output.exit_code == 0, output.err
@@ -63,7 +63,7 @@ def test_weights_in_8_bits_take_a_quarter_of_the_file_and_say_how_far_they_agree
 
 
 @pytest.mark.parametrize("form", [(), ("--bits", "8")])
-def test_the_report_on_an_exported_model_tells_the_openings_of_the_one_it_was_made_from(model, tmp_path, form):
+def test_the_report_on_an_exported_model_shows_the_test_set_uses_of_its_source(model, tmp_path, form):
     original = tmp_path / "own" / "model.pt"
     original.parent.mkdir()
     original.write_bytes(model.read_bytes())
@@ -75,7 +75,7 @@ def test_the_report_on_an_exported_model_tells_the_openings_of_the_one_it_was_ma
 
 
 @pytest.mark.parametrize("form", [(), ("--bits", "8"), ("--onnx",)])
-def test_a_model_is_never_exported_over_itself_by_whatever_name(model, tmp_path, form):
+def test_a_model_is_never_exported_over_itself_under_any_path(model, tmp_path, form):
     original, other_name = tmp_path / "model.pt", tmp_path / "same.pt"
     original.write_bytes(model.read_bytes())
     other_name.symlink_to(original)
@@ -111,11 +111,11 @@ def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manife
         (["model", "--bits", "8", "--onnx"], "--bits"),
     ],
 )
-def test_forms_that_mean_nothing_are_refused_in_one_line(words, named):
+def test_meaningless_option_combinations_are_refused_in_one_line(words, named):
     assert named in call("export", *words).error_line
 
 
-def test_a_new_installation_grades_with_the_starter_and_every_grade_says_what_it_learned_from(starter, manifest):
+def test_a_new_installation_grades_with_the_starter_and_every_grade_names_its_training_data(starter, manifest):
     output = call("grade", *pictures_of(manifest))
     assert output.exit_code == 0, output.err
     assert output.result["grade"] in range(1, 11)
@@ -124,13 +124,13 @@ def test_a_new_installation_grades_with_the_starter_and_every_grade_says_what_it
     assert output.result["reasons"][0] == REASON
 
 
-def test_the_grade_tab_says_so_before_anything_is_graded_and_beside_the_grade(starter, manifest, tmp_path):
+def test_the_grade_tab_names_the_starter_s_training_data_before_and_after_grading(starter, manifest, tmp_path):
     data = data_folder(tmp_path / "data")
     text = model_text(data)
     for words in ("simulated cards: 18 cards", "QWK 0.81 (0.78 to 0.84)", "No real card was shown to it."):
         assert words in text
     outside, folded = text.split("<details>")
-    assert "It was trained only on simulated cards. No real card was shown to it." in outside
+    assert "trained only on simulated cards. No real card was shown to it." in outside
     assert "QWK" not in outside, "figures for experts stay one click away"
     assert sha256(starter)[:12] in folded
     cards.write(starter.parent, a_card(sha256=sha256(starter), limits=["No real card.", "One seed.", "No foil."]))
@@ -139,11 +139,11 @@ def test_the_grade_tab_says_so_before_anything_is_graded_and_beside_the_grade(st
     assert "- One seed.\n- No foil." in folded
     with Database.open(data.database) as database:
         verdict = verdict_text(grade_pictures(database, data, *pictures_of(manifest)))
-    assert REASON in verdict
+    assert REASON[1:] in verdict
     assert "trained on simulated cards: 18 cards" in verdict
 
 
-def test_its_report_holds_the_whole_card(starter, tmp_path):
+def test_the_report_contains_the_whole_model_card(starter, tmp_path):
     output = call("export", "report", "--model", "starter", "--out", tmp_path / "report.md")
     page = Path(output.result["path"]).read_text(encoding="utf-8")
     for words in (
@@ -156,7 +156,7 @@ def test_its_report_holds_the_whole_card(starter, tmp_path):
 @pytest.mark.parametrize(
     "words", [("export", "model"), ("export", "model", "--bits", "8"), ("calibrate", "--split", "all", "--manifest")]
 )
-def test_what_is_made_of_the_starter_says_what_it_learned_from_too(starter, manifest, tmp_path, words):
+def test_models_derived_from_the_starter_name_its_training_data(starter, manifest, tmp_path, words):
     more = [manifest] if words[0] == "calibrate" else []
     out = tmp_path / "new" / "model.pt"
     for _ in range(2):  # the second takes the place of the first
@@ -173,18 +173,18 @@ def test_what_is_made_of_the_starter_says_what_it_learned_from_too(starter, mani
     assert read_model_card(starter, sha256(starter)) == a_card(sha256=sha256(starter))
 
 
-def test_a_card_of_another_model_says_nothing(starter, manifest):
+def test_the_model_card_of_another_model_is_ignored(starter, manifest):
     cards.write(starter.parent, a_card(sha256="b" * 64))
     result = call("grade", *pictures_of(manifest)).result
     assert REASON not in result["reasons"]
     assert result["model"]["trained_on"].startswith("18 cards")
 
 
-def test_the_model_that_ships_has_its_card_and_takes_no_more_than_34_megabytes():
+def test_the_shipped_model_has_a_model_card_and_at_most_34_megabytes():
     if not MODEL.is_file():
         pytest.skip("this copy of Loupe ships no starter model")
     assert MODEL.stat().st_size <= 34e6
     card = read_model_card(MODEL, sha256(MODEL))
-    assert card is not None, "the card beside the starter is that of another file"
+    assert card is not None, "the model card of the starter is that of another file"
     assert card.limits
     assert card.licence

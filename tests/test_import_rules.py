@@ -276,7 +276,7 @@ def test_importing_every_package_reads_and_writes_nothing_in_the_working_folder(
     assert outcome["left"] == []
 
 
-def test_a_module_that_opens_a_file_is_noticed(tmp_path):
+def test_a_module_that_opens_a_file_is_detected(tmp_path):
     (tmp_path / "opens_a_file.py").write_text(
         '"""Opens a file."""\nopen("left_behind.txt", "w").close()\n', encoding="utf-8"
     )

@@ -1,6 +1,6 @@
 """A data folder written by commit 172c264, before settings were renamed, opens with equal meaning.
 
-tests/written_by_172c264 was made there by `import` of thirty synthetic cards and one `train` run that sets the renamed
+tests/old_data_folder was made there by `import` of thirty synthetic cards and one `train` run that sets the renamed
 settings. Its paths begin with /loupe-before; to keep it small, the model file has no weights.
 """
 
@@ -17,7 +17,7 @@ from db import runs
 from db.session import Database
 from engine.config import RENAMED_SETTINGS, from_saved
 from engine.experiments import run_folder
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.model.dual_branch import DualBranch
 from tests import commands
 from tests.card_factory import write_cards
@@ -32,7 +32,7 @@ GRADES = [1 + (7 * number // 3) % 10 for number in range(30)]
 def old_folder(tmp_path: Path) -> Path:
     """The data folder under a new root, with its pictures drawn again and random weights in its model file."""
     write_cards(tmp_path / "pictures", GRADES)
-    folder = Path(shutil.copytree(Path(__file__).with_name("written_by_172c264"), tmp_path / "data"))
+    folder = Path(shutil.copytree(Path(__file__).with_name("old_data_folder"), tmp_path / "data"))
     for path in (folder / "runs" / "run-0001").iterdir():
         if path.suffix != ".pt":
             path.write_text(path.read_text(encoding="utf-8").replace("/loupe-before", str(tmp_path)), encoding="utf-8")
@@ -53,7 +53,7 @@ def old_folder(tmp_path: Path) -> Path:
 
 
 def test_every_renamed_setting_keeps_its_value():
-    saved = json.loads(Path(__file__).with_name("written_by_172c264").joinpath("runs/run-0001/config.json").read_text())
+    saved = json.loads(Path(__file__).with_name("old_data_folder").joinpath("runs/run-0001/config.json").read_text())
     config = from_saved(saved.get("config", saved))
     for old, new in RENAMED_SETTINGS.items():
         assert getattr(config, new) == saved.get("config", saved)[old]

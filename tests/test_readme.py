@@ -41,7 +41,7 @@ def test_ci_runs_the_test_line_of_the_readme():
     assert completed.stdout.splitlines() == [line for line in LINES if line.endswith("-m pytest")]
 
 
-def test_both_lines_of_the_first_screen_install_under_the_tested_versions():
+def test_both_install_commands_use_the_constraints():
     assert [line for line in LINES if "pip install" in line and "-c constraints.txt" not in line] == []
     assert sum("pip install" in line for line in LINES) == 2
 
@@ -60,7 +60,7 @@ def test_the_constraints_pin_every_dependency_within_its_bounds():
         assert exact[re.sub(r"[-_.]+", "-", requirement.name).lower()] in requirement.specifier, requirement.name
 
 
-def test_the_constraints_name_no_address():
+def test_the_constraints_contain_no_url():
     assert re.search(r"://|@|^-", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE) is None
 
 

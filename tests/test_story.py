@@ -13,7 +13,7 @@ from tests.commands import call, settings
 
 
 @pytest.mark.slow
-def test_a_card_lives_from_its_import_to_the_model_that_has_learned_it(manifest, tmp_path, signals_as_they_were):
+def test_a_card_passes_from_import_through_training_and_grading_to_retraining(manifest, tmp_path, restore_signals):
     data = ("--data", tmp_path / "data")
 
     # Imported: thirty labelled cards.

@@ -244,7 +244,7 @@ def limits(results: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _real_cards_limit(results: dict[str, dict[str, Any]]) -> str:
-    unknown = "It has never been trained on real cards, and its accuracy on good pictures of them has not been measured"
+    unknown = "How well it grades real cards in good pictures has not been measured"
     if "real" not in results:
         return f"{unknown}."
     return f"{unknown}; on {results['real']['n']} {REAL_PICTURES}: {format_metric(results['real'], 'qwk')}."

@@ -59,7 +59,7 @@ def run(
         predictions,
         on=f"{cards} of {manifest.name if manifest else 'the data folder'}",
         coverage=options.coverage,
-        widest=options.max_interval_width,
+        max_interval_width=options.max_interval_width,
     )
     target = out.absolute()
     content = checkpoint.load_as_stored(path)

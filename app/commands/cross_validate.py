@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.commands.follow import follow, stop_on_signal
+from app.commands.terminal_output import print_events, stop_on_signal
 from app.settings import UserError
 from app.terminal import print_message
 from engine import config as configuration
@@ -23,8 +23,8 @@ from engine.evaluation.predictions import Predictions
 from engine.experiments import run_folder
 from engine.experiments.plans import ExperimentPlan, write_plan
 from engine.experiments.run_folder import CONTROL, CONTROLS, FOLD, all_fold_folders, control_folders, fold_folders
-from engine.training.learner import FailedByRule
 from engine.training.loop import resume
+from engine.training.optimizer import FailedByRule
 
 REPORTED_METRICS = ("qwk", "qwk_low", "qwk_high", "exact", "mae", "n")
 
@@ -83,7 +83,7 @@ def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
     with stop_on_signal() as stop:
         for folder in folders:
             print_message(f"{folder.name} of {len(folders)}")
-            result = follow(resume(folder, stop, out / "cache"))
+            result = print_events(resume(folder, stop, out / "cache"))
             if result.get("stopped"):
                 return {**result, "fold": folder.name}
             metrics = {name: result[name] for name in REPORTED_METRICS}
@@ -102,7 +102,7 @@ def train_with_controls(out: Path) -> dict[str, Any]:
     """
     with stop_on_signal() as stop:
         try:
-            result = follow(resume(out, stop))
+            result = print_events(resume(out, stop))
         except FailedByRule:
             _train_controls(out, stop)
             raise
@@ -120,7 +120,7 @@ def _train_controls(out: Path, stop: Callable[[], bool]) -> dict[str, Any]:
     for region, folder in control_folders(out).items():
         print_message(f"control model, trained on the {region} only")
         try:
-            result = follow(resume(folder, stop, out / "cache"))
+            result = print_events(resume(folder, stop, out / "cache"))
         except BadInput as error:  # for example no picture of a slab; the run itself remains valid
             controls[region] = {"reason": str(error)}
             continue

@@ -42,7 +42,7 @@ def run(
     split = split or default_split(manifest)
     pairs = load_pairs(data, manifest, split)
     log_test_cards(path, digest, pairs, source=str(manifest.absolute() if manifest else data.root))
-    about = {
+    metadata = {
         "split": split,
         "test_openings": access_count(path),
         "sees": loaded.config.input_region,
@@ -59,10 +59,10 @@ def run(
             print_message("calibrated without test-time augmentation: with --tta coverage and confidence may be off")
     forward_passes = views * sum(pair.front is not None and pair.back is not None for pair in pairs if pair.has_class)
     batch = loaded.config.batch_size
-    faster = with_onnx_runtime(
+    inference_model = with_onnx_runtime(
         loaded, sha256=digest, cards=forward_passes, batch=batch, folder=data.graphs, notify=print_message
     )
-    return {**about, **consume_events(evaluate(faster, pairs, data.cache, predictions_path, views))}
+    return {**metadata, **consume_events(evaluate(inference_model, pairs, data.cache, predictions_path, views))}
 
 
 def require_model_path(name: str | None, data: DataFolder) -> Path:

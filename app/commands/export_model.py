@@ -19,7 +19,7 @@ from engine.experiments.run_folder import sha256
 from engine.inference import model_card as cards
 from engine.inference import onnx_export
 from engine.inference.evaluate import predict_cards
-from engine.inference.loaded_model import LoadedModel, load_model
+from engine.inference.load_model import LoadedModel, load_model
 from engine.inference.model_card import read_model_card
 from engine.inference.onnx_runtime import OnnxNetwork
 from engine.storage import checkpoint

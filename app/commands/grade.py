@@ -17,7 +17,7 @@ from app.settings import DataFolder
 from app.terminal import ProgressMeter, print_message
 from engine.cards.pairs import CardPair, Refused, manifest_rows
 from engine.image.read import BadPicture
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.inference.onnx_runtime import with_onnx_runtime
 
 MAX_PLAIN_LENGTH = 100  # characters of a folder name; a longer name is cut and gets a hash

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.commands import cross_validate
-from app.commands.follow import follow, stop_on_signal
+from app.commands.terminal_output import print_events, stop_on_signal
 from app.runs.jobs import queue_run, requeue
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning, warn_about_idle_changes
 from app.runs.worker import train_queued_run
@@ -75,7 +75,7 @@ def from_manifest(
         run_folder.save(out, config, [pair.absolute() for pair in content.pairs])
         return cross_validate.train_with_controls(out)
     with stop_on_signal() as stop:
-        return follow(train(config, content.pairs, out, stop))
+        return print_events(train(config, content.pairs, out, stop))
 
 
 def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], plan_input: PlanInput) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def resume_run(data: DataFolder, folder: Path) -> dict[str, Any]:
     if rank_and_world_size()[1] > 1:
         with stop_on_signal() as stop:
             _refuse_several_ranks(folder, in_data_folder=in_data_folder)
-            return follow(resume(folder, stop))
+            return print_events(resume(folder, stop))
     if not in_data_folder:
         return (
             cross_validate.train_folds(folder)

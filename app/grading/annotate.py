@@ -17,7 +17,7 @@ SUBPIXEL_BITS = 4
 
 
 class _Canvas:
-    """Flat card to draw on in millimetres, enlarged if it is small."""
+    """Flat card to draw on in millimeters, enlarged if it is small."""
 
     def __init__(self, measured: MeasuredSide) -> None:
         flat = measured.flat

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from app.grading.calibration_report import UNCALIBRATED, calibration_sentence, range_text
-from app.grading.centering_ceiling import card_ceiling, screen_sentence
-from app.grading.grade_card import GradedCard, SideAnalysis, analyze_side, grade_card, pictures_of
+from app.grading.centering_ceiling import as_sentence, card_ceiling
+from app.grading.grade_card import MISSING_SIDE, GradedCard, SideAnalysis, analyze_side, grade_card, pictures_of
 from app.grading.line_corrections import current_corrections
 from app.grading.model_registry import model_identity, model_path, open_grader
 from app.screens.line_editor_state import NOT_SAVED, Value, flat_with_margin, is_unsaved, key_of, save, value_of
@@ -27,6 +27,8 @@ from engine.inference.model_card import read_model_card
 
 JPEG_QUALITY = 92
 SIDES: tuple[Side, Side] = ("front", "back")
+KINDS = {"photo": "photo", "scan": "scan", "slab": "in a slab"}
+VERDICTS = {"good": "good picture", "usable": "usable picture", "refuse": "picture too poor to grade"}
 NO_MODEL_HELP = """### No grading model yet
 Import cards and label them in **Label**, start a run in **Train**, then press **Use this model for grading**.
 Until then, cards are measured here but not graded."""
@@ -39,10 +41,11 @@ def model_text(data: DataFolder) -> str:
         return NO_MODEL_HELP
     model, digest = open_grader(path)
     card = read_model_card(path, digest)
-    sentences = [f"Grading model: **{model.name}**."]
+    training_data = "" if card is None else f", trained only on {card.learned_from}"
+    sentences = [f"Grading model: **{model.name}**{training_data}."]
     facts = [_model_sentence(model_identity(model, digest, card)), calibration_sentence(model.calibration)]
     if card is not None:
-        sentences += [f"It was trained only on {card.learned_from}.", *map(_first_clause, card.limits[:1])]
+        sentences += map(_first_clause, card.limits[:1])
         facts += [card.summary(), *card.limits]
     if model.calibration is None:
         sentences.append(UNCALIBRATED)
@@ -79,26 +82,41 @@ def grade_pictures(database: Database, data: DataFolder, front: Path | None, bac
 def verdict_text(graded: GradedCard) -> str:
     """The grade and its range, with the reasons and notes on the pictures, in Markdown."""
     prediction = graded.prediction
+    # On the page the request for the missing side, below, is enough.
+    repeated = {MISSING_SIDE.format(side) for side in graded.missing_sides}
+    reasons = "\n".join(f"- {as_sentence(reason)}" for reason in graded.reasons if reason not in repeated)
+    sides = [_side_lines(graded)] if any(graded.sides.values()) else []
     if prediction is None:
-        reasons = "\n".join(f"- {reason}" for reason in graded.reasons)
-        return "\n\n".join([f"## No grade\n{reasons}", *_side_lines(graded)])
+        facts = _details("About the pictures", [_resolutions(graded)]) if sides else []
+        return "\n\n".join([f"## No grade\n{reasons}", *sides, "\n".join(facts)])
     grade = f"{prediction.grade} {grade_name(prediction.grade)}"
     lines = [f"## Not graded: too uncertain\nMost likely {grade}." if graded.interval_too_wide else f"## {grade}"]
-    lines.append(f"Expected grade {prediction.expected:.1f}. {range_text(prediction.interval, graded.calibration)}")
+    lines.append(range_text(prediction.interval, graded.calibration))
     lines += [f"Graded without the {side}: add its picture for a more certain grade." for side in graded.missing_sides]
-    lines += [f"- {reason}" for reason in graded.reasons]
-    facts = [_model_sentence(graded.model or {}), calibration_sentence(graded.calibration)]
-    return "\n\n".join([*lines, *_side_lines(graded), "\n".join(_details("About this grade", facts))])
+    facts = [
+        f"Expected grade {prediction.expected:.1f}: the mean of the ten grades, weighted by their probabilities.",
+        _model_sentence(graded.model or {}),
+        calibration_sentence(graded.calibration),
+        _resolutions(graded),
+    ]
+    return "\n\n".join([*lines, reasons, *sides, "\n".join(_details("About this grade", facts))])
 
 
-def _side_lines(graded: GradedCard) -> list[str]:
-    """One line per side: the kind of picture, its resolution and its quality."""
-    return [
-        f"{side.capitalize()}: {analysis.picture.detection.kind}, {analysis.picture.px_per_mm:.1f} pixels per mm, "
-        f"quality {analysis.picture.quality.verdict}."
+def _side_lines(graded: GradedCard) -> str:
+    """One sentence per side: the kind of picture and its quality."""
+    return " ".join(
+        f"{side.capitalize()}: {KINDS[analysis.picture.detection.kind]}, {VERDICTS[analysis.picture.quality.verdict]}."
         for side, analysis in graded.sides.items()
         if analysis is not None
+    )
+
+
+def _resolutions(graded: GradedCard) -> str:
+    """Resolution of each picture, in one sentence."""
+    resolutions = [
+        f"{side} {analysis.picture.px_per_mm:.1f}" for side, analysis in graded.sides.items() if analysis is not None
     ]
+    return f"Pixels per mm: {', '.join(resolutions)}."
 
 
 def line_editor_values(
@@ -164,10 +182,10 @@ def ceiling_text(front: Value | None, back: Value | None) -> str:
     }
     grade, reason = card_ceiling(worst, date.today())
     if grade is None:
-        return f"### Centering\n{reason[0].upper()}{reason[1:]}."
+        return f"### Centering\n{as_sentence(reason)}"
     limit = f"limits this card to {'an' if grade == 8 else 'a'} {grade}"
     head = f"Centering {'allows a 10' if grade == 10 else limit}"
-    return f"### {head}\n{screen_sentence(reason)}. Measured separately; it does not change the grade above."
+    return f"### {head}\n{as_sentence(reason)} The grade above does not take this limit into account."
 
 
 def pictures_in_order(graded: GradedCard, names: Iterable[str]) -> list[np.ndarray | None]:

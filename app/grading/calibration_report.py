@@ -10,7 +10,7 @@ from engine.cards.grades import GRADES
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
 
-UNCALIBRATED = "This model is not calibrated; treat its probabilities and range as rough."
+UNCALIBRATED = "The range of this model has not been checked; take it as a rough guess."
 
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
@@ -46,11 +46,9 @@ def calibration_sentence(calibration: Calibration | None) -> str:
 
 
 def range_text(interval: Interval, calibration: Calibration | None) -> str:
-    """The prediction interval in words: "90 % range: 7 to 9 (calibrated on 61 cards)."."""
-    text = f"{100 * interval.coverage:.4g} % range: {grade_range(interval.low, interval.high)}"
-    if calibration is None:
-        return f"{text}. {UNCALIBRATED}"
-    return f"{text} (calibrated on {calibration.cards} cards)."
+    """The prediction interval in words: "90 % range: 7 to 9."; with a warning if the model is not calibrated."""
+    text = f"{100 * interval.coverage:.4g} % range: {grade_range(interval.low, interval.high)}."
+    return f"{text} {UNCALIBRATED}" if calibration is None else text
 
 
 def calibration_tables(calibration: Calibration) -> str:

@@ -11,7 +11,7 @@ from engine.cards.rubric import centering_ceiling, explain
 from engine.measure.centering.centering import MeasuredCentering
 
 AXES = {"lr": "left / right", "tb": "top / bottom"}
-NO_CEILING = "no ceiling: no border could be measured on either side"
+NO_CEILING = "the borders could not be measured, so centering sets no limit here"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,6 @@ def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | No
     return centering_ceiling(limiting_side, percent, on), explain(limiting_side, percent, on)
 
 
-def screen_sentence(sentence: str) -> str:
-    """The rubric's sentence for the screen: a limit of 10 is none."""
-    return sentence.capitalize().replace("caps this card at 10 ", "allows a 10 ")
+def as_sentence(clause: str) -> str:
+    """The clause with a capital letter and a full stop."""
+    return f"{clause[:1].upper()}{clause[1:].rstrip('.')}."

@@ -21,6 +21,8 @@ CIRCLE_MARGIN_MM = 0.8
 MAX_CIRCLE_RADIUS_MM = 5.0
 LINE_WIDTH_MM = 0.3
 MAX_CIRCLES = 12
+# A line with a lower likelihood is called possible.
+CERTAIN_LIKELIHOOD = 0.7
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Finding:
     """One defect of a side.
 
     location     "top left corner", "left edge"
-    description  kind and size: "0.35 mm² bare"
+    description  kind and size: "whitening of 0.35 mm²"
     at_mm        (x, y) on the card
     radius_mm    radius of a circle around it; of a defect longer than about a centimetre, around its middle
     points_mm    course of a line defect
@@ -71,9 +73,9 @@ def findings_of(measured: MeasuredSide) -> list[Finding]:
 def _of_corner(corner: CornerWear) -> Finding | None:
     bare, rounded, frayed = corner.whitening_mm2 or 0.0, corner.rounding_mm or 0.0, corner.fray_mm or 0.0
     parts = [
-        f"{bare:.2f} mm² bare" if bare >= MIN_WHITENING_MM2 else "",
-        f"rounded {rounded:.1f} mm more than new" if rounded >= MIN_ROUNDING_MM else "",
-        f"{frayed:.1f} mm frayed" if frayed > 0 else "",
+        f"whitening of {bare:.{0 if bare >= 10 else 2}f} mm²" if bare >= MIN_WHITENING_MM2 else "",
+        f"rounded by {rounded:.1f} mm" if rounded >= MIN_ROUNDING_MM else "",
+        f"frayed over {frayed:.1f} mm" if frayed > 0 else "",
     ]
     description = ", ".join(part for part in parts if part)
     if not description:
@@ -94,7 +96,8 @@ def _of_stain(stain: Stain) -> Finding:
 
 
 def _of_line(line: SurfaceDefect) -> Finding:
-    description = f"{line.kind} {line.length_mm:.1f} mm long ({line.likelihood:.0%} sure)"
+    certainty = "" if line.likelihood >= CERTAIN_LIKELIHOOD else "possible "
+    description = f"{certainty}{line.kind} {line.length_mm:.1f} mm long"
     radius = _circle_radius_mm(float(np.linalg.norm(line.points_mm - line.at_mm, axis=1).max()))
     points = tuple((float(x), float(y)) for x, y in line.points_mm)
     return Finding(0, "surface", description, line.at_mm, radius, line.length_mm * LINE_WIDTH_MM, points)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -20,12 +21,13 @@ from engine.evaluation.conformal import Interval
 from engine.experiments import run_folder
 from engine.image.rectify import canvas_window
 from engine.inference.grad_cam import SaliencyMaps, explain, overlay
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.inference.model_card import read_model_card
 from engine.inference.predict import PictureWithDetection, Prediction, build_inputs, open_picture, predict
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
-FLAT_SALIENCY = "no heat map: the model's explanation is flat for this card"
+FLAT_SALIENCY = "no heat map: no single area stands out on this card"
+MISSING_SIDE = "without the {}, the range may miss the true grade more often"
 NO_SALIENCY = SaliencyMaps(None, None)
 CANVAS_SIDE_PX = 720
 QUAD_COLOR = (255, 64, 64)
@@ -137,7 +139,7 @@ def _side_reasons(
             yield f"{side}: not used, the model was not trained on any {side}"
     if model.calibration is not None:
         # The starter's ranges contain the grade of 92 % of whole cards, and of 80 % of fronts without a back.
-        yield from (f"without the {side}, the range may miss the true grade more often" for side in missing_sides)
+        yield from map(MISSING_SIDE.format, missing_sides)
 
 
 def default_max_interval_width(calibration: Calibration | None) -> int:
@@ -146,8 +148,8 @@ def default_max_interval_width(calibration: Calibration | None) -> int:
 
 
 def _too_wide_reason(interval: Interval, max_width: int) -> str:
-    span = f"{interval.width} grades ({interval.low} to {interval.high})"
-    return f"the range spans {span}, more than the {max_width} allowed"
+    limit = "1 grade" if max_width == 1 else f"{max_width} grades"
+    return f"the range is too wide for a grade: {interval.low} to {interval.high}, more than {limit}"
 
 
 def analyze_side(side: Side, path: Path, corrections: Corrections) -> SideAnalysis:
@@ -176,14 +178,19 @@ def pictures_of(graded: GradedCard, side: Side) -> dict[str, np.ndarray]:
     saliency_map = graded.saliency_of(side)
     if saliency_map is not None:
         heat = Image.fromarray(saliency_map).resize((CANVAS_SIDE_PX, CANVAS_SIDE_PX), Image.Resampling.BILINEAR)
-        pictures["overlay"] = overlay(canvas, np.asarray(heat).clip(0, 1))[window]
+        pictures["overlay"] = overlay(_gray(canvas), np.asarray(heat).clip(0, 1))[window]
     return pictures
+
+
+def _gray(rgb: np.ndarray) -> np.ndarray:
+    """The picture in gray, (H, W, 3), so that only the heat map has color."""
+    return cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def _with_outline(picture: PictureWithDetection) -> np.ndarray:
     image = Image.fromarray(picture.rgb)
     corners = [tuple(corner) for corner in picture.detection.quad]
-    width = max(2, round(max(image.size) / 300))
+    width = max(2, round(max(image.size) / 120))
     ImageDraw.Draw(image).line([*corners, corners[0]], fill=QUAD_COLOR, width=width, joint="curve")
     image.thumbnail((1600, 1600))
     return np.asarray(image)

@@ -17,7 +17,7 @@ from db import line_corrections
 from db.schema import Lines, LinesEvent, Points, Side
 from db.session import Database
 from engine.experiments import run_folder
-from engine.image.card_coordinates import apply_homography, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, millimeters_to_picture
 from engine.image.quads import quad_from_lines
 from engine.image.rectify import CardSize, card_size
 from engine.measure.centering.centering import BadLines
@@ -31,7 +31,7 @@ class Correction:
     """The eight centering lines of one side, corrected by the user.
 
     quad               (4, 2) corners of the card in pixels of the upright picture, clockwise from the top left; they
-                       define the millimetres
+                       define the millimeters
     physical, printed  (4, 2, 2) mm: two points each of the top, right, bottom and left line
     """
 
@@ -72,7 +72,7 @@ def _from_row(row: LinesEvent) -> Correction:
 
 
 def with_card_from_edges(correction: Correction, picture_size: tuple[int, int]) -> Correction:
-    """The same lines in millimetres of the card that the corrected physical edges enclose.
+    """The same lines in millimeters of the card that the corrected physical edges enclose.
 
     If detection was wrong, the card of 63 by 88 mm is the quad of the user's edges, not the detected one.
 
@@ -87,10 +87,10 @@ def with_card_from_edges(correction: Correction, picture_size: tuple[int, int]) 
     corners = quad_from_lines(edges)
     if corners is None or not cv2.isContourConvex(corners.astype(np.float32)):
         raise BadLines("the four card edges enclose no card; drag them onto its sides")
-    old_homography = millimetres_to_picture(correction.quad, correction.size)
+    old_homography = millimeters_to_picture(correction.quad, correction.size)
     quad = apply_homography(old_homography, corners)
     size = card_size(quad, picture_size=picture_size)
-    old_to_new = np.linalg.inv(millimetres_to_picture(quad, size)) @ old_homography
+    old_to_new = np.linalg.inv(millimeters_to_picture(quad, size)) @ old_homography
     return replace(
         correction,
         quad=quad,

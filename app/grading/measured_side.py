@@ -14,7 +14,7 @@ from engine.inference.predict import PictureWithDetection
 from engine.measure.card_edges import CardEdge
 from engine.measure.centering.centering import MeasuredCentering, NoCentering, centering_from_lines
 from engine.measure.flat_card import CORNERS, SIDES, FlatCard, points_along_side, rectify_with_margin
-from engine.measure.side.measure_side import MIN_RIM_PX_PER_MM, measure_rectified_side, rectify_by_edges
+from engine.measure.side.measure_side import measure_rectified_side, rectify_by_edges
 from engine.measure.surface.surface import NoSurface, Surface
 from engine.measure.wear.corners import CornerWear
 from engine.measure.wear.edges import EdgeWear
@@ -25,7 +25,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class MeasuredSide:
-    """Measurements of one side, in millimetres on `flat`.
+    """Measurements of one side, in millimeters on `flat`.
 
     outline             (4, 2, 2) measured physical edges: top, right, bottom, left
     measured_centering  centering without any correction, or the reason why it could not be measured
@@ -59,7 +59,7 @@ class MeasuredSide:
 def measure_side(picture: PictureWithDetection, correction: Correction | None = None) -> MeasuredSide:
     """Measure one side of a card.
 
-    correction  if given, its quad replaces the detected one, and millimetres count on it
+    correction  if given, its quad replaces the detected one, and millimeters count on it
     """
     if correction is None:
         quad, size = picture.detection.quad, card_size(picture.detection.quad, picture_size=picture.rgb.shape[:2])
@@ -82,7 +82,7 @@ def _measure_on_quad(picture: PictureWithDetection, quad: np.ndarray, size: Card
         return MeasuredSide(
             flat, outline, NoCentering(reason), *_unmeasured_wear(size, reason), NoSurface(reason), None
         )
-    too_coarse = f"the picture has {flat.px_per_mm:.1f} px/mm; measuring wear needs {MIN_RIM_PX_PER_MM:g} or more"
+    too_coarse = "the picture is too small to measure wear; scan at 300 dpi or photograph from closer"
     corners, wear = _unmeasured_wear(size, too_coarse)
     return MeasuredSide(
         flat, outline, side.centering, side.corners or corners, side.edges or wear, side.surface, side.stains
@@ -105,7 +105,7 @@ def _edge_line(flat: FlatCard, edge: CardEdge) -> np.ndarray:
 
 
 def _on_flat(measured: MeasuredSide, flat: FlatCard) -> MeasuredSide:
-    """The same measurements in the millimetres of another flat card of the same picture."""
+    """The same measurements in the millimeters of another flat card of the same picture."""
     homography = np.linalg.inv(flat.homography) @ measured.flat.homography
 
     def map_points(points: np.ndarray) -> np.ndarray:

@@ -6,11 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.settings import DataFolder, UserError
-from db import models
+from db import promotions
 from db.session import Database
 from engine import starter
 from engine.experiments.run_folder import sha256
-from engine.inference.loaded_model import LoadedModel, load_model
+from engine.inference.load_model import LoadedModel, load_model
 from engine.inference.model_card import ModelCard
 from engine.paths import expand_path
 
@@ -38,7 +38,7 @@ def _promoted(data: DataFolder) -> Path | None:
     if not data.database.exists():
         return None
     with Database.open(data.database, backup_dir=data.backups) as database, database.reading() as session:
-        row = models.current_model(session)
+        row = promotions.current_model(session)
         return Path(row.model_path) if row else None
 
 

@@ -95,7 +95,7 @@ def _gap(summary: dict[str, Any]) -> list[str]:
 
 
 def _controls(folder: Path) -> list[str]:
-    """Metrics of the control models in the folder, which never saw the card."""
+    """Metrics of the control models in the folder, which were trained without the card."""
     lines = []
     for input_region, control in control_folders(folder).items():
         if (control / MODEL).is_file():

@@ -22,8 +22,8 @@ from labeling.import_cards import import_cards
 def keep_card(database: Database, data: DataFolder, front: Path | None, back: Path | None, grade: float | None) -> str:
     """Store a pair as a card of the data folder, with the user's grade if known; returns the card's name.
 
-    Pictures are stored upright as PNG, pixels unchanged, without location and camera data. The same pictures again
-    are the same card and get another label event, even if a side was added or left out. Raises BadPicture, UserError.
+    Pictures are stored upright as PNG, pixels unchanged, without location and camera data. Storing the same pictures
+    again adds a label to the same card, even if a side was added or left out. Raises BadPicture, UserError.
     """
     uploads: dict[Side, Path | None] = {"front": front, "back": back}
     stored = {side: _store(data, path) for side, path in uploads.items() if path}

@@ -15,6 +15,7 @@ from labeling.queue import QueueFilter, first_card, next_card, previous_card
 ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
 FILTERS = [ALL_CARDS, UNLABELLED, *(f"Grade {grade:g}" for grade in sorted((*GRADES, *HALF_GRADES)))]
 NO_QUALIFIER = "none"
+SOURCES = {"import": "imported", "person": "by hand"}
 NO_CARDS = "No card matches this filter. Choose another filter above, or import more cards."
 
 
@@ -47,10 +48,16 @@ def card_view(database: Database, data: DataFolder, card: Card | None) -> CardVi
         current = labels.current_label(session, card_id=card.id)
     front, front_error = preview_file(card.front, data)
     back, back_error = preview_file(card.back, data)
-    title = f"## {label_text(current)}\n{card.name}"
+    title = f"## {'Not labelled' if current is None else f'Label: {label_text(current)}'}\n{card.name}"
     title += "".join(f"\n\n{error}" for error in (front_error, back_error) if error)
-    lines = [f"- {event.created_at:%Y-%m-%d %H:%M} {event.source}: {label_text(event)}" for event in reversed(events)]
+    lines = [f"- {_event_text(event)}" for event in reversed(events)]
     return CardView(card.id, title, front, back, "\n".join(lines))
+
+
+def _event_text(event: LabelEvent) -> str:
+    """A label event as text: "29 Nov 2026, 23:51 UTC, imported: 1 Poor"."""
+    source = SOURCES.get(event.source, event.source)
+    return f"{event.created_at.day} {event.created_at:%b %Y, %H:%M} UTC, {source}: {label_text(event)}"
 
 
 def label_text(label: LabelEvent | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.runs.history_report import best_epoch, criteria_text, settings_changes, verdict_of
-from db import models, runs
+from db import promotions, runs
 from db.schema import Epoch, Run
 from db.session import Database
 from engine.experiments.lineage import describe
@@ -15,7 +15,7 @@ from engine.experiments.run_folder import CHECKPOINT, MODEL
 
 LOG_LINES = 40
 LOG_BYTES = 16_000
-NO_RUNS = "No run yet. Choose a recipe and press **Start**."
+NO_RUNS = "No run yet. Choose a recipe and press **Start training**."
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunStatus:
 def run_choices(database: Database) -> list[tuple[str, int]]:
     """Runs as (text, id), newest first."""
     with database.reading() as session:
-        return [(f"Run {run.id}: {run.recipe}, {run.state}", run.id) for run in runs.runs(session)]
+        return [(f"Run {run.id}: {run.recipe}, {_state(run)}", run.id) for run in runs.runs(session)]
 
 
 def model_choices(database: Database) -> list[tuple[str, str]]:
@@ -48,7 +48,7 @@ def load_status(database: Database, run_id: int | None) -> RunStatus:
     with database.reading() as session:
         run = None if run_id is None else runs.get(session, run_id=run_id)
         epochs = () if run is None else tuple(runs.epochs(session, run_id=run.id))
-        current = models.current_model(session)
+        current = promotions.current_model(session)
     if run is None:
         return RunStatus(NO_RUNS, (), "", False, False, False)
     folder = Path(run.folder)
@@ -69,16 +69,16 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
         lines.append("It starts in a few seconds, or when the run before it has ended.")
     if run.state == "running" and run.progress:
         progress = run.progress
-        epoch = f"epoch {progress['epoch']}, " if progress["epoch"] else ""
+        epoch = f"Epoch {progress['epoch']}, " if progress["epoch"] else ""
         lines.append(f"{epoch}{progress['step_name']} {progress['batch']} of {progress['batches']}")
     best = best_epoch(epochs)
     if best:
-        lines.append(f"best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} completed")
+        lines.append(f"Best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} completed")
     lines += _experiment(run, epochs)
     if run.message:
         lines.append(run.message)
     if (Path(run.folder) / CHECKPOINT).is_file() and run.state != "finished":
-        lines.append(f"checkpoint: `{Path(run.folder) / CHECKPOINT}`")
+        lines.append(f"Checkpoint: `{Path(run.folder) / CHECKPOINT}`")
     if grading:
         lines.append("**The grading model comes from this run.**")
     return "\n\n".join(lines)
@@ -87,19 +87,21 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
 def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:
     """The run's changes, hypothesis, criteria and verdict, as lines of text."""
     if not run.plan:
-        return [f"changed against the recipe: {settings_changes(run)}"]
+        return [f"Changed against the recipe: {settings_changes(run)}"]
     plan = ExperimentPlan.from_json(run.plan)
     reason = f", several changes because: {plan.bundle}" if plan.bundle else ""
-    lines = [f"changed against {plan.parent}: {describe(plan.changes)}{reason}"]
+    lines = [f"Changed against {plan.parent}: {describe(plan.changes)}{reason}"]
     if plan.hypothesis:
-        lines.append(f"hypothesis: {plan.hypothesis}")
+        lines.append(f"Hypothesis: {plan.hypothesis}")
     if plan.expect or plan.fail:
-        lines.append(f"expected: {criteria_text(plan)}: **{verdict_of(run, epochs).outcome}**")
+        lines.append(f"Expected: {criteria_text(plan)}: **{verdict_of(run, epochs).outcome}**")
     return lines
 
 
 def _state(run: Run) -> str:
-    return "stopping" if run.state == "running" and run.stop_requested_at else run.state
+    if run.state == "running" and run.stop_requested_at:
+        return "stopping"
+    return "interrupted" if run.state == "lost" else run.state
 
 
 def log_end(path: Path) -> str:

@@ -26,7 +26,8 @@ from engine.experiments import plans
 from engine.experiments.plans import ExperimentPlan
 from engine.training.loop import train
 
-# The screen polls about once a second; reading and writing rows twice as often spares most batches any database work.
+# The screen polls about once a second; reading and writing rows at most twice a second means that most batches need no
+# database access.
 POLL_INTERVAL_S = 0.5
 # The server checks the lock every few seconds by taking it for a moment.
 LOCK_TIMEOUT_S = 5.0
@@ -41,14 +42,14 @@ class StopSignal:
     @contextmanager
     def handle_signals(self) -> Iterator[None]:
         """Treat SIGINT and SIGTERM as a stop request; the previous handlers are restored on exit."""
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
 
 
@@ -62,13 +63,13 @@ def train_queued_run(data: DataFolder, run_id: int) -> dict[str, Any]:
     with (
         signals.handle_signals(),
         Database.open(data.database, backup_dir=data.backups) as database,
-        _sole_owner(data, run_id),
+        _hold_run_lock(data, run_id),
     ):
         run = _queued_run(database, run_id)
         stop = _StopRequest(database, run_id, signals)
         with _wait_for_turn(data, run_id, stop) as acquired:
             if not acquired:
-                _move(database, run_id, "queued", "stopped", message="stopped while waiting in the queue")
+                _change_state(database, run_id, "queued", "stopped", message="stopped while waiting in the queue")
                 return {"stopped": True, "epoch": 0}
             return _train(database, data, run, stop)
 
@@ -82,7 +83,7 @@ def _queued_run(database: Database, run_id: int) -> Run:
 
 
 @contextmanager
-def _sole_owner(data: DataFolder, run_id: int) -> Iterator[None]:
+def _hold_run_lock(data: DataFolder, run_id: int) -> Iterator[None]:
     data.run_folder(run_id).mkdir(parents=True, exist_ok=True)
     try:
         with data.run_lock(run_id).acquire(timeout=LOCK_TIMEOUT_S):
@@ -129,7 +130,7 @@ def _wait_for_turn(data: DataFolder, run_id: int, stop: _StopRequest) -> Iterato
 
 
 def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -> dict[str, Any]:
-    if not _move(database, run.id, "queued", "running", pid=os.getpid()):
+    if not _change_state(database, run.id, "queued", "running", pid=os.getpid()):
         raise UserError(f"run {run.id} was started by another process")
     try:
         config = configuration.from_saved(run.config)
@@ -140,7 +141,7 @@ def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -
         for event in train(config, pairs, Path(run.folder), stop, data.cache):
             record(event)
     except BadInput as error:
-        _move(database, run.id, "running", "failed", message=str(error))
+        _change_state(database, run.id, "running", "failed", message=str(error))
         raise
     return record.outcome
 
@@ -172,10 +173,10 @@ class _EventRecorder:
             _log(f"saved {event.path.name} in epoch {event.epoch}")
         elif isinstance(event, Stopped):
             self.outcome = {"stopped": True, "epoch": event.epoch, "checkpoint": str(event.checkpoint or "")}
-            _move(self._database, self._run_id, "running", "stopped", message=f"stopped in epoch {event.epoch}")
+            _change_state(self._database, self._run_id, "running", "stopped", message=f"stopped in epoch {event.epoch}")
         elif isinstance(event, Finished):
             self.outcome = {"model": str(event.model.absolute()), **event.summary}
-            _move(self._database, self._run_id, "running", "finished", summary=self.outcome)
+            _change_state(self._database, self._run_id, "running", "finished", summary=self.outcome)
 
     def _progress(self, event: Progress) -> None:
         if time.monotonic() - self._recorded_at < POLL_INTERVAL_S and event.done < event.total:
@@ -219,7 +220,7 @@ def epoch_line(event: EpochDone) -> str:
     )
 
 
-def _move(database: Database, run_id: int, expected: Any, to: Any, **fields: Any) -> bool:
+def _change_state(database: Database, run_id: int, expected: Any, to: Any, **fields: Any) -> bool:
     with database.writing() as session:
         return runs.change_state(session, run_id=run_id, expected=expected, to=to, **fields)
 

@@ -13,7 +13,7 @@ from engine.cards.grades import GRADES
 from engine.evaluation.conformal import Interval
 
 MAX_POINTS = 300
-INSIDE, OUTSIDE = "in the range", "outside"
+INSIDE, OUTSIDE = "in the range", "outside the range"
 
 
 def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.inference.predict import Prediction
 
 SIDES = ("front", "back")
-PICTURES = {"card": "card", "overlay": "what lowers the grade", "quad": "card found in the picture"}
+PICTURES = {"card": "", "overlay": "what lowers the grade", "quad": "outline found"}
 UNKNOWN_GRADE = "unknown"
 RANGE_COLORS = {charts.INSIDE: "#6366f1", charts.OUTSIDE: "#c7c9d9"}
 
@@ -36,7 +36,7 @@ class GradeTab:
         """Add the tab to the Gradio layout being built and connect its events."""
         self._database, self._data = database, data
         with gr.Tab("Grade", id="grade") as self._tab:
-            self._model = gr.Markdown(elem_id="grading-model")
+            self._model = gr.Markdown("Loading the model ...", elem_id="grading-model")
             with gr.Row():
                 self._sides = [self._side_input(side) for side in SIDES]
                 with gr.Column():
@@ -70,10 +70,14 @@ class GradeTab:
                     color_map=RANGE_COLORS,
                     sort=[str(grade) for grade in GRADES],
                     title="Probability of each grade",
+                    color_title=" ",
+                    y_axis_format="%",
                     height=250,
                     elem_id="probabilities",
                 )
-                gr.Markdown("In the heat maps below, bright areas lower the expected grade most.")
+                gr.Markdown(
+                    'In the gray pictures "what lowers the grade", colored areas lower the grade, bright ones most.'
+                )
             self._ceiling = gr.Markdown(elem_id="ceiling")
         self._pictures: list[gr.Image] = []
         for side in SIDES:
@@ -83,14 +87,14 @@ class GradeTab:
         with gr.Row(elem_classes="level"):
             grades = [UNKNOWN_GRADE, *(str(grade) for grade in GRADES)]
             self._true_grade = gr.Dropdown(
-                grades, value=UNKNOWN_GRADE, label="Its grade, if you know it", elem_id="own-grade"
+                grades, value=UNKNOWN_GRADE, label="PSA grade of this card, if known", elem_id="own-grade"
             )
             self._keep = gr.Button("Keep this card for training", elem_id="keep-card")
         self._keep_status = gr.Markdown(elem_id="kept")
 
     @staticmethod
     def _picture(side: str, name: str, caption: str) -> gr.Image:
-        label = f"{side.capitalize()}: {caption}"
+        label = f"{side.capitalize()}: {caption}" if caption else side.capitalize()
         # PNG: the default, a lossy format, would blur fine detail of the overlay.
         return gr.Image(
             label=label,

@@ -22,7 +22,7 @@ Enter the path of the folder with your pictures. Three layouts work:
 
 - a folder per grade: `psa1` ... `psa10`, or `1` ... `10`
 - pairs of file names: `charizard_front.jpg`, `charizard_back.jpg`
-- a manifest, `labels.csv`, with the columns `card_id,front,back,grade`
+- a table, `labels.csv`, with the columns `card_id,front,back,grade`
 
 The pictures stay where they are; nothing leaves this machine. Then label each card: press **1** to **9**, or **0** for
 a 10."""
@@ -53,7 +53,7 @@ def import_text(imported: Imported) -> str:
 def import_from(database: Database, path: str, progress: Callable[[int, int], None]) -> str:
     """Import a folder or manifest; returns the result as text."""
     if not path.strip():
-        return "Enter the path of a folder or a manifest first."
+        return "Enter the path of a folder or a CSV file first."
     return import_text(import_cards(database, expand_path(path.strip()), progress=progress))
 
 
@@ -80,13 +80,13 @@ class LabelTab:
         with gr.Accordion("Import cards", open=False) as self._importer:
             gr.Markdown(WELCOME)
             with gr.Row(elem_classes="level"):
-                self._path = gr.Textbox(label="Folder or manifest on this machine", elem_id="import-path", scale=4)
+                self._path = gr.Textbox(label="Folder or CSV file on this machine", elem_id="import-path", scale=4)
                 self._import = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
         # Outside the accordion: it closes after the first import, and the result must stay visible.
         self._outcome = gr.Markdown(elem_id="import-outcome")
 
     def _build_labeling(self) -> None:
-        with gr.Row():
+        with gr.Row(elem_classes="stack"):
             self._filter = gr.Dropdown(FILTERS, value=ALL_CARDS, label="Show", elem_id="label-filter")
             self._counts = gr.Markdown(elem_id="label-counts")
         # In the page, not in the server's session: a key labels the card on the screen when it was pressed.
@@ -103,17 +103,19 @@ class LabelTab:
             with gr.Column(min_width=240):
                 self._title = gr.Markdown(elem_id="current-grade")
                 self._status = gr.Markdown(elem_id="label-status")
-                qualifiers = [NO_QUALIFIER, *QUALIFIERS, *NO_GRADES]
+                named = [(f"{code}: {name}", code) for code, name in {**QUALIFIERS, **NO_GRADES}.items()]
+                qualifiers = [(NO_QUALIFIER, NO_QUALIFIER), *named]
                 self._qualifier = gr.Dropdown(qualifiers, value=NO_QUALIFIER, label="Qualifier")
-                self._half = gr.Checkbox(label="Half grade: 8 becomes 8.5")
-                self._ungraded = gr.Button("No grade", elem_id="no-grade")
+                self._half = gr.Checkbox(label="Half grade: pressing 8 saves 8.5")
+                self._ungraded = gr.Button("Save without a grade", elem_id="no-grade")
                 self._history = gr.Markdown(elem_id="label-history")
         with gr.Row(elem_id="grade-buttons"):
             self._previous = gr.Button("←", elem_id="previous-card", min_width=48)
             self._grades = [gr.Button(str(grade), elem_id=f"grade-{grade}", min_width=48) for grade in GRADES]
             self._next = gr.Button("→", elem_id="next-card", min_width=48)
+        gr.Markdown("Every label is saved at once.")
         gr.Markdown(
-            "Keys: **1** to **9**, **0** for 10, **←** previous card, **→** next card. Every label is saved at once."
+            "Keys: **1** to **9**, **0** for 10, **←** previous card, **→** next card.", elem_classes="keyboard-help"
         )
 
     def _wire(self) -> None:

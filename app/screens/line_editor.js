@@ -53,12 +53,12 @@ function render() {
 }
 
 function drawFindings() {
-  const [circles, list] = [find("circles"), find("findings")];
-  circles.replaceChildren();
-  list.replaceChildren();
+  const [circles, list, smaller] = [find("circles"), find("findings"), find("smaller")];
+  const smallerList = smaller.querySelector("ol");
+  for (const node of [circles, list, smallerList]) node.replaceChildren();
   const middle = [value.width_mm / 2, value.height_mm / 2];
   for (const { number, place, what, at_mm: [x, y], reach_mm, points_mm, circled } of value.findings) {
-    append("li", place + ": " + what, list);
+    append("li", place + ": " + what, circled ? list : smallerList);
     if (!circled) continue;
     const distance = Math.hypot(middle[0] - x, middle[1] - y) || 1, inward = (reach_mm + 1.4) / distance;
     const pen = { fill: "none", stroke: FOUND, ...THIN };
@@ -67,7 +67,10 @@ function drawFindings() {
     const text = { fill: FOUND, stroke: SHADOW, "stroke-width": 0.5, "paint-order": "stroke", "font-size": 2.4 };
     draw("text", { x: x + (middle[0] - x) * inward, y: y + (middle[1] - y) * inward, ...text }, circles, number);
   }
-  const count = value.findings.length;
+  const count = value.findings.length, circledCount = list.children.length;
+  smaller.hidden = count === circledCount;
+  smaller.querySelector("summary").textContent = count - circledCount + " smaller, without a circle";
+  smallerList.start = circledCount + 1;
   const noFindings = "No wear found" + (value.unread.length ? " where it could be measured" : "");
   find("found").textContent = count ? "Findings" : noFindings;
   find("unread").textContent = value.unread.join(" ");
@@ -255,7 +258,8 @@ function showNumbers() {
   rows.replaceChildren();
   for (const { axis, mm, share, uncertainty, allows } of value.numbers.rows) {
     const row = append("tr", "", rows);
-    for (const text of [axis, mm, share + " " + uncertainty, allows]) append("td", text, row);
+    for (const text of [axis, mm, share, allows]) append("td", text, row);
+    row.children[2].title = uncertainty;
   }
   find("numbers").hidden = !value.numbers.rows.length;
   find("sentence").textContent = value.numbers.sentence;

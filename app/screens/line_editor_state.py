@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from app.grading.centering_ceiling import axes_of_side, screen_sentence
+from app.grading.centering_ceiling import as_sentence, axes_of_side
 from app.grading.findings import MAX_CIRCLES, findings_of
 from app.grading.grade_card import SideAnalysis
 from app.grading.line_corrections import (
@@ -60,7 +60,7 @@ def save(database: Database, value: Value) -> str:
 
 
 def flat_with_margin(analysis: SideAnalysis) -> FlatCard:
-    """The flat card in the millimetres of its measurements, with a margin to drag the edges into."""
+    """The flat card in the millimeters of its measurements, with a margin to drag the edges into."""
     flat = analysis.measured.flat
     return rectify_with_margin(analysis.picture.rgb, flat.quad, flat.size, flat.kind, margin_mm=DRAG_MARGIN_MM)
 
@@ -132,7 +132,11 @@ def is_unsaved(value: Value | None, new_value: Value) -> bool:
 def centering_numbers(side: Side, centering: MeasuredCentering | NoCentering) -> Value:
     """A side's centering for display: table `rows` by axis, a `sentence`, and `worst`, the worse axis in percent."""
     if isinstance(centering, NoCentering):
-        return {"rows": [], "sentence": f"Not measured: {centering.reason}.", "worst": None}
+        return {
+            "rows": [],
+            "sentence": f"Not measured: {centering.reason}. If the card has a printed frame, drag the lines onto it.",
+            "worst": None,
+        }
     today = date.today()
     rows = [
         {
@@ -147,8 +151,8 @@ def centering_numbers(side: Side, centering: MeasuredCentering | NoCentering) ->
     direction = "clockwise" if centering.tilt_deg > 0 else "counterclockwise"
     tilt = f"The print is turned {abs(centering.tilt_deg):.1f}° {direction}." if abs(centering.tilt_deg) >= 0.05 else ""
     worst = float(centering.worse_axis)
-    sentence = screen_sentence(explain(side, worst, today))
-    return {"rows": rows, "sentence": f"{sentence}. {tilt}".strip(), "worst": worst}
+    sentence = as_sentence(explain(side, worst, today))
+    return {"rows": rows, "sentence": f"{sentence} {tilt}".strip(), "worst": worst}
 
 
 def numbers_of_lines(value: Value) -> Value:

@@ -48,17 +48,29 @@ SEND_IN_ORDER = """
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
+button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important; }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
+#front-in, #back-in { border: 1px solid var(--border-color-primary); }
 .out-of-sight { display: none !important; }
 .level { align-items: end; }
 .level button { flex: none; width: auto; }
-.settings .form { align-items: end; background: var(--block-background-fill); }
+.settings .form { align-items: start; background: var(--block-background-fill); }
 /* Gradio ignores the min_width of a checkbox. */
 .settings .form > * { min-width: 200px !important; }
 /* Labels above the picture, not over it: a label on a corner hides wear. */
-.card-picture [data-testid="block-label"] { position: static; width: fit-content; }
-.card-picture .image-container { height: calc(100% - 2rem); }
+:is(.card-picture, #front-in, #back-in) [data-testid="block-label"] { position: static; width: fit-content; }
+:is(.card-picture, #front-in, #back-in) .image-container { height: calc(100% - 2rem); }
+/* The buttons of a picture at the height of its label, not over the picture. */
+.card-picture .image-container { position: static; }
 #current-grade h2 { margin-top: 0; }
 footer { display: none !important; }
+@media (max-width: 640px) {
+  .stack { flex-direction: column; }
+  .stack > * { width: 100%; }
+  #grade-buttons { display: grid; grid-template-columns: repeat(6, 1fr); }
+  #grade-buttons button { min-width: 0; }
+}
+@media (max-width: 640px), (hover: none) { .keyboard-help { display: none; } }
 """
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
@@ -69,6 +81,15 @@ LAUNCH_OPTIONS: dict[str, Any] = {
         checkbox_border_color="*neutral_500",
         checkbox_border_color_dark="*neutral_400",
         checkbox_border_width_dark="1px",
+        # The theme's own colors of small text have a contrast of 2.5 to 4.4; 4.5 is the minimum for legible text.
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_title_text_color="*primary_700",
+        block_label_text_color="*primary_700",
+        link_text_color="*primary_700",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_700",
     ),
     "css": STYLE,
     "head": SEND_IN_ORDER + KEYS,
@@ -82,7 +103,9 @@ LAUNCH_OPTIONS: dict[str, Any] = {
 def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
     """Build the page of one data folder."""
     with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
-        gr.Markdown("# Loupe\nPredict the PSA grade of a card, how certain that is, and what lowers it.")
+        gr.Markdown(
+            "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."
+        )
         with gr.Tabs():
             tabs = (GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs))
         for tab in tabs:

@@ -30,7 +30,7 @@ def draw() -> list[Component]:
                 [SELECTED_RECIPE],
                 value=SELECTED_RECIPE,
                 label="Compared with",
-                info="The recipe or run that this run changes.",
+                info="Recipe or run to compare with.",
                 elem_id="run-parent",
             )
             hypothesis = gr.Textbox(

@@ -16,7 +16,7 @@ from app.runs.run_status import load_status, model_choices, run_choices
 from app.screens import charts, plan_form, settings_form
 from app.screens.error_messages import show_user_errors
 from app.settings import DataFolder, UserError
-from db import labels, models, runs
+from db import labels, promotions, runs
 from db.session import Database
 from engine import recipes
 from engine.cards.grades import NoTarget, training_target
@@ -74,7 +74,7 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
     digest = sha256(temporary_path)
     model_path = temporary_path.replace(path.with_name(f"{digest[:16]}.pt"))
     with database.writing() as session:
-        models.promote(session, model_path=model_path.absolute(), sha256=digest, run_id=run.id)
+        promotions.promote(session, model_path=model_path.absolute(), sha256=digest, run_id=run.id)
     return f"The model of run {run.id} is now the grading model."
 
 
@@ -125,7 +125,7 @@ class TrainTab:
         self._wire()
 
     def _build_form(self) -> None:
-        with gr.Row():
+        with gr.Row(elem_classes="stack"):
             names = list(recipes.RECIPES)
             self._recipe = gr.Dropdown(names, value=recipes.DEFAULT, label="Recipe", elem_id="recipe")
             self._recipe_text = gr.Markdown(recipe_text(recipes.DEFAULT))
@@ -133,7 +133,7 @@ class TrainTab:
         self._changes = gr.Markdown(elem_id="run-changes")
         self._plan = plan_form.draw()
         self._download = gr.Markdown(DOWNLOADS, visible=False)
-        self._start = gr.Button("Start", variant="primary", elem_id="start-run")
+        self._start = gr.Button("Start training", variant="primary", elem_id="start-run")
 
     def _build_runs(self) -> None:
         gr.Markdown("## Runs")
@@ -266,7 +266,7 @@ class TrainTab:
     def resume(self, run_id: int | None, last_drawn: Any) -> list[Any]:
         """Resume the run from its last checkpoint."""
         if run_id is None or not self._jobs.resume(run_id):
-            raise UserError("only a stopped, failed or lost run can be resumed")
+            raise UserError("only a stopped, failed or interrupted run can be resumed")
         return self.show_run(run_id, last_drawn)
 
     @show_user_errors

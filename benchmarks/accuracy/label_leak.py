@@ -23,7 +23,7 @@ from engine.image.detection import NoCard
 from engine.image.quads import longer_side
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
-from engine.inference.loaded_model import LoadedModel, load_model
+from engine.inference.load_model import LoadedModel, load_model
 from engine.inference.predict import predict
 from engine.training.loop import train
 from tools.finder.augment_surroundings import paint_over_label

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.harness import Row, interleaved_medians
 from engine.data.inputs import Inputs
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, OnnxSession, export, random_inputs
 from engine.inference.onnx_runtime import MIN_CARDS_TO_EXPORT
 from engine.model.dual_branch import DualBranch

@@ -33,7 +33,6 @@ from engine.recipes import recipe_config
 from engine.training.loop import train
 from tools.finder.capture_art import card_face
 
-PROGRAM = ROOT
 CPU_PX, GPU_PX = 128, 224
 BATCHES = 3
 ROUNDS = 5
@@ -42,7 +41,7 @@ MIN_RELATIVE_SPEED, MIN_GAIN = 0.95, 1.1
 # A second process on the same cores gains nothing and waits in every layer with synchronized statistics. Below one
 # half, one process on half of the cores would be faster.
 MIN_TWO_PROCESS_SPEED = 0.5
-COMMANDS = 3
+COMMAND_ROUNDS = 3
 MAX_MEMORY_RATIO = 1.25
 
 
@@ -79,7 +78,13 @@ def measure() -> list[Row]:
         print(f"pairs/s by command: one process {speeds[1]:.2f}, two {speeds[2]:.2f}, on {os.cpu_count()} cores")
         ratio = speeds[2] / speeds[1]
         rows.append(
-            Row("two processes", "one, on the same cores, pairs/s", ratio, COMMANDS, at_least=MIN_TWO_PROCESS_SPEED)
+            Row(
+                "two processes",
+                "one, on the same cores, pairs/s",
+                ratio,
+                COMMAND_ROUNDS,
+                at_least=MIN_TWO_PROCESS_SPEED,
+            )
         )
     return rows
 
@@ -179,7 +184,7 @@ def _peak_memory(name: str, cards: list[CardPair], folder: Path) -> float:
 def _by_command(folder: Path) -> dict[int, float]:
     """Median pairs per second that the command `train` reports with one process and with two, interleaved."""
     speeds: dict[int, list[float]] = {1: [], 2: []}
-    for turn in range(COMMANDS):
+    for turn in range(COMMAND_ROUNDS):
         for processes, values in speeds.items():
             values.append(_command(folder, processes, folder / f"by-{processes}-{turn}"))
             print(f"round {turn + 1}: torchrun with {processes}, {values[-1]:.2f} pairs/s", flush=True)
@@ -193,7 +198,7 @@ def _command(folder: Path, processes: int, out: Path) -> float:
     arguments = ["train", "--recipe", "baseline", "--manifest", str(folder / "labels.csv"), "--out", str(out)]
     completed = subprocess.run(
         [sys.executable, *launcher, *arguments, *(word for setting in settings for word in ("--set", setting))],
-        cwd=PROGRAM,
+        cwd=ROOT,
         env={
             **os.environ,
             "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),

@@ -63,12 +63,13 @@ def overall_ceiling(front: float | None, back: float | None, graded_on: date) ->
 
 
 def explain(side: Side, percent: float, graded_on: date) -> str:
-    """Explanation in one sentence: "front 57/43 caps this card at 9 under the 2025 rule"."""
-    rule = "2025 rule" if graded_on >= RULE_CHANGE_DATE else "rule before 2025"
+    """Explanation in one sentence: "front centering is 57/43; PSA allows at most a 9 (rule since 2025)"."""
+    rule = "rule since 2025" if graded_on >= RULE_CHANGE_DATE else "rule before 2025"
     larger = round(percent, 1)  # 55.3 must not be printed as 55/45, which a 10 allows
     smaller = round(100 - larger, 1)
     grade = centering_ceiling(side, percent, graded_on)
-    return f"{side} {larger:g}/{smaller:g} caps this card at {grade} under the {rule}"
+    allowed = {10: "a 10", 8: "at most an 8"}.get(grade, f"at most a {grade}")
+    return f"{side} centering is {larger:g}/{smaller:g}; PSA allows {allowed} ({rule})"
 
 
 def format_centering(first_mm: float, second_mm: float) -> str:

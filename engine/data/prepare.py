@@ -16,7 +16,7 @@ from engine.data.measurement_cache import FEATURE_SPEC, TARGET_SPEC, Measurement
 from engine.data.picture_cache import PixelCache
 from engine.data.region_cache import RegionCache
 from engine.data.selection import LabelledCard, NoCards, labelled_pictures, training_and_validation, with_pictures
-from engine.data.synthetic_wear import synthesise_worn_cards
+from engine.data.synthetic_wear import synthesize_worn_cards
 from engine.distributed import ProcessGroup
 from engine.events import Event, Notice, Progress
 from engine.measure.side.targets import AuxiliaryTargets
@@ -47,7 +47,7 @@ def prepare_run_data(
     teachers = TeacherPredictions.from_setting(config.teachers)
     cards = training_and_validation(pairs, config)
     with ranks.rank_zero_first():
-        worn = yield from synthesise_worn_cards(cards, config, folder / "worn", stop)
+        worn = yield from synthesize_worn_cards(cards, config, folder / "worn", stop)
     # Also checked here: if all pictures are cached, filling checks nothing, and the run would miss worn copies.
     if ranks.any(config.synthetic_wear_per_grade > 0 and stop()):
         return None

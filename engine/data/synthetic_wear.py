@@ -27,17 +27,17 @@ from engine.storage.atomic import atomic_write
 
 # Cards of these grades show almost no wear.
 SOURCE_GRADES = (9, 10)
-# Grades to synthesise; a 9 differs from a 10 by less than the wear a picture of a 10 may show.
+# Grades to synthesize; a 9 differs from a 10 by less than the wear a picture of a 10 may show.
 WORN_GRADES = range(1, 9)
 MAX_PX_PER_MM = 12.0
 JPEG_QUALITY = 95
 PROGRESS_INTERVAL = 8
 
 
-def synthesise_worn_cards(
+def synthesize_worn_cards(
     cards: Sequence[CardPair], config: Config, folder: Path, stop: Callable[[], bool]
 ) -> Generator[Progress | Notice, None, list[CardPair]]:
-    """Synthesise worn cards for the training grades with fewer than `config.synthetic_wear_per_grade` cards; 0: none.
+    """Synthesize worn cards for the training grades with fewer than `config.synthetic_wear_per_grade` cards; 0: none.
 
     cards    cards of the run; only training cards of grades 9 and 10 are used as sources
     folder   folder of the copies' pictures; existing ones are reused

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.detection.find_card import find_card, has_card_aspect, picture_bounds
-from engine.image.detection import Detection, NoCard, NoCardLike
+from engine.detection.find_card import find_card, find_cropped_card, has_card_aspect, picture_bounds
+from engine.image.detection import Detection, NoCard, NoCardLike, SeveralCards
 from engine.image.quads import side_lengths
 from engine.image.read import read_picture, read_reduced
 from engine.image.rectify import card_canvas
@@ -16,7 +16,7 @@ from engine.image.rectify import card_canvas
 # canvas within 45 dB of the full picture's. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
 MIN_OVERSAMPLING = 4.0
 MIN_CARD_HEIGHT_PX = 48
-WHOLE_PICTURE_NOTE = "no outline found; the picture has a card's proportions, so all of it is taken for the card"
+WHOLE_PICTURE_NOTE = "no outline found; the picture has the shape of a card, so all of it is treated as the card"
 
 
 def canvas_from_picture(path: Path, *, size: int) -> tuple[np.ndarray, Detection]:
@@ -32,16 +32,18 @@ def canvas_from_picture(path: Path, *, size: int) -> tuple[np.ndarray, Detection
 def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
     """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard, whose message begins with the file's name.
 
-    If nothing in it looks like a card but the picture has a card's aspect, it was cropped to the card, and the whole
-    picture is the card. A card less than 48 pixels high is refused.
+    A picture without a visible background around its card was cropped to the card, and the whole picture is the card.
+    A card less than 48 pixels high is refused.
     """
     rgb = read_picture(path)
     try:
         detection = find_card(rgb)
     except NoCard as error:
-        if not (isinstance(error, NoCardLike) and has_card_aspect(rgb)):
+        cropped = None if isinstance(error, SeveralCards) else find_cropped_card(rgb)
+        if cropped is None and not (isinstance(error, NoCardLike) and has_card_aspect(rgb)):
             raise NoCard(f"{path.name}: {error}") from error
-        detection = Detection("scan", picture_bounds(rgb.shape[:2]), 0.0, whole_picture=True, note=WHOLE_PICTURE_NOTE)
+        bounds = picture_bounds(rgb.shape[:2])
+        detection = cropped or Detection("scan", bounds, 0.0, whole_picture=True, note=WHOLE_PICTURE_NOTE)
     height_px = side_lengths(detection.quad).max()
     if height_px < MIN_CARD_HEIGHT_PX:
         raise NoCard(f"{path.name}: the card is only {height_px:.0f} pixels high; photograph it closer, or scan it")

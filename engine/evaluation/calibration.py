@@ -164,19 +164,23 @@ def too_few_groups_message(groups: Sequence[str], coverage: float = COVERAGE) ->
     )
 
 
-def fit(held_out: Predictions, *, on: str, coverage: float = COVERAGE, widest: int | None = None) -> Calibration:
+def fit(
+    held_out: Predictions, *, on: str, coverage: float = COVERAGE, max_interval_width: int | None = None
+) -> Calibration:
     """Calibrate on the network's predictions of held-out cards. Raises TooFewCards.
 
-    on      description of these cards, as a phrase that follows "calibrated on"
-    widest  maximum interval width with which a card is still graded; None: chosen on the held-out cards
+    on                  description of these cards, as a phrase that follows "calibrated on"
+    max_interval_width  a card with a wider interval is not graded; None: chosen on the held-out cards
     """
     if too_few := too_few_groups_message(held_out.groups, coverage):
         raise TooFewCards(f"{too_few}; label more cards")
     calibration = _fit_temperature_and_pools(held_out, coverage, on)
-    if widest is None:
+    if max_interval_width is None:
         calibrated = apply_calibration(held_out.probabilities, calibration)
-        widest = max_graded_width(calibrated.widths, np.abs(calibrated.grades - held_out.truth), held_out.groups)
-    return replace(calibration, widest=widest, measured=_cross_validated_metrics(held_out, coverage))
+        max_interval_width = max_graded_width(
+            calibrated.widths, np.abs(calibrated.grades - held_out.truth), held_out.groups
+        )
+    return replace(calibration, widest=max_interval_width, measured=_cross_validated_metrics(held_out, coverage))
 
 
 def calibrate_on_validation(cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> dict[str, Any] | None:

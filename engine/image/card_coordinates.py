@@ -17,7 +17,7 @@ def corners_mm(size: CardSize) -> np.ndarray:
     return np.array([(0, 0), (width, 0), (width, height), (0, height)])
 
 
-def millimetres_to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
+def millimeters_to_picture(quad: np.ndarray, size: CardSize) -> np.ndarray:
     """Return the (3, 3) homography from mm on a card to pixels of the picture in which `quad` is the card."""
     return np.asarray(cv2.getPerspectiveTransform(corners_mm(size).astype(np.float32), quad.astype(np.float32)))
 

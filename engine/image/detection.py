@@ -16,6 +16,10 @@ class NoCard(BadPicture):
     """The picture does not show exactly one whole card; the message names the remedy, not the file."""
 
 
+class SeveralCards(NoCard):
+    """More than one card is visible."""
+
+
 class NoCardLike(NoCard):
     """Neither a card nor a slab is visible; the whole picture may still be a card cropped to its edges."""
 

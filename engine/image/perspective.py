@@ -26,7 +26,7 @@ class QuadGeometry:
 
 
 def quad_geometry(quad: np.ndarray, picture_size: tuple[int, int] | None = None) -> QuadGeometry:
-    """Remove the perspective from the four corners of a rectangle.
+    """Aspect ratio and tilt of a rectangle from its four corners.
 
     quad          (4, 2) pixels, clockwise from the printed top left
     picture_size  (height, width) of the picture, whose center is the principal point; None assumes no perspective

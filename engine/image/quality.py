@@ -62,7 +62,7 @@ class _Threshold:
 
 # 4 px/mm shows a nick of 0.5 mm as two pixels; below 0.8 a whole card is smaller than 70 pixels.
 RESOLUTION = _Threshold(
-    4.0, 0.8, "{:.1f} px/mm hide fine edge and corner wear; scan at 300 dpi or photograph from closer"
+    4.0, 0.8, "the picture is too small to show fine wear; scan at 300 dpi or photograph from closer"
 )
 SHARPNESS = _Threshold(
     0.50, 0.22, "the picture is too blurred to show scratches and edge wear; focus and hold the camera still"
@@ -74,7 +74,7 @@ TILT = _Threshold(
 DETECTION_CONFIDENCE = _Threshold(
     0.5,
     0.0,
-    "not sure where the card ends; check the outline, and use a plain ground if it is wrong",
+    "not sure where the card ends; check the red outline and, if it is wrong, use a plain background",
 )
 # Measured at the 95th percentile: even a black-bordered card has something bright on it.
 DARKNESS = _Threshold(0.35, 0.12, "the picture is too dark; use more light")

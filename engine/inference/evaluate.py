@@ -26,7 +26,7 @@ from engine.evaluation.metrics import point_metrics
 from engine.evaluation.predictions import Predictions
 from engine.evaluation.uncertainty import all_metrics
 from engine.events import Notice, Progress
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.model.losses import Objective
 from engine.storage.checkpoint import BadModel
 

@@ -19,7 +19,7 @@ from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
 from engine.data.inputs import Inputs
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.model.dual_branch import DualBranch, SideEncoder
 
 MAX_OPACITY = 0.55

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from engine.data.dataset import PictureBatch
 from engine.data.inputs import Inputs, model_input
 from engine.errors import BadInput
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import Scores
 from engine.model.export_network import to_exportable

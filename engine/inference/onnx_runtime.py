@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engine.data.inputs import Inputs
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.inference.onnx_export import SIDE_COMBINATIONS, BadGraph, OnnxSession, export, random_inputs, verify
 from engine.model.dual_branch import DualBranch, Scores
 

@@ -18,7 +18,7 @@ from engine.evaluation.conformal import Interval
 from engine.image.detection import Detection
 from engine.image.quality import Quality, card_quality
 from engine.image.rectify import card_canvas, card_size, px_per_mm
-from engine.inference.loaded_model import LoadedModel
+from engine.inference.load_model import LoadedModel
 from engine.measure.side.features import FEATURE_NAMES, SideMeasurementsLike, feature_vector
 from engine.measure.side.measure_side import SideMeasurements, measure_detected_side
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, region_crops

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.image.card_coordinates import apply_homography, corners_mm, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, corners_mm, millimeters_to_picture
 from engine.image.detection import PictureKind
 from engine.image.rectify import CardSize, finest_px_per_mm, rectify
 
@@ -126,7 +126,7 @@ def rectify_with_margin(
     # A whole number of pixels both ways at exactly this resolution: the margin is adjusted, not the scale.
     shape = np.ceil((np.array([width, height]) + 2 * margin_mm) * density)
     margin = (shape / density - (width, height)) / 2
-    homography = millimetres_to_picture(quad, size)
+    homography = millimeters_to_picture(quad, size)
     bounds = np.array(
         [
             -margin,

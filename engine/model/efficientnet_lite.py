@@ -5,7 +5,7 @@ Source: Tan and Le, "EfficientNet", ICML 2019; the lite variants are those of Te
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,7 +77,9 @@ def efficientnet_lite(name: str) -> nn.Sequential:
     trunk = nn.Sequential(*layers, *_conv_bn_relu(channels, HEAD_CHANNELS, 1))
     for module in trunk.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            # He initialization by fan-out; of a depthwise convolution each group counts by itself.
+            fan_out = module.weight[:, 0].numel() / module.groups
+            nn.init.normal_(module.weight, std=sqrt(2 / fan_out))
     return trunk
 
 

@@ -154,8 +154,9 @@ def widen_kernels(kernels: Tensor) -> Tensor:
 def _six_channel_convolution(narrow: nn.Conv2d, *, pretrained: bool) -> nn.Conv2d:
     """First convolution over six channels: pretrained kernels widened, or random ones with the same response variance.
 
-    Random kernels are not widened: the four channels of lightness would start, and long remain, alike. torchvision's
-    initialization has a variance independent of the number of input channels, so six channels need half of it.
+    Random kernels are not widened: their kernels for the four lightness channels would be identical, and stay similar
+    for many epochs. torchvision's initialization has a variance independent of the number of input channels, so six
+    channels need half of it.
     """
     wide = type(narrow)(
         CHANNELS,

@@ -37,7 +37,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.momentum is not None, "torchvision's networks have one"
+        assert self.momentum is not None, "momentum=None is not supported"
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

@@ -48,7 +48,7 @@ def six_channels_torch(rgb: Tensor) -> Tensor:
 
 
 def lab(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Convert RGB to OpenCV's 8-bit LAB, equal for every color.
+    """Convert RGB to OpenCV's 8-bit LAB, bit-exact for every color.
 
     rgb      (..., 3) uint8
     returns  L, a, b, each (...) int32 in [0, 255]
@@ -71,16 +71,16 @@ def clahe(lightness: Tensor) -> Tensor:
     returns    (B, H, W) float32, whole numbers in [0, 255]
     """
     height, width = lightness.shape[1:]
-    padded = _padded_to_tiles(lightness)
+    padded = _pad_to_tiles(lightness)
     tile_height, tile_width = padded.shape[1] // TILES, padded.shape[2] // TILES
-    curves = _equalizing_curves(padded, tile_height, tile_width)
+    tables = _equalization_tables(padded, tile_height, tile_width)
     above, below, down = _neighbor_tiles(height, tile_height, lightness.device)
     before, after, across = _neighbor_tiles(width, tile_width, lightness.device)
     picture_offset = torch.arange(len(lightness), device=lightness.device)[:, None, None] * (TILES * TILES * LEVELS)
     level = lightness + picture_offset
 
     def equalized(row: Tensor, column: Tensor) -> Tensor:
-        return curves.take(level + ((row[:, None] * TILES + column) * LEVELS))
+        return tables.take(level + ((row[:, None] * TILES + column) * LEVELS))
 
     # Products and sums in OpenCV's order, each rounded to float32: a fused multiply-add would differ by one level.
     upper = equalized(above, before) * (1 - across) + equalized(above, after) * across
@@ -109,16 +109,16 @@ def _lab_tables(device: torch.device) -> tuple[Tensor, Tensor, list[list[int]]]:
     )
 
 
-def _padded_to_tiles(lightness: Tensor) -> Tensor:
+def _pad_to_tiles(lightness: Tensor) -> Tensor:
     """Pad to a multiple of the tiles as OpenCV does: if one axis needs padding, a divisible one gets a full step."""
     height, width = lightness.shape[1:]
     if height % TILES == 0 and width % TILES == 0:
         return lightness
-    more = (0, TILES - width % TILES, 0, TILES - height % TILES)
-    return F.pad(lightness[:, None].float(), more, mode="reflect")[:, 0].to(lightness.dtype)
+    padding = (0, TILES - width % TILES, 0, TILES - height % TILES)
+    return F.pad(lightness[:, None].float(), padding, mode="reflect")[:, 0].to(lightness.dtype)
 
 
-def _equalizing_curves(lightness: Tensor, tile_height: int, tile_width: int) -> Tensor:
+def _equalization_tables(lightness: Tensor, tile_height: int, tile_width: int) -> Tensor:
     """Return each tile's mapping of the 256 levels: (B * 64 * 256,) float32, whole numbers in [0, 255]."""
     count = len(lightness)
     pixels = tile_height * tile_width
@@ -128,12 +128,12 @@ def _equalizing_curves(lightness: Tensor, tile_height: int, tile_width: int) -> 
     cell = (picture * TILES + row[:, None]) * TILES + column
     bins = (cell * LEVELS + lightness).flatten()
     histogram = torch.bincount(bins, minlength=count * TILES * TILES * LEVELS).view(-1, LEVELS)
-    histogram = _redistributed(histogram, limit=max(int(CLIP_LIMIT * pixels / LEVELS), 1))
+    histogram = _clip_histogram(histogram, limit=max(int(CLIP_LIMIT * pixels / LEVELS), 1))
     scale = torch.tensor(255, dtype=torch.float32) / pixels
     return (histogram.cumsum(dim=1).float() * scale.item()).round_().clamp_(0, 255).flatten()
 
 
-def _redistributed(histogram: Tensor, *, limit: int) -> Tensor:
+def _clip_histogram(histogram: Tensor, *, limit: int) -> Tensor:
     """Clip each bin at the limit and redistribute the excess: evenly first, then the remainder at even steps."""
     clipped = histogram.clamp(max=limit)
     excess = (histogram - clipped).sum(dim=1, keepdim=True)

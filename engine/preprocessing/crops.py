@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.image.card_coordinates import apply_homography, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, millimeters_to_picture
 from engine.image.rectify import CardSize, card_size, finest_px_per_mm, rectify
 
 CORNER_MM = 10.0
@@ -45,7 +45,7 @@ def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, 
     outside_mm  width of the background included beyond the card's border
     """
     density = min(finest_px_per_mm(quad, size), MAX_PX_PER_MM)
-    to_picture = millimetres_to_picture(quad, size)
+    to_picture = millimeters_to_picture(quad, size)
 
     def crop(x: float, y: float, width: float, height: float) -> np.ndarray:
         box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])

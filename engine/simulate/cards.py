@@ -154,7 +154,7 @@ def cut_card(sheet: Sheet, frame: Box | None, placement: Placement) -> np.ndarra
     size_mm = np.array([grid.size.width_mm, grid.size.height_mm])
     frame_centre_mm = size_mm / 2 if frame is None else np.array([frame[0] + frame[2], frame[1] + frame[3]]) / 2
     rotation = placement.rotation()
-    # Card pixels -> card millimetres -> sheet millimetres -> sheet pixels.
+    # Card pixels -> card millimeters -> sheet millimeters -> sheet pixels.
     scale = np.diag(grid.scale)
     linear = scale @ rotation.T @ np.linalg.inv(scale)
     card_centre = grid.to_px((size_mm / 2 + placement.shift_mm)[None])[0]

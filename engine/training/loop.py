@@ -34,7 +34,7 @@ from engine.storage import checkpoint
 from engine.thresholds import parse_conditions
 from engine.training import initial_weights
 from engine.training.initial_weights import InitialModel
-from engine.training.learner import FailedByRule, Learner, StepResult, TrainingFailed
+from engine.training.optimizer import FailedByRule, Learner, StepResult, TrainingFailed
 from engine.training.state import TrainingState
 
 # Within an epoch, a killed run loses at most this much.

@@ -12,7 +12,7 @@ from engine.evaluation.predictions import Predictions
 from evidence.cached_json import write_json
 from evidence.collection import simulated_collection
 from evidence.figures import qwk_differences
-from evidence.ledger import TrainingVariant, predictions_of, train_variant
+from evidence.training_runs import TrainingVariant, predictions_of, train_variant
 
 SEEDS = (1, 2)
 # Small enough that a run takes a few minutes on two cores; the selected recipe is trained at full size in `simulated`.

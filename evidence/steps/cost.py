@@ -34,7 +34,7 @@ from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
 from engine.recipes import recipe_config
 from engine.simulate.cards import SimulationConfig
 from engine.simulate.folder import LABELS_FILE, write_cards
-from engine.training.learner import Learner
+from engine.training.optimizer import Learner
 from engine.training.state import TrainingState
 from evidence.cached_json import load_or_compute, require_same_plan, write_json
 

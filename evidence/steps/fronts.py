@@ -25,7 +25,7 @@ from engine.experiments.run_folder import MODEL, fold_folders
 from engine.recipes import recipe_config
 from evidence.cached_json import require_same_plan, write_json
 from evidence.figures import mean_predictions, qwk_differences
-from evidence.ledger import evaluate_once
+from evidence.training_runs import evaluate_once
 from labeling.snapshot import pairs_from_manifest
 
 FOLDS = 5

@@ -18,8 +18,8 @@ from evidence import collection
 from evidence.cached_json import write_json
 from evidence.collection import NOISE, Part, mix_of, simulated_collection
 from evidence.figures import metrics_over_seeds, qwk_differences
-from evidence.ledger import TrainingVariant, evaluation_of, predictions_of, train_variant
 from evidence.rubric import rubric_predictions
+from evidence.training_runs import TrainingVariant, evaluation_of, predictions_of, train_variant
 from labeling.snapshot import pairs_from_manifest
 
 SEEDS = (1, 2, 3)

@@ -17,9 +17,9 @@ from db.schema import Run
 from evidence.cached_json import write_json
 from evidence.collection import simulated_collection
 from evidence.figures import metrics_over_seeds, qwk_differences
-from evidence.ledger import TrainingVariant, predictions_of, train_variant
 from evidence.steps.changes import SEEDS, SHARED, SMALL
 from evidence.steps.simulated import MIXES, OUR_RECIPE, predictions_of_mix
+from evidence.training_runs import TrainingVariant, predictions_of, train_variant
 
 # The first is the reference.
 SIZES = (96, 160, 448)

@@ -15,8 +15,8 @@ from engine.simulate.mix import GradeMix
 from evidence.cached_json import write_json
 from evidence.collection import simulated_collection
 from evidence.figures import mean_predictions, metrics_over_seeds, qwk_differences
-from evidence.ledger import TrainingVariant, predictions_of, predictions_path, train_variant
 from evidence.steps.simulated import MIXES, OUR_RECIPE, SEEDS, SMALL, ExperimentScale, our_runs, predictions_of_mix
+from evidence.training_runs import TrainingVariant, predictions_of, predictions_path, train_variant
 
 VIEWS = (2, 4, 8)
 

@@ -1,4 +1,4 @@
-"""Cards drawn to the millimetre, with a given quad in place of detection: the true measurements are known."""
+"""Cards drawn to the millimeter, with a given quad in place of detection: the true measurements are known."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def home(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 
 
 @pytest.fixture
-def own_home(tmp_path: Path, database: Database) -> Home:
+def data_home(tmp_path: Path, database: Database) -> Home:
     """A data folder of one test, without cards."""
     data = data_folder(tmp_path)
     return Home(data, database, Jobs(database, data))

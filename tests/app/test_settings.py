@@ -16,7 +16,7 @@ def test_all_paths_are_below_the_root(tmp_path):
         assert path.is_relative_to(data.root)
 
 
-def test_the_option_wins_over_the_environment_and_the_environment_over_the_users_own(tmp_path, monkeypatch):
+def test_the_option_overrides_the_environment_which_overrides_the_default_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "environment"))
     assert data_folder(tmp_path / "option").root == tmp_path / "option"
     assert data_folder(None).root == tmp_path / "environment"

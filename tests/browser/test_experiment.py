@@ -44,7 +44,7 @@ def test_several_changes_start_only_after_they_are_declared_and_the_plan_gets_a_
     assert visitor.complaints == []
 
 
-def test_a_run_begins_with_an_earlier_run_s_weights_and_refuses_others_that_do_not_fit(visitor, server):
+def test_a_run_starts_from_an_earlier_run_s_weights_and_refuses_incompatible_ones(visitor, server):
     visitor.turn_to("Grade")
     visitor.turn_to("Train")
     visitor.chooses("#set-pretrained", "Run 1: baseline")

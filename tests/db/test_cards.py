@@ -77,7 +77,7 @@ def test_the_exact_card_is_found_before_others_that_fit(session):
 
 
 @pytest.mark.parametrize("sides", [(1, 2), (1, None), (None, 2)])
-def test_no_two_cards_hold_the_same_pictures(session, sides):
+def test_no_two_cards_have_the_same_pictures(session, sides):
     add_card(session, name="a", front_id=sides[0], back_id=sides[1])
     with pytest.raises(IntegrityError, match="UNIQUE"):
         add_card(session, name="b", front_id=sides[0], back_id=sides[1])
@@ -88,7 +88,7 @@ def test_a_card_without_any_side_is_refused(session):
         add_card(session, name="a")
 
 
-def test_a_name_is_given_once(session):
+def test_card_names_are_unique(session):
     add_card(session, name="a", front_id=1)
     assert card_by_name(session, name="a").front.id == 1
     with pytest.raises(IntegrityError, match=r"cards\.name"):
@@ -100,25 +100,25 @@ def test_a_split_that_does_not_exist_is_refused(session):
         add_card(session, name="a", front_id=1, fixed_split="validation")
 
 
-def test_a_card_without_a_group_is_its_own(session):
+def test_a_card_without_a_group_is_its_own_group(session):
     assert add_card(session, name="a", front_id=1).group_name == "a"
     assert add_card(session, name="b", front_id=2, group_name="a").group_name == "a"
 
 
-def test_all_cards_are_there_oldest_first_and_each_by_its_row(session):
+def test_cards_are_listed_oldest_first_and_found_by_id(session):
     cards = [add_card(session, name=f"c{number}", front_id=number) for number in (3, 1, 4, 2)]
     assert all_cards(session) == cards
     assert get(session, card_id=cards[2].id) is cards[2]
 
 
-def test_counts_tell_pairs_from_single_sides(session):
+def test_counts_distinguish_pairs_from_single_sides(session):
     add_card(session, name="pair", front_id=1, back_id=2)
     add_card(session, name="front", front_id=3)
     add_card(session, name="back", back_id=4)
     assert counts(session) == Counts(pictures=4, cards=3, both_sides=1)
 
 
-def test_only_fronts_are_told_for_likeness(session):
+def test_only_fronts_are_listed_for_duplicate_detection(session):
     pair = add_card(session, name="pair", front_id=1, back_id=2, fixed_split="val")
     add_card(session, name="back", back_id=4)
     later = add_card(session, name="later", front_id=3)

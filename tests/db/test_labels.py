@@ -28,7 +28,7 @@ def add_cards(session, many: int) -> list[int]:
     return ids
 
 
-def test_the_table_knows_the_scale_that_the_engine_knows():
+def test_the_check_constraint_matches_the_engine_s_grades():
     assert {float(grade) for grade in GRADES_SQL.split(",")} == {*GRADES, *HALF_GRADES}
     assert QUALIFIERS_SQL.replace("'", "").split(", ") == [*QUALIFIERS, *NO_GRADES]
 
@@ -52,7 +52,7 @@ events = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=events)
-def test_the_label_that_holds_is_the_persons_latest_or_else_the_latest_import(database, events):
+def test_the_current_label_is_the_latest_by_a_person_or_else_the_latest_import(database, events):
     """The oracle is the same rule as a loop over the events of a card."""
     with pytest.raises(ZeroDivisionError), database.writing() as session:  # rolled back: every example starts empty
         cards = add_cards(session, 4)
@@ -72,7 +72,7 @@ def test_the_label_that_holds_is_the_persons_latest_or_else_the_latest_import(da
         raise ZeroDivisionError
 
 
-def test_the_history_keeps_every_word_in_its_order(database):
+def test_the_history_contains_every_label_in_order(database):
     with database.writing() as session:
         card, other_card = add_cards(session, 2)
         add_label(session, card_id=card, grade=8, source="import")

@@ -39,7 +39,7 @@ def borders(session) -> dict[tuple[str, str], float]:
     return {key: event.printed[0][0][0] for key, event in current_lines(session).items()}
 
 
-def test_the_last_lines_hold_for_their_picture_and_their_side_alone(database):
+def test_the_latest_lines_apply_only_to_their_picture_and_side(database):
     with database.writing() as session:
         record_lines(session, 2.0)
         record_lines(session, 3.0, side="back")
@@ -49,7 +49,7 @@ def test_the_last_lines_hold_for_their_picture_and_their_side_alone(database):
         assert borders(session) == {(PICTURE, "front"): 2.5, (PICTURE, "back"): 3.0, (OTHER_PICTURE, "front"): 4.0}
 
 
-def test_lines_taken_back_hold_no_longer_and_stay_in_the_history(database):
+def test_withdrawn_lines_no_longer_apply_and_stay_in_the_history(database):
     with database.writing() as session:
         record_lines(session, 2.0)
         record_lines(session, None)
@@ -61,7 +61,7 @@ def test_lines_taken_back_hold_no_longer_and_stay_in_the_history(database):
         assert [event.printed and event.printed[0][0][0] for event in history] == [2.0, None, 3.0]
 
 
-def test_lines_come_back_as_they_were_laid(database):
+def test_lines_are_read_back_as_they_were_written(database):
     with database.writing() as session:
         record_lines(session, 2.125)
     with database.reading() as session:
@@ -83,7 +83,7 @@ def test_lines_come_back_as_they_were_laid(database):
         {"printed": None},
     ],
 )
-def test_lines_that_cannot_be_are_refused(database, wrong):
+def test_invalid_lines_are_refused(database, wrong):
     with pytest.raises(IntegrityError, match="CHECK"), database.writing() as session:
         record_lines(session, 2.0, **wrong)
 
@@ -97,7 +97,7 @@ def test_lines_that_cannot_be_are_refused(database, wrong):
         "printed, author, created_at FROM lines_events",
     ],
 )
-def test_no_program_can_move_lines_that_were_laid(database, tmp_path, statement):
+def test_no_program_can_change_stored_lines(database, tmp_path, statement):
     with database.writing() as session:
         record_lines(session, 2.0)
     path = tmp_path / "loupe.db"
@@ -107,7 +107,7 @@ def test_no_program_can_move_lines_that_were_laid(database, tmp_path, statement)
         assert borders(session) == {(PICTURE, "front"): 2.0}
 
 
-def test_the_session_refuses_to_move_lines_before_the_database_does(database):
+def test_the_session_refuses_to_change_lines_before_the_database_does(database):
     with database.writing() as session:
         row = record_lines(session, 2.0).id
     with pytest.raises(AppendOnly), database.writing() as session:

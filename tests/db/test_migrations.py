@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 @pytest.fixture
-def with_next_step(tmp_path, monkeypatch):
+def with_next_migration(tmp_path, monkeypatch):
     """Add a migration that ends with the given statement."""
 
     def install(then: str = "") -> None:
@@ -52,7 +52,7 @@ def with_next_step(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def own_file(tmp_path) -> Path:
+def database_path(tmp_path) -> Path:
     """A database file of the newest revision with one picture in it."""
     path = tmp_path / "loupe.db"
     database = Database.open(path)
@@ -78,31 +78,31 @@ def rules(path: Path) -> dict[str, set[str]]:
     }
 
 
-def test_the_migrations_lead_to_the_schema(database):
+def test_the_migrations_produce_the_schema(database):
     with database.engine.execution_options(writes=False).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_the_migrations_lead_to_the_schemas_constraints_too(own_file, tmp_path):
+def test_the_migrations_produce_the_schema_s_constraints(database_path, tmp_path):
     """Alembic compares no CHECK constraints; the statements that SQLite keeps hold them all."""
     engine = create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
     Base.metadata.create_all(engine)
     engine.dispose()
-    assert rules(own_file) == rules(tmp_path / "direct.db")
+    assert rules(database_path) == rules(tmp_path / "direct.db")
 
 
-def test_the_schema_can_be_said_in_postgresql():
+def test_the_schema_compiles_for_postgresql():
     for table in Base.metadata.sorted_tables:
         assert str(CreateTable(table).compile(dialect=postgresql.dialect()))
         for index in table.indexes:
             assert str(CreateIndex(index).compile(dialect=postgresql.dialect()))
 
 
-def test_opening_again_changes_nothing_and_copies_nothing(own_file):
-    before = own_file.read_bytes()
-    Database.open(own_file).close()
-    assert own_file.read_bytes() == before
-    assert not (own_file.parent / "backups").exists()
+def test_opening_again_changes_nothing_and_copies_nothing(database_path):
+    before = database_path.read_bytes()
+    Database.open(database_path).close()
+    assert database_path.read_bytes() == before
+    assert not (database_path.parent / "backups").exists()
 
 
 def test_a_new_file_needs_no_copy(tmp_path):
@@ -111,61 +111,61 @@ def test_a_new_file_needs_no_copy(tmp_path):
 
 
 @pytest.mark.parametrize("backup_dir", [None, "elsewhere/copies"])
-def test_an_older_file_is_copied_aside_before_it_changes(own_file, tmp_path, with_next_step, backup_dir):
-    with_next_step()
-    Database.open(own_file, backup_dir=backup_dir and tmp_path / backup_dir).close()
+def test_an_older_file_is_backed_up_before_it_changes(database_path, tmp_path, with_next_migration, backup_dir):
+    with_next_migration()
+    Database.open(database_path, backup_dir=backup_dir and tmp_path / backup_dir).close()
     [copy] = (tmp_path / (backup_dir or "backups")).iterdir()
     assert copy.name.startswith(f"loupe-{NEWEST}-")
-    assert "extra" in tables(own_file)
+    assert "extra" in tables(database_path)
     assert "extra" not in tables(copy)
     with closing(sqlite3.connect(copy)) as raw:
         assert raw.execute("SELECT sha256 FROM pictures").fetchall() == [("a" * 64,)]
 
 
-def test_the_copy_holds_what_is_still_in_the_log_of_another_program(own_file, tmp_path, with_next_step):
-    with closing(sqlite3.connect(own_file)) as connection:
+def test_the_backup_contains_another_program_s_unmerged_write_ahead_log(database_path, tmp_path, with_next_migration):
+    with closing(sqlite3.connect(database_path)) as connection:
         connection.execute("UPDATE pictures SET width = 5")
         connection.commit()  # in the -wal file only: `connection` stays open, so nothing is moved to the main file
-        with_next_step()
-        Database.open(own_file).close()
+        with_next_migration()
+        Database.open(database_path).close()
         [copy] = (tmp_path / "backups").glob("*.db")
         with closing(sqlite3.connect(copy)) as raw:
             assert raw.execute("SELECT width FROM pictures").fetchone() == (5,)
 
 
-def test_a_failed_migration_leaves_the_file_as_it_was(own_file, with_next_step):
-    with_next_step("raise RuntimeError('the power went')")
+def test_a_failed_migration_leaves_the_file_as_it_was(database_path, with_next_migration):
+    with_next_migration("raise RuntimeError('the power went')")
     with pytest.raises(RuntimeError, match="the power went"):
-        Database.open(own_file)
-    assert "extra" not in tables(own_file)
+        Database.open(database_path)
+    assert "extra" not in tables(database_path)
 
 
-def test_no_copy_no_migration(own_file, tmp_path, with_next_step):
-    with_next_step()
+def test_without_a_backup_nothing_is_migrated(database_path, tmp_path, with_next_migration):
+    with_next_migration()
     (tmp_path / "full").write_text("a file where the folder should be")
     with pytest.raises(DatabaseUnusable, match="the backup before the upgrade failed"):
-        Database.open(own_file, backup_dir=tmp_path / "full")
-    assert "extra" not in tables(own_file)
+        Database.open(database_path, backup_dir=tmp_path / "full")
+    assert "extra" not in tables(database_path)
 
 
-def test_a_database_of_a_newer_program_is_refused(own_file, tmp_path, with_next_step, monkeypatch):
+def test_a_database_of_a_newer_program_is_refused(database_path, tmp_path, with_next_migration, monkeypatch):
     with monkeypatch.context():
-        with_next_step()
-        Database.open(own_file).close()
+        with_next_migration()
+        Database.open(database_path).close()
     monkeypatch.undo()
     with pytest.raises(DatabaseUnusable, match=r"written by a newer Loupe \(revision 9999\); update"):
-        Database.open(own_file)
+        Database.open(database_path)
 
 
-def test_a_database_that_was_migrated_keeps_its_rows(own_file, with_next_step):
-    with_next_step()
-    database = Database.open(own_file)
+def test_a_migrated_database_keeps_its_rows(database_path, with_next_migration):
+    with_next_migration()
+    database = Database.open(database_path)
     with database.reading() as session:
         assert counts(session).pictures == 1
     database.close()
 
 
-def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_path, monkeypatch):
+def test_a_file_without_line_corrections_is_migrated_with_its_labels(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         folder = tmp_path / "migrations_of_then"
         shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
@@ -181,7 +181,7 @@ def test_a_file_from_before_lines_were_kept_comes_through_with_its_labels(tmp_pa
     assert copy.name.startswith("loupe-0001-")
 
 
-def test_a_run_from_before_plans_were_kept_comes_through_without_one(tmp_path, monkeypatch):
+def test_a_run_without_a_plan_is_migrated_without_one(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         folder = tmp_path / "migrations_of_then"
         shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0003*"))

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from db import runs
-from db.models import current_model, promote
+from db.promotions import current_model, promote
 from db.runs import LEGAL_TRANSITIONS, IllegalTransition, UnknownRun
 from db.snapshots import add_snapshot, get
 
@@ -50,7 +50,7 @@ def walk(database, run_id: int, *states: str) -> None:
 
 
 @pytest.mark.parametrize(("expected", "to"), list(itertools.product(LEGAL_TRANSITIONS, repeat=2)))
-def test_only_the_legal_moves_are_made(database, expected, to):
+def test_only_legal_state_changes_are_made(database, expected, to):
     run_id = queue_one(database)
     with closing(sqlite3.connect(database.engine.url.database)) as raw:
         raw.execute("UPDATE runs SET state = ?", (expected,))
@@ -65,7 +65,7 @@ def test_only_the_legal_moves_are_made(database, expected, to):
             assert runs.get(session, run_id=run_id).state == expected
 
 
-def test_of_claimants_at_once_exactly_one_wins(database):
+def test_of_simultaneous_claims_exactly_one_succeeds(database):
     run_id = queue_one(database)
     start = threading.Barrier(4)
     won: list[int] = []
@@ -85,7 +85,7 @@ def test_of_claimants_at_once_exactly_one_wins(database):
         assert [runs.get(session, run_id=run_id).pid] == won
 
 
-def test_a_run_that_moved_on_is_not_moved(database):
+def test_a_run_in_another_state_than_expected_is_not_changed(database):
     run_id = queue_one(database)
     walk(database, run_id, "queued", "running", "finished")
     with database.writing() as session:
@@ -93,7 +93,7 @@ def test_a_run_that_moved_on_is_not_moved(database):
         assert runs.get(session, run_id=run_id).message == ""
 
 
-def test_a_run_is_stamped_when_it_starts_and_ends(database):
+def test_a_run_records_its_start_and_end_times(database):
     run_id = queue_one(database)
     walk(database, run_id, "queued", "running")
     with database.writing() as session:
@@ -105,7 +105,7 @@ def test_a_run_is_stamped_when_it_starts_and_ends(database):
     assert (run.summary, run.message) == ({"qwk": 0.8}, "done")
 
 
-def test_a_resumed_run_forgets_why_it_stopped(database):
+def test_resuming_a_run_clears_its_stop_message(database):
     run_id = queue_one(database)
     walk(database, run_id, "queued", "running")
     with database.writing() as session:
@@ -118,7 +118,7 @@ def test_a_resumed_run_forgets_why_it_stopped(database):
     assert (run.message, run.ended_at, run.stop_requested_at, run.pid) == ("", None, None, None)
 
 
-def test_a_wish_to_stop_keeps_its_first_moment(database):
+def test_a_stop_request_keeps_its_first_time(database):
     run_id = queue_one(database)
     moments = []
     for _ in range(2):
@@ -156,7 +156,7 @@ def test_an_epoch_trained_again_replaces_its_row(database):
         assert [(row.epoch, row.train_loss) for row in runs.epochs(session, run_id=run_id)] == [(1, 2.0), (2, 1.4)]
 
 
-def test_progress_is_the_last_thing_said(database):
+def test_progress_is_the_last_one_reported(database):
     run_id = queue_one(database)
     for batch in (1, 2):
         with database.writing() as session:
@@ -165,7 +165,7 @@ def test_progress_is_the_last_thing_said(database):
         assert runs.get(session, run_id=run_id).progress == {"phase": 1, "batch": 2}
 
 
-def test_progress_of_no_run_is_an_error(database):
+def test_progress_of_a_missing_run_is_an_error(database):
     with pytest.raises(UnknownRun, match="run 7 does not exist"), database.writing() as session:
         runs.record_progress(session, run_id=7, progress={})
 
@@ -176,7 +176,7 @@ def test_the_latest_runs_come_first(database):
         assert [run.id for run in runs.runs(session, limit=2)] == [ids[2], ids[1]]
 
 
-def test_a_run_that_waits_or_trains_is_found_however_many_came_after_it(database):
+def test_a_queued_or_running_run_is_listed_among_any_number_of_later_runs(database):
     waits, trains, ended = (queue_one(database) for _ in range(3))
     walk(database, trains, "queued", "running")
     walk(database, ended, "queued", "running", "finished")
@@ -193,7 +193,7 @@ def test_a_state_that_does_not_exist_is_refused(database):
         raw.execute("UPDATE runs SET state = 'paused'")
 
 
-def test_a_snapshot_tells_what_it_left_out(database, tmp_path):
+def test_a_snapshot_records_the_cards_it_left_out(database, tmp_path):
     left_out = [{"card_id": "a", "reason": "not labelled"}]
     with database.writing() as session:
         row = add_snapshot(session, path=tmp_path / "s.jsonl", sha256="a" * 64, pairs=5, left_out=left_out)
@@ -202,7 +202,7 @@ def test_a_snapshot_tells_what_it_left_out(database, tmp_path):
     assert (snapshot.path, snapshot.pairs, snapshot.left_out) == (str(tmp_path / "s.jsonl"), 5, left_out)
 
 
-def test_a_run_needs_the_snapshot_that_it_names(database):
+def test_a_run_requires_its_snapshot_to_exist(database):
     with pytest.raises(IntegrityError, match="FOREIGN KEY"), database.writing() as session:
         runs.add_run(session, recipe="r", parent=None, config={}, snapshot_id=9, folder="/f", log_path="/l")
 

@@ -30,14 +30,14 @@ def names_behind_our_back(path: Path) -> list[str]:
         return [name for (name,) in raw.execute("SELECT name FROM cards ORDER BY id")]
 
 
-def test_what_was_written_is_in_the_file_when_writing_ends(database, tmp_path):
+def test_a_write_is_in_the_file_when_its_block_ends(database, tmp_path):
     with database.writing() as session:
         add_one(session, 1)
         assert names_behind_our_back(tmp_path / "loupe.db") == []
     assert names_behind_our_back(tmp_path / "loupe.db") == ["card 1"]
 
 
-def test_an_error_inside_writing_leaves_no_trace(database, tmp_path):
+def test_an_error_rolls_the_write_back(database, tmp_path):
     with pytest.raises(ZeroDivisionError), database.writing() as session:
         add_one(session, 1)
         raise ZeroDivisionError
@@ -63,7 +63,7 @@ def test_two_threads_writing_at_once_lose_nothing(database, tmp_path):
         assert raw.execute("SELECT width FROM pictures").fetchone() == (101,)
 
 
-def test_a_reader_sees_one_moment_while_a_writer_goes_on(database):
+def test_a_reader_sees_one_state_while_another_session_writes(database):
     with database.reading() as reader:
         assert counts(reader).cards == 0
         with database.writing() as writer:
@@ -73,7 +73,7 @@ def test_a_reader_sees_one_moment_while_a_writer_goes_on(database):
         assert counts(reader).cards == 1
 
 
-def test_writing_through_the_reading_door_is_refused(database):
+def test_writing_in_a_reading_session_is_refused(database):
     with pytest.raises(OperationalError, match="readonly"), database.reading() as session:
         add_one(session, 1)
 
@@ -86,7 +86,7 @@ def test_rows_are_usable_after_their_session(database):
     assert card.front.width == 1
 
 
-def test_every_connection_keeps_foreign_keys_and_waits_for_others(database):
+def test_every_connection_enforces_foreign_keys_and_waits_for_locks(database):
     for open_session in (database.reading, database.writing):
         with open_session() as session:
             settings = {
@@ -101,7 +101,7 @@ def test_a_card_of_a_picture_that_does_not_exist_is_refused(database):
         add_card(session, name="a", front_id=77)
 
 
-def test_times_come_back_aware_and_in_utc(database, tmp_path):
+def test_times_are_read_with_a_time_zone_in_utc(database, tmp_path):
     noon_in_tokyo = datetime(2026, 1, 2, 12, tzinfo=timezone(timedelta(hours=9)))
     with database.writing() as session:
         add_one(session, 1)
@@ -128,7 +128,7 @@ def test_a_url_opens_the_same_file_as_its_path(database, tmp_path):
     again.close()
 
 
-def test_the_folder_is_made_where_it_is_missing(tmp_path):
+def test_a_missing_folder_is_created(tmp_path):
     Database.open(tmp_path / "new" / "folder" / "loupe.db").close()
     assert (tmp_path / "new" / "folder" / "loupe.db").is_file()
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         Database.open(path)
 
 
-def test_another_programs_database_is_left_alone(tmp_path):
+def test_another_program_s_database_is_not_changed(tmp_path):
     path = tmp_path / "loupe.db"
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("CREATE TABLE recipes (id INTEGER)")
@@ -154,7 +154,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
         Database.open(path)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatabaseUnusable, match=r"cannot be created .* choose another data folder"):
         Database.open(tmp_path / "file" / "loupe.db")
@@ -177,7 +177,7 @@ def test_a_lock_held_too_long_is_explained(database, tmp_path, monkeypatch):
     impatient.close()
 
 
-def test_a_damaged_table_is_one_sentence_at_both_doors(database, tmp_path):
+def test_a_damaged_table_gives_one_message_for_reading_and_writing(database, tmp_path):
     with database.writing() as session:
         add_one(session, 1)
     database.close()
@@ -194,7 +194,7 @@ def test_a_damaged_table_is_one_sentence_at_both_doors(database, tmp_path):
 
 
 @pytest.mark.parametrize("sent", ["inside", "by the commit"])
-def test_a_full_disk_is_one_sentence_and_what_was_begun_leaves_no_trace(database, tmp_path, sent):
+def test_a_full_disk_gives_one_message_and_the_write_is_rolled_back(database, tmp_path, sent):
     with database.reading() as session:  # the writer gets the same connection, whose file may not grow any more
         pages = session.execute(text("PRAGMA page_count")).scalar()
         session.execute(text(f"PRAGMA max_page_count = {pages}"))
@@ -208,7 +208,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_begun_leaves_no_trace(database
         assert raw.execute("SELECT count(*) FROM pictures").fetchone() == (0,)
 
 
-def test_what_a_caller_raises_passes_both_doors_as_it_is(database):
+def test_a_caller_s_exception_passes_through_reading_and_writing_unchanged(database):
     for open_session in (database.reading, database.writing):
         for raised in (ZeroDivisionError(), FileNotFoundError("a.png"), sqlite3.DatabaseError("another file")):
             with pytest.raises(type(raised)) as caught, open_session():
@@ -222,7 +222,7 @@ def test_a_database_in_memory_is_refused(url):
         Database.open(url)
 
 
-def test_a_url_that_is_none_is_refused():
+def test_an_invalid_url_is_refused():
     with pytest.raises(DatabaseUnusable, match="is not a database URL"):
         Database.open("://nowhere")
 

@@ -97,13 +97,13 @@ def _model_file(seed: int, phase: int, sides: tuple[bool, bool], settings: tuple
 
 
 @pytest.fixture
-def quick_disk(monkeypatch):
+def no_fsync(monkeypatch):
     """Skip fsync, for tests that do not simulate a power failure."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="session")
-def straight(tmp_path_factory, cards, prepared):
+def uninterrupted_run(tmp_path_factory, cards, prepared):
     """Folder and events of an uninterrupted run of twelve steps over both phases."""
-    folder = tmp_path_factory.mktemp("straight") / "run"
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
     return folder, run(config(**EVERYTHING_ON), cards, folder, prepared)

@@ -25,7 +25,7 @@ fusion_weight loss schedule pretrained seed device
 """
 
 
-def test_every_promised_key_is_there_with_a_sentence_of_help():
+def test_every_documented_key_exists_with_a_help_sentence():
     assert {*PROMISED.split()} <= set(fields())
     for key, field in fields().items():
         assert field.description, key
@@ -42,7 +42,7 @@ def test_every_promised_key_is_there_with_a_sentence_of_help():
         ("front_encoder=resnet50", "front_encoder", "resnet50"),
     ],
 )
-def test_a_setting_is_read_as_its_key_s_own_type(setting, key, value):
+def test_a_setting_is_parsed_to_its_key_s_type(setting, key, value):
     assert getattr(build(parse_settings([setting])), key) == value
 
 
@@ -67,7 +67,7 @@ def test_a_setting_is_read_as_its_key_s_own_type(setting, key, value):
         ({"phase1_epochs": 0, "phase2_epochs": 0}, "phase1_epochs and phase2_epochs are both 0; give at least one"),
     ],
 )
-def test_a_bad_setting_is_refused_in_one_sentence_naming_key_and_value(changes, complaint):
+def test_a_bad_setting_is_refused_with_one_message_naming_key_and_value(changes, complaint):
     with pytest.raises(BadConfig) as refusal:
         build(changes)
     assert str(refusal.value).startswith(complaint)
@@ -90,7 +90,7 @@ def test_a_config_survives_its_own_json():
     assert Config.model_validate_json(config.model_dump_json()) == config
 
 
-def test_keys_with_a_list_of_values_know_it():
+def test_choices_lists_the_allowed_values_of_a_key():
     assert choices("front_encoder") == (
         "resnet18",
         "resnet34",
@@ -103,12 +103,12 @@ def test_keys_with_a_list_of_values_know_it():
     assert choices("dropout") == choices("augment") == choices("pretrained") == ()
 
 
-def test_the_difference_names_what_changed_and_from_what():
+def test_the_difference_has_the_old_and_the_new_value_of_each_change():
     assert difference(Config(dropout=0.1), Config(dropout=0.4)) == {"dropout": (0.4, 0.1)}
     assert difference(Config(), Config()) == {}
 
 
-def test_a_control_is_shown_no_card_by_another_way():
+def test_a_control_cannot_use_synthetic_wear():
     with pytest.raises(
         BadConfig, match="synthetic_wear_per_grade requires input_region = card, but input_region is label"
     ):
@@ -116,7 +116,7 @@ def test_a_control_is_shown_no_card_by_another_way():
     assert build({"input_region": "label"}).input_region == "label"
 
 
-def test_teachers_are_found_again_from_another_folder(tmp_path, monkeypatch):
+def test_teacher_paths_are_stored_as_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = build({"teachers": "one.csv, sub/other.csv"})
     monkeypatch.chdir("/")
@@ -124,7 +124,7 @@ def test_teachers_are_found_again_from_another_folder(tmp_path, monkeypatch):
     assert build({}).teachers == ""
 
 
-def test_starting_weights_that_are_a_path_lie_where_they_lay_and_those_with_a_name_keep_it(tmp_path, monkeypatch):
+def test_pretrained_paths_become_absolute_and_names_are_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert build({"pretrained": "model.pt"}).pretrained == str(tmp_path / "model.pt")
     assert build({"pretrained": "~/model.pt"}).pretrained == str(Path.home() / "model.pt")

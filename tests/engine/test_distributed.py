@@ -48,7 +48,7 @@ def torchrun(*args, **variables):
 
 
 @pytest.mark.slow
-def test_a_step_of_two_processes_is_torch_s_own_step_over_all_their_cards(tmp_path):
+def test_a_step_of_two_processes_equals_torch_s_step_on_all_their_cards(tmp_path):
     done = torchrun("tests/engine/training/two_processes.py", "one_step", tmp_path)
     assert done.returncode == 0, done.stderr
     shared = torch.load(tmp_path / "step.pt", weights_only=True)
@@ -62,29 +62,27 @@ def test_a_step_of_two_processes_is_torch_s_own_step_over_all_their_cards(tmp_pa
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_does_and_go_on_exactly_where_one_of_them_was_asked_to_stop(
-    tmp_path, cards, prepared
-):
+def test_two_processes_train_like_one_and_resume_exactly_after_a_stop(tmp_path, cards, prepared):
     (tmp_path / "config.json").write_text(json.dumps(SMALL))
     write_snapshot(tmp_path / "pairs.jsonl", cards)
     done = torchrun("tests/engine/training/two_processes.py", "runs", tmp_path)
     assert done.returncode == 0, done.stderr
-    interrupted, straight = (
-        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("interrupted", "straight")
+    interrupted, uninterrupted = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("interrupted", "uninterrupted")
     )
-    assert interrupted["last"] == straight["last"] == "Finished"
+    assert interrupted["last"] == uninterrupted["last"] == "Finished"
     (index,) = (tmp_path / "cache").glob("prepared_*.jsonl")
     hashes = [json.loads(line)["sha256"] for line in index.read_text().splitlines() if line]
     assert len(hashes) == len(set(hashes)) == 2 * len(cards) - 2
     resumed, uninterrupted = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("interrupted", "straight")
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("interrupted", "uninterrupted")
     )
     for part in ("model", "average"):
         for key, value in resumed[part].items():
             assert torch.equal(value, uninterrupted[part][key]), key
     events = train(Config(**SMALL), cards, tmp_path / "alone", cache=prepared)
     epochs = [event for event in events if isinstance(event, EpochDone)]
-    for epoch_of_two, epoch_of_one in zip(straight["epochs"], epochs, strict=True):
+    for epoch_of_two, epoch_of_one in zip(uninterrupted["epochs"], epochs, strict=True):
         assert epoch_of_two["metrics"]["n"] == epoch_of_one.metrics["n"] == 4
         assert np.sum(epoch_of_two["metrics"]["confusion"]) == 4
         assert epoch_of_two["train_loss"] == pytest.approx(epoch_of_one.train_loss, rel=1e-3)
@@ -92,7 +90,7 @@ def test_two_processes_train_as_one_does_and_go_on_exactly_where_one_of_them_was
 
 
 @pytest.mark.slow
-def test_where_one_process_fails_it_says_why_and_the_other_ends_with_a_sentence_too(tmp_path, cards):
+def test_if_one_process_fails_both_end_with_a_message(tmp_path, cards):
     (tmp_path / "config.json").write_text(json.dumps({**SMALL, "batch_size": 6}))
     write_snapshot(tmp_path / "pairs.jsonl", cards)
     done = torchrun("tests/engine/training/two_processes.py", "one_fails", tmp_path)
@@ -102,7 +100,7 @@ def test_where_one_process_fails_it_says_why_and_the_other_ends_with_a_sentence_
 
 
 @pytest.mark.slow
-def test_the_program_under_torchrun_gives_one_answer_and_counts_no_validation_card_twice(tmp_path, manifest):
+def test_the_program_under_torchrun_prints_one_result_and_counts_no_validation_card_twice(tmp_path, manifest):
     settings = commands.settings(dropout=0.0, lr_phase2=1e-5)
     done = torchrun("launch.py", "train", "--manifest", manifest, "--out", tmp_path / "two", *settings)
     assert done.returncode == 0, done.stderr
@@ -115,7 +113,7 @@ def test_the_program_under_torchrun_gives_one_answer_and_counts_no_validation_ca
 
 
 @pytest.mark.slow
-def test_what_one_process_is_refused_all_are_and_the_program_ends(tmp_path, manifest):
+def test_a_refusal_in_one_process_ends_the_program(tmp_path, manifest):
     done = torchrun("launch.py", "train", "--data", tmp_path)
     assert done.returncode != 0
     assert "loupe (process 1 of 2): runs of the data folder use one process" in done.stderr

@@ -80,12 +80,12 @@ def expected(row):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
-def test_a_recorded_run_is_as_the_table_has_it(row):
+def test_a_recorded_run_matches_the_table(row):
     config = recipe_config(row[0]).model_dump()
     assert {key: config[key] for key in expected(row)} == expected(row)
 
 
-def test_every_recipe_has_its_row_or_is_ours():
+def test_every_recipe_has_a_row_in_the_table_or_is_new():
     assert {*RECIPES} == {row[0] for row in ROWS} | {"loupe"} == {*PARENTS}
     assert DEFAULT == "loupe"
 
@@ -99,12 +99,12 @@ def test_a_recipe_states_its_parent_and_differs_from_it_in_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_says_in_a_sentence_what_it_tests(name):
+def test_a_recipe_has_a_sentence_of_description(name):
     assert recipe(name).name == name
     assert recipe(name).tests.endswith((".", "?"))
 
 
-def test_changes_stand_on_top_of_the_recipe():
+def test_changes_override_the_recipe():
     config = recipe_config("ordinal", {"dropout": "0.5"})
     assert difference(config, recipe_config("ordinal")) == {"dropout": (0.25, 0.5)}
     assert isinstance(config, Config)

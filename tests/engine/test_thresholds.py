@@ -16,7 +16,7 @@ thresholds = st.builds(
 
 
 @given(thresholds)
-def test_a_threshold_that_is_written_and_read_is_the_same(threshold):
+def test_a_threshold_is_read_back_as_written(threshold):
     assert MetricCondition.parse(str(threshold)) == threshold
 
 
@@ -31,12 +31,12 @@ def test_a_threshold_that_is_written_and_read_is_the_same(threshold):
         ("qwk<0.4", None, None),
     ],
 )
-def test_a_threshold_holds_as_the_comparison_reads(text, value, holds):
+def test_a_threshold_is_evaluated_as_its_comparison(text, value, holds):
     threshold = MetricCondition.parse(text)
     assert threshold.holds({threshold.metric: value}) is holds
 
 
-def test_the_history_s_failure_rule_is_two_thresholds():
+def test_a_failure_rule_may_have_two_thresholds():
     assert parse_conditions("qwk<0.40@13, qwk<0.70@27") == (
         MetricCondition("qwk", "<", 0.4, 13),
         MetricCondition("qwk", "<", 0.7, 27),
@@ -47,7 +47,7 @@ def test_the_history_s_failure_rule_is_two_thresholds():
 @pytest.mark.parametrize(
     "text", ["qwk", "qwk=0.4", "qwk<", "qwk<a@3", "qwk<0.4@", "qwk<0.4@1.5", "beauty>1", "qwk<1@0"]
 )
-def test_what_is_no_threshold_is_refused_with_its_text(text):
+def test_an_invalid_threshold_is_refused_with_its_text(text):
     with pytest.raises(BadThreshold, match=r"threshold|epoch") as refusal:
         MetricCondition.parse(text)
     assert repr(text) in str(refusal.value)

@@ -21,9 +21,9 @@ from engine.simulate.folder import write_cards as write_simulated_cards
 from evidence import cached_json, collection, page, rubric, sections, worst
 from evidence.collection import Part, mix_of
 from evidence.figures import mean_predictions, metrics_over_seeds
-from evidence.ledger import TrainingVariant
 from evidence.steps import changes, cost, fronts, simulated, sizes, stronger
 from evidence.steps.fronts import FrontsVariant
+from evidence.training_runs import TrainingVariant
 from labeling.snapshot import pairs_from_manifest
 from tests.card_factory import write_cards
 from tests.engine.inference.test_model_card import a_card
@@ -50,21 +50,21 @@ def random_predictions(seed, cards=60):
     )
 
 
-def test_one_run_s_figures_and_intervals_are_those_that_evaluate_publishes():
+def test_one_run_s_metrics_and_intervals_are_those_of_evaluate():
     run = random_predictions(1)
     published = metrics_with_intervals(run.truth, run.probabilities, run.groups)
     for name, estimate in metrics_over_seeds([run]).items():
         assert estimate == pytest.approx([published[name], published[f"{name}_low"], published[f"{name}_high"]])
 
 
-def test_a_figure_that_is_undefined_is_none_and_no_number():
+def test_an_undefined_metric_is_none():
     run = random_predictions(1)
     estimates = metrics_over_seeds([run.select(np.flatnonzero(run.truth < 9))])
     assert estimates["auc_9_10"] == (None, None, None)
     assert estimates["qwk"].value is not None
 
 
-def test_several_runs_figures_are_their_means_and_their_intervals_are_wider_than_one_s():
+def test_several_runs_metrics_are_averaged_and_their_intervals_are_wider_than_one_run_s():
     several = [random_predictions(seed) for seed in (1, 2, 3)]
     predicted = [run.probabilities.argmax(axis=1) + 1 for run in several]
     estimates = metrics_over_seeds(several)
@@ -77,7 +77,7 @@ def test_several_runs_figures_are_their_means_and_their_intervals_are_wider_than
     assert estimates["qwk"].low < min(kappas) < max(kappas) < estimates["qwk"].high
 
 
-def test_the_worst_errors_are_those_whose_expected_grade_lies_furthest_away():
+def test_the_worst_errors_have_the_largest_distance_from_the_expected_grade():
     run = random_predictions(1)
     certain = np.eye(10)[run.truth - 1]
     certain[[7, 30]] = np.eye(10)[(run.truth[[7, 30]] + [4, 7]) % 10]
@@ -142,7 +142,15 @@ def test_the_page_describes_the_starter_only_from_the_folder_of_its_build_and_wi
     cached_json.write_json(
         tmp_path / "out" / "fronts.json", {"ways": {"pretrained": {**metrics, "n": 60}}, "less": less}
     )
-    assert page.run(tmp_path / "out")["missing"] == ["starter", "simulated", "changes", "sizes", "stronger", "cost"]
+    assert page.run(tmp_path / "out")["missing"] == [
+        "real_pairs",
+        "starter",
+        "simulated",
+        "changes",
+        "sizes",
+        "stronger",
+        "cost",
+    ]
     text = (tmp_path / "evidence.md").read_text(encoding="utf-8")
     assert f"| pretrained | 60 | {metrics['qwk']:.3f} (" in text
     assert "| reference: plain fine-tune" in text
@@ -164,7 +172,7 @@ def test_the_page_describes_the_starter_only_from_the_folder_of_its_build_and_wi
         assert (explanation in text, "They have not been explained yet." in text) == (is_shown, not is_shown)
 
 
-def test_a_section_is_kept_if_the_folder_does_not_hold_the_results_of_its_step(tmp_path, monkeypatch):
+def test_a_section_is_unchanged_if_the_results_of_its_step_are_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "PAGE", tmp_path / "evidence.md")
     less = {"label alone, less pretrained": {"delta": -0.3, "low": -0.4, "high": -0.2, "p_holm": 0.002, "cards": 57}}
     run = random_predictions(1)
@@ -174,7 +182,7 @@ def test_a_section_is_kept_if_the_folder_does_not_hold_the_results_of_its_step(t
     assert page.run(first)["kept"] == []
     alone = page.PAGE.read_text(encoding="utf-8")
     assert "\n## Cost\n" not in alone
-    assert "Starter, simulated, changes, sizes, stronger, cost." in alone
+    assert "Real_pairs, starter, simulated, changes, sizes, stronger, cost." in alone
 
     network = {"recipe": "loupe", "image_size": 384, "parameters": 33_400_000}
     speeds = ("grading", "training 32", "training bf16")
@@ -185,7 +193,7 @@ def test_a_section_is_kept_if_the_folder_does_not_hold_the_results_of_its_step(t
     assert page.run(second) == {
         "page": str(page.PAGE),
         "kept": ["fronts"],
-        "missing": ["starter", "simulated", "changes", "sizes", "stronger"],
+        "missing": ["real_pairs", "starter", "simulated", "changes", "sizes", "stronger"],
     }
     both = page.PAGE.read_text(encoding="utf-8")
     assert alone.split("\n## ")[1] == both.split("\n## ")[1]
@@ -195,7 +203,7 @@ def test_a_section_is_kept_if_the_folder_does_not_hold_the_results_of_its_step(t
     assert page.PAGE.read_text(encoding="utf-8") == both
 
 
-def test_the_section_on_larger_pictures_gives_their_gain_and_the_time_of_full_size():
+def test_the_section_on_larger_pictures_shows_their_gain_and_the_time_at_full_size():
     less = {"delta": 0.01, "low": -0.02, "high": 0.04, "p_holm": 0.5}
     estimates = metrics_over_seeds([random_predictions(1)])
     mix = {"n": 60, "figures": {"96": estimates, "448": estimates}, "less": {"448": less}}
@@ -270,7 +278,7 @@ def test_each_step_is_computed_once_and_the_page_shows_all_results(small, tmp_pa
     assert cost.run(out)["networks"][0]["grading"]["pairs_per_second"] > 0
     monkeypatch.setattr(page, "PAGE", out / "evidence.md")
     monkeypatch.setattr(page, "PICTURES", out / "evidence")
-    assert page.run(out)["missing"] == ["starter", "fronts"]
+    assert page.run(out)["missing"] == ["real_pairs", "starter", "fronts"]
     text = (out / "evidence.md").read_text(encoding="utf-8")
     assert f"{results['uniform']['ways']['loupe']['qwk'][0]:.3f}" in text
     assert cv2.imread(str(out / "evidence" / "simulated.png")).shape[1] > 1000
@@ -310,7 +318,7 @@ def few_fronts(tmp_path, monkeypatch):
 
 @pytest.mark.long
 @pytest.mark.usefixtures("few_fronts")
-def test_real_fronts_are_judged_out_of_fold_and_the_sealed_ones_by_all_folds_together(tmp_path):
+def test_real_fronts_are_evaluated_out_of_fold_and_test_fronts_by_all_folds_together(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     results = fronts.run(out)

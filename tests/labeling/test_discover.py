@@ -52,7 +52,7 @@ def listed(root: Path) -> dict[str, tuple[str | None, str | None, float | None]]
         ("1952.topps.311_front.jpg", "1952.topps.311", "front"),
     ],
 )
-def test_a_side_word_is_told_from_the_name(file, name, side):
+def test_a_side_word_is_recognized_in_the_file_name(file, name, side):
     root = Path("/somewhere/cards")
     assert name_and_side(root / file, root) == (name, side)
 
@@ -86,7 +86,7 @@ def test_two_pictures_of_one_side_are_not_guessed_between(files):
     ("folder", "grade"),
     [("psa9", 9), ("PSA_9", 9), ("psa 9", 9), ("Psa-10", 10), ("9", 9), ("8.5", 8.5), ("psa1.5", 1.5), ("10", 10)],
 )
-def test_a_grade_folder_is_read_as_people_name_it(files, folder, grade):
+def test_a_grade_folder_is_parsed_in_every_common_spelling(files, folder, grade):
     root = files(f"{folder}/x_front.jpg", f"{folder}/x_back.jpg", f"{folder}/y.jpg")
     assert listed(root) == {
         f"{folder}/x": (f"{folder}/x_front.jpg", f"{folder}/x_back.jpg", grade),
@@ -94,7 +94,7 @@ def test_a_grade_folder_is_read_as_people_name_it(files, folder, grade):
     }
 
 
-def test_what_is_no_grade_is_refused_and_the_rest_is_listed(files):
+def test_an_invalid_grade_is_refused_and_the_rest_is_listed(files):
     root = files("psa4/a.jpg", "psa11/b.jpg", "9.5/c.jpg", "misc/d.jpg", "loose.jpg", "readme.txt", "psa4/deeper/e.jpg")
     cards = cards_at(root)
     assert [pair.card_id for pair in cards.pairs] == ["psa4/a"]
@@ -108,7 +108,7 @@ def test_what_is_no_grade_is_refused_and_the_rest_is_listed(files):
     }
 
 
-def test_pictures_that_would_be_passed_over_are_named(files):
+def test_skipped_pictures_are_named(files):
     root = files("a.jpg", "b.gif", "box/c.jpg", "empty/readme.txt")
     reasons = {Path(refused.path).name: refused.reason for refused in cards_at(root).refused}
     assert reasons == {
@@ -118,7 +118,7 @@ def test_pictures_that_would_be_passed_over_are_named(files):
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "manifest.csv"])
-def test_a_manifest_in_the_folder_says_what_lies_there(files, name):
+def test_a_manifest_in_the_folder_defines_its_cards(files, name):
     root = files("1.jpg", "2.jpg", "psa4/3.jpg")
     (root / name).write_text("card_id,front,back,grade\na,1.jpg,2.jpg,8.5\n")
     assert listed(root) == {"a": ("1.jpg", "2.jpg", 8.5)}
@@ -155,7 +155,7 @@ def test_a_manifest_that_cannot_be_read_is_refused_as_a_whole(tmp_path, content,
         cards_at(path)
 
 
-def test_a_label_file_taken_for_a_manifest_is_told_what_it_is(files):
+def test_a_label_file_given_as_a_manifest_is_reported_as_a_label_file(files):
     root = files("a.jpg")
     (root / "labels.csv").write_text("card_id,grade\na,9\n")
     with pytest.raises(ImportRefused, match=r"column 'front' is missing; .*; .* pass it as --labels$"):

@@ -45,7 +45,7 @@ def test_the_nearest_front_within_reach_gives_the_group(hashes, query, flipped):
     bases=st.lists(sixty_four_bits | st.none(), max_size=6),
     copies=st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 63), max_size=6)), max_size=20),
 )
-def test_the_near_ones_are_those_that_comparing_all_with_all_finds_in_the_same_order(bases, copies):
+def test_near_duplicates_equal_those_of_an_exhaustive_comparison_in_order(bases, copies):
     """The oracle is a double loop; copies differ by up to six bits, the maximum distance is four."""
     values = list(bases)
     for base, flipped in copies:
@@ -60,7 +60,7 @@ def test_the_near_ones_are_those_that_comparing_all_with_all_finds_in_the_same_o
     assert list(near_duplicates([None if value is None else f"{value:016x}" for value in values])) == expected
 
 
-def test_the_index_keeps_every_front_as_it_grows():
+def test_the_growing_index_contains_every_front():
     random = np.random.default_rng(0)
     hashes = [f"{value:016x}" for value in random.integers(0, 2**64, 5000, dtype=np.uint64)]
     index = FrontIndex()
@@ -73,7 +73,7 @@ def test_the_index_keeps_every_front_as_it_grows():
     ("fixed", "query", "joins"),
     [("train", "train", True), ("train", None, True), (None, "val", True), ("train", "test", False)],
 )
-def test_likeness_overrules_no_split_that_a_manifest_fixed(fixed, query, joins):
+def test_similarity_never_overrides_a_split_fixed_by_a_manifest(fixed, query, joins):
     index = FrontIndex()
     index.add("0" * 16, group="g", fixed_split=fixed)
     index.add("0" * 16, group="g", fixed_split=None)
@@ -93,7 +93,7 @@ SAVED_AGAIN = {
 
 
 @pytest.mark.parametrize("change", SAVED_AGAIN)
-def test_a_photo_saved_again_joins_the_group_of_its_twin(database, picture, tmp_path, change):
+def test_a_photo_saved_again_joins_the_group_of_the_original(database, picture, tmp_path, change):
     path = picture("first/original.png", seed=1, size=(150, 200))
     picture("first/another.png", seed=2, size=(150, 200))
     import_cards(database, tmp_path / "first")
@@ -104,7 +104,7 @@ def test_a_photo_saved_again_joins_the_group_of_its_twin(database, picture, tmp_
     assert groups(database) == {"original": "original", "another": "another", "again": "original"}
 
 
-def test_twins_in_one_import_join_too_and_the_first_names_the_group(database, picture, tmp_path):
+def test_duplicates_in_one_import_share_the_group_of_the_first(database, picture, tmp_path):
     picture("in/a.png", seed=1)
     picture("in/b.bmp", seed=1)
     picture("in/c.tif", seed=1)
@@ -127,7 +127,7 @@ def test_backs_never_join_a_group(database, picture, tmp_path):
     assert groups(database) == {"a": "a", "b": "b", "c": "c"}
 
 
-def test_a_front_that_completes_a_card_is_known_to_later_twins(database, picture, tmp_path):
+def test_a_front_added_to_a_card_is_found_by_later_duplicates(database, picture, tmp_path):
     picture("1/a_back.png", seed=9)
     import_cards(database, tmp_path / "1")
     picture("1/a_front.png", seed=1)
@@ -136,7 +136,7 @@ def test_a_front_that_completes_a_card_is_known_to_later_twins(database, picture
     assert groups(database) == {"a": "a", "b": "a"}
 
 
-def test_unlike_real_fronts_stay_apart():
+def test_different_real_fronts_stay_in_different_groups():
     """On real cards the maximum distance groups well under one in a hundred, so splits stay fine-grained."""
     folder = REAL_PICTURES / "psa_baseball" / "psa5"
     if not folder.is_dir():

@@ -97,7 +97,7 @@ def test_an_export_replaces_the_file_before_it_as_a_whole(database, picture, tmp
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["labels.csv"]
 
 
-def test_an_export_imported_where_it_came_from_changes_nothing(database, picture, tmp_path):
+def test_an_export_imported_into_its_own_database_changes_nothing(database, picture, tmp_path):
     picture("in/a.png")
     import_cards(database, tmp_path / "in")
     with database.writing() as session:
@@ -108,7 +108,7 @@ def test_an_export_imported_where_it_came_from_changes_nothing(database, picture
     assert all_pairs(database) == before
 
 
-def test_a_place_that_cannot_be_written_is_named(database, tmp_path):
+def test_a_path_that_cannot_be_written_is_named(database, tmp_path):
     for path in (tmp_path, tmp_path / "loupe.db" / "labels.csv"):
         with pytest.raises(ExportRefused, match=f"^{path}: cannot be written .* choose another path"):
             export_labels(database, path)

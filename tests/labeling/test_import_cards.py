@@ -38,7 +38,7 @@ def grades_of(database, name: str) -> list[tuple[float | None, str]]:
         return [(event.grade, event.source) for event in label_history(session, card_id=card.id)]
 
 
-def test_what_a_picture_holds_is_recorded(database, picture, tmp_path):
+def test_a_picture_s_properties_are_recorded(database, picture, tmp_path):
     path = picture("in/a_front.png", seed=1, size=(60, 84))
     assert import_cards(database, tmp_path / "in") == Imported(1, 0, [])
     [row] = rows(
@@ -50,7 +50,7 @@ def test_what_a_picture_holds_is_recorded(database, picture, tmp_path):
     assert row[5] in {"good", "usable", "refuse"}
 
 
-def test_a_manifest_is_imported_with_all_that_it_says(database, picture, tmp_path):
+def test_a_manifest_is_imported_with_all_its_columns(database, picture, tmp_path):
     picture("1.png", seed=1)
     picture("2.png", seed=2)
     manifest = write_manifest(tmp_path / "m.csv", "c1,1.png,2.png,8.5,g1,val,12345,pokemon,OC,a note")
@@ -102,7 +102,7 @@ def test_a_known_side_that_comes_with_its_other_side_is_completed_and_counts_as_
     assert [Path(side.path).name for side in (card.front, card.back)] == ["a_front.png", "a_back.png"]
 
 
-def test_a_complete_card_seen_again_from_one_side_stays_complete(database, picture, tmp_path):
+def test_importing_one_side_of_a_complete_card_again_leaves_it_complete(database, picture, tmp_path):
     front = picture("in/a_front.png", seed=1)
     picture("in/a_back.png", seed=2)
     import_cards(database, tmp_path / "in")
@@ -112,7 +112,7 @@ def test_a_complete_card_seen_again_from_one_side_stays_complete(database, pictu
     assert rows(database, "SELECT count(*) FROM cards WHERE front_id AND back_id") == [(1,)]
 
 
-def test_two_known_sides_are_not_made_into_a_third_card(database, picture, tmp_path):
+def test_two_known_sides_do_not_become_a_third_card(database, picture, tmp_path):
     picture("1.png", seed=1)
     picture("2.png", seed=2)
     import_cards(database, write_manifest(tmp_path / "m.csv", "a,1.png,,9", "b,,2.png,8"))
@@ -129,7 +129,7 @@ def test_known_pictures_under_another_name_are_the_known_card(database, picture,
     assert rows(database, "SELECT name FROM cards") == [("a",)]
 
 
-def test_a_name_taken_by_other_pictures_is_refused_naming_both(database, picture, tmp_path):
+def test_a_name_used_by_other_pictures_is_refused_naming_both(database, picture, tmp_path):
     old = picture("in/a.png", seed=1)
     import_cards(database, tmp_path / "in")
     new = picture("other/a.png", seed=2)
@@ -140,7 +140,7 @@ def test_a_name_taken_by_other_pictures_is_refused_naming_both(database, picture
     assert refused.reason == f"card 'a': the name is used by the card in {old}; rename one of the two"
 
 
-def test_an_import_says_a_grade_once_and_again_only_when_it_changes(database, picture, tmp_path):
+def test_an_import_adds_a_label_once_and_again_only_if_the_grade_changes(database, picture, tmp_path):
     picture("1.png")
     for grade in ("8", "8", "9", "", "9", "8"):
         import_cards(database, write_manifest(tmp_path / "m.csv", f"c,1.png,,{grade}"))
@@ -170,7 +170,7 @@ def test_the_same_pictures_under_two_grades_are_not_guessed_between(database, pi
     assert grades_of(database, "psa3/a") == [(3, "import")]
 
 
-def test_a_manifest_updates_what_it_says_and_leaves_what_it_does_not(database, picture, tmp_path):
+def test_a_manifest_updates_only_the_columns_it_has(database, picture, tmp_path):
     picture("1.png")
     import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,,train,111,pokemon,,old"))
     import_cards(database, write_manifest(tmp_path / "m.csv", "c,1.png,,8,,test,,,,new"))
@@ -238,7 +238,7 @@ def test_a_name_that_is_not_utf8_is_refused_and_the_rest_is_imported(database, p
     assert "rename it" in refused.reason
 
 
-def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_path, monkeypatch):
+def test_a_killed_import_keeps_its_committed_cards_and_resumes(database, picture, tmp_path, monkeypatch):
     monkeypatch.setattr("labeling.import_cards.BATCH_CARDS", 3)
     for seed in range(8):
         picture(f"in/psa9/{seed}.png", seed=seed)
@@ -254,7 +254,7 @@ def test_a_killed_import_keeps_what_it_had_and_resumes(database, picture, tmp_pa
     assert import_cards(database, tmp_path / "in") == Imported(5, 3, [])
 
 
-def test_a_killed_import_stops_looking_at_pictures(database, picture, tmp_path, monkeypatch):
+def test_a_killed_import_stops_reading_pictures(database, picture, tmp_path, monkeypatch):
     loaded: list[Path] = []
 
     def load_slowly(path: Path, **options) -> PictureFile:
@@ -282,7 +282,7 @@ def test_progress_counts_every_card_once(database, picture, tmp_path):
     assert calls == [(done, 6) for done in range(1, 7)]
 
 
-def test_when_progress_says_all_is_done_all_is_written(database, picture, tmp_path):
+def test_at_full_progress_all_cards_are_written(database, picture, tmp_path):
     for seed in range(3):
         picture(f"in/{seed}.png", seed=seed)
     written = {}
@@ -317,7 +317,7 @@ def test_the_path_of_a_moved_picture_is_repaired(database, picture, tmp_path):
     assert rows(database, "SELECT path FROM pictures") == [(str(tmp_path / "moved" / "a.png"),)]
 
 
-def test_a_copy_does_not_take_the_place_of_a_picture_that_is_still_there(database, picture, tmp_path):
+def test_a_copy_does_not_replace_the_path_of_an_existing_picture(database, picture, tmp_path):
     path = picture("in/a.png")
     import_cards(database, tmp_path / "in")
     shutil.copytree(tmp_path / "in", tmp_path / "copy")
@@ -325,7 +325,7 @@ def test_a_copy_does_not_take_the_place_of_a_picture_that_is_still_there(databas
     assert rows(database, "SELECT path FROM pictures") == [(str(path),)]
 
 
-def test_what_the_simulator_made_is_marked(database, picture, tmp_path):
+def test_simulated_cards_are_marked(database, picture, tmp_path):
     picture("sim/1.png", seed=1)
     write_manifest(tmp_path / "sim" / "labels.csv", "s,1.png,,9")
     (tmp_path / "sim" / "truth.jsonl").touch()
@@ -335,7 +335,7 @@ def test_what_the_simulator_made_is_marked(database, picture, tmp_path):
     assert rows(database, "SELECT name, synthetic FROM cards ORDER BY id") == [("s", 1), ("r", 0)]
 
 
-def test_grades_can_come_in_a_file_of_their_own(database, picture, tmp_path):
+def test_grades_can_be_given_in_a_separate_file(database, picture, tmp_path):
     picture("in/a_front.png", seed=1)
     picture("in/a_back.png", seed=2)
     labels = tmp_path / "in" / "labels.csv"
@@ -351,7 +351,7 @@ def test_a_manifest_and_a_label_file_together_are_refused(database, picture, tmp
         import_cards(database, manifest, labels=manifest)
 
 
-def test_a_path_that_is_not_there_is_refused_and_changes_nothing(database, tmp_path):
+def test_a_missing_path_is_refused_and_changes_nothing(database, tmp_path):
     with pytest.raises(ImportRefused, match="there is no such file or folder"):
         import_cards(database, tmp_path / "nowhere")
     with database.reading() as session:

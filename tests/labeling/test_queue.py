@@ -69,12 +69,12 @@ def test_labelling_a_card_moves_no_other_labelled_card(session):
         (QueueFilter(grade=9, unlabelled_only=True), []),
     ],
 )
-def test_a_filter_lets_only_its_cards_through(session, filter, names):
+def test_a_filter_selects_only_matching_cards(session, filter, names):
     assert forwards(session, filter) == names
 
 
 @pytest.mark.parametrize("filter", [QueueFilter(), QueueFilter(grade=9), QueueFilter(unlabelled_only=True)])
-def test_backwards_is_forwards_turned_round(session, filter):
+def test_backward_order_is_forward_order_reversed(session, filter):
     names, card = [], None
     step = first_card(session, filter=filter)
     while step is not None:
@@ -85,13 +85,13 @@ def test_backwards_is_forwards_turned_round(session, filter):
     assert names == forwards(session, filter)[::-1]
 
 
-def test_in_a_filter_the_way_goes_on_from_a_card_that_just_left_it(session):
+def test_a_filtered_queue_continues_after_a_card_that_no_longer_matches(session):
     nine_a = first_card(session, filter=QueueFilter(grade=9))
     add_label(session, card_id=nine_a.id, grade=7, source="person")
     assert next_card(session, after=nine_a.id, filter=QueueFilter(grade=9)).name == "nine b"
 
 
-def test_asked_before_the_label_is_written_the_next_card_is_the_next_unlabelled_one(session):
+def test_requested_before_the_label_is_written_the_next_card_is_the_next_unlabelled_one(session):
     card = first_card(session)
     following = next_card(session, after=card.id)
     add_label(session, card_id=card.id, grade=9, source="person")

@@ -26,7 +26,9 @@ def slice_of_real_cards(tmp_path) -> Path:
     return tmp_path / "real"
 
 
-def test_real_cards_go_in_and_the_second_time_none_is_decoded(database, slice_of_real_cards, tmp_path, monkeypatch):
+def test_real_cards_are_imported_and_the_second_import_decodes_none(
+    database, slice_of_real_cards, tmp_path, monkeypatch
+):
     assert import_cards(database, slice_of_real_cards) == Imported(200, 0, [])
     monkeypatch.setattr("labeling.picture_info.read_picture", lambda path: pytest.fail(f"{path} was decoded again"))
     assert import_cards(database, slice_of_real_cards) == Imported(0, 200, [])

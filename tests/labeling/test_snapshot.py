@@ -49,13 +49,13 @@ def test_trainable_cards_have_a_side_and_the_others_a_reason(imported, tmp_path)
     ]
 
 
-def test_a_persons_word_is_what_is_trained_on(imported):
+def test_a_person_s_label_overrides_the_import(imported):
     with imported.writing() as session:
         add_label(session, card_id=1, grade=4, source="person")
     assert pairs_from_rows(imported)[0][0].grade == 4
 
 
-def test_a_card_whose_picture_is_gone_is_left_out(imported, tmp_path):
+def test_a_card_with_a_missing_picture_is_left_out(imported, tmp_path):
     (tmp_path / "1.png").unlink()
     [left_out] = [card for card in pairs_from_rows(imported)[1] if card.card_id == "nine"]
     assert left_out.reason.startswith(f"the picture {tmp_path / '1.png'} is missing; restore it")
@@ -89,7 +89,7 @@ def test_the_same_labels_give_the_same_snapshot(imported, tmp_path):
     assert first.path == second.path
 
 
-def test_nothing_to_train_on_says_so(database, tmp_path):
+def test_without_training_cards_the_reason_is_reported(database, tmp_path):
     with pytest.raises(NothingToTrainOn, match="none of the 0 cards has a label to train on; import graded cards"):
         freeze(database, folder=tmp_path)
 

@@ -32,7 +32,7 @@ def card(name: str, group: str = "", split=None) -> CardPair:
     ("group", "split"),
     [("psa1/psa1_1", "train"), ("リザードン", "train"), ("card 5", "val"), ("card 6", "test")],
 )
-def test_the_side_of_a_group_is_the_same_everywhere(group, split):
+def test_the_split_of_a_group_is_the_same_on_every_machine(group, split):
     assert split_of(group) == split
 
 
@@ -43,21 +43,21 @@ def test_seventy_fifteen_fifteen():
 
 
 @given(old=st.sets(names, max_size=20), new=st.sets(names, max_size=20))
-def test_adding_cards_moves_none(old, new):
+def test_adding_cards_changes_no_existing_card_s_split(old, new):
     before = {pair.card_id: pair.split for pair in assign_splits(card(name) for name in sorted(old))}
     after = {pair.card_id: pair.split for pair in assign_splits(card(name) for name in sorted(old | new))}
     assert {name: after[name] for name in old} == before
 
 
 @given(cards=st.lists(st.tuples(names, st.sampled_from(["", "g1", "g2"])), unique_by=lambda c: c[0], max_size=20))
-def test_no_group_sits_on_both_sides_of_a_split(cards):
+def test_no_group_is_in_two_splits(cards):
     sides: dict[str, set[str]] = {}
     for pair in assign_splits(card(*fields) for fields in cards):
         sides.setdefault(pair.group_key, set()).add(pair.split)
     assert all(len(side) == 1 for side in sides.values())
 
 
-def test_a_fixed_split_wins_for_its_whole_group():
+def test_a_fixed_split_applies_to_its_whole_group():
     free = split_of("g")
     fixed = "test" if free != "test" else "val"
     pairs = [card("a", "g"), card("b", "g", fixed), card("c")]
@@ -70,7 +70,7 @@ def test_two_fixed_splits_in_one_group_are_refused_naming_both_cards():
         assign_splits(pairs)
 
 
-def test_a_card_named_like_a_group_is_of_it():
+def test_a_card_named_like_a_group_belongs_to_it():
     with pytest.raises(LeakingSplit):
         assign_splits([card("g", "", "train"), card("b", "g", "val")])
 
@@ -87,7 +87,7 @@ def certified(name: str, cert: str, split=None) -> CardPair:
     groups=st.lists(st.sampled_from(["", "g1", "g2"]), min_size=15, max_size=15),
     certs=st.lists(st.sampled_from(["", "10000001", "10000008", "10000015", "20000000"]), min_size=15, max_size=15),
 )
-def test_what_is_joined_is_a_connected_part_of_the_graph_of_all_relations(links, groups, certs):
+def test_joined_cards_are_the_connected_components_of_all_relations(links, groups, certs):
     """The oracle is SciPy's connected components of the graph of all relations."""
     pairs = [
         CardPair(f"c{n:02}", None, None, group=group, cert=cert)
@@ -113,7 +113,7 @@ def test_what_is_joined_is_a_connected_part_of_the_graph_of_all_relations(links,
         assert (card_.group_key, card_.split) == (oldest, split_of(oldest))
 
 
-def test_a_card_that_joins_two_groups_moves_the_younger_to_the_older_s_side():
+def test_a_card_that_joins_two_groups_moves_the_newer_to_the_older_s_split():
     """The one case in which a new card moves an old one (docs/decisions/0016)."""
     old = next(f"old {n}" for n in range(99) if split_of(f"old {n}") == "val")
     young = next(f"young {n}" for n in range(99) if split_of(f"young {n}") == "train")
@@ -136,7 +136,7 @@ def test_a_card_that_joins_two_groups_moves_the_younger_to_the_older_s_side():
         (("AB25795214", "AB25795215"), False),
     ],
 )
-def test_neighbouring_certificates_are_one_submission(certs, together):
+def test_neighboring_certificates_are_one_submission(certs, together):
     first, second = assign_splits([certified("a", certs[0]), certified("b", certs[1])])
     assert (first.group_key == second.group_key) == together
 
@@ -146,20 +146,20 @@ def test_neighbouring_certificates_are_one_submission(certs, together):
     [
         (
             [certified("a", "25795214", "train"), certified("b", "25795216", "val")],
-            r"cards 'a' \(train\) and 'b' \(val\) have the neighbouring certificates 25795214 and 25795216, which",
+            r"cards 'a' \(train\) and 'b' \(val\) have the neighboring certificates 25795214 and 25795216, which",
         ),
         (
             [certified("a", "25795214", "train"), certified("m", "25795220"), certified("b", "25795228", "test")],
-            r"cards 'a' \(train\) and 'b' \(test\) belong together through 'm' and 'b', which have the neighbouring",
+            r"cards 'a' \(train\) and 'b' \(test\) belong together through 'm' and 'b', which have the neighboring",
         ),
     ],
 )
-def test_a_fixed_split_that_parts_what_belongs_together_is_refused_naming_the_pair(pairs, message):
+def test_a_fixed_split_that_separates_related_cards_is_refused_naming_the_pair(pairs, message):
     with pytest.raises(LeakingSplit, match=message):
         assign_splits(pairs)
 
 
-def test_the_same_bytes_stand_on_one_side_and_fixed_otherwise_are_refused(picture, tmp_path):
+def test_identical_pictures_share_a_split_and_fixed_otherwise_are_refused(picture, tmp_path):
     first, second = picture("a.png", seed=1), tmp_path / "b.png"
     shutil.copy(first, second)
     free = [CardPair("a", first, None), CardPair("b", None, second)]
@@ -168,7 +168,7 @@ def test_the_same_bytes_stand_on_one_side_and_fixed_otherwise_are_refused(pictur
         assign_splits([replace(free[0], split="train"), replace(free[1], split="test")])
 
 
-def test_fronts_that_merely_look_alike_join_no_cards_that_are_fixed_apart(picture):
+def test_similar_fronts_join_no_cards_fixed_to_different_splits(picture):
     pairs = [
         CardPair("a", picture("a.png", seed=1), None, split="train"),
         CardPair("b", picture("b.png", seed=2), None, split="test"),
@@ -178,7 +178,7 @@ def test_fronts_that_merely_look_alike_join_no_cards_that_are_fixed_apart(pictur
     assert [pair.split for pair in assigned] == ["train", "test", "train"]
 
 
-def test_one_photo_saved_anew_and_fixed_to_two_sides_is_refused(picture, tmp_path):
+def test_a_photo_saved_again_and_fixed_to_two_splits_is_refused(picture, tmp_path):
     first = picture("a.png", seed=1, size=(240, 336))
     with Image.open(first) as opened:
         opened.resize((200, 280)).save(tmp_path / "b.jpg", quality=60)
@@ -189,7 +189,7 @@ def test_one_photo_saved_anew_and_fixed_to_two_sides_is_refused(picture, tmp_pat
     assert len({pair.group_key for pair in pairs_from_manifest(tmp_path / "m.csv").pairs}) == 1
 
 
-def test_a_front_is_decoded_once_however_many_others_it_looks_like(picture, monkeypatch):
+def test_a_front_is_decoded_once_for_any_number_of_similar_ones(picture, monkeypatch):
     pairs = [CardPair(f"{n}", picture(f"{n}.png", seed=n), None, split="train" if n % 2 else "val") for n in range(8)]
     decoded = []
     read = duplicates.read_picture

@@ -85,7 +85,7 @@ class MeasuredCentering:
 
 @dataclass(frozen=True)
 class NoCentering:
-    """Reason why a side has no centering, as a clause: "no border: ..."."""
+    """Reason why a side has no centering, as a clause: "no printed frame found at the top"."""
 
     reason: str
 
@@ -96,7 +96,7 @@ def measure_centering(card: FlatCard, edges: list[CardEdge]) -> MeasuredCenterin
     edges  from `card_edges.find_edges`
     """
     if card.px_per_mm < MIN_PX_PER_MM:
-        return NoCentering(f"{card.px_per_mm:.1f} px/mm; borders can be measured from {MIN_PX_PER_MM:g} px/mm on")
+        return NoCentering("the picture is too small to measure borders; scan at 300 dpi or photograph from closer")
     frame = find_frame(card, edges)
     if isinstance(frame, NoFrame):
         return NoCentering(frame.reason)
@@ -104,7 +104,7 @@ def measure_centering(card: FlatCard, edges: list[CardEdge]) -> MeasuredCenterin
     try:
         return centering_from_lines(*lines, error_mm=errors)
     except BadLines as error:
-        return NoCentering(f"ambiguous: {error}")
+        return NoCentering(str(error))
 
 
 def centering_from_lines(
@@ -155,7 +155,7 @@ def border_widths(physical: np.ndarray, printed: np.ndarray) -> np.ndarray:
         [(line[0], direction / length) for line, direction, length in zip(printed, directions, lengths, strict=True)]
     )
     if corners is None:
-        raise BadLines("two neighbouring printed lines are parallel; drag them onto the frame's four sides")
+        raise BadLines("two neighboring printed lines are parallel; drag them onto the frame's four sides")
     widths = np.empty((4, 2))
     for side, (start, end) in enumerate(physical):
         along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)

@@ -41,10 +41,9 @@ def find_frame(card: FlatCard, edges: list[CardEdge]) -> list[FrameLine] | NoFra
     finders = [SideLineFinder(card, edge) for edge in edges]
     sides = [finder.frame_lines() for finder in finders]
     missing = [SIDES[side] for side, lines in enumerate(sides) if not lines]
-    if len(missing) >= 2:
-        return NoFrame(f"no border: the print has no frame line along {' and '.join(missing)}")
     if missing:
-        return NoFrame(f"no frame line was seen along the {missing[0]} side")
+        sides_text = "any side" if len(missing) == len(SIDES) else f"the {' and '.join(missing)}"
+        return NoFrame(f"no printed frame found at {sides_text}")
     frame = _move_to_first_of_two(finders, _best_combination(sides), sides)
     inconsistency = _inconsistency(frame)
     return NoFrame(inconsistency) if inconsistency else _move_to_print_start(finders, frame)
@@ -113,13 +112,11 @@ def _inconsistency(frame: list[FrameLine]) -> str:
     difference = np.abs(tilts - np.median(tilts))
     if difference.max() > MAX_TILT_DIFFERENCE_DEG:
         side = SIDES[int(difference.argmax())]
-        return (
-            f"ambiguous: the line along the {side} side leans {difference.max():.1f} degrees away from the other three"
-        )
+        return f"the {side} line of the frame is tilted by {difference.max():.1f}° against the other three"
     border = border_color_differences(frame)
     if border.max() > MAX_BORDER_DIFFERENCE:
         side = SIDES[int(border.argmax())]
-        return f"ambiguous: along the {side} side the border's colour is not that of the other three"
+        return f"the {side} border has another color than the other three"
     return ""
 
 

@@ -163,13 +163,13 @@ def scored_features(features: LineFeatures) -> dict[str, float]:
 def refusal_reason(card: FlatCard) -> str:
     """Reason why scratches would not be visible in a picture; empty if they would."""
     if card.px_per_mm < MIN_PX_PER_MM:
-        return f"{card.px_per_mm:.1f} px/mm; scratches show from {MIN_PX_PER_MM:g} px/mm on (about 200 dpi)"
+        return "the picture is too small to show scratches; scan at 300 dpi or photograph from closer"
     if card.kind != "scan":
         glare = float((_darkest_channel(card.rgb) >= GLARE_LEVEL).mean())
         if glare > MAX_GLARE_FRACTION:
             return f"glare hides {glare:.0%} of the card"
     if sharpness(_at_search_resolution(card)[0]) < MIN_SHARPNESS:
-        return "the picture is too soft to show scratches; focus and hold still"
+        return "the picture is too blurred to show scratches; focus and hold the camera still"
     return ""
 
 

@@ -119,7 +119,7 @@ def border_colors(rim: UnrolledRim, widths_mm: np.ndarray) -> np.ndarray:
     shallowest = np.minimum(BORDER_MM[0], deepest / 2)
     depth = rim.depth_mm[:, None]
     inside = (depth >= shallowest[None]) & (depth <= deepest[None])
-    per_bin = max(1, round(BIN_MM / rim.step_mm))
+    per_bin = max(1, round(BIN_MM / rim.pixel_mm))
     count = -(-rim.rgb.shape[1] // per_bin)
     bordered = bool(np.isfinite(widths_mm).all())
     # A border has the same color around its corners; art that runs to the edge has its own colors there.
@@ -145,7 +145,7 @@ def _paper_color(rim: UnrolledRim, difference: np.ndarray) -> tuple[np.ndarray, 
     Without enough such pixels, white is assumed.
     """
     depth = rim.depth_mm[:, None]
-    near = (depth > 1.2 * rim.step_mm) & (depth < RIM_MM) & (rim.area_mm2 > 0)
+    near = (depth > 1.2 * rim.pixel_mm) & (depth < RIM_MM) & (rim.area_mm2 > 0)
     brightest = rim.rgb.max(axis=2)
     gray = brightest - rim.rgb.min(axis=2) <= MAX_CHROMA * brightest
     distance = np.linalg.norm(difference, axis=2)
@@ -204,17 +204,17 @@ def _filter_patches(rim: UnrolledRim, bare: np.ndarray, is_bare: np.ndarray) -> 
     Print clings to bare stock in fibers, so that a bare patch measures less than 1: if the 66th percentile of its bare
     fractions is 0.6, 0.6 counts as 1. Lower fractions are pixels that the patch covers in part, and are included.
     """
-    size = max(3, round(CLOSING_MM / rim.step_mm)) | 1
+    size = max(3, round(CLOSING_MM / rim.pixel_mm)) | 1
     joined = cv2.morphologyEx(is_bare.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
     joined = cv2.dilate(joined, np.ones((3, 3), np.uint8))
     count, labels = cv2.connectedComponents(joined, connectivity=8)
-    reach = np.where(rim.corner >= 0, CORNER_REACH_MM, max(EDGE_REACH_MM, 2.1 * rim.step_mm))
+    reach = np.where(rim.corner >= 0, CORNER_REACH_MM, max(EDGE_REACH_MM, 2.1 * rim.pixel_mm))
     outer = (rim.depth_mm > 0)[:, None] & (rim.depth_mm[:, None] < reach[None])
     touching = np.zeros(count, bool)
     touching[np.unique(labels[outer][is_bare[outer]])] = True
     amount = np.where(bare > MIN_PART_FRACTION, bare, 0) * rim.area_mm2
     areas = np.bincount(labels.ravel(), amount.ravel(), minlength=count)
-    deeper = rim.depth_mm > DEEP_PX * rim.step_mm
+    deeper = rim.depth_mm > DEEP_PX * rim.pixel_mm
     deep = np.bincount(labels[deeper].ravel(), amount[deeper].ravel(), minlength=count)
     valid = touching & (areas >= MIN_PATCH_MM2) & (deep >= MIN_DEEP_FRACTION * areas)
     valid[0] = False

@@ -72,7 +72,7 @@ def _columns(rim: UnrolledRim, bare: np.ndarray, corner: int) -> np.ndarray:
     stops = np.nonzero(~connected)[0]
     before = middle - int(stops[stops < middle].max(initial=-1)) - 1
     after = int(stops[stops > middle].min(initial=len(bare))) - middle - 1
-    longest = int(min(before, after) * ARM_RATIO + ARM_MARGIN_MM / rim.step_mm)
+    longest = int(min(before, after) * ARM_RATIO + ARM_MARGIN_MM / rim.pixel_mm)
     chosen = zone.copy()
     chosen[max(0, middle - min(before, longest)) : middle + min(after, longest) + 1] = True
     return chosen
@@ -105,9 +105,9 @@ def _corner(
     radius = rounding.radius_mm
     reasons = []
     if not readable:
-        reasons.append("bare stock does not show on a border of its own colour")
+        reasons.append("whitening cannot be seen on a border as white as the paper")
     if radius is None:
-        reasons.append("the corner does not stand out from the ground; lay the card on another colour")
+        reasons.append("the corner does not stand out; lay the card on a background of another color")
     return CornerWear(
         name=CORNERS[corner],
         at_mm=rim.point_mm(rim.corner_middles[corner], 0.0),
@@ -121,11 +121,11 @@ def _corner(
 
 def _fray_length(rim: UnrolledRim, rounding: Rounding, corner: int) -> float:
     """Length of rim near a corner on which the background is visible inside the fitted arc."""
-    near = np.abs(np.arange(rim.rgb.shape[1]) - rim.corner_middles[corner]) * rim.step_mm < FRAY_REACH_MM
+    near = np.abs(np.arange(rim.rgb.shape[1]) - rim.corner_middles[corner]) * rim.pixel_mm < FRAY_REACH_MM
     inside = (rim.depth_mm > 0) & (rim.depth_mm < MAX_FRAY_DEPTH_MM)
     card_color = np.median(rim.rgb[(rim.depth_mm > 0.8) & (rim.depth_mm < 1.6)][:, near], axis=(0, 1))
     axis = rounding.background - card_color
     fraction = (rim.rgb[inside][:, near] - card_color) @ axis / max(float(axis @ axis), 1.0)
-    missing = (fraction > MISSING_FRACTION).cumprod(axis=0).sum(axis=0) * rim.step_mm
-    length = float((missing > MIN_FRAY_DEPTH_MM).sum() * rim.step_mm)
+    missing = (fraction > MISSING_FRACTION).cumprod(axis=0).sum(axis=0) * rim.pixel_mm
+    length = float((missing > MIN_FRAY_DEPTH_MM).sum() * rim.pixel_mm)
     return length if length >= MIN_FRAY_MM else 0.0

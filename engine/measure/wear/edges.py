@@ -93,11 +93,11 @@ def measure_edges(rim: UnrolledRim, stock: BareStock, corner_columns: list[np.nd
 
 def _edge(rim: UnrolledRim, stock: BareStock, side: int, columns: np.ndarray) -> EdgeWear:
     if not stock.readable[side]:
-        reason = "bare stock does not show on a border of its own colour"
+        reason = "whitening cannot be seen on a border as white as the paper"
         return EdgeWear(SIDES[side], None, None, None, None, (), reason)
     nicks = find_nicks(rim, stock, columns)
     lengths = {kind: sum(nick.length_mm for nick in nicks if nick.kind == kind) for kind in ("whitening", "chip")}
-    length = float(columns.sum()) * rim.step_mm
+    length = float(columns.sum()) * rim.pixel_mm
     return EdgeWear(
         name=SIDES[side],
         whitening_mm=lengths["whitening"],
@@ -110,15 +110,15 @@ def _edge(rim: UnrolledRim, stock: BareStock, side: int, columns: np.ndarray) ->
 
 def find_nicks(rim: UnrolledRim, stock: BareStock, columns: np.ndarray) -> list[Nick]:
     """Find the bare stretches among some columns; those closer than 0.5 mm are merged."""
-    depth = np.where(columns, (stock.bare_fraction * (rim.area_mm2 > 0)).sum(axis=0) * rim.step_mm, 0)
+    depth = np.where(columns, (stock.bare_fraction * (rim.area_mm2 > 0)).sum(axis=0) * rim.pixel_mm, 0)
     bare = np.nonzero(depth > MIN_DEPTH_MM)[0]
     if not len(bare):
         return []
-    parts = np.split(bare, np.nonzero(np.diff(bare) * rim.step_mm > MAX_GAP_MM)[0] + 1)
+    parts = np.split(bare, np.nonzero(np.diff(bare) * rim.pixel_mm > MAX_GAP_MM)[0] + 1)
     nicks = []
     for part in parts:
         first, last = int(part[0]), int(part[-1])
-        length = (last - first + 1) * rim.step_mm
+        length = (last - first + 1) * rim.pixel_mm
         if length >= MIN_LENGTH_MM:
             stretch = slice(first, last + 1)
             deepest = first + int(depth[stretch].argmax())

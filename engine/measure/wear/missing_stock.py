@@ -35,7 +35,7 @@ def find_missing_stock(rim: UnrolledRim, roundings: list[Rounding], border: np.n
         ):
             continue
         mask = background_mask(rim.rgb[:, part], background, border[part][None], rounding.spread)
-        missing[:, part] = majority_filter(mask, 1 / rim.step_mm)
+        missing[:, part] = majority_filter(mask, 1 / rim.pixel_mm)
     with_outside = missing | (rim.depth_mm < 0)[:, None]
     _, labels = cv2.connectedComponents(with_outside.astype(np.uint8), connectivity=4)
     return np.asarray(missing & (labels == labels[0, 0]) & (rim.depth_mm > 0)[:, None])

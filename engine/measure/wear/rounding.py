@@ -137,7 +137,7 @@ def refine_radii(rim: UnrolledRim, roundings: list[Rounding]) -> list[Rounding]:
     An arc whose radius is too small by d is outside of the true one by d (sin t + cos t - 1) at an angle t.
     """
     lab = cv2.cvtColor((rim.rgb / 255).astype(np.float32), cv2.COLOR_RGB2Lab)
-    bands = Bands(np.ascontiguousarray(lab.transpose(1, 0, 2)), np.arange(lab.shape[1]) * rim.step_mm, rim.depth_mm)
+    bands = Bands(np.ascontiguousarray(lab.transpose(1, 0, 2)), np.arange(lab.shape[1]) * rim.pixel_mm, rim.depth_mm)
     contrast = edge_contrast(bands)
     depth, strength = locate_peaks(bands, contrast, np.zeros(lab.shape[1]), REFINE_RANGE_MM)
     return [_refine_radius(rim, rounding, depth, strength, corner) for corner, rounding in enumerate(roundings)]
@@ -150,7 +150,7 @@ def _refine_radius(
     if not radius:
         return rounding
     columns = np.arange(len(depth))
-    angle = (columns - rim.corner_middles[corner]) * rim.step_mm / radius + np.pi / 4
+    angle = (columns - rim.corner_middles[corner]) * rim.pixel_mm / radius + np.pi / 4
     lever = np.sin(angle) + np.cos(angle) - 1
     on_arc = (angle > 0) & (angle < np.pi / 2)
     chosen = on_arc & (lever > MIN_LEVER) & np.isfinite(depth) & (strength > CLEAR_CONTRAST)

@@ -50,7 +50,7 @@ def find_stains(rim: UnrolledRim, widths_mm: np.ndarray, border: np.ndarray) -> 
     if not np.isfinite(widths_mm).all() or np.median(border.max(axis=1)) < MIN_BORDER_LEVEL:
         return None
     border_color = np.median(border, axis=0)
-    size = round(SMOOTHING_MM / rim.step_mm) | 1
+    size = round(SMOOTHING_MM / rim.pixel_mm) | 1
     smooth = cv2.blur(rim.rgb, (size, size))
     # Uneven lighting is distinguished from stains by being smooth over several centimeters.
     darkness = 1 - (smooth / np.maximum(border_color, 1)[None, None]).mean(axis=2)
@@ -75,7 +75,7 @@ def _lighting(darkness: np.ndarray, rim: UnrolledRim) -> np.ndarray:
     """(columns,) median darkness of the border over 40 mm around each column."""
     inside = (rim.depth_mm > MIN_DEPTH_MM) & (rim.depth_mm < 1.2)
     level = np.median(darkness[inside], axis=0)
-    per_bin = max(1, round(2.0 / rim.step_mm))
+    per_bin = max(1, round(2.0 / rim.pixel_mm))
     count = len(level) // per_bin
     bins = np.median(level[: count * per_bin].reshape(count, per_bin), axis=1)
     padded = np.pad(bins, (10, 10), mode="wrap")

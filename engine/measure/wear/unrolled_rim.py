@@ -31,7 +31,7 @@ class UnrolledRim:
     outer_mm        (columns, 2) point on the card where the column meets the edge
     inward          (columns, 2) unit vector into the card
     corner_middles  (4,) column in the middle of each corner
-    step_mm         size of a pixel
+    pixel_mm        width and height of a pixel
     """
 
     rgb: np.ndarray
@@ -44,7 +44,7 @@ class UnrolledRim:
     outer_mm: np.ndarray
     inward: np.ndarray
     corner_middles: tuple[int, ...]
-    step_mm: float
+    pixel_mm: float
 
     def point_mm(self, column: int, depth_mm: float) -> tuple[float, float]:
         """(x, y) in mm on the card of a column at a depth."""
@@ -62,7 +62,7 @@ def unroll_rim(card: FlatCard, edges: list[CardEdge], radii_mm: list[float]) -> 
     for side, edge in enumerate(edges):
         parts.append(_arc(card, edges, side, radii_mm[side], step))
         parts.append(_straight(card, edge, radii_mm[side], radii_mm[(side + 1) % 4], step))
-    # Starts in the middle of the left side, so that no corner is cut by the ends of the strip.
+    # The strip starts in the middle of the left side, so that no corner is cut by the ends of the strip.
     begin = len(parts[-1][0]) // 2
     outer, inward, along, sides, corners, radii = (
         np.roll(np.concatenate(column), begin, axis=0) for column in zip(*parts, strict=True)
@@ -74,13 +74,13 @@ def unroll_rim(card: FlatCard, edges: list[CardEdge], radii_mm: list[float]) -> 
     width = np.where(radii > 0, 1 - depth[:, None] / np.where(radii > 0, radii, 1.0), 1.0)
     lengths = np.array([edge.length_mm for edge in edges])[sides]
     to_vertex = np.where(radii > 0, np.inf, np.minimum(along, lengths - along))
-    counts = (depth[:, None] > 0) & (depth[:, None] <= to_vertex) & (width > 0)
+    is_card = (depth[:, None] > 0) & (depth[:, None] <= to_vertex) & (width > 0)
     starts = np.cumsum([begin, *(len(part[0]) for part in parts)])
     middles = tuple(int(starts[2 * corner] + len(parts[2 * corner][0]) // 2) for corner in range(4))
     return UnrolledRim(
         rgb.astype(np.float32),
         depth,
-        np.where(counts, width, 0) * step * step,
+        np.where(is_card, width, 0) * step * step,
         along,
         lengths,
         sides,

@@ -13,11 +13,11 @@ from PIL import Image
 from engine.image.rectify import px_per_mm
 from engine.simulate.capture import light
 from engine.simulate.capture.camera import PlaneView, handheld_view, scanner_view
-from engine.simulate.capture.ground import CARD_PX_PER_TABLE_PX, draw_lid_colour, draw_table
+from engine.simulate.capture.ground import CARD_PX_PER_TABLE_PX, draw_lid_color, draw_table
 from engine.simulate.capture.holders import Plane, in_sleeve, insert_card, on_scanner, without_holder
-from engine.simulate.capture.slab import LABEL_COLOURS, SlabLabel, in_slab
+from engine.simulate.capture.slab import LABEL_COLORS, SlabLabel, in_slab
 from engine.simulate.print.games import Grid
-from engine.simulate.print.lettering import Colour
+from engine.simulate.print.lettering import Color
 from engine.simulate.wear.masks import Patch
 from engine.simulate.wear.truth import CaptureKind
 
@@ -32,14 +32,14 @@ class CaptureStyle:
     """Settings of a capture, the same for both sides of a card.
 
     by_scanner    scanned, else photographed by hand
-    lid_colour    colour around the card in a scan
-    label_colour  colour of the rim of a slab's label
+    lid_color    color around the card in a scan
+    label_color  color of the rim of a slab's label
     """
 
     kind: CaptureKind
     by_scanner: bool
-    lid_colour: Colour
-    label_colour: Colour
+    lid_color: Color
+    label_color: Color
     table: np.ndarray = field(repr=False)
     tilt_deg: float
     distortion: float
@@ -95,8 +95,8 @@ def draw_style(random: Generator, kind: CaptureKind) -> CaptureStyle:
     return CaptureStyle(
         kind=kind,
         by_scanner=by_scanner,
-        lid_colour=draw_lid_colour(random),
-        label_colour=LABEL_COLOURS[random.integers(len(LABEL_COLOURS))],
+        lid_color=draw_lid_color(random),
+        label_color=LABEL_COLORS[random.integers(len(LABEL_COLORS))],
         table=draw_table(random) if not by_scanner else np.zeros((1, 1, 3), np.uint8),
         tilt_deg=min(tilt, 45.0 if kind in ("photo", "sleeve") else 25.0),
         distortion=0.0 if by_scanner else float(random.normal(0, 0.012)),
@@ -161,12 +161,12 @@ def _in_holder(
     if style.kind == "sleeve":
         return in_sleeve(random, face, uncovered, grid)
     if style.kind == "slab":
-        return in_slab(random, face, uncovered, grid, label, style.label_colour)
+        return in_slab(random, face, uncovered, grid, label, style.label_color)
     if style.kind == "photo":
         return without_holder(face, uncovered)
     if style.cropped:
-        return insert_card(np.full_like(face, style.lid_colour), None, face, uncovered, (0, 0))
-    return on_scanner(random, face, uncovered, style.lid_colour, round(float(random.uniform(1.5, 5)) * grid.px_per_mm))
+        return insert_card(np.full_like(face, style.lid_color), None, face, uncovered, (0, 0))
+    return on_scanner(random, face, uncovered, style.lid_color, round(float(random.uniform(1.5, 5)) * grid.px_per_mm))
 
 
 def _draw_view(random: Generator, plane: Plane, style: CaptureStyle) -> PlaneView:
@@ -193,9 +193,9 @@ def _draw_view(random: Generator, plane: Plane, style: CaptureStyle) -> PlaneVie
 def _render_scene(random: Generator, plane: Plane, view: PlaneView, style: CaptureStyle) -> np.ndarray:
     """Render the plane on its background, (H, W, 3) uint8."""
     if plane.alpha is None:
-        return _render_scan(plane, view, style.lid_colour)
+        return _render_scan(plane, view, style.lid_color)
     if style.by_scanner:
-        background = np.full((view.height, view.width, 3), style.lid_colour, np.uint8)
+        background = np.full((view.height, view.width, 3), style.lid_color, np.uint8)
     else:
         background = _render_table(plane, view, style.table)
         light.cast_shadow(random, background, view, _plane_corners(plane))
@@ -204,7 +204,7 @@ def _render_scene(random: Generator, plane: Plane, view: PlaneView, style: Captu
     return cv2.add(background, view.render(plane.rgb), dst=background)
 
 
-def _render_scan(plane: Plane, view: PlaneView, lid_colour: Colour) -> np.ndarray:
+def _render_scan(plane: Plane, view: PlaneView, lid_color: Color) -> np.ndarray:
     if view.homography[0, 1] == 0 and (view.height, view.width) == plane.size:
         return plane.rgb
     size = (view.width, view.height)
@@ -214,7 +214,7 @@ def _render_scan(plane: Plane, view: PlaneView, lid_colour: Colour) -> np.ndarra
         size,
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=lid_colour,
+        borderValue=lid_color,
     )
 
 

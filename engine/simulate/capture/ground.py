@@ -1,4 +1,4 @@
-"""Backgrounds: tables, mats, cloth and paper for photos, lid colours for scans."""
+"""Backgrounds: tables, mats, cloth and paper for photos, lid colors for scans."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def draw_table(random: Generator) -> np.ndarray:
     return table
 
 
-def draw_lid_colour(random: Generator) -> tuple[int, int, int]:
-    """Draw the colour around a card in a scan: a white lid, a dark one, or a coloured sheet."""
+def draw_lid_color(random: Generator) -> tuple[int, int, int]:
+    """Draw the color around a card in a scan: a white lid, a dark one, or a colored sheet."""
     kind = random.random()
     level = int(random.integers(225, 253) if kind < 0.5 else random.integers(4, 34))
     if kind > 0.88:
@@ -31,14 +31,14 @@ def draw_lid_colour(random: Generator) -> tuple[int, int, int]:
     return level, level, level
 
 
-def _draw_colour(random: Generator) -> np.ndarray:
+def _draw_color(random: Generator) -> np.ndarray:
     bright = float(random.uniform(25, 225))
     return np.clip(bright + random.normal(0, 22, 3), 5, 250).astype(np.float32)
 
 
 def _plain(random: Generator) -> np.ndarray:
     field = smooth_noise(random, *TABLE_SIZE, 2, octaves=2)[..., None] - 0.5
-    return np.clip(_draw_colour(random) + 14 * field, 0, 255).astype(np.uint8)
+    return np.clip(_draw_color(random) + 14 * field, 0, 255).astype(np.uint8)
 
 
 def _wood(random: Generator) -> np.ndarray:
@@ -56,14 +56,14 @@ def _wood(random: Generator) -> np.ndarray:
 
 
 def _felt(random: Generator) -> np.ndarray:
-    cloth = np.full((*TABLE_SIZE, 3), _draw_colour(random) * 0.7, np.float32)
+    cloth = np.full((*TABLE_SIZE, 3), _draw_color(random) * 0.7, np.float32)
     weave = random.normal(0, 11, TABLE_SIZE).astype(np.float32)
     return np.clip(cloth + weave[..., None], 0, 255).astype(np.uint8)
 
 
 def _stone(random: Generator) -> np.ndarray:
     speckle = smooth_noise(random, *TABLE_SIZE, 60, octaves=2)[..., None] - 0.5
-    return np.clip(_draw_colour(random) + 150 * speckle, 0, 255).astype(np.uint8)
+    return np.clip(_draw_color(random) + 150 * speckle, 0, 255).astype(np.uint8)
 
 
 def _ruled(random: Generator) -> np.ndarray:
@@ -85,7 +85,7 @@ def _mat(random: Generator) -> np.ndarray:
 
 def _printed(random: Generator) -> np.ndarray:
     """A cloth with a repeating print."""
-    background, ink = _draw_colour(random), _draw_colour(random)
+    background, ink = _draw_color(random), _draw_color(random)
     cloth = np.full((*TABLE_SIZE, 3), background, np.uint8)
     pitch = int(random.integers(40, 90))
     for row, y in enumerate(range(0, TABLE_SIZE[0] + pitch, pitch)):

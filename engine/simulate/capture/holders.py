@@ -1,6 +1,6 @@
 """Surroundings of a card in its picture: none, a scanner, a soft sleeve (slabs are in slab.py).
 
-A plane contains the card and its holder at the card's resolution. Its colours are premultiplied by alpha, so that
+A plane contains the card and its holder at the card's resolution. Its colors are premultiplied by alpha, so that
 compositing it onto the background is one multiplication and one addition.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.simulate.print.games import Grid
-from engine.simulate.print.lettering import Colour
+from engine.simulate.print.lettering import Color
 from engine.simulate.wear.masks import Patch
 
 
@@ -57,10 +57,10 @@ def insert_card(
     rgb[window] = face
     if alpha is not None:
         alpha[window] = 255
-    for patch, (colours, alphas) in zip(uncovered, background, strict=True):
+    for patch, (colors, alphas) in zip(uncovered, background, strict=True):
         weight = patch.mask.astype(np.float32)[..., None] / 255
         pixels = patch.view(rgb[window])
-        pixels[:] = (pixels + weight * (colours.astype(np.float32) - pixels) + 0.5).astype(np.uint8)
+        pixels[:] = (pixels + weight * (colors.astype(np.float32) - pixels) + 0.5).astype(np.uint8)
         if alpha is not None and alphas is not None:
             alpha_pixels = patch.view(alpha[window])
             alpha_pixels[:] = (alpha_pixels + weight[..., 0] * (alphas.astype(np.float32) - alpha_pixels) + 0.5).astype(
@@ -76,17 +76,17 @@ def without_holder(face: np.ndarray, uncovered: Sequence[Patch]) -> Plane:
 
 
 def on_scanner(
-    random: Generator, face: np.ndarray, uncovered: Sequence[Patch], lid_colour: Colour, margin_px: int
+    random: Generator, face: np.ndarray, uncovered: Sequence[Patch], lid_color: Color, margin_px: int
 ) -> Plane:
     """The card on a scanner's glass under the lid, with the thin shadow of its edge."""
     height, width = face.shape[:2]
-    rgb = np.full((height + 2 * margin_px, width + 2 * margin_px, 3), lid_colour, np.uint8)
+    rgb = np.full((height + 2 * margin_px, width + 2 * margin_px, 3), lid_color, np.uint8)
     reach = min(margin_px, max(1, round(height / 150)))
     darkness = float(random.uniform(0.3, 0.75))
     corner_px = max((patch.mask.shape[0] for patch in uncovered), default=0)  # no shadow where a corner is cut away
     for step in range(reach):
         depth = 1 - (1 - darkness) * (1 - step / reach)
-        shade = (np.array(lid_colour) * depth).astype(np.uint8)
+        shade = (np.array(lid_color) * depth).astype(np.uint8)
         right, below = margin_px + width + step, margin_px + height + step
         rgb[margin_px + corner_px : below - corner_px, right] = shade
         rgb[below, margin_px + corner_px : right - corner_px] = shade

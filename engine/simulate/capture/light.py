@@ -50,7 +50,7 @@ def cast_shadow(random: Generator, background: np.ndarray, view: PlaneView, corn
 def apply_illumination(
     random: Generator, rgb: np.ndarray, view: PlaneView, warmth: np.ndarray, unevenness: float
 ) -> None:
-    """Apply uneven, coloured light, in place; `warmth` (3,) has factors around 1 for red, green and blue."""
+    """Apply uneven, colored light, in place; `warmth` (3,) has factors around 1 for red, green and blue."""
     height, width = light_map_size(view)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     slope = random.normal(0, unevenness, 2).astype(np.float32)

@@ -12,13 +12,13 @@ from numpy.random import Generator
 from engine.cards.grades import grade_name
 from engine.simulate.capture.holders import Plane, add_reflections, insert_card
 from engine.simulate.print.games import Grid
-from engine.simulate.print.lettering import Colour, write_text
+from engine.simulate.print.lettering import Color, write_text
 from engine.simulate.wear.masks import Patch
 
 CASE_MM = (82.0, 135.0)
 LABEL_MM = (3.5, 4.0, 78.5, 25.0)  # left, top, right, bottom, from the top left of the case
 CARD_MIDDLE_MM = 80.5  # from the case's top to the card's centre
-LABEL_COLOURS: tuple[Colour, ...] = ((186, 32, 44), (30, 62, 130), (24, 24, 26), (40, 110, 74), (190, 150, 60))
+LABEL_COLORS: tuple[Color, ...] = ((186, 32, 44), (30, 62, 130), (24, 24, 26), (40, 110, 74), (190, 150, 60))
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def in_slab(
     uncovered: Sequence[Patch],
     grid: Grid,
     label: SlabLabel | None,
-    label_colour: Colour,
+    label_color: Color,
 ) -> Plane:
     """The card in a grader's case, below a label: with the grade on the front, without it on the back (None)."""
     density = grid.px_per_mm
@@ -60,7 +60,7 @@ def in_slab(
     gap = float(random.uniform(0.8, 2.0))
     well = (left - gap, top - gap, left + card_mm[0] + gap, top + card_mm[1] + gap)
     _draw_ring(rgb, alpha, well, 0.7, (int(random.integers(150, 240)), 170), density)
-    _draw_label(random, rgb, alpha, label, label_colour, density)
+    _draw_label(random, rgb, alpha, label, label_color, density)
     corner = (round(left * density), round(top * density))
     plane = insert_card(rgb, alpha, face, uncovered, corner)
     film = float(random.uniform(0.0, 0.05))
@@ -92,24 +92,24 @@ def _draw_ring(
 
 
 def _draw_label(
-    random: Generator, rgb: np.ndarray, alpha: np.ndarray, label: SlabLabel | None, label_colour: Colour, density: float
+    random: Generator, rgb: np.ndarray, alpha: np.ndarray, label: SlabLabel | None, label_color: Color, density: float
 ) -> None:
-    """Draw the label: a coloured rim, the card's name, and on the front its grade in words and large figures."""
+    """Draw the label: a colored rim, the card's name, and on the front its grade in words and large figures."""
     left, top, right, bottom = (round(mm * density) for mm in LABEL_MM)
     alpha[top:bottom, left:right] = 255
-    rgb[top:bottom, left:right] = label_colour
+    rgb[top:bottom, left:right] = label_color
     inset = round(1.1 * density)
     paper = rgb[top + inset : bottom - inset, left + inset : right - inset]
     paper[:] = (246, 246, 242)
     height, width = paper.shape[:2]
-    ink: Colour = (24, 24, 26)
+    ink: Color = (24, 24, 26)
     if label is None:
         write_text(
             paper,
             "CERTIFIED CARD GRADING",
             (width / 2, height * 0.3),
             size_px=height * 0.2,
-            colour=label_colour,
+            color=label_color,
             face="serif_bold",
             align="middle",
         )
@@ -121,7 +121,7 @@ def _draw_label(
             text,
             (width * 0.03, height * (0.17 + 0.2 * row)),
             size_px=height * face_size,
-            colour=ink,
+            color=ink,
             max_width_px=width * 0.58,
         )
     _draw_barcode(random, paper[int(height * 0.7) : int(height * 0.92), int(width * 0.03) : int(width * 0.4)])
@@ -131,18 +131,18 @@ def _draw_label(
         name,
         (width * 0.97, height * 0.18),
         size_px=height * 0.18,
-        colour=ink,
+        color=ink,
         face="bold",
         align="right",
         max_width_px=width * 0.36,
     )
     grade_text = f"{label.grade:g}"
     write_text(
-        paper, grade_text, (width * 0.97, height * 0.5), size_px=height * 0.38, colour=ink, face="bold", align="right"
+        paper, grade_text, (width * 0.97, height * 0.5), size_px=height * 0.38, color=ink, face="bold", align="right"
     )
     certificate = str(random.integers(10_000_000, 99_999_999))
     write_text(
-        paper, certificate, (width * 0.97, height * 0.84), size_px=height * 0.15, colour=ink, face="mono", align="right"
+        paper, certificate, (width * 0.97, height * 0.84), size_px=height * 0.15, color=ink, face="mono", align="right"
     )
 
 

@@ -16,8 +16,8 @@ from engine.simulate.print.design import (
     art_picture,
     darker,
     fill_marbled,
-    print_neighbours,
-    text_colour_on,
+    print_neighbors,
+    text_color_on,
 )
 from engine.simulate.print.games import Game, Grid, Layout
 from engine.simulate.print.lettering import (
@@ -25,7 +25,7 @@ from engine.simulate.print.lettering import (
     FIELD_POSITIONS,
     RULE_WORDS,
     TEAMS,
-    Colour,
+    Color,
     choose_word,
     creature_name,
     player_name,
@@ -35,9 +35,9 @@ from engine.simulate.print.noise import add_grain
 from engine.simulate.print.players import draw_player
 from engine.simulate.print.sheet import BLEED_MM, Box, Sheet
 
-BAR_COLOUR: Colour = (243, 238, 226)
-RULES_BOX_COLOUR: Colour = (238, 232, 214)
-BORDER_COLOURS: tuple[Colour, ...] = (
+BAR_COLOR: Color = (243, 238, 226)
+RULES_BOX_COLOR: Color = (238, 232, 214)
+BORDER_COLORS: tuple[Color, ...] = (
     (20, 19, 20),
     (20, 19, 20),
     (236, 234, 228),
@@ -46,7 +46,7 @@ BORDER_COLOURS: tuple[Colour, ...] = (
     (28, 42, 86),
     (168, 170, 176),
 )
-FRAME_COLOURS: tuple[Colour, ...] = (
+FRAME_COLORS: tuple[Color, ...] = (
     (150, 116, 78),
     (92, 112, 150),
     (110, 142, 96),
@@ -86,33 +86,33 @@ def _print_rules(random: Generator, sheet: Sheet, box: Box, lines: int) -> None:
 def _draw_bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray]) -> Design:
     """Border, marbled frame, title, art window, type line, rules box, strength in the corner."""
     width, height = grid.size.width_mm, grid.size.height_mm
-    border_colour = BORDER_COLOURS[random.integers(len(BORDER_COLOURS))]
-    frame_colour = FRAME_COLOURS[random.integers(len(FRAME_COLOURS))]
+    border_color = BORDER_COLORS[random.integers(len(BORDER_COLORS))]
+    frame_color = FRAME_COLORS[random.integers(len(FRAME_COLORS))]
     border_mm = float(random.uniform(2.6, 3.6))
-    sheet = Sheet.blank(grid, border_colour)
-    print_neighbours(sheet, border_mm, frame_colour)
+    sheet = Sheet.blank(grid, border_color)
+    print_neighbors(sheet, border_mm, frame_color)
     frame = _inner_box(grid, border_mm)
-    fill_marbled(random, sheet, frame, frame_colour, 0.5)
+    fill_marbled(random, sheet, frame, frame_color, 0.5)
     if random.random() < 0.6:
-        sheet.draw_outline(frame, darker(frame_colour), 0.25)
+        sheet.draw_outline(frame, darker(frame_color), 0.25)
     window = (border_mm + 3.0, border_mm + 6.2, width - border_mm - 3.0, height * float(random.uniform(0.53, 0.58)))
     sheet.paste_picture(window, art_picture(random, sources, sheet.size_px(window)))
     sheet.draw_outline(window, INK, 0.3)
     title = creature_name(random)
     bar = (border_mm + 1.6, border_mm + 1.2, width - border_mm - 1.6, border_mm + 5.4)
-    sheet.tint(bar, BAR_COLOUR, 0.55)
-    sheet.draw_outline(bar, darker(frame_colour), 0.2)
+    sheet.tint(bar, BAR_COLOR, 0.55)
+    sheet.draw_outline(bar, darker(frame_color), 0.2)
     sheet.write_text(
         title, (bar[0] + 1.2, border_mm + 3.4), 3.4, INK, face="serif_bold", max_width_mm=width - 2 * border_mm - 14
     )
     sheet.write_text(str(random.integers(1, 9)), (bar[2] - 1.4, border_mm + 3.4), 3.4, INK, face="bold", align="right")
     type_bar = (bar[0], window[3] + 0.8, bar[2], window[3] + 4.6)
-    sheet.tint(type_bar, BAR_COLOUR, 0.5)
+    sheet.tint(type_bar, BAR_COLOR, 0.5)
     type_text = f"{choose_word(random, CARD_TYPES)} - {choose_word(random, CARD_TYPES)}"
     sheet.write_text(type_text, (type_bar[0] + 1.2, (type_bar[1] + type_bar[3]) / 2), 2.7, INK, face="serif_bold")
     box = (border_mm + 3.0, type_bar[3] + 0.8, width - border_mm - 3.0, height - border_mm - 5.0)
-    sheet.fill(box, RULES_BOX_COLOUR)
-    sheet.draw_outline(box, darker(frame_colour), 0.2)
+    sheet.fill(box, RULES_BOX_COLOR)
+    sheet.draw_outline(box, darker(frame_color), 0.2)
     _print_rules(random, sheet, box, int(random.integers(3, 7)))
     strength_box = (
         width - border_mm - 12.0,
@@ -120,13 +120,13 @@ def _draw_bordered(random: Generator, game: Game, grid: Grid, sources: Sequence[
         width - border_mm - 1.6,
         height - border_mm - 1.4,
     )
-    sheet.fill(strength_box, BAR_COLOUR)
+    sheet.fill(strength_box, BAR_COLOR)
     sheet.draw_outline(strength_box, INK, 0.25)
     middle = ((strength_box[0] + strength_box[2]) / 2, (strength_box[1] + strength_box[3]) / 2)
     strength = f"{random.integers(1, 9)} / {random.integers(1, 9)}"
     sheet.write_text(strength, middle, 3.0, INK, face="serif_bold", align="middle")
     number_print = NumberPrint(
-        (border_mm + 2.0, height - border_mm - 2.4), 1.7, text_colour_on(frame_colour), "sans", "{number:03d}/{total}"
+        (border_mm + 2.0, height - border_mm - 2.4), 1.7, text_color_on(frame_color), "sans", "{number:03d}/{total}"
     )
     printed_frame, _ = sheet.snap_to_pixels(frame)
     return Design(game, sheet, printed_frame, title, number_print)
@@ -141,7 +141,7 @@ def _draw_full_art(random: Generator, game: Game, grid: Grid, sources: Sequence[
     sheet.tint((-BLEED_MM, 3.2, width * 0.78, 9.0), (14, 14, 24), 0.55)
     sheet.write_text(title, (3.6, 6.1), 4.2, (250, 248, 240), face="bold", max_width_mm=width * 0.72)
     box = (4.0, height * float(random.uniform(0.68, 0.76)), width - 4.0, height - 5.6)
-    sheet.tint(box, BAR_COLOUR if random.random() < 0.5 else (226, 232, 240), 0.72)
+    sheet.tint(box, BAR_COLOR if random.random() < 0.5 else (226, 232, 240), 0.72)
     _print_rules(random, sheet, box, int(random.integers(3, 5)))
     centre = sheet.to_px(width - 8.0, 7.4)
     radius = round(4.4 * grid.px_per_mm)
@@ -156,35 +156,33 @@ def _draw_vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[n
     """White border, a ballplayer, a plate with name and team; printed slightly blurred on cardboard."""
     width, height = grid.size.width_mm, grid.size.height_mm
     border_mm = float(random.uniform(2.8, 4.0))
-    border_colour: Colour = (239, 233, 216) if random.random() < 0.75 else (222, 208, 180)
-    sheet = Sheet.blank(grid, border_colour)
-    accent = FRAME_COLOURS[random.integers(len(FRAME_COLOURS))]
+    border_color: Color = (239, 233, 216) if random.random() < 0.75 else (222, 208, 180)
+    sheet = Sheet.blank(grid, border_color)
+    accent = FRAME_COLORS[random.integers(len(FRAME_COLORS))]
     frame = _inner_box(grid, border_mm)
-    print_neighbours(sheet, border_mm, accent)
+    print_neighbors(sheet, border_mm, accent)
     sheet.paste_picture(frame, art_picture(random, sources, sheet.size_px(frame), draw_player))
     sheet.draw_outline(frame, darker(accent) if random.random() < 0.5 else INK, 0.3)
     title = player_name(random)
     team = choose_word(random, TEAMS)
     plate_top = height - border_mm - float(random.uniform(9, 13))
     plate = (border_mm, plate_top, width - border_mm, height - border_mm)
-    plate_colour: Colour = ((214, 60, 48), (240, 204, 70), (44, 92, 160), (60, 130, 84), border_colour)[
-        random.integers(5)
-    ]
-    sheet.fill(plate, plate_colour)
+    plate_color: Color = ((214, 60, 48), (240, 204, 70), (44, 92, 160), (60, 130, 84), border_color)[random.integers(5)]
+    sheet.fill(plate, plate_color)
     sheet.draw_outline(plate, INK, 0.3)
-    text_colour = text_colour_on(plate_colour)
+    text_color = text_color_on(plate_color)
     sheet.write_text(
         title.upper(),
         (border_mm + 2.0, plate_top + 3.6),
         4.6,
-        text_colour,
+        text_color,
         face="bold",
         max_width_mm=width - 2 * border_mm - 4,
     )
-    sheet.write_text(team, (border_mm + 2.0, plate_top + 7.4), 2.6, text_colour, face="serif", max_width_mm=30)
+    sheet.write_text(team, (border_mm + 2.0, plate_top + 7.4), 2.6, text_color, face="serif", max_width_mm=30)
     field_position = choose_word(random, FIELD_POSITIONS)
     sheet.write_text(
-        field_position, (width - border_mm - 2.0, plate_top + 7.4), 2.3, text_colour, face="serif_bold", align="right"
+        field_position, (width - border_mm - 2.0, plate_top + 7.4), 2.3, text_color, face="serif_bold", align="right"
     )
     sheet.rgb[:] = cv2.GaussianBlur(sheet.rgb, (0, 0), 0.7)
     add_grain(random, sheet.rgb, "dots", 5.0)
@@ -196,13 +194,13 @@ def _draw_vintage(random: Generator, game: Game, grid: Grid, sources: Sequence[n
 def _draw_foil_card(random: Generator, game: Game, grid: Grid, sources: Sequence[np.ndarray]) -> Design:
     """Bright border, name, stars, a foil window with the picture, two moves."""
     width, height = grid.size.width_mm, grid.size.height_mm
-    border_colour: Colour = ((236, 200, 60), (196, 198, 204), (60, 92, 170), (150, 52, 44))[random.integers(4)]
-    frame_colour: Colour = ((250, 224, 160), (190, 220, 236), (206, 232, 196), (240, 206, 200))[random.integers(4)]
+    border_color: Color = ((236, 200, 60), (196, 198, 204), (60, 92, 170), (150, 52, 44))[random.integers(4)]
+    frame_color: Color = ((250, 224, 160), (190, 220, 236), (206, 232, 196), (240, 206, 200))[random.integers(4)]
     border_mm = float(random.uniform(2.4, 3.2))
-    sheet = Sheet.blank(grid, border_colour)
-    print_neighbours(sheet, border_mm, frame_colour)
+    sheet = Sheet.blank(grid, border_color)
+    print_neighbors(sheet, border_mm, frame_color)
     frame = _inner_box(grid, border_mm)
-    fill_marbled(random, sheet, frame, frame_colour, 0.25)
+    fill_marbled(random, sheet, frame, frame_color, 0.25)
     window = (border_mm + 2.6, border_mm + 9.4, width - border_mm - 2.6, height * 0.56)
     sheet.paste_picture(window, art_picture(random, sources, sheet.size_px(window)))
     title = creature_name(random)

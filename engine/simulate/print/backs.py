@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from engine.simulate.print.design import Design, fill_marbled, print_neighbours
+from engine.simulate.print.design import Design, fill_marbled, print_neighbors
 from engine.simulate.print.games import Game, Grid, Layout
-from engine.simulate.print.lettering import CAREER_WORDS, Colour, FontFace, sentences
+from engine.simulate.print.lettering import CAREER_WORDS, Color, FontFace, sentences
 from engine.simulate.print.noise import add_grain
 from engine.simulate.print.sheet import Box, Sheet
 
@@ -29,9 +29,9 @@ def draw_back(game: Game, grid: Grid) -> Design:
     return Design(game, sheet, frame, f"{game.name} back")
 
 
-def _fill_frame(sheet: Sheet, border_colour: Colour, frame_colour: Colour, border_mm: float) -> Box:
-    sheet.rgb[:] = border_colour
-    print_neighbours(sheet, border_mm, frame_colour)
+def _fill_frame(sheet: Sheet, border_color: Color, frame_color: Color, border_mm: float) -> Box:
+    sheet.rgb[:] = border_color
+    print_neighbors(sheet, border_mm, frame_color)
     return (border_mm, border_mm, sheet.grid.size.width_mm - border_mm, sheet.grid.size.height_mm - border_mm)
 
 
@@ -52,13 +52,13 @@ def _draw_oval(random: Generator, sheet: Sheet) -> Box:
     axes = (round(half_width * 0.78), round(half_height * 0.8))
     cv2.ellipse(sheet.rgb, centre, axes, 0, 0, 360, (150, 92, 62), -1, cv2.LINE_AA)
     cv2.ellipse(sheet.rgb, centre, axes, 0, 0, 360, (72, 74, 150), round(half_width / 26), cv2.LINE_AA)
-    for spot, colour in enumerate(((210, 80, 60), (70, 120, 200), (90, 160, 90), (225, 215, 170), (60, 54, 60))):
+    for spot, color in enumerate(((210, 80, 60), (70, 120, 200), (90, 160, 90), (225, 215, 170), (60, 54, 60))):
         turn = spot * 2 * np.pi / 5 - np.pi / 2
         position = (
             centre[0] + round(half_width * 0.3 * np.cos(turn)),
             centre[1] + round(half_width * 0.3 * np.sin(turn)),
         )
-        cv2.circle(sheet.rgb, position, round(half_width / 14), colour, -1, cv2.LINE_AA)
+        cv2.circle(sheet.rgb, position, round(half_width / 14), color, -1, cv2.LINE_AA)
         cv2.circle(
             sheet.rgb, position, round(half_width / 14), (40, 26, 20), max(1, round(half_width / 90)), cv2.LINE_AA
         )
@@ -83,17 +83,17 @@ def _draw_rays(random: Generator, sheet: Sheet) -> Box:
     turn = np.arctan2(y - part.shape[0] / 2, x - part.shape[1] / 2)
     blade = (np.sin(turn * 24) > 0).astype(np.float32)[..., None]
     reach = np.hypot(y - part.shape[0] / 2, x - part.shape[1] / 2)[..., None] / part.shape[0]
-    colours = (np.float32(44) + np.array([0, 36, 100], np.float32)) * (1.2 - reach) + blade * np.float32(22)
-    part[:] = np.clip(colours, 0, 255).astype(np.uint8)
+    colors = (np.float32(44) + np.array([0, 36, 100], np.float32)) * (1.2 - reach) + blade * np.float32(22)
+    part[:] = np.clip(colors, 0, 255).astype(np.uint8)
     sheet.draw_outline((frame[0] + 1.0, frame[1] + 1.0, frame[2] - 1.0, frame[3] - 1.0), (222, 206, 150), 0.3)
     centre, half_width, _ = _centre(sheet)
-    for radius_fraction, colour in (
+    for radius_fraction, color in (
         (0.56, (222, 206, 150)),
         (0.53, (20, 34, 84)),
         (0.44, (60, 120, 190)),
         (0.4, (230, 236, 244)),
     ):
-        cv2.circle(sheet.rgb, centre, round(half_width * radius_fraction), colour, -1, cv2.LINE_AA)
+        cv2.circle(sheet.rgb, centre, round(half_width * radius_fraction), color, -1, cv2.LINE_AA)
     for side in (-1, 1):
         wing = np.array([(0, -6), (7, -2), (9, 5), (3, 2), (0, 9)], np.float64) * (
             side * half_width / 28,
@@ -120,7 +120,7 @@ def _draw_statistics(random: Generator, sheet: Sheet) -> Box:
     sheet.write_text(
         "SERIES OF ONE HUNDRED", ((left + right) / 2, top + 8.6), 2.2, (228, 216, 190), face="serif", align="middle"
     )
-    ink: Colour = (52, 40, 38)
+    ink: Color = (52, 40, 38)
     for row in range(11):
         y = top + 15.5 + 3.1 * row
         for column in range(7):

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.simulate.print.games import Game
-from engine.simulate.print.lettering import Colour, FontFace
+from engine.simulate.print.lettering import Color, FontFace
 from engine.simulate.print.noise import smooth_noise
 from engine.simulate.print.pictures import draw_picture
 from engine.simulate.print.sheet import BLEED_MM, Box, Sheet
 
-INK: Colour = (24, 22, 22)
+INK: Color = (24, 22, 22)
 SET_SIZE = 240
 
 DrawPicture = Callable[[Generator, int, int], np.ndarray]
@@ -27,7 +27,7 @@ class NumberPrint:
 
     at_mm: tuple[float, float]
     size_mm: float
-    colour: Colour
+    color: Color
     face: FontFace
     pattern: str
 
@@ -68,7 +68,7 @@ class Design:
                 number_print.text(number),
                 number_print.at_mm,
                 number_print.size_mm,
-                number_print.colour,
+                number_print.color,
                 face=number_print.face,
             )
         return sheet
@@ -90,32 +90,32 @@ def art_picture(
     return cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC)
 
 
-def print_neighbours(sheet: Sheet, border_mm: float, colour: Colour) -> None:
-    """Print the neighbouring cards' frames on the sheet, beyond borders of the same width."""
+def print_neighbors(sheet: Sheet, border_mm: float, color: Color) -> None:
+    """Print the neighboring cards' frames on the sheet, beyond borders of the same width."""
     width, height = sheet.grid.size.width_mm, sheet.grid.size.height_mm
     outer_mm = BLEED_MM + 1
-    sheet.fill((-outer_mm, border_mm, -border_mm, height - border_mm), colour)
-    sheet.fill((width + border_mm, border_mm, width + outer_mm, height - border_mm), colour)
-    sheet.fill((border_mm, -outer_mm, width - border_mm, -border_mm), colour)
-    sheet.fill((border_mm, height + border_mm, width - border_mm, height + outer_mm), colour)
+    sheet.fill((-outer_mm, border_mm, -border_mm, height - border_mm), color)
+    sheet.fill((width + border_mm, border_mm, width + outer_mm, height - border_mm), color)
+    sheet.fill((border_mm, -outer_mm, width - border_mm, -border_mm), color)
+    sheet.fill((border_mm, height + border_mm, width - border_mm, height + outer_mm), color)
 
 
-def fill_marbled(random: Generator, sheet: Sheet, box: Box, colour: Colour, contrast: float) -> None:
-    """Fill a box with a slightly uneven colour, as on printed frames."""
+def fill_marbled(random: Generator, sheet: Sheet, box: Box, color: Color, contrast: float) -> None:
+    """Fill a box with a slightly uneven color, as on printed frames."""
     height, width = sheet.size_px(box)
     coarse = smooth_noise(random, max(height // 3, 2), max(width // 3, 2), 6, octaves=4) - 0.5
     clouds = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    tones = (1 + contrast * clouds)[..., None] * np.array(colour, np.float32)
+    tones = (1 + contrast * clouds)[..., None] * np.array(color, np.float32)
     sheet.view(box)[:] = np.clip(tones, 0, 255).astype(np.uint8)
 
 
-def darker(colour: Colour) -> Colour:
-    """The colour at a third of its brightness."""
-    red, green, blue = colour
+def darker(color: Color) -> Color:
+    """The color at a third of its brightness."""
+    red, green, blue = color
     return red // 3, green // 3, blue // 3
 
 
-def text_colour_on(colour: Colour) -> Colour:
-    """Dark or light text colour, legible on a colour."""
-    red, green, blue = colour
+def text_color_on(color: Color) -> Color:
+    """Dark or light text color, legible on a color."""
+    red, green, blue = color
     return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 110 else (246, 244, 236)

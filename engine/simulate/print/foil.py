@@ -33,7 +33,7 @@ def draw_foil_shine(random: Generator, sheet: Sheet, window: Box) -> np.ndarray:
 
 
 def add_foil_shine(random: Generator, rgb: np.ndarray, shine: np.ndarray, strength: float) -> None:
-    """Add foil under one picture's light, in place: its colours permuted, its brightness uneven."""
+    """Add foil under one picture's light, in place: its colors permuted, its brightness uneven."""
     order = [(0, 1, 2), (1, 2, 0), (2, 0, 1)][random.integers(3)]
     coarse = (smooth_noise(random, 24, 18, 2, octaves=2) * np.float32(255 * 1.3)).clip(0, 255).astype(np.uint8)
     band = cv2.resize(coarse, shine.shape[1::-1], interpolation=cv2.INTER_LINEAR)

@@ -54,14 +54,14 @@ class Grid:
 
     @property
     def scale(self) -> np.ndarray:
-        """Pixels per millimetre across and down, (2,) float64."""
+        """Pixels per millimeter across and down, (2,) float64."""
         return np.array([self.width / self.size.width_mm, self.height / self.size.height_mm])
 
     @property
     def px_per_mm(self) -> float:
-        """Pixels per millimetre, the mean of both directions."""
+        """Pixels per millimeter, the mean of both directions."""
         return float(self.scale.mean())
 
     def to_px(self, points_mm: np.ndarray) -> np.ndarray:
-        """Convert millimetres from the card's top left, (N, 2), to pixel-centre coordinates."""
+        """Convert millimeters from the card's top left, (N, 2), to pixel-centre coordinates."""
         return np.asarray(points_mm) * self.scale - 0.5

@@ -23,7 +23,7 @@ FONT_FILES: dict[FontFace, str] = {
     "mono": "DejaVuSansMono.ttf",
 }
 Align = Literal["left", "middle", "right"]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 # Comma-separated words to choose from.
 NAME_STARTS = "Ash,Bram,Cor,Dra,El,Fen,Gor,Hal,Il,Jor,Kel,Lor,Mar,Nor,Or,Pyr,Quil,Rav,Sol,Thal,Ul,Ver,Wyr,Xan,Yr,Zeph"
@@ -63,7 +63,7 @@ def write_text(
     position: tuple[float, float],
     *,
     size_px: float,
-    colour: Colour,
+    color: Color,
     face: FontFace = "sans",
     align: Align = "left",
     max_width_px: float | None = None,
@@ -82,11 +82,11 @@ def write_text(
     left, top = round(position[0] - anchor[align]), round(position[1] - size * 0.7)
     canvas = Image.new("L", (int(length) + 4, round(size * 1.4)))
     ImageDraw.Draw(canvas).text((1, canvas.height / 2), text, fill=255, font=font(face, size), anchor="lm")
-    blend_colour(rgb, np.asarray(canvas), left, top, colour)
+    blend_color(rgb, np.asarray(canvas), left, top, color)
 
 
-def blend_colour(rgb: np.ndarray, mask: np.ndarray, left: int, top: int, colour: Colour) -> None:
-    """Blend a colour into a picture through a uint8 mask at (left, top), in place, clipped to the picture."""
+def blend_color(rgb: np.ndarray, mask: np.ndarray, left: int, top: int, color: Color) -> None:
+    """Blend a color into a picture through a uint8 mask at (left, top), in place, clipped to the picture."""
     rows = slice(max(top, 0), min(top + mask.shape[0], rgb.shape[0]))
     columns = slice(max(left, 0), min(left + mask.shape[1], rgb.shape[1]))
     if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -94,7 +94,7 @@ def blend_colour(rgb: np.ndarray, mask: np.ndarray, left: int, top: int, colour:
     part = mask[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     under = rgb[rows, columns]
     alpha = part[..., None].astype(np.float32) / 255
-    under[:] = (under + alpha * (np.array(colour, np.float32) - under)).astype(np.uint8)
+    under[:] = (under + alpha * (np.array(color, np.float32) - under)).astype(np.uint8)
 
 
 def choose_word(random: Generator, words: str) -> str:

@@ -8,8 +8,8 @@ from numpy.random import Generator
 
 from engine.simulate.print.noise import add_grain, smooth_noise
 
-Colour = tuple[int, int, int]
-PALETTES: tuple[tuple[Colour, ...], ...] = (
+Color = tuple[int, int, int]
+PALETTES: tuple[tuple[Color, ...], ...] = (
     ((250, 214, 150), (226, 120, 78), (120, 52, 70), (38, 28, 58)),
     ((190, 226, 240), (92, 158, 190), (46, 96, 120), (18, 42, 60)),
     ((232, 236, 180), (140, 180, 92), (62, 110, 66), (22, 48, 40)),
@@ -33,13 +33,13 @@ def draw_picture(random: Generator, height: int, width: int) -> np.ndarray:
 
 
 def draw_palette(random: Generator) -> np.ndarray:
-    """Draw a palette of four matching colours, light to dark, (4, 3) float32."""
+    """Draw a palette of four matching colors, light to dark, (4, 3) float32."""
     return np.array(PALETTES[random.integers(len(PALETTES))], np.float32)
 
 
-def cv_colour(colour: np.ndarray) -> tuple[float, float, float]:
-    """Convert a colour to a tuple for OpenCV, clipped to 0 .. 255."""
-    red, green, blue = np.clip(colour, 0, 255).tolist()
+def cv_color(color: np.ndarray) -> tuple[float, float, float]:
+    """Convert a color to a tuple for OpenCV, clipped to 0 .. 255."""
+    red, green, blue = np.clip(color, 0, 255).tolist()
     return red, green, blue
 
 
@@ -55,7 +55,7 @@ def draw_landscape(random: Generator, height: int, width: int) -> np.ndarray:
     cv2.circle(glow, (sun[0] // 8, sun[1] // 8), max(2, width // 50), 150, -1)
     soft = cv2.resize(cv2.GaussianBlur(glow, (0, 0), width / 90), (width, height))
     cv2.add(picture, cv2.cvtColor(soft, cv2.COLOR_GRAY2BGR), dst=picture)
-    cv2.circle(picture, sun, int(width * random.uniform(0.03, 0.08)), cv_colour(tones[0] * 1.15), -1, cv2.LINE_AA)
+    cv2.circle(picture, sun, int(width * random.uniform(0.03, 0.08)), cv_color(tones[0] * 1.15), -1, cv2.LINE_AA)
     ridges = int(random.integers(3, 6))
     x = np.arange(width)
     for ridge in range(ridges):
@@ -64,9 +64,9 @@ def draw_landscape(random: Generator, height: int, width: int) -> np.ndarray:
         rise = np.interp(x, np.linspace(0, width, len(knots)), knots)
         rise += 0.12 * np.interp(x, np.linspace(0, width, 40), random.random(40))
         top = height * (0.36 + 0.5 * nearness - 0.22 * rise)
-        colour = tones[1] * (1 - nearness) * 0.8 + tones[2 + (nearness > 0.6)] * nearness
+        color = tones[1] * (1 - nearness) * 0.8 + tones[2 + (nearness > 0.6)] * nearness
         outline = np.concatenate([np.column_stack([x, top]), [(width, height), (0, height)]]).astype(np.int32)
-        cv2.fillPoly(picture, [outline], cv_colour(colour), cv2.LINE_AA)
+        cv2.fillPoly(picture, [outline], cv_color(color), cv2.LINE_AA)
     if random.random() < 0.3:
         shore = int(height * random.uniform(0.72, 0.85))
         reflection = picture[max(0, 2 * shore - height) : shore][::-1][: height - shore]
@@ -74,7 +74,7 @@ def draw_landscape(random: Generator, height: int, width: int) -> np.ndarray:
     return picture
 
 
-def paint_relief(picture: np.ndarray, mask: np.ndarray, colour: np.ndarray, *, light: float = 1.0) -> None:
+def paint_relief(picture: np.ndarray, mask: np.ndarray, color: np.ndarray, *, light: float = 1.0) -> None:
     """Paint a shape as a raised relief, lit from the upper left, with a dark rim.
 
     mask  (H, W) uint8, 0 or 255
@@ -89,7 +89,7 @@ def paint_relief(picture: np.ndarray, mask: np.ndarray, colour: np.ndarray, *, l
     tone = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=5) + 1.3 * cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=5)
     tone = 1 + light * 0.42 * np.clip(tone / (float(np.abs(tone).max()) * 0.45 + 1e-6), -1, 1)
     tone *= np.minimum(1.0, 0.45 + relief / 2.2)
-    shaded = np.clip(tone[..., None] * colour, 0, 255).astype(np.uint8)
+    shaded = np.clip(tone[..., None] * color, 0, 255).astype(np.uint8)
     cv2.copyTo(shaded, padded_mask[1:-1, 1:-1], part)
 
 
@@ -148,7 +148,7 @@ def _draw_face(
     for side in (-1, 1):
         eye = (int(centre[0] + side * 0.42 * reach), int(centre[1] - 0.12 * reach))
         cv2.circle(picture, eye, max(2, int(0.2 * reach)), (25, 20, 22), -1, cv2.LINE_AA)
-        cv2.circle(picture, eye, max(2, int(0.16 * reach)), cv_colour(iris), -1, cv2.LINE_AA)
+        cv2.circle(picture, eye, max(2, int(0.16 * reach)), cv_color(iris), -1, cv2.LINE_AA)
         cv2.circle(picture, eye, max(1, int(0.07 * reach)), (10, 10, 10), -1, cv2.LINE_AA)
         shine = (eye[0] - int(0.05 * reach), eye[1] - int(0.06 * reach))
         cv2.circle(picture, shine, max(1, int(0.035 * reach)), (255, 255, 255), -1, cv2.LINE_AA)
@@ -156,12 +156,12 @@ def _draw_face(
     x = np.linspace(-0.5, 0.5, 2 * teeth + 1)
     jaw = np.column_stack([x, 0.42 + 0.1 * np.cos(x * 3) + 0.1 * (np.arange(len(x)) % 2)])
     mouth = np.concatenate([jaw, np.column_stack([x[::-1], 0.66 - 0.3 * x**2])]) * reach + centre
-    cv2.fillPoly(picture, [mouth.astype(np.int32)], cv_colour(dark * 0.4), cv2.LINE_AA)
+    cv2.fillPoly(picture, [mouth.astype(np.int32)], cv_color(dark * 0.4), cv2.LINE_AA)
 
 
 def _draw_crystals(random: Generator, picture: np.ndarray) -> None:
     height, width = picture.shape[:2]
-    colours = draw_palette(random)
+    colors = draw_palette(random)
     for _ in range(int(random.integers(4, 9))):
         foot = np.array([width * random.uniform(0.2, 0.8), height * random.uniform(0.7, 0.9)])
         crystal_height, half_width, lean = (
@@ -174,6 +174,6 @@ def _draw_crystals(random: Generator, picture: np.ndarray) -> None:
         for side, tone in ((-1, 1.15), (1, 0.7)):
             offset = np.array([side * half_width, 0.0])
             facet = np.array([foot, tip, knee + offset, foot + offset])
-            colour = np.clip(colours[0] * tone + 15, 0, 255)
-            cv2.fillPoly(picture, [facet.astype(np.int32)], cv_colour(colour), cv2.LINE_AA)
+            color = np.clip(colors[0] * tone + 15, 0, 255)
+            cv2.fillPoly(picture, [facet.astype(np.int32)], cv_color(color), cv2.LINE_AA)
             cv2.polylines(picture, [facet.astype(np.int32)], True, (245, 245, 250), 1, cv2.LINE_AA)

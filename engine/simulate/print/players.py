@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.simulate.print.noise import add_grain, smooth_noise
-from engine.simulate.print.pictures import Colour, cv_colour, draw_landscape, draw_palette, paint_relief, polygon_mask
+from engine.simulate.print.pictures import Color, cv_color, draw_landscape, draw_palette, paint_relief, polygon_mask
 
-SKIN_COLOURS: tuple[Colour, ...] = ((236, 196, 164), (214, 164, 126), (164, 112, 80), (110, 72, 52))
+SKIN_COLORS: tuple[Color, ...] = ((236, 196, 164), (214, 164, 126), (164, 112, 80), (110, 72, 52))
 
 
 def draw_player(random: Generator, height: int, width: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def draw_player(random: Generator, height: int, width: int) -> np.ndarray:
         draw_landscape,
     )
     picture = backgrounds[random.integers(4)](random, height, width)
-    skin = np.array(SKIN_COLOURS[random.integers(4)], np.float32)
+    skin = np.array(SKIN_COLORS[random.integers(4)], np.float32)
     team = draw_palette(random)[int(random.integers(1, 4))]
     shirt = np.array([228, 224, 212], np.float32) if random.random() < 0.6 else team * 1.2 + 20
     axis, unit = width * random.uniform(0.45, 0.55), height * random.uniform(0.15, 0.18)
@@ -36,7 +36,7 @@ def draw_player(random: Generator, height: int, width: int) -> np.ndarray:
     for stripe in np.arange(-2, 2.01, 0.33):
         line = (np.array([(stripe * 0.8, 0.7), (stripe, 3.4)]) * unit + (axis, chin)).astype(int)
         if 228 <= shirt[0] < 229 and abs(stripe) > 0.2:
-            cv2.line(picture, line[0].tolist(), line[1].tolist(), cv_colour(team), 1, cv2.LINE_AA)
+            cv2.line(picture, line[0].tolist(), line[1].tolist(), cv_color(team), 1, cv2.LINE_AA)
     neck = np.array([(-0.42, -0.5), (-0.5, 0.35), (0.0, 0.75), (0.5, 0.35), (0.42, -0.5)]) * unit + (axis, chin)
     paint_relief(picture, polygon_mask(picture, neck), skin * 0.86, light=0.6)
     _draw_head(random, picture, (axis + turn, chin - 0.62 * unit), unit, (skin, team))
@@ -49,10 +49,10 @@ def _draw_head(
     picture: np.ndarray,
     centre: tuple[float, float],
     unit: float,
-    colours: tuple[np.ndarray, np.ndarray],
+    colors: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """Draw face and cap: ears, eyes, brows, nose, mouth and bill."""
-    skin, team = colours
+    skin, team = colors
     mask = np.zeros(picture.shape[:2], np.uint8)
     for side in (-1, 1):
         ear = (int(centre[0] + side * 0.78 * unit), int(centre[1] + 0.05 * unit))
@@ -60,7 +60,7 @@ def _draw_head(
     cv2.ellipse(mask, (int(centre[0]), int(centre[1])), (int(0.78 * unit), int(1.05 * unit)), 0, 0, 360, 255, -1)
     paint_relief(picture, mask, skin, light=0.55)
     look = float(random.normal(0, 0.06)) * unit
-    shade = cv_colour(skin * 0.45)
+    shade = cv_color(skin * 0.45)
     for side in (-1, 1):
         eye = (int(centre[0] + look + side * 0.32 * unit), int(centre[1] - 0.05 * unit))
         cv2.ellipse(picture, eye, (int(0.14 * unit), int(0.07 * unit)), 0, 0, 360, (240, 236, 228), -1, cv2.LINE_AA)
@@ -70,7 +70,7 @@ def _draw_head(
             picture, brow, (int(0.19 * unit), int(0.1 * unit)), 0, 200, 340, shade, max(1, int(unit / 18)), cv2.LINE_AA
         )
     nose = np.array([(0.0, -0.02), (-0.13, 0.34), (0.06, 0.38)]) * unit + centre + (look, 0)
-    cv2.polylines(picture, [nose.astype(np.int32)], False, cv_colour(skin * 0.68), max(1, int(unit / 20)), cv2.LINE_AA)
+    cv2.polylines(picture, [nose.astype(np.int32)], False, cv_color(skin * 0.68), max(1, int(unit / 20)), cv2.LINE_AA)
     mouth = (int(centre[0] + look), int(centre[1] + 0.55 * unit))
     cv2.ellipse(
         picture,
@@ -105,9 +105,9 @@ def _draw_head(
 
 
 def _draw_wall(random: Generator, height: int, width: int) -> np.ndarray:
-    colour = draw_palette(random)[int(random.integers(0, 2))]
+    color = draw_palette(random)[int(random.integers(0, 2))]
     field = smooth_noise(random, height, width, 2, octaves=2)[..., None] - 0.5
-    return np.clip(colour + 50 * field, 0, 255).astype(np.uint8)
+    return np.clip(color + 50 * field, 0, 255).astype(np.uint8)
 
 
 def _draw_stands(random: Generator, height: int, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Printed sheet that a card is cut from: the card's face and its surroundings, addressed in millimetres."""
+"""Printed sheet that a card is cut from: the card's face and its surroundings, addressed in millimeters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from engine.simulate.print.games import Grid
-from engine.simulate.print.lettering import Align, Colour, FontFace, write_text
+from engine.simulate.print.lettering import Align, Color, FontFace, write_text
 
 BLEED_MM = 6.0  # printed beyond the card on each side, enough for the worst miscut
 
@@ -24,10 +24,10 @@ class Sheet:
     bleed: tuple[int, int]
 
     @classmethod
-    def blank(cls, grid: Grid, colour: Colour) -> Sheet:
-        """Create a sheet of one colour."""
+    def blank(cls, grid: Grid, color: Color) -> Sheet:
+        """Create a sheet of one color."""
         across, down = (round(BLEED_MM * float(scale)) for scale in grid.scale)
-        rgb = np.full((grid.height + 2 * down, grid.width + 2 * across, 3), colour, np.uint8)
+        rgb = np.full((grid.height + 2 * down, grid.width + 2 * across, 3), color, np.uint8)
         return cls(grid, rgb, (across, down))
 
     def copy(self) -> Sheet:
@@ -46,18 +46,18 @@ class Sheet:
         """View of a box's pixels."""
         return self.rgb[self.window(box)]
 
-    def fill(self, box: Box, colour: Colour) -> None:
-        """Fill a box with a colour."""
-        self.view(box)[:] = colour
+    def fill(self, box: Box, color: Color) -> None:
+        """Fill a box with a color."""
+        self.view(box)[:] = color
 
-    def tint(self, box: Box, colour: Colour, opacity: float) -> None:
-        """Blend a colour into a box."""
+    def tint(self, box: Box, color: Color, opacity: float) -> None:
+        """Blend a color into a box."""
         part = self.view(box)
-        flat = np.full_like(part, colour)
+        flat = np.full_like(part, color)
         cv2.addWeighted(part, 1 - opacity, flat, opacity, 0, dst=flat)
         part[:] = flat
 
-    def draw_outline(self, box: Box, colour: Colour, width_mm: float) -> None:
+    def draw_outline(self, box: Box, color: Color, width_mm: float) -> None:
         """Draw the sides of a box, inside the box."""
         left, top, right, bottom = box
         for side in (
@@ -66,7 +66,7 @@ class Sheet:
             (left, top, left + width_mm, bottom),
             (right - width_mm, top, right, bottom),
         ):
-            self.fill(side, colour)
+            self.fill(side, color)
 
     def paste_picture(self, box: Box, rgb: np.ndarray) -> None:
         """Paste a picture into a box, resized to it."""
@@ -83,7 +83,7 @@ class Sheet:
         return rows.stop - rows.start, columns.stop - columns.start
 
     def to_px(self, x_mm: float, y_mm: float) -> tuple[int, int]:
-        """Pixel of the sheet at a point in millimetres, (x, y) as OpenCV takes it."""
+        """Pixel of the sheet at a point in millimeters, (x, y) as OpenCV takes it."""
         across, down = self.grid.scale
         return round(x_mm * float(across)) + self.bleed[0], round(y_mm * float(down)) + self.bleed[1]
 
@@ -92,13 +92,13 @@ class Sheet:
         text: str,
         position: tuple[float, float],
         size_mm: float,
-        colour: Colour,
+        color: Color,
         *,
         face: FontFace = "sans",
         align: Align = "left",
         max_width_mm: float | None = None,
     ) -> None:
-        """Write a line of text; position and size in millimetres."""
+        """Write a line of text; position and size in millimeters."""
         density = self.grid.px_per_mm
         max_width_px = None if max_width_mm is None else max_width_mm * density
         write_text(
@@ -106,7 +106,7 @@ class Sheet:
             text,
             self.to_px(*position),
             size_px=size_mm * density,
-            colour=colour,
+            color=color,
             face=face,
             align=align,
             max_width_px=max_width_px,

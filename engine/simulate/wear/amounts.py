@@ -47,7 +47,7 @@ ATTRIBUTES: tuple[Attribute, ...] = ("centering", "corners", "edges", "surface")
 LIMITING_WEIGHTS = {"good": (0.3, 0.3, 0.2, 0.2), "poor": (0.08, 0.37, 0.2, 0.35)}
 # Probabilities that another attribute is 0 to 4 grades better: handling wears all parts of a card alike.
 BETTER_BY_PROBABILITIES = {"good": (0.35, 0.3, 0.2, 0.1, 0.05), "poor": (0.5, 0.3, 0.15, 0.05, 0.0)}
-# Above 100 the cut runs inside the frame, and the neighbouring card on the sheet is visible on the other side.
+# Above 100 the cut runs inside the frame, and the neighboring card on the sheet is visible on the other side.
 MAX_MISCUT_PERCENT = 120.0
 
 

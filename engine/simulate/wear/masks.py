@@ -1,4 +1,4 @@
-"""Antialiased pixel masks of outlines and lines given in millimetres, each on a small patch of the picture."""
+"""Antialiased pixel masks of outlines and lines given in millimeters, each on a small patch of the picture."""
 
 from __future__ import annotations
 

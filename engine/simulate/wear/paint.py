@@ -14,7 +14,7 @@ from engine.simulate.wear.masks import Patch, line_mask, polygon_mask
 from engine.simulate.wear.rim import BACKWARD, FORWARD, CardRim
 from engine.simulate.wear.truth import Defect, DefectKind, SideName, SideWear
 
-INK_COLOURS = ((28, 42, 120), (24, 24, 28), (120, 24, 30))
+INK_COLORS = ((28, 42, 120), (24, 24, 28), (120, 24, 30))
 STAIN_TINTS = ((0.80, 0.68, 0.46), (0.88, 0.80, 0.62), (0.72, 0.62, 0.5))
 LIGHT_DIRECTION = np.array([-0.6, -0.8])  # direction the light comes from that makes relief visible, x and y
 
@@ -53,7 +53,7 @@ class Painter:
                 paint_functions[defect.kind](defect)
 
     def _paint_bare_stock(self, defect: Defect) -> None:
-        """Paint bare stock: the paper's colour and fibres, with remains of the print."""
+        """Paint bare stock: the paper's color and fibres, with remains of the print."""
         patch = polygon_mask(np.array(defect.points_mm), self.grid)
         if patch is None:
             return
@@ -63,9 +63,9 @@ class Painter:
         paper = self.stock * 0.97 + fibres[..., None] * 0.4
         self._blend(patch, paper, alpha)
 
-    def _blend(self, patch: Patch, colour: np.ndarray, alpha: np.ndarray) -> None:
+    def _blend(self, patch: Patch, color: np.ndarray, alpha: np.ndarray) -> None:
         pixels = patch.view(self.rgb)
-        mixed = pixels + alpha[..., None] * (colour - pixels)
+        mixed = pixels + alpha[..., None] * (color - pixels)
         np.clip(mixed, 0, 255, out=mixed)
         pixels[:] = (mixed + 0.5).astype(np.uint8)
 
@@ -76,13 +76,13 @@ class Painter:
         changed = pixels[rows, columns] + levels[rows, columns][:, None]
         pixels[rows, columns] = np.clip(changed, 0, 255).astype(np.uint8)
 
-    def _mix(self, patch: Patch, mask: np.ndarray, colour: np.ndarray, opacity: float) -> None:
-        """Mix a colour in through a mask, touching only its nonzero pixels."""
+    def _mix(self, patch: Patch, mask: np.ndarray, color: np.ndarray, opacity: float) -> None:
+        """Mix a color in through a mask, touching only its nonzero pixels."""
         rows, columns = np.nonzero(mask)
         alpha = mask[rows, columns].astype(np.float32)[:, None] * np.float32(opacity / 255)
         pixels = patch.view(self.rgb)
         previous = pixels[rows, columns].astype(np.float32)
-        pixels[rows, columns] = np.clip(previous + alpha * (colour - previous), 0, 255).astype(np.uint8)
+        pixels[rows, columns] = np.clip(previous + alpha * (color - previous), 0, 255).astype(np.uint8)
 
     def _paint_scratch(self, defect: Defect) -> None:
         """Paint a hairline without varnish: paler than the print, interrupted at shallow spots."""
@@ -103,7 +103,7 @@ class Painter:
     def _paint_ink(self, defect: Defect) -> None:
         patch = line_mask(np.array(defect.points_mm), defect.width_mm, self.grid)
         if patch is not None:
-            ink = np.array(INK_COLOURS[self.random.integers(len(INK_COLOURS))], np.float32)
+            ink = np.array(INK_COLORS[self.random.integers(len(INK_COLORS))], np.float32)
             self._mix(patch, patch.mask, ink, defect.strength)
 
     def _paint_crease(self, defect: Defect) -> None:

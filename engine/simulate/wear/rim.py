@@ -1,4 +1,4 @@
-"""Geometry of a card's rim in millimetres: rounded and frayed corners, missing pieces, and strips along the rim.
+"""Geometry of a card's rim in millimeters: rounded and frayed corners, missing pieces, and strips along the rim.
 
 Corners are numbered clockwise from the top left, edges from the top; the back has the front's rim, mirrored.
 """
@@ -30,7 +30,7 @@ class RimRecess:
     depth_mm: np.ndarray
 
     def depth_at(self, along_mm: np.ndarray) -> np.ndarray:
-        """Depths in millimetres at these positions."""
+        """Depths in millimeters at these positions."""
         return np.interp(along_mm, self.along_mm, self.depth_mm, left=0.0, right=0.0)
 
 
@@ -61,7 +61,7 @@ class CardRim:
         return replace(self, radii_mm=tuple(self.radii_mm[c] for c in MIRRORED_CORNER), frays=frays, bites=bites)
 
     def edge_length(self, edge: int) -> float:
-        """Length from corner to corner in millimetres."""
+        """Length from corner to corner in millimeters."""
         return self.size.height_mm if edge % 2 else self.size.width_mm
 
     def vertex(self, corner: int) -> np.ndarray:

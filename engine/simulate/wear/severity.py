@@ -1,4 +1,4 @@
-"""Severity table: the amount of wear each grade allows, in millimetres, and the grade of a card from its truth.
+"""Severity table: the amount of wear each grade allows, in millimeters, and the grade of a card from its truth.
 
 PSA describes wear in words (fray, slight rounding, light crease); this table turns them into numbers, shared by the
 simulator and the rubric-only grader. Centering follows the rubric; corners and edges are graded by the worst corner

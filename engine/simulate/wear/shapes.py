@@ -1,4 +1,4 @@
-"""Random shapes of wear, in millimetres: ragged profiles, blobs, strokes, and segments along an edge."""
+"""Random shapes of wear, in millimeters: ragged profiles, blobs, strokes, and segments along an edge."""
 
 from __future__ import annotations
 

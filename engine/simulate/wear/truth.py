@@ -1,6 +1,6 @@
 """Ground truth of a simulated card: the lines of truth.jsonl, and reading them.
 
-Lengths are in millimetres and areas in square millimetres on the card, points relative to the top left corner of the
+Lengths are in millimeters and areas in square millimeters on the card, points relative to the top left corner of the
 side as printed (x to the right, y down). Pixel coordinates refer to the upright picture, integers at pixel centres.
 """
 
@@ -36,7 +36,7 @@ DefectKind = Literal[
     "gloss_loss",
     "miscut",
 ]
-DECIMALS = 4  # decimals of a millimetre that are stored
+DECIMALS = 4  # decimals of a millimeter that are stored
 
 Point = tuple[float, float]
 

@@ -17,7 +17,7 @@ TRUTH = np.array([1, 3, 5, 6, 8, 9, 10, 10])
 
 
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
+def empty_data_folder(tmp_path, monkeypatch):
     """Keep tests away from the user's data folder."""
     monkeypatch.setenv("LOUPE_DATA", str(tmp_path / "from_environment"))
 
@@ -54,7 +54,7 @@ def test_a_run_without_a_partner_of_its_seed_is_named_in_the_result_and_on_the_t
         assert line.startswith(f"{run} is left out of the comparison of {candidates[0]} with {references[0]}: no run")
 
 
-def test_where_every_seed_has_its_partner_nothing_is_left_out(finished_run):
+def test_with_the_same_seeds_on_both_sides_no_run_is_left_out(finished_run):
     output = call("compare", finished_run("new", 0, dropout=0.1), "--against", finished_run("old", 0))
     assert output.result["comparisons"][0]["left_out"] == []
     assert output.err == ""
@@ -77,7 +77,7 @@ def test_two_runs_of_one_seed_on_one_side_are_refused_naming_both(finished_run, 
     )
 
 
-def test_losses_are_compared_only_where_both_have_learned_from_the_same_cards(finished_run):
+def test_losses_are_compared_only_if_both_runs_use_the_same_cards(finished_run):
     old = finished_run("old", 0)
     for name, training_cards, delta, reason in (
         ("same", 3, 0.0, ""),
@@ -89,7 +89,7 @@ def test_losses_are_compared_only_where_both_have_learned_from_the_same_cards(fi
         assert reason in compared["val_loss_reason"]
 
 
-def test_a_run_on_fewer_cards_is_another_way_of_training_whose_loss_is_a_mean_over_others(finished_run):
+def test_a_run_on_fewer_cards_differs_by_one_change_and_its_loss_is_not_compared(finished_run):
     whole, fewer = finished_run("whole", 0, loss="ordinal", class_weights="none"), ["fewer", 0, 3]
     few = finished_run(*fewer, loss="ordinal", class_weights="none", max_pairs=2)
     (compared,) = call("compare", few, "--against", whole).result["comparisons"]

@@ -32,9 +32,9 @@ def stored(home):
     return sorted(path for path in home.data.pictures.iterdir() if path.suffix == ".png")
 
 
-def test_the_kept_picture_has_the_upright_pixels_and_no_metadata(own_home, photo):
-    keep_card(own_home.database, own_home.data, photo, None, 9.0)
-    (path,) = stored(own_home)
+def test_the_saved_picture_has_the_upright_pixels_and_no_metadata(data_home, photo):
+    keep_card(data_home.database, data_home.data, photo, None, 9.0)
+    (path,) = stored(data_home)
     with Image.open(photo) as before, Image.open(path) as after:
         upright = np.asarray(ImageOps.exif_transpose(before))
         assert after.format == "PNG"
@@ -44,24 +44,24 @@ def test_the_kept_picture_has_the_upright_pixels_and_no_metadata(own_home, photo
     assert b"Somebody" not in path.read_bytes()
 
 
-def test_the_same_pictures_again_are_the_same_card_with_another_label(own_home, photo, picture):
+def test_the_same_pictures_again_are_the_same_card_with_another_label(data_home, photo, picture):
     back = picture("upload/back.png", seed=4)
-    names = {keep_card(own_home.database, own_home.data, photo, back, grade) for grade in (9.0, 8.0)}
-    with own_home.database.reading() as session:
+    names = {keep_card(data_home.database, data_home.data, photo, back, grade) for grade in (9.0, 8.0)}
+    with data_home.database.reading() as session:
         assert cards.counts(session).cards == 1
         card = cards.card_by_name(session, name=names.pop())
         events = labels.label_history(session, card_id=card.id)
     assert not names
     assert [(event.grade, event.source) for event in events if event.grade] == [(9.0, "person"), (8.0, "person")]
     assert card.back is not None
-    assert len(stored(own_home)) == 2
+    assert len(stored(data_home)) == 2
 
 
-def test_a_side_that_is_added_later_or_left_out_is_the_same_card_and_no_grade_is_lost(own_home, photo, picture):
+def test_a_side_that_is_added_later_or_left_out_is_the_same_card_and_no_grade_is_lost(data_home, photo, picture):
     back = picture("upload/back.png", seed=4)
     uploads = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
-    names = {keep_card(own_home.database, own_home.data, *upload) for upload in uploads}
-    with own_home.database.reading() as session:
+    names = {keep_card(data_home.database, data_home.data, *upload) for upload in uploads}
+    with data_home.database.reading() as session:
         card = cards.card_by_name(session, name=names.pop())
         events = labels.label_history(session, card_id=card.id)
         assert cards.counts(session).cards == 1
@@ -69,24 +69,24 @@ def test_a_side_that_is_added_later_or_left_out_is_the_same_card_and_no_grade_is
     assert [event.grade for event in events if event.grade] == [9.0, 8.0, 7.0, 6.0]
 
 
-def test_a_card_whose_grade_is_not_known_is_kept_without_a_label(own_home, photo):
-    keep_card(own_home.database, own_home.data, photo, None, None)
-    with own_home.database.reading() as session:
+def test_a_card_of_unknown_grade_is_saved_without_a_label(data_home, photo):
+    keep_card(data_home.database, data_home.data, photo, None, None)
+    with data_home.database.reading() as session:
         assert labels.count_by_grade(session) == {None: 1}
 
 
-def test_a_back_alone_is_a_card_too(own_home, picture):
-    name = keep_card(own_home.database, own_home.data, None, picture("back.png"), 5.0)
-    with own_home.database.reading() as session:
+def test_a_back_alone_is_a_card_too(data_home, picture):
+    name = keep_card(data_home.database, data_home.data, None, picture("back.png"), 5.0)
+    with data_home.database.reading() as session:
         card = cards.card_by_name(session, name=name)
     assert (card.front, card.back is None) == (None, False)
 
 
-def test_a_file_that_is_no_picture_is_refused_by_name_and_nothing_is_stored(own_home, tmp_path):
+def test_a_file_that_is_no_picture_is_refused_by_name_and_nothing_is_stored(data_home, tmp_path):
     (tmp_path / "note.jpg").write_text("not a picture", encoding="utf-8")
     with pytest.raises(BadPicture, match=r"note\.jpg"):
-        keep_card(own_home.database, own_home.data, tmp_path / "note.jpg", None, 9.0)
+        keep_card(data_home.database, data_home.data, tmp_path / "note.jpg", None, 9.0)
     with pytest.raises(UserError, match="at least one picture"):
-        keep_card(own_home.database, own_home.data, None, None, 9.0)
-    with own_home.database.reading() as session:
+        keep_card(data_home.database, data_home.data, None, None, 9.0)
+    with data_home.database.reading() as session:
         assert cards.counts(session).cards == 0

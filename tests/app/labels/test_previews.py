@@ -19,7 +19,7 @@ def requested(picture):
     return Picture(path=str(picture("front.png")), sha256="a" * 64)
 
 
-def test_two_simultaneous_requests_get_the_same_preview(requested, own_home, monkeypatch):
+def test_two_simultaneous_requests_get_the_same_preview(requested, data_home, monkeypatch):
     both_read, reads = threading.Barrier(2), []
 
     def read_together(path):
@@ -31,7 +31,7 @@ def test_two_simultaneous_requests_get_the_same_preview(requested, own_home, mon
     read_picture = app.labels.previews.read_picture
     monkeypatch.setattr("app.labels.previews.read_picture", read_together)
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda _: preview_file(requested, own_home.data), range(2)))
+        answers = list(pool.map(lambda _: preview_file(requested, data_home.data), range(2)))
     assert answers[0] == answers[1]
     path, error = answers[0]
     assert error == ""
@@ -41,10 +41,10 @@ def test_two_simultaneous_requests_get_the_same_preview(requested, own_home, mon
     assert list(Path(path).parent.iterdir()) == [Path(path)]
 
 
-def test_a_picture_that_cannot_be_read_is_reported_and_blocks_no_other(requested, own_home, picture):
+def test_a_picture_that_cannot_be_read_is_reported_and_blocks_no_other(requested, data_home, picture):
     Path(requested.path).unlink()
-    path, error = preview_file(requested, own_home.data)
+    path, error = preview_file(requested, data_home.data)
     assert path is None
     assert "front.png" in error
     readable = Picture(path=str(picture("other.png", seed=1)), sha256="b" * 64)
-    assert Path(preview_file(readable, own_home.data)[0]).is_file()
+    assert Path(preview_file(readable, data_home.data)[0]).is_file()

@@ -21,7 +21,7 @@ def test_of_equal_epochs_the_first_is_the_best_as_the_engine_keeps_only_a_better
     assert best_epoch(epochs(0.2, 0.5, 0.5)).epoch == 2
 
 
-def test_an_undefined_qwk_is_never_the_best_and_nought_can_be():
+def test_an_undefined_qwk_is_never_the_best_and_zero_can_be():
     assert best_epoch(epochs(None, 0.0, None, -0.1)).epoch == 2
     assert best_epoch(epochs(None)) is None
     assert best_epoch([]) is None
@@ -66,7 +66,7 @@ def history(database):
     return database
 
 
-def test_the_history_tells_problem_change_expectation_result_and_verdict(history):
+def test_the_history_shows_problem_change_expectation_result_and_verdict(history):
     page, count = history_page(history)
     assert count == 2
     assert "| 1 | baseline | baseline | 0 | 1 | 0.7633 at epoch 27 | stopped | no criteria |" in page
@@ -88,7 +88,7 @@ def test_the_history_tells_problem_change_expectation_result_and_verdict(history
     assert "- `original`, the first." in page
 
 
-def test_a_run_from_before_plans_were_kept_is_told_by_its_settings(database):
+def test_a_run_without_a_stored_plan_is_described_by_its_settings(database):
     config = recipe_config("baseline", {"dropout": 0.1, "mixup_alpha": 0.2, "seed": 5, "max_pairs": 10})
     with database.writing() as session:
         runs.add_run(
@@ -105,7 +105,7 @@ def test_a_run_from_before_plans_were_kept_is_told_by_its_settings(database):
     assert "not declared: their effects cannot be separated" in page
 
 
-def test_the_settings_of_a_run_of_an_earlier_version_have_today_s_names(database):
+def test_the_settings_of_an_earlier_version_s_run_have_current_names(database):
     config = recipe_config("loupe", {"measurement_dropout": 0.3}).model_dump()
     old_names = {new: old for old, new in RENAMED_SETTINGS.items()}
     with database.writing() as session:
@@ -122,7 +122,7 @@ def test_the_settings_of_a_run_of_an_earlier_version_have_today_s_names(database
     assert "measurement_dropout = 0.3 (0.2)" in page
 
 
-def test_a_run_without_a_parent_is_measured_by_the_recipe_it_starts_from(database):
+def test_a_run_without_a_parent_is_compared_with_its_recipe(database):
     config = recipe_config("focal", {"seed": 5, "max_pairs": 10})
     assert build_plan(PlanInput(), config, "focal", database) == ExperimentPlan(parent="focal")
     against = build_plan(PlanInput(parent="baseline"), config, "focal", database)
@@ -130,7 +130,7 @@ def test_a_run_without_a_parent_is_measured_by_the_recipe_it_starts_from(databas
     assert undeclared_bundle_warning(against) is None
 
 
-def test_a_rule_that_ends_a_run_makes_it_a_failure_too(database):
+def test_a_stop_if_rule_is_also_a_failure_criterion(database):
     config = recipe_config("baseline", {"stop_if": "qwk<0.4@13, mae>2@1"})
     assert [*map(str, build_plan(PlanInput(fail="mae>2@1"), config, "baseline", database).fail)] == [
         "mae>2.0@1",
@@ -139,7 +139,7 @@ def test_a_rule_that_ends_a_run_makes_it_a_failure_too(database):
 
 
 @pytest.mark.parametrize("parent", ["magic", "9", "run 9", "/nowhere"])
-def test_a_parent_that_is_not_there_is_named(parent, database):
+def test_a_missing_parent_is_named(parent, database):
     with pytest.raises(UserError, match=parent.removeprefix("run ")):
         build_plan(PlanInput(parent=parent), recipe_config("baseline"), "baseline", database)
 

@@ -81,7 +81,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_lost_and_resumed_ends_as_if_it_had_never_been_killed(home):
+def test_a_killed_run_is_lost_and_after_resuming_equals_an_uninterrupted_one(home):
     killed, twin = queue(home), queue(home)
     home.jobs.start(killed)
     wait_for(lambda: epochs(home, killed) == [1], "the first epoch")
@@ -116,7 +116,7 @@ def test_a_killed_run_is_lost_and_resumed_ends_as_if_it_had_never_been_killed(ho
 
 
 @pytest.mark.slow
-def test_a_run_that_is_asked_to_stop_saves_ends_and_can_be_resumed_to_its_end(home):
+def test_a_run_asked_to_stop_saves_a_checkpoint_and_can_be_resumed_to_its_end(home):
     run_id = queue(home)
     home.jobs.start(run_id)
     wait_for(lambda: epochs(home, run_id) == [1], "the first epoch")
@@ -152,7 +152,7 @@ with FileLock(sys.argv[1]):
 
 
 @pytest.fixture
-def deaf_run(home) -> Iterator[tuple[int, int, int]]:
+def unresponsive_run(home) -> Iterator[tuple[int, int, int]]:
     """A run whose process ignores stop requests: (run id, pid, child's pid)."""
     run_id = queue(home)
     lock = home.data.run_lock(run_id).lock_file
@@ -168,8 +168,8 @@ def deaf_run(home) -> Iterator[tuple[int, int, int]]:
     process.communicate()
 
 
-def test_a_run_that_does_not_answer_in_time_is_killed_with_its_children_and_seen_dead(home, deaf_run, monkeypatch):
-    run_id, pid, child = deaf_run
+def test_an_unresponsive_run_is_killed_with_its_children_and_marked_lost(home, unresponsive_run, monkeypatch):
+    run_id, pid, child = unresponsive_run
     home.jobs.reconcile()
     assert not is_gone(pid), "nobody asked it to stop"
     with home.database.writing() as session:
@@ -185,7 +185,7 @@ def test_a_run_that_does_not_answer_in_time_is_killed_with_its_children_and_seen
     assert row(home, run_id).message.count(".") <= 1
 
 
-def test_killing_a_run_whose_process_is_gone_or_another_programs_harms_nobody(home):
+def test_killing_a_run_whose_process_has_ended_kills_no_other_process(home):
     ended_process = subprocess.Popen([sys.executable, "-c", "pass"])
     ended_process.wait()
     kill(Run(id=1, pid=ended_process.pid, started_at=row(home, queue(home)).created_at))
@@ -198,7 +198,7 @@ def test_killing_a_run_whose_process_is_gone_or_another_programs_harms_nobody(ho
         assert other_process.returncode == 0
 
 
-def test_a_process_that_never_comes_up_is_a_failed_run_only_once_its_time_is_over(home, tmp_path, monkeypatch):
+def test_a_process_that_never_starts_is_a_failed_run_only_after_the_timeout(home, tmp_path, monkeypatch):
     (tmp_path / "launch.py").write_text("import sys; sys.exit('no such thing')", encoding="utf-8")
     monkeypatch.setattr("app.runs.jobs.PROGRAM", tmp_path)
     monkeypatch.setattr("app.runs.jobs.START_DEADLINE_S", 1.0)
@@ -221,28 +221,28 @@ def test_a_process_that_never_comes_up_is_a_failed_run_only_once_its_time_is_ove
     wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 
 
-def test_a_failure_that_the_engine_knows_ends_the_run_with_its_one_sentence(own_home, tmp_path, signals_as_they_were):
-    import_cards(own_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))  # three cards: none for validation
-    run_id = queue(own_home)
+def test_a_known_engine_error_ends_the_run_with_its_message(data_home, tmp_path, restore_signals):
+    import_cards(data_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))  # three cards: none for validation
+    run_id = queue(data_home)
     with pytest.raises(BadInput, match="no card is left for validation"):
-        train_queued_run(own_home.data, run_id)
-    failed = row(own_home, run_id)
+        train_queued_run(data_home.data, run_id)
+    failed = row(data_home, run_id)
     assert failed.state == "failed"
     assert failed.message.startswith("no card is left for validation; ")
     assert "\n" not in failed.message
 
 
-def test_a_glance_at_the_lock_does_not_keep_a_run_from_starting(own_home, tmp_path, signals_as_they_were):
-    import_cards(own_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))
-    run_id = queue(own_home)
-    lock = own_home.data.run_lock(run_id)
+def test_checking_the_lock_does_not_prevent_a_run_from_starting(data_home, tmp_path, restore_signals):
+    import_cards(data_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))
+    run_id = queue(data_home)
+    lock = data_home.data.run_lock(run_id)
     lock.acquire()
     # A FileLock belongs to a thread; this one releases it after a moment, as the server does.
     outcome: list[BaseException] = []
 
     def train() -> None:
         try:
-            train_queued_run(own_home.data, run_id)
+            train_queued_run(data_home.data, run_id)
         except (BadInput, UserError) as error:
             outcome.append(error)
 
@@ -257,24 +257,27 @@ def test_a_glance_at_the_lock_does_not_keep_a_run_from_starting(own_home, tmp_pa
     assert "no card is left for validation" in str(outcome[0])
 
 
-def test_a_run_that_another_process_trains_or_that_is_not_there_is_refused(own_home, monkeypatch):
+def test_a_run_trained_by_another_process_or_missing_is_refused(data_home, monkeypatch):
     with pytest.raises(UserError, match="run 7 is not queued"):
-        train_queued_run(own_home.data, 7)
+        train_queued_run(data_home.data, 7)
     monkeypatch.setattr("app.runs.worker.LOCK_TIMEOUT_S", 0.1)
-    with own_home.data.run_lock(7), pytest.raises(UserError, match="run 7 is already being trained by another process"):
-        train_queued_run(own_home.data, 7)
+    with (
+        data_home.data.run_lock(7),
+        pytest.raises(UserError, match="run 7 is already being trained by another process"),
+    ):
+        train_queued_run(data_home.data, 7)
 
 
-def test_a_run_is_offered_to_begin_from_once_it_has_a_model(own_home, tmp_path):
-    import_cards(own_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))
-    first, second = queue(own_home), queue(own_home)
-    assert model_choices(own_home.database) == []
+def test_a_run_is_offered_as_starting_weights_once_it_has_a_model(data_home, tmp_path):
+    import_cards(data_home.database, write_cards(tmp_path / "cards", [9, 8, 7]))
+    first, second = queue(data_home), queue(data_home)
+    assert model_choices(data_home.database) == []
     for run_id in (first, second):
-        model = own_home.data.run_folder(run_id) / MODEL
+        model = data_home.data.run_folder(run_id) / MODEL
         model.parent.mkdir(parents=True)
         model.touch()
-    assert model_choices(own_home.database) == [
-        (f"Run {run_id}: baseline", str(own_home.data.run_folder(run_id) / MODEL)) for run_id in (second, first)
+    assert model_choices(data_home.database) == [
+        (f"Run {run_id}: baseline", str(data_home.data.run_folder(run_id) / MODEL)) for run_id in (second, first)
     ]
 
 
@@ -282,7 +285,7 @@ def test_only_a_stopped_failed_or_lost_run_is_resumed(home):
     assert not Jobs(home.database, home.data).resume(12345)
 
 
-def test_ctrl_c_before_a_run_has_begun_leaves_it_stopped(home, monkeypatch, signals_as_they_were):
+def test_ctrl_c_before_a_run_starts_leaves_it_stopped(home, monkeypatch, restore_signals):
     run_id = queue(home)
     open_database = worker.Database.open
 

@@ -23,18 +23,18 @@ def add_run(home: Home, *, state: str) -> int:
         return row.id
 
 
-def test_the_oldest_of_many_runs_is_found_lost_and_stays_in_the_lists(own_home):
-    oldest = add_run(own_home, state="running")
-    model = own_home.data.run_folder(oldest) / MODEL
+def test_the_oldest_of_many_runs_is_marked_lost_and_stays_in_the_lists(data_home):
+    oldest = add_run(data_home, state="running")
+    model = data_home.data.run_folder(oldest) / MODEL
     model.parent.mkdir(parents=True)
     model.touch()
     for _ in range(51):
-        add_run(own_home, state="stopped")
+        add_run(data_home, state="stopped")
 
-    own_home.jobs.reconcile()
-    assert load_status(own_home.database, oldest).can_resume
-    assert run_choices(own_home.database)[-1] == (f"Run {oldest}: loupe, lost", oldest)
-    assert model_choices(own_home.database) == [(f"Run {oldest}: loupe", str(model))]
+    data_home.jobs.reconcile()
+    assert load_status(data_home.database, oldest).can_resume
+    assert run_choices(data_home.database)[-1] == (f"Run {oldest}: loupe, interrupted", oldest)
+    assert model_choices(data_home.database) == [(f"Run {oldest}: loupe", str(model))]
 
 
 class FailingJobs:
@@ -51,7 +51,7 @@ class FailingJobs:
         raise self._errors.pop(0)
 
 
-def test_a_full_disk_does_not_end_the_looking_after_of_runs(monkeypatch, capsys):
+def test_monitoring_continues_with_a_full_disk(monkeypatch, capsys):
     monkeypatch.setattr(server, "RECONCILE_INTERVAL_S", 0.0)
     with pytest.raises(KeyboardInterrupt):
         server._reconcile_runs_forever(FailingJobs())
@@ -71,7 +71,7 @@ class FullTerminal:
         """There is nothing to flush."""
 
 
-def test_not_even_where_the_server_s_own_log_takes_no_line(monkeypatch):
+def test_monitoring_continues_if_the_log_cannot_be_written(monkeypatch):
     monkeypatch.setattr(server, "RECONCILE_INTERVAL_S", 0.0)
     monkeypatch.setattr("sys.stderr", FullTerminal())
     with pytest.raises(KeyboardInterrupt):

@@ -8,15 +8,15 @@ import pytest
 from app.grading.model_registry import model_path
 from app.screens.train_tab import use_for_grading
 from app.settings import UserError
-from db import models, runs
+from db import promotions, runs
 from engine.experiments.run_folder import MODEL
 
 
 @pytest.fixture
-def run_id(own_home):
-    folder = own_home.data.run_folder(1)
+def run_id(data_home):
+    folder = data_home.data.run_folder(1)
     folder.mkdir(parents=True)
-    with own_home.database.writing() as session:
+    with data_home.database.writing() as session:
         run = runs.add_run(
             session,
             recipe="baseline",
@@ -37,44 +37,44 @@ def write_model(home, content: bytes) -> Path:
     return temporary.replace(path)
 
 
-def test_a_promoted_model_stays_when_its_run_writes_a_better_one(own_home, run_id):
-    write_model(own_home, b"epoch 1")
-    use_for_grading(own_home.database, run_id)
-    write_model(own_home, b"epoch 2, better")
-    current = model_path(None, own_home.data)
-    assert current == model_path("current", own_home.data)
+def test_a_promoted_model_stays_when_its_run_writes_a_better_one(data_home, run_id):
+    write_model(data_home, b"epoch 1")
+    use_for_grading(data_home.database, run_id)
+    write_model(data_home, b"epoch 2, better")
+    current = model_path(None, data_home.data)
+    assert current == model_path("current", data_home.data)
     assert current.read_bytes() == b"epoch 1"
-    with own_home.database.reading() as session:
-        promotion = models.current_model(session)
+    with data_home.database.reading() as session:
+        promotion = promotions.current_model(session)
     assert promotion.sha256 == hashlib.sha256(b"epoch 1").hexdigest()
     assert promotion.run_id == run_id
 
 
-def test_promoting_again_takes_the_better_one_and_twice_the_same_is_no_harm(own_home, run_id):
+def test_promoting_again_uses_the_newer_model_and_promoting_twice_is_harmless(data_home, run_id):
     for content in (b"epoch 1", b"epoch 1", b"epoch 2"):
-        write_model(own_home, content)
-        use_for_grading(own_home.database, run_id)
-    assert model_path(None, own_home.data).read_bytes() == b"epoch 2"
+        write_model(data_home, content)
+        use_for_grading(data_home.database, run_id)
+    assert model_path(None, data_home.data).read_bytes() == b"epoch 2"
 
 
-def test_a_run_without_a_model_cannot_be_promoted(own_home, run_id):
+def test_a_run_without_a_model_cannot_be_promoted(data_home, run_id):
     for chosen in (run_id, None, 99):
         with pytest.raises(UserError, match="no model yet"):
-            use_for_grading(own_home.database, chosen)
-    assert model_path(None, own_home.data) is None
+            use_for_grading(data_home.database, chosen)
+    assert model_path(None, data_home.data) is None
 
 
-def test_a_control_of_an_earlier_version_cannot_be_promoted(own_home, run_id):
-    write_model(own_home, b"epoch 1")
-    with own_home.database.writing() as session:
+def test_a_control_of_an_earlier_version_cannot_be_promoted(data_home, run_id):
+    write_model(data_home, b"epoch 1")
+    with data_home.database.writing() as session:
         runs.get(session, run_id=run_id).config = {"seen": "label"}
     with pytest.raises(UserError, match="label"):
-        use_for_grading(own_home.database, run_id)
+        use_for_grading(data_home.database, run_id)
 
 
-def test_a_promoted_model_that_is_gone_is_said_to_be_gone(own_home, run_id):
-    write_model(own_home, b"epoch 1")
-    use_for_grading(own_home.database, run_id)
-    model_path(None, own_home.data).unlink()
+def test_a_missing_promoted_model_is_reported(data_home, run_id):
+    write_model(data_home, b"epoch 1")
+    use_for_grading(data_home.database, run_id)
+    model_path(None, data_home.data).unlink()
     with pytest.raises(UserError, match="is gone; choose another"):
-        model_path(None, own_home.data)
+        model_path(None, data_home.data)

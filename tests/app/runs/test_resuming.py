@@ -48,7 +48,7 @@ def stop(data: DataFolder) -> None:
         runs.change_state(session, run_id=1, expected="queued", to="stopped")
 
 
-def test_a_link_and_a_relative_path_lead_to_the_run_s_own_row(data, tmp_path, monkeypatch):
+def test_a_link_and_a_relative_path_resolve_to_the_run_s_row(data, tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(data.run_folder(1))
     (tmp_path / "other name").symlink_to(data.root)
     monkeypatch.chdir(data.runs)
@@ -69,7 +69,7 @@ with FileLock(sys.argv[1]):
 """
 
 
-def test_a_run_whose_process_was_killed_while_no_server_was_open_is_gone_on_with(data):
+def test_a_run_killed_while_no_server_was_running_can_be_resumed(data):
     with Database.open(data.database) as database:
         for expected, to in (("stopped", "queued"), ("queued", "running")):
             with database.writing() as session:
@@ -85,13 +85,13 @@ def test_a_run_whose_process_was_killed_while_no_server_was_open_is_gone_on_with
     assert state(data) == "queued"
 
 
-def test_a_run_that_waits_is_handed_to_work_whose_lock_knows_whether_a_process_waits_with_it(data):
+def test_a_queued_run_can_be_resumed_and_stays_queued(data):
     assert train.resume_run(data, data.run_folder(1)) == {"worked": 1}
     assert train.resume_run(data, data.run_folder(1)) == {"worked": 1}
     assert state(data) == "queued"
 
 
-def test_a_finished_run_is_not_gone_on_with(data):
+def test_a_finished_run_cannot_be_resumed(data):
     with Database.open(data.database) as database:
         for expected, to in (("stopped", "queued"), ("queued", "running"), ("running", "finished")):
             with database.writing() as session:
@@ -100,12 +100,12 @@ def test_a_finished_run_is_not_gone_on_with(data):
         train.resume_run(data, data.run_folder(1))
 
 
-def test_a_run_elsewhere_has_no_row_and_needs_none(data, tmp_path):
+def test_a_run_outside_the_data_folder_is_resumed_without_a_row(data, tmp_path):
     save_run(tmp_path / "elsewhere")
     assert train.resume_run(data, tmp_path / "elsewhere") == {"without a row": tmp_path / "elsewhere"}
 
 
-def test_among_the_data_folder_s_runs_nothing_is_trained_without_a_row(data):
+def test_a_folder_in_the_data_folder_without_a_row_is_refused(data):
     save_run(data.runs / "copied")
     with pytest.raises(UserError, match=r"copied is not a run of this data folder.s database; move it"):
         train.resume_run(data, data.runs / "copied")

@@ -11,9 +11,9 @@ from engine.cards.grades import GRADES
 LABEL_BUTTONS = {"no-grade", "previous-card", "next-card", *(f"grade-{grade}" for grade in GRADES)}
 
 
-def test_all_label_buttons_share_one_queue_and_are_handled_one_by_one(own_home):
+def test_all_label_buttons_share_one_queue_and_are_handled_one_by_one(data_home):
     async def built():  # without a running event loop, Gradio creates one and leaves it open
-        return build(own_home.database, own_home.data, own_home.jobs)
+        return build(data_home.database, data_home.data, data_home.jobs)
 
     page = asyncio.run(built())
     queues = {

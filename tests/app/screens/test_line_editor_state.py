@@ -18,7 +18,7 @@ from app.screens.line_editor_state import HANDLE_FRACTIONS, NOT_SAVED, numbers_o
 from app.settings import UserError
 from db.schema import LinesEvent
 from engine.experiments.run_folder import sha256
-from engine.image.card_coordinates import apply_homography, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, millimeters_to_picture
 from engine.measure.centering.centering import BadLines
 from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
 from tests.card_factory import card_picture
@@ -34,9 +34,9 @@ def analysis() -> SideAnalysis:
 
 
 @pytest.fixture
-def value(analysis, own_home):
+def value(analysis, data_home):
     """The front as the browser gets it."""
-    [front, back] = line_editor_values(GradedCard({"front": analysis, "back": None}), own_home.data)
+    [front, back] = line_editor_values(GradedCard({"front": analysis, "back": None}), data_home.data)
     assert back is None
     return json.loads(json.dumps(front))  # the value must survive JSON
 
@@ -66,7 +66,7 @@ def test_handles_are_far_enough_apart_for_a_finger(value):
 
 
 def test_numbers_follow_a_line_that_was_dragged(value):
-    """Drawn 3.5 and 2.5 mm: 58.3/41.7. Half a millimetre off the left border leaves 3.0 and 2.5: 54.5/45.5."""
+    """Drawn 3.5 and 2.5 mm: 58.3/41.7. Half a millimeter off the left border leaves 3.0 and 2.5: 54.5/45.5."""
     before = numbers_of_lines(value)
     assert before["worst"] == pytest.approx(58.3, abs=1)
     after = numbers_of_lines(moved(value, "printed", 3, -0.5))
@@ -83,7 +83,7 @@ def test_a_tilted_line_counts_by_its_worse_end(value):
     assert tilted["worst"] == pytest.approx(100 * left_mm / (left_mm + 2.5), abs=1)
 
 
-def test_lines_that_enclose_no_frame_are_a_sentence_and_no_error(value):
+def test_lines_that_enclose_no_frame_give_a_message_and_no_error(value):
     numbers = numbers_of_lines(moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5))
     assert (numbers["rows"], numbers["worst"]) == ([], None)
     assert "no border to measure" in numbers["sentence"]
@@ -104,68 +104,68 @@ def test_lines_that_enclose_no_frame_are_a_sentence_and_no_error(value):
         {"picture_px": None},
     ],
 )
-def test_incomplete_lines_are_refused_in_a_sentence(own_home, value, broken):
+def test_incomplete_lines_are_refused_with_a_message(data_home, value, broken):
     with pytest.raises(UserError, match="arrived incomplete"):
-        save(own_home.database, {**moved(value, "printed", 3, 0.1), **broken})
-    assert current_corrections(own_home.database) == {}
+        save(data_home.database, {**moved(value, "printed", 3, 0.1), **broken})
+    assert current_corrections(data_home.database) == {}
 
 
-def test_lines_that_enclose_no_frame_are_not_saved(own_home, value):
+def test_lines_that_enclose_no_frame_are_not_saved(data_home, value):
     with pytest.raises(BadLines, match="no border to measure"):
-        save(own_home.database, moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5))
-    assert current_corrections(own_home.database) == {}
+        save(data_home.database, moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5))
+    assert current_corrections(data_home.database) == {}
 
 
-def test_saved_lines_have_the_same_position_in_the_picture_as_on_the_screen(own_home):
-    """Detection errs by half a millimetre and the measurement corrects it: saved lines refer to the corrected quad."""
+def test_saved_lines_have_the_same_position_in_the_picture_as_on_the_screen(data_home):
+    """Detection errs by half a millimeter and the measurement corrects it: saved lines refer to the corrected quad."""
     askew = card_quad() + np.array([(6, -5), (-4, 6), (5, 5), (-6, 4)])
     picture = picture_of_card(3.5, 2.5, 3.0, 3.0)
     view = view_of(picture, askew)
     analysis = SideAnalysis(PICTURE, view, measure_side(view))
-    [value, _] = line_editor_values(GradedCard({"front": analysis, "back": None}), own_home.data)
-    save(own_home.database, {**value, "by_hand": True})
-    correction = current_corrections(own_home.database)[PICTURE, "front"]
-    left = apply_homography(millimetres_to_picture(correction.quad, correction.size), correction.printed[3])
+    [value, _] = line_editor_values(GradedCard({"front": analysis, "back": None}), data_home.data)
+    save(data_home.database, {**value, "by_hand": True})
+    correction = current_corrections(data_home.database)[PICTURE, "front"]
+    left = apply_homography(millimeters_to_picture(correction.quad, correction.size), correction.printed[3])
     drawn_at = (GROUND_MM + 3.5) * PX_PER_MM - 0.5
     assert left[:, 0] == pytest.approx([drawn_at, drawn_at], abs=0.1 * PX_PER_MM)
     measured = measure_side(view_of(picture, askew), correction)
     assert measured.centering.left_mm == pytest.approx(3.5, abs=0.1)
 
 
-def test_lines_that_were_moved_and_not_saved_stay_when_the_card_is_graded_again(own_home, analysis, value):
+def test_unsaved_lines_stay_when_the_card_is_graded_again(data_home, analysis, value):
     graded, measured = GradedCard({"front": analysis, "back": None}), json.loads(json.dumps(value))
     edited = {**moved(value, "printed", 3, -0.5), "said": NOT_SAVED}
-    assert line_editor_values(graded, own_home.data, [edited, None]) == [edited, None]
+    assert line_editor_values(graded, data_home.data, [edited, None]) == [edited, None]
     other_picture = {**edited, "sha256": "d" * 64}
-    [front, _] = line_editor_values(graded, own_home.data, [other_picture, None])
+    [front, _] = line_editor_values(graded, data_home.data, [other_picture, None])
     assert front["printed"] == measured["printed"]
 
 
-def test_a_person_sees_eight_millimetres_around_the_card_to_drag_its_edges_to(value):
+def test_the_picture_shows_eight_millimeters_around_the_card(value):
     assert value["margin_mm"] == pytest.approx([8, 8], abs=1 / PX_PER_MM)
 
 
-def test_saved_lines_are_found_again_by_the_bytes_of_their_picture_and_their_side(own_home, value):
-    message = save(own_home.database, moved(value, "printed", 3, -0.5))
+def test_saved_lines_are_found_again_by_the_bytes_of_their_picture_and_their_side(data_home, value):
+    message = save(data_home.database, moved(value, "printed", 3, -0.5))
     assert message.startswith("Corrected by hand on ")
-    [(key, correction)] = current_corrections(own_home.database).items()
+    [(key, correction)] = current_corrections(data_home.database).items()
     assert key == (PICTURE, "front")
     assert correction.printed[3, :, 0] == pytest.approx([3.0, 3.0], abs=0.06)
     assert correction.author
 
 
-def test_saving_a_reset_restores_the_measured_lines_and_keeps_the_history(own_home, value):
-    save(own_home.database, moved(value, "printed", 3, -0.5))
-    assert save(own_home.database, {**value, "by_hand": False}) == "Measured lines restored."
-    assert current_corrections(own_home.database) == {}
-    with own_home.database.reading() as session:
+def test_saving_a_reset_restores_the_measured_lines_and_keeps_the_history(data_home, value):
+    save(data_home.database, moved(value, "printed", 3, -0.5))
+    assert save(data_home.database, {**value, "by_hand": False}) == "Measured lines restored."
+    assert current_corrections(data_home.database) == {}
+    with data_home.database.reading() as session:
         history = session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all()
     assert [event.printed is None for event in history] == [False, True]
 
 
-def test_a_reset_without_a_saved_correction_writes_nothing(own_home, value):
-    save(own_home.database, value)
-    with own_home.database.reading() as session:
+def test_a_reset_without_a_saved_correction_writes_nothing(data_home, value):
+    save(data_home.database, value)
+    with data_home.database.reading() as session:
         assert session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all() == []
 
 
@@ -174,7 +174,7 @@ def test_the_ceiling_is_that_of_the_worse_side_and_names_it(value):
     assert "Centering limits this card to a 9" in text
     centred = {**value, "numbers": {**value["numbers"], "worst": 50.0}}
     assert "Centering allows a 10" in ceiling_text(centred, None)
-    assert "no ceiling" in ceiling_text(None, None).lower()
+    assert "sets no limit" in ceiling_text(None, None).lower()
 
 
 # --- commands, and cards stored for training
@@ -188,15 +188,15 @@ def picture(tmp_path):
 
 
 @pytest.fixture
-def saved_correction(own_home, picture):
+def saved_correction(data_home, picture):
     """The left frame line of a graded picture dragged by 0.4 mm and saved."""
-    [front, _] = line_editor_values(grade_card(picture, None, None), own_home.data)
-    save(own_home.database, moved(front, "printed", 3, 0.4))
-    return current_corrections(own_home.database)[sha256(picture), "front"]
+    [front, _] = line_editor_values(grade_card(picture, None, None), data_home.data)
+    save(data_home.database, moved(front, "printed", 3, 0.4))
+    return current_corrections(data_home.database)[sha256(picture), "front"]
 
 
-def test_grade_by_command_uses_the_lines_of_its_data_folder_and_says_so(own_home, picture, saved_correction, tmp_path):
-    card_report = call("grade", picture, "--data", own_home.data.root, "--out", tmp_path / "out").result
+def test_the_grade_command_uses_saved_lines_and_reports_it(data_home, picture, saved_correction, tmp_path):
+    card_report = call("grade", picture, "--data", data_home.data.root, "--out", tmp_path / "out").result
     assert card_report["front"]["centering"]["by_hand"] is True
     assert np.array(card_report["front"]["centering"]["printed"]) == pytest.approx(saved_correction.printed, abs=1e-3)
     assert card_report["front"]["centering"]["corrected_at"].startswith(f"{saved_correction.saved_at:%Y-%m-%d}")
@@ -207,20 +207,20 @@ def test_grade_by_command_uses_the_lines_of_its_data_folder_and_says_so(own_home
     assert not (tmp_path / "other" / "loupe.db").exists(), "grading writes no database"
 
 
-def test_a_batch_uses_them_too(own_home, picture, saved_correction, tmp_path):
+def test_a_batch_uses_saved_lines(data_home, picture, saved_correction, tmp_path):
     manifest = tmp_path / "cards.csv"
     manifest.write_text(f"card_id,front,back,grade\none,{picture},,\n", encoding="utf-8")
-    [card_report] = call("grade", "--batch", manifest, "--data", own_home.data.root).result
+    [card_report] = call("grade", "--batch", manifest, "--data", data_home.data.root).result
     assert card_report["front"]["centering"]["by_hand"] is True
 
 
 def test_a_stored_card_keeps_its_line_correction_though_its_picture_has_another_hash(
-    own_home, picture, saved_correction
+    data_home, picture, saved_correction
 ):
-    assert load_corrections(own_home.data).keys() == {(sha256(picture), "front")}
+    assert load_corrections(data_home.data).keys() == {(sha256(picture), "front")}
     for _ in range(2):
-        keep_card(own_home.database, own_home.data, picture, None, 8.0)
-    [stored] = own_home.data.pictures.glob("*.png")
-    corrections = current_corrections(own_home.database)
+        keep_card(data_home.database, data_home.data, picture, None, 8.0)
+    [stored] = data_home.data.pictures.glob("*.png")
+    corrections = current_corrections(data_home.database)
     assert corrections.keys() == {(sha256(picture), "front"), (sha256(stored), "front")}
     assert np.array_equal(corrections[sha256(stored), "front"].printed, saved_correction.printed)

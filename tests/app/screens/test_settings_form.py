@@ -22,16 +22,18 @@ def widgets():
 
 def test_the_form_shows_every_key_of_the_config_once(widgets):
     assert sorted(settings_form.names()) == sorted(config.Config.model_fields)
-    assert [widget.label for widget in widgets] == settings_form.names()
-    assert len({widget.elem_id for widget in widgets}) == len(widgets)
+    assert [widget.elem_id for widget in widgets] == [f"set-{name}" for name in settings_form.names()]
+    assert len({widget.label for widget in widgets}) == len(widgets)
 
 
 def test_every_widget_explains_its_key(widgets):
-    assert all(widget.info for widget in widgets)
+    for name, widget in zip(settings_form.names(), widgets, strict=True):
+        assert widget.info.startswith(f"{name}: ")
+        assert len(widget.info) > len(f"{name}: ")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_that_goes_through_the_form_comes_back_as_it_was(widgets, recipe):
+def test_a_recipe_passes_through_the_form_unchanged(widgets, recipe):
     expected = recipe_config(recipe)
     values = settings_form.values(expected)
     through_the_page = [
@@ -47,18 +49,18 @@ def test_an_empty_field_is_named():
         settings_form.read(values)
 
 
-def test_a_value_out_of_bounds_is_named_with_what_it_was():
+def test_an_out_of_range_setting_is_named_with_its_value():
     values = settings_form.values(config.Config())
     values[settings_form.names().index("image_size")] = 100
     with pytest.raises(config.BadConfig, match="image_size = 100 is not allowed"):
         settings_form.read(values)
 
 
-def test_the_widget_that_may_ask_for_a_download_is_pretrained(widgets):
-    assert settings_form.pretrained(widgets).label == "pretrained"
+def test_the_pretrained_widget_is_found_among_the_form_s_widgets(widgets):
+    assert settings_form.pretrained(widgets).elem_id == "set-pretrained"
 
 
-def test_the_starting_weights_offered_are_the_named_ones_and_then_the_models_and_any_path_is_taken(widgets):
+def test_starting_weights_are_the_named_ones_then_the_models_or_any_path(widgets):
     offered = settings_form.starting_weights([("Run 2: loupe", "/runs/2/model.pt")])["choices"]
     assert [value for _, value in offered] == ["none", "starter", "imagenet", "/runs/2/model.pt"]
     assert offered[3][0] == "Run 2: loupe"

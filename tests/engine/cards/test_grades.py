@@ -23,18 +23,18 @@ SCALE = [1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 10]
     ("text", "grade"),
     [("9", 9), (" 8.5 ", 8.5), ("PSA 10", 10), ("psa9", 9), (7, 7), (6.0, 6), ("", None), ("  ", None), (None, None)],
 )
-def test_a_grade_is_read_as_people_write_it(text, grade):
+def test_a_grade_is_parsed_in_every_common_spelling(text, grade):
     assert parse_grade(text) == grade
 
 
 @pytest.mark.parametrize("text", ["9.5", "0", "11", "-1", "8.25", "nan", "inf", "mint", "PSA", "PSA PSA 9", "1_0"])
-def test_a_grade_off_the_scale_is_refused_naming_it(text):
+def test_a_grade_outside_the_scale_is_refused_naming_it(text):
     with pytest.raises(BadGrade, match=f"grade '{text}' is not on the PSA scale"):
         parse_grade(text)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_number_is_read_exactly_when_it_is_on_the_scale(number):
+def test_a_number_is_accepted_if_and_only_if_it_is_on_the_scale(number):
     if number in SCALE:
         assert parse_grade(number) == number
     else:
@@ -51,7 +51,7 @@ def test_every_grade_of_the_scale_is_read_back_as_it_is_written(grade):
 @pytest.mark.parametrize(
     ("grade", "name"), [(10, "Gem Mint"), (9, "Mint"), (8.5, "NM-MT+"), (1.5, "Fair"), (1, "Poor")]
 )
-def test_a_grade_has_the_name_that_is_printed(grade, name):
+def test_a_grade_has_its_printed_name(grade, name):
     assert grade_name(grade) == name
 
 
@@ -61,7 +61,7 @@ def test_qualifiers_and_no_grades_are_read_in_any_case(code):
 
 
 @pytest.mark.parametrize("text", ["", None, "  "])
-def test_no_qualifier_is_none(text):
+def test_an_empty_qualifier_is_none(text):
     assert parse_qualifier(text) is None
 
 
@@ -76,7 +76,7 @@ def test_a_whole_grade_is_its_own_class(grade):
 
 
 @pytest.mark.parametrize("grade", HALF_GRADES)
-def test_a_half_grade_trains_as_the_whole_grade_it_meets(grade):
+def test_a_half_grade_trains_as_the_whole_grade_below(grade):
     assert training_target(grade, None) == grade - 0.5
 
 

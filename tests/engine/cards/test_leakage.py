@@ -45,7 +45,7 @@ def test_a_stock_back_used_as_a_front_links_only_those_cards(files):
     assert [(same.first, same.second) for same in shared_pictures([*stock, *swapped])] == [(4, 5)]
 
 
-def test_a_path_is_read_once_however_many_cards_show_it(files, monkeypatch):
+def test_a_path_shared_by_many_cards_is_read_once(files, monkeypatch):
     read = []
     path_open = Path.open
     monkeypatch.setattr(Path, "open", lambda path, *mode: read.append(path.name) or path_open(path, *mode))

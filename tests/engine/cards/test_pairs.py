@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 
 
 @given(pairs=st.lists(pairs_of(trimmed), max_size=5, unique_by=lambda pair: pair.card_id))
-def test_a_manifest_gives_back_the_pairs_that_were_written(folder, pairs):
+def test_a_manifest_is_read_back_as_written(folder, pairs):
     write_manifest(folder / "m.csv", pairs)
     manifest = read_manifest(folder / "m.csv")
     assert manifest.refused == []
@@ -54,12 +54,12 @@ def test_a_manifest_gives_back_the_pairs_that_were_written(folder, pairs):
 
 
 @given(pairs=st.lists(pairs_of(text), max_size=5))
-def test_a_snapshot_gives_back_the_pairs_that_were_written(folder, pairs):
+def test_a_snapshot_is_read_back_as_written(folder, pairs):
     write_snapshot(folder / "s.jsonl", pairs)
     assert read_snapshot(folder / "s.jsonl") == pairs
 
 
-def test_a_snapshot_is_a_line_of_json_a_card(tmp_path):
+def test_a_snapshot_has_one_json_line_per_card(tmp_path):
     write_snapshot(tmp_path / "s.jsonl", [CardPair("a", Path("/x/a.png"), None, 8.5), CardPair("b", None, Path("/b"))])
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_bytes().split(b"\n")[:-1]]
     assert [(line["card_id"], line["front"], line["back"], line["grade"]) for line in lines] == [
@@ -89,7 +89,7 @@ def manifest_of(folder, *rows, columns=("card_id", "front", "back", "grade", "sp
         (["x", "f\0.png"], "the path 'f\\x00.png' holds a zero byte"),
     ],
 )
-def test_a_bad_row_is_refused_alone_in_one_line_that_names_its_line_number(tmp_path, row, complaint):
+def test_a_bad_row_is_refused_in_one_line_with_its_line_number(tmp_path, row, complaint):
     manifest = manifest_of(tmp_path, ["good", "g.png", "", "9"], row, ["last", "l.png", "", "8"])
     assert [pair.card_id for pair in manifest.pairs] == ["good", "last"]
     (refused,) = manifest.refused
@@ -98,7 +98,7 @@ def test_a_bad_row_is_refused_alone_in_one_line_that_names_its_line_number(tmp_p
     assert "\n" not in refused.reason
 
 
-def test_relative_paths_start_at_the_manifest_and_absolute_ones_stay(tmp_path):
+def test_relative_paths_are_resolved_against_the_manifest_and_absolute_ones_kept(tmp_path):
     (pair,) = manifest_of(tmp_path, ["x", "in/f.png", "/elsewhere/b.png", "9"]).pairs
     assert (pair.front, pair.back) == (tmp_path / "in/f.png", Path("/elsewhere/b.png"))
 
@@ -113,7 +113,7 @@ def test_relative_paths_are_written_absolute(tmp_path, monkeypatch):
     assert read_snapshot(tmp_path / "away/s.jsonl")[0].front == tmp_path / "f.png"
 
 
-def test_a_manifest_as_excel_saves_it_is_read(tmp_path):
+def test_a_manifest_saved_by_excel_is_read(tmp_path):
     (tmp_path / "m.csv").write_bytes("\ufeffcard_id,front,grade\r\nx,f.png,9\r\n\r\n".encode())
     assert [(pair.card_id, pair.grade) for pair in read_manifest(tmp_path / "m.csv").pairs] == [("x", 9)]
 
@@ -127,7 +127,7 @@ def test_a_manifest_as_excel_saves_it_is_read(tmp_path):
         (None, "cannot be read (No such file or directory); check the path"),
     ],
 )
-def test_a_file_that_is_no_manifest_is_refused_whole_in_one_sentence(tmp_path, content, complaint):
+def test_a_file_that_is_no_manifest_is_refused_with_one_message(tmp_path, content, complaint):
     if content is not None:
         (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(BadManifest) as refusal:
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_manifest_is_refused_whole_in_one_sentence(tmp_path, c
 @pytest.mark.parametrize(
     "line", [b"{", b"[]", b"5", b'{"card_id": "x"}', b'{"card_id": "x", "front": "", "back": ""}', b"\xff", None]
 )
-def test_a_broken_snapshot_is_refused_in_one_sentence(tmp_path, line):
+def test_a_broken_snapshot_is_refused_with_one_message(tmp_path, line):
     if line is not None:
         (tmp_path / "s.jsonl").write_bytes(line + b"\n")
     with pytest.raises(BadManifest, match=r"s\.jsonl: is not a readable snapshot \(.*\); freeze the labels again"):

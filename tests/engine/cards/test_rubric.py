@@ -85,15 +85,15 @@ def test_the_worse_side_decides_and_a_side_without_borders_does_not(front, back)
 
 
 @pytest.mark.parametrize("percent", [49.9, 100.1, -1, float("nan")])
-def test_a_percentage_that_no_two_borders_have_is_refused_naming_it(percent):
+def test_an_impossible_border_percentage_is_refused_naming_it(percent):
     with pytest.raises(BadCentering, match=f"{percent:g} % is impossible"):
         centering_ceiling("front", percent, NOW)
 
 
 def test_the_rule_is_named_by_its_year():
-    assert explain("front", 57, NOW) == "front 57/43 caps this card at 9 under the 2025 rule"
-    assert explain("front", 55.3, NOW) == "front 55.3/44.7 caps this card at 9 under the 2025 rule"
-    assert explain("back", 80, BEFORE) == "back 80/20 caps this card at 9 under the rule before 2025"
+    assert explain("front", 57, NOW) == "front centering is 57/43; PSA allows at most a 9 (rule since 2025)"
+    assert explain("front", 55.3, NOW) == "front centering is 55.3/44.7; PSA allows at most a 9 (rule since 2025)"
+    assert explain("back", 80, BEFORE) == "back centering is 80/20; PSA allows at most a 9 (rule before 2025)"
 
 
 def test_borders_are_written_as_collectors_write_them():
@@ -105,5 +105,5 @@ def test_borders_are_written_as_collectors_write_them():
 
 
 @given(st.floats(1e-6, 1e3))
-def test_one_border_alone_is_exactly_all_of_it(border_mm):
+def test_a_single_border_is_exactly_100_percent(border_mm):
     assert larger_border_percent(border_mm, 0.0) == 100.0

@@ -196,7 +196,7 @@ def test_the_model_s_input_is_the_six_channels_of_each_canvas(prepared_cards):
             np.testing.assert_array_equal(channels[row], six_channels(batch["canvases"][row, side].numpy()))
 
 
-def test_a_network_for_plain_colours_gets_the_canvas_itself(prepared_cards):
+def test_a_network_for_plain_colors_gets_the_canvas_itself(prepared_cards):
     (batch,) = batch_loader(
         CardDataset(*prepared_cards, Config(image_size=64), training=False), [0, 3], Config(device="cpu"), 1
     )

@@ -9,7 +9,7 @@ from engine.evaluation.predictions import BadPredictions, Predictions
 from engine.events import EpochDone, Notice
 from tests.engine.training_helpers import config, events_of, run
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 def write_teacher(path, cards, grade):

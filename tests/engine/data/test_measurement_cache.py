@@ -31,7 +31,7 @@ from engine.process_pool import spawn_pool
 from tests.engine.measure.card_factory import DrawnCard, box
 
 ROOT = Path(__file__).parents[3]
-# Borders left, top, right, bottom in millimetres, one card each: front, back.
+# Borders left, top, right, bottom in millimeters, one card each: front, back.
 FRONTS = [(2.4, 3.6, 3.6, 2.4), (4.0, 3.0, 2.0, 3.0), None]
 BACKS = [(3.0, 3.0, 3.0, 3.0), None, (2.0, 2.0, 4.0, 4.0)]
 # A dark field in the left half of every picture, to detect mirroring.

@@ -16,7 +16,7 @@ from engine.data.selection import with_pictures
 from engine.detection.read_and_find import read_and_find
 from engine.inference.evaluate import evaluate
 from engine.inference.grad_cam import explain
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.inference.predict import build_inputs, open_picture, predict
 from engine.model.dual_branch import DualBranch
 from engine.preprocessing.crops import region_crops

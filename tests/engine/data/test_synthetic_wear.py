@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.data.synthetic_wear import WORN_GRADES, synthesise_worn_cards
+from engine.data.synthetic_wear import WORN_GRADES, synthesize_worn_cards
 from engine.detection.read_and_find import read_and_find
 from engine.events import Notice, Progress, Stopped
 from engine.experiments.run_folder import MODEL
@@ -25,11 +25,11 @@ def mixed(tmp_path_factory):
     return [*training, *drawn_pairs(folder, [9], "val", 50), *drawn_pairs(folder, [10], "test", 70)]
 
 
-def synthesise(cards, folder, *, per_grade=2, seed=0, stop=lambda: False):
+def synthesize(cards, folder, *, per_grade=2, seed=0, stop=lambda: False):
     """The copies, and the text of the notices."""
     events, generator = (
         [],
-        synthesise_worn_cards(cards, Config(synthetic_wear_per_grade=per_grade, seed=seed), folder, stop),
+        synthesize_worn_cards(cards, Config(synthetic_wear_per_grade=per_grade, seed=seed), folder, stop),
     )
     while True:
         try:
@@ -39,21 +39,21 @@ def synthesise(cards, folder, *, per_grade=2, seed=0, stop=lambda: False):
 
 
 def test_rare_grades_are_filled_up_and_others_left_alone(mixed, tmp_path):
-    copies, notices = synthesise(mixed, tmp_path)
+    copies, notices = synthesize(mixed, tmp_path)
     expected = dict.fromkeys(WORN_GRADES, 2) | {3: 1, 8: 0}
     assert Counter(copy.grade for copy in copies) == {grade: count for grade, count in expected.items() if count}
     assert notices[0].startswith("13 worn copies for training: 2 of grade 1,")
 
 
 def test_copies_are_marked_and_in_the_training_split_and_group_of_their_source(mixed, tmp_path):
-    copies, _ = synthesise(mixed, tmp_path)
+    copies, _ = synthesize(mixed, tmp_path)
     sources = {card.group_key for card in mixed if card.split == "train" and card.grade >= 9}
     assert all(copy.synthetic and copy.split == "train" and copy.group_key in sources for copy in copies)
     assert not any(card.synthetic for card in mixed)
 
 
 def test_a_copy_is_its_source_with_wear(mixed, tmp_path):
-    copies, _ = synthesise(mixed, tmp_path)
+    copies, _ = synthesize(mixed, tmp_path)
     for copy in (copy for copy in copies if copy.grade <= 2):
         source = next(card for card in mixed if card.card_id == copy.group_key)
         worn, _ = read_and_find(copy.front)
@@ -74,36 +74,36 @@ def test_a_copy_is_its_source_with_wear(mixed, tmp_path):
 @pytest.mark.slow
 def test_the_seed_determines_every_pixel(mixed, tmp_path):
     once, again, different = (
-        synthesise(mixed, tmp_path / name, seed=seed)[0] for name, seed in (("a", 0), ("b", 0), ("c", 1))
+        synthesize(mixed, tmp_path / name, seed=seed)[0] for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert [copy.front.read_bytes() for copy in once] == [copy.front.read_bytes() for copy in again]
     assert [copy.front.read_bytes() for copy in once] != [copy.front.read_bytes() for copy in different]
 
 
 def test_existing_copies_are_reused(mixed, tmp_path):
-    first, _ = synthesise(mixed, tmp_path)
+    first, _ = synthesize(mixed, tmp_path)
     times = {copy.front: copy.front.stat().st_mtime_ns for copy in first}
-    second, _ = synthesise(mixed, tmp_path)
+    second, _ = synthesize(mixed, tmp_path)
     assert second == first
     assert {copy.front: copy.front.stat().st_mtime_ns for copy in second} == times
 
 
 def test_a_notice_reports_that_there_is_no_source(mixed, tmp_path):
-    copies, notices = synthesise([card for card in mixed if card.grade < 9], tmp_path)
+    copies, notices = synthesize([card for card in mixed if card.grade < 9], tmp_path)
     assert copies == []
     assert notices == ["no worn copies can be made: the training split has no card of grade 9 or 10"]
 
 
 def test_sources_that_cannot_be_used_are_counted(mixed, tmp_path):
     without_pictures = [replace(card, front=tmp_path / "gone.png") for card in mixed if card.split == "train"]
-    copies, notices = synthesise(without_pictures, tmp_path / "made")
+    copies, notices = synthesize(without_pictures, tmp_path / "made")
     assert copies == []
     assert notices[0].endswith("13 could not be made: their pictures are unusable or too small")
 
 
 def test_a_run_can_be_stopped_between_copies(mixed, tmp_path):
     answers = iter([False, False, True])
-    copies, _ = synthesise(mixed, tmp_path, stop=lambda: next(answers))
+    copies, _ = synthesize(mixed, tmp_path, stop=lambda: next(answers))
     assert len(copies) == 2
 
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from benchmarks.accuracy.find import corner_error
+from benchmarks.accuracy.card_detection import corner_error
 from engine.detection.edge_network import (
     DEPTHS,
     INPUT_POSITIONS,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.accuracy.find import cluttered_samples, error_in, is_refused, simulated_samples
+from benchmarks.accuracy.card_detection import cluttered_samples, corner_error, error_in, is_refused, simulated_samples
 from benchmarks.harness import REAL_PICTURES
-from engine.detection.find_card import find_card, has_card_aspect, picture_bounds
+from engine.detection.find_card import find_card, find_cropped_card, has_card_aspect, picture_bounds
 from engine.image.detection import NoCard
 from engine.image.read import read_picture
 from engine.simulate.cards import CardSimulator, SimulationConfig
@@ -78,6 +78,43 @@ def test_a_picture_already_cropped_to_the_card_is_a_scan_with_its_own_bounds():
     assert np.mean(errors < 0.005) >= 0.75
     detections = [find_card(rgb) for rgb, error in zip(usual, errors, strict=True) if np.isfinite(error)]
     assert all(detection.kind == "scan" and detection.whole_picture for detection in detections)
+
+
+def inside_edges(rgb, fraction):
+    """The picture without that fraction of its height at each border."""
+    cut = round(fraction * rgb.shape[0])
+    return rgb[cut : rgb.shape[0] - cut, cut : rgb.shape[1] - cut]
+
+
+def test_a_picture_cropped_slightly_inside_the_card_s_edges_is_the_card():
+    random = np.random.default_rng(11)
+    cards = [inside_edges(cropped_card(random, [], [], 600).rgb, 0.015) for _ in range(PER_KIND)]
+    upright = [rgb for rgb in cards if abs(rgb.shape[1] / rgb.shape[0] * 88 / 63 - 1) < 0.05]
+    assert len(upright) >= 8
+    detections = [detection_in(rgb) for rgb in upright]
+    assert sum(detection is None for detection in detections) <= 1
+    for rgb, detection in zip(upright, detections, strict=True):
+        if detection is not None and detection.whole_picture:
+            assert corner_error(detection.quad, picture_bounds(rgb.shape[:2])) == 0
+
+
+def detection_in(rgb):
+    """As `read_and_find` detects: the card in the picture, or the picture cropped to the card, or None."""
+    try:
+        return find_card(rgb)
+    except NoCard:
+        return find_cropped_card(rgb)
+
+
+def test_what_is_no_card_is_none_cropped_to_its_edges_either():
+    random = np.random.default_rng(12)
+    noise = random.integers(0, 256, (880, 630, 3), dtype=np.uint8)
+    even = np.full((880, 630, 3), 128, np.uint8)
+    cards = [card_face(random, [], 440, 315) for _ in range(2)]
+    side_by_side = np.hstack([cards[0], np.full((440, 20, 3), 230, np.uint8), cards[1]])
+    square = card_face(random, [], 500, 500)
+    for picture in (noise, even, side_by_side, square):
+        assert find_cropped_card(picture) is None
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def test_a_picture_of_a_card_s_proportions_without_an_outline_is_the_card_and_ha
     Image.new("RGB", (252, 352), (128, 128, 128)).save(path)
     canvas, detection = canvas_from_picture(path, size=224)
     assert detection.whole_picture
-    assert "all of it is taken for the card" in detection.note
+    assert "all of it is treated as the card" in detection.note
     assert (canvas[:, 32:-32] == 128).all()
 
 

@@ -212,7 +212,7 @@ def test_the_metrics_keep_the_order_of_the_cards():
 
 
 def test_a_calibration_goes_through_plain_values_and_json_unchanged():
-    calibration = fit(held_out(cards=100), on="drawn cards", coverage=0.8, widest=4)
+    calibration = fit(held_out(cards=100), on="drawn cards", coverage=0.8, max_interval_width=4)
     assert (calibration.cards, calibration.groups, calibration.widest, calibration.coverage) == (100, 100, 4, 0.8)
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict(), allow_nan=False))) == calibration
 
@@ -234,7 +234,7 @@ BROKEN = {
     "infinite temperature": {"temperature": float("inf")},
     "a coverage in percent": {"coverage": 90},
     "no width": {"widest": 0},
-    "an unknown key": {"colour": "red"},
+    "an unknown key": {"color": "red"},
 }
 
 

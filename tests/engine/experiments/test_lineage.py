@@ -29,18 +29,18 @@ from engine.recipes import RECIPES, recipe_config
         ("baseline", "baseline", 0),
     ],
 )
-def test_the_history_s_runs_differ_by_as_many_changes_as_its_table_says(recipe, parent, number):
+def test_recorded_recipes_differ_by_the_documented_number_of_changes(recipe, parent, number):
     changed = changes(recipe_config(recipe), recipe_config(parent))
     assert count(changed) == number
     assert (bundle_warning(changed, parent, "") is None) == (number < 2)
     assert bundle_warning(changed, parent, "all at once, to save time") is None
 
 
-def test_where_and_on_how_much_a_run_is_computed_is_no_change():
+def test_device_seed_and_number_of_cards_are_no_change():
     assert changes(build({"device": "cpu", "seed": 7, "max_pairs": 100}), build({})) == {}
 
 
-def test_a_try_at_another_scale_is_one_change():
+def test_a_change_of_scale_counts_as_one_change():
     smaller = {"image_size": 64, "phase2_epochs": 2, "front_encoder": "mobilenet_v2", "batch_size": 4}
     assert count(changes(build(smaller), build({}))) == 1
     assert count(changes(build({**smaller, "dropout": 0.0}), build({}))) == 2
@@ -72,7 +72,7 @@ def loss_of(**settings):
         ({"beta_center": 3.0}, {"auxiliary_targets": False}, {"auxiliary_targets": True}),
     ],
 )
-def test_a_change_that_leaves_every_loss_as_it_is_is_called_ineffective(changed, off, on):
+def test_a_change_that_affects_no_loss_is_reported_as_ineffective(changed, off, on):
     assert loss_of(**off, **changed) == loss_of(**off)
     assert loss_of(**on, **changed) != loss_of(**on)
     (key,), (gate, value) = changed, next(iter(off.items()))
@@ -80,7 +80,7 @@ def test_a_change_that_leaves_every_loss_as_it_is_is_called_ineffective(changed,
     assert ineffective(changed, build({**on, **changed})) == []
 
 
-def test_a_setting_is_called_for_by_another_and_hiding_measurements_by_measuring_them():
+def test_conditional_settings_name_existing_settings_and_measurement_dropout_needs_use_measurements():
     fields = build({}).model_dump()
     assert CONDITIONAL.keys() | {gate for gate, _ in CONDITIONAL.values()} <= fields.keys()
     assert (
@@ -89,7 +89,7 @@ def test_a_setting_is_called_for_by_another_and_hiding_measurements_by_measuring
     assert ineffective({"measurement_dropout": (0.2, 0.3)}, recipe_config("loupe", {"measurement_dropout": 0.3})) == []
 
 
-def test_losses_are_comparable_where_they_are_made_alike():
+def test_losses_are_comparable_only_with_the_same_objective():
     baseline = recipe_config("baseline")
     assert same_objective(baseline, recipe_config("baseline", {"dropout": 0.5, "seed": 3, "lr_phase2": 1e-3}))
     assert not same_objective(baseline, recipe_config("baseline", {"input_region": "background"}))
@@ -97,7 +97,7 @@ def test_losses_are_comparable_where_they_are_made_alike():
         assert not same_objective(baseline, recipe_config(recipe)), recipe
 
 
-def test_losses_are_incomparable_where_more_or_fewer_cards_make_other_class_weights():
+def test_losses_are_incomparable_if_the_number_of_cards_changes_the_class_weights():
     """Worked: with 2 cards of each of eight grades and 40 of the other two, a rare grade weighs 96 / (10 * 2); with 30
     cards each, filled up by synthetic wear, it weighs 320 / (10 * 30)."""
     for cards, weight in ((2, 4.8), (30, 320 / 300)):

@@ -44,11 +44,11 @@ def metrics_of(**by_epoch):
         ({}, "open"),
     ],
 )
-def test_the_history_s_fifth_run_would_have_been_judged_by_its_own_words(epochs, outcome):
+def test_a_plan_s_verdict_follows_from_its_thresholds_and_the_epochs(epochs, outcome):
     assert judge(SMOOTHING, epochs, None).outcome == outcome
 
 
-def test_a_threshold_without_an_epoch_asks_the_saved_one():
+def test_a_threshold_without_an_epoch_applies_to_the_saved_model():
     plan = ExperimentPlan(expect=parse_conditions("qwk>0.7"))
     assert judge(plan, metrics_of(e1=(0.9, 1.0)), None).outcome == "open"
     assert judge(plan, metrics_of(e1=(0.9, 1.0)), {"qwk": 0.71}).outcome == "as expected"
@@ -67,7 +67,7 @@ def test_a_threshold_without_an_epoch_asks_the_saved_one():
         st.lists(thresholds).map(tuple),
     )
 )
-def test_a_plan_comes_back_from_its_file(plan):
+def test_a_plan_survives_json(plan):
     assert ExperimentPlan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
 
 
@@ -75,7 +75,7 @@ def epoch_done(epoch, qwk):
     return EpochDone(epoch, 2, 1.0, 2.0, 1e-3, {"qwk": qwk, "confusion": [[1]]}, {}, 1.0, 1.0, 0.0)
 
 
-def test_a_folder_s_plan_is_settled_by_its_epochs_told_last(tmp_path):
+def test_the_verdict_uses_the_last_record_of_each_epoch_and_the_plan_is_fixed(tmp_path):
     write_plan(tmp_path, ExperimentPlan(parent="of a run that was refused before it began"))
     write_plan(tmp_path, SMOOTHING)
     (tmp_path / "config.json").touch()
@@ -95,7 +95,7 @@ def test_a_folder_s_plan_is_settled_by_its_epochs_told_last(tmp_path):
     assert json.loads((tmp_path / "ledger.json").read_text())["verdict"] == verdict
 
 
-def test_a_plan_written_by_an_earlier_version_has_today_s_names():
+def test_a_plan_written_by_an_earlier_version_has_current_names():
     values = ExperimentPlan(changes={"dropout": (0.1, 0.2)}).as_json()
     values["changes"]["seen"] = ["card", "label"]
     assert ExperimentPlan.from_json(values).changes == {"dropout": (0.1, 0.2), "input_region": ("card", "label")}

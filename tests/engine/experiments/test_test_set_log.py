@@ -7,7 +7,7 @@ import pytest
 from engine.experiments.test_set_log import CannotLogTestAccess, access_count, copy_log, log_test_access
 
 
-def test_openings_are_counted_one_by_one_for_all_models_of_a_folder(tmp_path):
+def test_test_set_uses_are_counted_for_all_models_of_a_folder(tmp_path):
     model = tmp_path / "model.pt"
     assert access_count(model) == 0
     assert log_test_access(model, sha256="a", cards=6, of="/m.csv") == 1
@@ -17,13 +17,13 @@ def test_openings_are_counted_one_by_one_for_all_models_of_a_folder(tmp_path):
     assert [(line["sha256"], line["cards"], line["of"]) for line in lines] == [("a", 6, "/m.csv"), ("b", 5, "/m.csv")]
 
 
-def test_a_test_split_whose_opening_cannot_be_counted_stays_closed(tmp_path):
+def test_the_test_split_cannot_be_used_if_its_use_cannot_be_logged(tmp_path):
     (tmp_path / "test_openings.jsonl").mkdir()
     with pytest.raises(CannotLogTestAccess, match="cannot be logged"):
         log_test_access(tmp_path / "model.pt", sha256="a", cards=6, of="/m.csv")
 
 
-def test_a_model_made_from_another_has_its_openings_each_once(tmp_path):
+def test_a_derived_model_inherits_each_test_set_use_once(tmp_path):
     old, derived = tmp_path / "old" / "model.pt", tmp_path / "new" / "model.pt"
     for path in (old, derived):
         path.parent.mkdir()
@@ -42,7 +42,7 @@ def test_a_model_made_from_another_has_its_openings_each_once(tmp_path):
     assert access_count(old) == 3, "one folder, one file"
 
 
-def test_openings_that_cannot_be_carried_are_told(tmp_path):
+def test_test_set_uses_that_cannot_be_copied_are_reported(tmp_path):
     log_test_access(tmp_path / "model.pt", sha256="a", cards=6, of="/m.csv")
     with pytest.raises(CannotLogTestAccess, match="cannot be logged"):
         copy_log(tmp_path / "model.pt", tmp_path / "gone" / "model.pt")

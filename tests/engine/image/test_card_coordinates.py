@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.image.card_coordinates import apply_homography, corners_mm, millimetres_to_picture
+from engine.image.card_coordinates import apply_homography, corners_mm, millimeters_to_picture
 from engine.image.rectify import TRADING
 
 QUAD = np.array([(10, 20), (400, 35), (390, 610), (5, 580)], np.float64)
@@ -16,14 +16,14 @@ def solve_homography(source, target):
     return np.append(np.linalg.solve(np.array(rows), target.reshape(-1)), 1).reshape(3, 3)
 
 
-def test_a_card_s_corners_lie_on_the_corners_of_its_quad():
-    to_picture = millimetres_to_picture(QUAD, TRADING)
+def test_a_card_s_corners_map_to_the_corners_of_its_quad():
+    to_picture = millimeters_to_picture(QUAD, TRADING)
     np.testing.assert_allclose(apply_homography(to_picture, corners_mm(TRADING)), QUAD, atol=1e-3)
     np.testing.assert_allclose(to_picture, solve_homography(corners_mm(TRADING), QUAD), rtol=1e-4, atol=1e-6)
 
 
 def test_points_of_any_shape_are_mapped_one_by_one():
-    homography = millimetres_to_picture(QUAD, TRADING)
+    homography = millimeters_to_picture(QUAD, TRADING)
     points = np.random.default_rng(0).uniform(0, 60, (4, 2, 2))
     homogeneous = np.concatenate([points, np.ones((4, 2, 1))], axis=-1) @ homography.T
     np.testing.assert_allclose(apply_homography(homography, points), homogeneous[..., :2] / homogeneous[..., 2:])

@@ -24,12 +24,12 @@ def test_side_lengths_are_those_of_the_rectangle():
     assert longer_side(RECTANGLE) == pytest.approx(40)
 
 
-def test_corners_lie_where_neighbouring_lines_cross():
+def test_corners_are_the_intersections_of_neighboring_lines():
     along, _ = side_directions(RECTANGLE)
     middles = (RECTANGLE + np.roll(RECTANGLE, -1, axis=0)) / 2
     np.testing.assert_allclose(quad_from_lines(list(zip(middles, along, strict=True))), RECTANGLE, atol=1e-9)
 
 
-def test_parallel_neighbours_have_no_corner():
+def test_parallel_neighbors_have_no_corner():
     lines = [(np.array([0.0, y]), np.array([1.0, 0.0])) for y in range(4)]
     assert quad_from_lines(lines) is None

@@ -23,7 +23,7 @@ def gradient(height=60, width=40):
 
 
 @pytest.mark.parametrize("kind", SMOOTH)
-def test_a_color_picture_comes_back_as_it_was_written(tmp_path, kind):
+def test_a_color_picture_is_read_back_unchanged(tmp_path, kind):
     path = tmp_path / f"card.{kind.lower()}"
     Image.fromarray(gradient()).save(path, quality=95)
     rgb = read_picture(path)
@@ -62,7 +62,7 @@ def test_every_exif_orientation_comes_out_upright(tmp_path, orientation, kind):
     assert picture_size(path) == upright.shape[:2]
 
 
-def test_a_jpeg_comes_out_as_pillow_decodes_it(tmp_path):
+def test_a_jpeg_is_decoded_as_by_pillow(tmp_path):
     path = tmp_path / "noise.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (75, 53, 3), dtype=np.uint8)).save(path, quality=80)
     np.testing.assert_array_equal(read_picture(path), np.asarray(Image.open(path)))
@@ -156,7 +156,7 @@ def test_cmyk_without_ink_is_white_and_full_black_is_black(tmp_path):
         assert np.abs(read_picture(path).astype(int) - light).max() <= 2
 
 
-def test_a_picture_under_another_kind_s_name_is_read_by_its_content(tmp_path):
+def test_a_picture_with_the_wrong_extension_is_read_by_its_content(tmp_path):
     path = tmp_path / "really_a_png.jpg"
     Image.fromarray(gradient()).save(path, format="PNG")
     np.testing.assert_array_equal(read_picture(path), gradient())

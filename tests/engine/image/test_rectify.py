@@ -77,7 +77,7 @@ def test_the_canvas_keeps_the_aspect_and_pads_with_black():
     assert not canvas[:, 151:].any()
 
 
-def test_the_whole_card_keeps_the_picture_s_resolution_up_to_twenty_pixels_a_millimetre():
+def test_the_whole_card_keeps_the_picture_s_resolution_up_to_twenty_pixels_a_millimeter():
     rgb = np.zeros((2700, 1950, 3), np.uint8)
     quad = np.array([(0, 0), (630, 0), (630, 880), (0, 880)], np.float64)
     assert px_per_mm(quad, TRADING) == pytest.approx(10)

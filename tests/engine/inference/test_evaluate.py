@@ -15,7 +15,7 @@ from engine.data.picture_cache import PixelCache
 from engine.data.selection import NoCards, with_pictures
 from engine.events import Notice, Progress
 from engine.inference.evaluate import BatchResult, evaluate, infer, predict_cards, summarize
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.inference.predict import build_inputs, open_picture, predict
 from engine.model.losses import Objective
 from engine.storage.checkpoint import BadModel, save

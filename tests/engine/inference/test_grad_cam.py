@@ -7,7 +7,7 @@ import torch
 
 from engine.data.inputs import Inputs
 from engine.inference.grad_cam import explain, overlay
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from tests.engine.conftest import saved_model
 
 SIZE = 128

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.inference import onnx_export
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.inference.onnx_export import (
     SIDE_COMBINATIONS,
     TOLERANCE,

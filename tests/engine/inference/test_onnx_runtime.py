@@ -7,7 +7,7 @@ import torch
 
 from engine.inference import onnx_runtime
 from engine.inference.evaluate import evaluate
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, BadGraph, random_inputs
 from engine.inference.onnx_runtime import MIN_CARDS_TO_EXPORT, MIN_CARDS_TO_OPEN, OnnxNetwork, with_onnx_runtime
 from engine.inference.predict import predict

@@ -11,7 +11,7 @@ from engine.image.rectify import TRADING, CardSize
 
 SUPERSAMPLING = 4
 MARGIN_MM = 5.0
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass
@@ -26,14 +26,14 @@ class DrawnCard:
     size: CardSize = TRADING
     borders_mm: tuple[float, float, float, float] | None = (3.0, 3.0, 3.0, 3.0)
     tilt_deg: float = 0.0
-    border: Colour = (28, 42, 86)
-    inside: Colour = (150, 116, 78)
-    ground: Colour = (128, 128, 128)
+    border: Color = (28, 42, 86)
+    inside: Color = (150, 116, 78)
+    ground: Color = (128, 128, 128)
     radius_mm: float = 3.0
     noise: float = 1.5
     blur_px: float = 0.6
-    patches: list[tuple[np.ndarray, Colour]] = field(default_factory=list)
-    lines: list[tuple[np.ndarray, float, Colour]] = field(default_factory=list)
+    patches: list[tuple[np.ndarray, Color]] = field(default_factory=list)
+    lines: list[tuple[np.ndarray, float, Color]] = field(default_factory=list)
 
     def frame_mm(self) -> np.ndarray:
         """(4, 2) corners of the printed frame, clockwise from its top left."""
@@ -60,14 +60,14 @@ class DrawnCard:
         self._fill(rgb, self._outline(), self.border)
         if self.borders_mm is not None:
             self._fill(rgb, self.frame_mm(), self.inside)
-        for outline, colour in self.patches:
-            self._fill(rgb, outline, colour)
-        for line, thick_mm, colour in self.lines:
+        for outline, color in self.patches:
+            self._fill(rgb, outline, color)
+        for line, thick_mm, color in self.lines:
             cv2.polylines(
                 rgb,
                 [self._fixed_point(line)],
                 False,
-                colour,
+                color,
                 round(thick_mm * self.px_per_mm * SUPERSAMPLING),
                 cv2.LINE_AA,
                 8,
@@ -98,8 +98,8 @@ class DrawnCard:
         pixels = (np.asarray(points_mm, float) + MARGIN_MM) * self.px_per_mm * SUPERSAMPLING - 0.5
         return np.rint(pixels * 256).astype(np.int32)
 
-    def _fill(self, rgb: np.ndarray, points_mm: np.ndarray, colour: Colour) -> None:
-        cv2.fillPoly(rgb, [self._fixed_point(points_mm)], colour, cv2.LINE_AA, 8)
+    def _fill(self, rgb: np.ndarray, points_mm: np.ndarray, color: Color) -> None:
+        cv2.fillPoly(rgb, [self._fixed_point(points_mm)], color, cv2.LINE_AA, 8)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:

@@ -53,7 +53,7 @@ def test_a_missing_side_s_pixels_change_neither_the_result_nor_the_batch_statist
         assert all(torch.equal(expected, actual) for expected, actual in zip(outcomes[0], outcome, strict=True))
 
 
-def test_the_batch_statistics_are_those_of_the_pictures_that_are_there():
+def test_the_batch_statistics_are_those_of_the_present_pictures():
     front, back = pictures(2)
     with_missing, without = network().train(), network().train()
     with_missing(front, back, SOME_MISSING)
@@ -63,7 +63,7 @@ def test_the_batch_statistics_are_those_of_the_pictures_that_are_there():
         torch.testing.assert_close(actual, expected)
 
 
-def test_a_card_s_result_does_not_depend_on_the_cards_beside_it():
+def test_a_card_s_result_does_not_depend_on_the_rest_of_the_batch():
     model = network().eval()
     front, back = pictures(3)
     with torch.no_grad():
@@ -113,7 +113,7 @@ def test_the_rim_and_the_attention_can_be_left_out(attention, gate):
     assert torch.isfinite(scores.grade).all()
 
 
-def test_plain_colours_reach_the_weights_standardised_as_torchvision_standardises_them():
+def test_plain_colors_reach_the_weights_standardised_as_torchvision_standardises_them():
     encoder = build_encoder("resnet18", channels="rgb").eval()
     picture = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
     expected = ResNet18_Weights.DEFAULT.transforms(crop_size=64, resize_size=64)(picture)

@@ -62,12 +62,12 @@ def first_convolution(trunk):
     return next(module for module in trunk.modules() if isinstance(module, torch.nn.Conv2d))
 
 
-def test_the_opponent_axes_are_a_rotation_of_the_colour_axes():
+def test_the_opponent_axes_are_a_rotation_of_the_color_axes():
     np.testing.assert_allclose(RGB_OF_CHANNEL[:3] @ RGB_OF_CHANNEL[:3].T, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(RGB_OF_CHANNEL[3:], np.full((3, 3), 1 / np.sqrt(3)))
 
 
-def test_opponent_colours_alone_give_the_response_to_rgb_up_to_the_scale_of_each_feature():
+def test_opponent_colors_alone_give_the_response_to_rgb_up_to_the_scale_of_each_feature():
     kernels, rgb = torch.randn(8, 3, 7, 7), torch.rand(2, 3, 40, 40)
     red, green, blue = rgb.unbind(1)
     grey, a, b = (red + green + blue) / 3**0.5, (red - green) / 2**0.5, (red + green - 2 * blue) / 6**0.5
@@ -81,8 +81,8 @@ def test_opponent_colours_alone_give_the_response_to_rgb_up_to_the_scale_of_each
 def test_for_a_grey_picture_only_the_lightness_kernel_responds():
     kernels = torch.randn(8, 3, 3, 3)
     grey = torch.rand(1, 1, 20, 20)
-    colourless = torch.cat([grey * 3**0.5, torch.zeros(1, 5, 20, 20)], 1)
-    ratio = F.conv2d(colourless, widen_kernels(kernels)) / F.conv2d(grey.expand(-1, 3, -1, -1), kernels)
+    colorless = torch.cat([grey * 3**0.5, torch.zeros(1, 5, 20, 20)], 1)
+    ratio = F.conv2d(colorless, widen_kernels(kernels)) / F.conv2d(grey.expand(-1, 3, -1, -1), kernels)
     torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio), rtol=1e-2, atol=1e-3)
 
 
@@ -152,7 +152,7 @@ def test_a_folder_may_hold_the_names_that_torchvision_gives_its_downloads(tmp_pa
 
 
 @pytest.mark.parametrize("content", ["other network", "text", "empty", "not a dict", "missing", "an empty folder"])
-def test_a_file_without_the_weights_is_refused_in_one_sentence(tmp_path, weights, content):
+def test_a_file_without_the_weights_is_refused_with_one_message(tmp_path, weights, content):
     path = tmp_path / "weights.pth"
     if content == "other network":
         path = weights["resnet34"][1]
@@ -172,7 +172,7 @@ def test_a_file_without_the_weights_is_refused_in_one_sentence(tmp_path, weights
     assert "resnet18" in str(refusal.value)
 
 
-def test_without_a_network_the_download_is_said_to_have_failed(monkeypatch, tmp_path):
+def test_without_an_internet_connection_the_failed_download_is_reported(monkeypatch, tmp_path):
     def offline(*arguments, **keywords):
         raise URLError("Name or service not known")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.data.inputs import Inputs
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.model.export_network import to_exportable
 from tests.engine.conftest import saved_model
 

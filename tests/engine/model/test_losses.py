@@ -199,7 +199,7 @@ def objective(**settings):
     return Objective(Config(class_weights="none", **settings), torch.ones(10, dtype=torch.int64))
 
 
-def test_what_was_not_measured_gives_no_loss_and_no_gradient():
+def test_missing_measurements_give_no_loss_and_no_gradient():
     output, target = scores(logits(3).float()), hard(1, 2, 3).float()
     nothing = torch.full((3,), NOT_MEASURED), torch.full((3, 2), NOT_MEASURED)
     loss = objective()(output, target, *nothing)
@@ -210,7 +210,7 @@ def test_what_was_not_measured_gives_no_loss_and_no_gradient():
     assert output.grade.grad.abs().sum() > 0
 
 
-def test_what_was_measured_counts_card_by_card():
+def test_measured_targets_are_averaged_per_card():
     output, target = scores(logits(3).float()), hard(1, 2, 3).float()
     edge = torch.tensor([0.2, NOT_MEASURED, 1.0])
     centering = torch.tensor([[0.5, 0.6], [NOT_MEASURED, 0.4], [NOT_MEASURED, NOT_MEASURED]])

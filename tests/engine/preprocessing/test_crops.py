@@ -74,6 +74,6 @@ def test_a_small_picture_has_region_crops_too():
     assert region_crops(rgb, quad).std() > 10
 
 
-def test_a_large_picture_is_cut_at_twenty_pixels_a_millimetre():
+def test_a_large_picture_is_cut_at_twenty_pixels_a_millimeter():
     rgb, quad = noise_card(height=3600, width=2700)
     assert corner_and_edge_crops(rgb, quad, TRADING).px_per_mm == 20

@@ -5,7 +5,7 @@ import pytest
 from engine.storage.atomic import atomic_write
 
 
-def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
+def test_the_old_file_remains_until_the_new_one_is_complete(tmp_path):
     file = tmp_path / "told.json"
     file.write_text("old")
     with atomic_write(file) as temporary, temporary.open("w") as stream:
@@ -17,7 +17,7 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_ends_the_writing_leaves_the_old_file_and_is_overwritten_the_next_time(tmp_path):
+def test_an_interrupted_write_leaves_the_old_file_and_its_remains_are_overwritten(tmp_path):
     file = tmp_path / "told.json"
     file.write_text("old")
     with pytest.raises(KeyboardInterrupt), atomic_write(file) as temporary:

@@ -16,7 +16,7 @@ from engine.storage.checkpoint import BadModel
 CONTENT = {"weights": {"a": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "best": None, "names": ["x", 1.5, True]}
 
 
-def test_what_was_saved_is_loaded(tmp_path):
+def test_a_checkpoint_is_loaded_as_saved(tmp_path):
     checkpoint.save(tmp_path / "m.pt", CONTENT)
     loaded = checkpoint.load(tmp_path / "m.pt")
     assert torch.equal(loaded["weights"]["a"], CONTENT["weights"]["a"])
@@ -60,7 +60,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("as_zip", [True, False])
-def test_a_file_with_code_in_it_is_refused_and_the_code_never_run(tmp_path, as_zip):
+def test_a_file_that_contains_code_is_refused_and_the_code_is_not_run(tmp_path, as_zip):
     trap, path = tmp_path / "sprung", tmp_path / "m.pt"
     content = {"format": checkpoint.FORMAT, "weights": Trap(trap)}
     torch.save(content, path, _use_new_zipfile_serialization=as_zip)
@@ -71,7 +71,7 @@ def test_a_file_with_code_in_it_is_refused_and_the_code_never_run(tmp_path, as_z
     assert trap.exists(), "the trap would have sprung"
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(BadModel, match=r"m\.pt: there is no such file; give the path of a model\.pt"):
         checkpoint.load(tmp_path / "m.pt")
 
@@ -104,7 +104,7 @@ def damaged(whole, seed):
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_damaged_file_is_refused_in_one_sentence_or_still_readable(tmp_path):
+def test_a_damaged_file_is_refused_with_one_message_or_still_readable(tmp_path):
     path = tmp_path / "m.pt"
     checkpoint.save(path, CONTENT)
     whole, refused = path.read_bytes(), 0

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.model.dual_branch import DualBranch
 from engine.recipes import recipe_config
 from engine.storage import checkpoint
@@ -28,7 +28,7 @@ def weights_of(shape, seed=0, spread=1.0):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_weight_is_further_than_half_its_channels_step_from_what_it_was(shape):
+def test_no_weight_changes_by_more_than_half_its_channel_s_step(shape):
     weights = weights_of(shape)
     whole, steps = quantize_tensor(weights)
     assert (whole.dtype, whole.shape, steps.shape) == (torch.int8, weights.shape, (shape[0],))
@@ -40,7 +40,7 @@ def test_no_weight_is_further_than_half_its_channels_step_from_what_it_was(shape
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False), min_size=1, max_size=40))
-def test_whatever_the_weights_are_the_bound_holds_and_nothing_becomes_infinite(values):
+def test_the_error_bound_holds_for_any_weights_and_all_stay_finite(values):
     weights = torch.tensor([values, [0.0] * len(values)])
     weights[weights.abs() < 2.0**-100] = 0  # a step must have all its digits
     whole, steps = quantize_tensor(weights)
@@ -50,7 +50,7 @@ def test_whatever_the_weights_are_the_bound_holds_and_nothing_becomes_infinite(v
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_whole_numbers_are_those_that_torch_itself_rounds_to(shape):
+def test_the_integers_are_those_of_torch_s_rounding(shape):
     weights = weights_of(shape, seed=3, spread=0.02)
     whole, steps = quantize_tensor(weights)
     zero_points = torch.zeros(shape[0], dtype=torch.int32)
@@ -61,14 +61,14 @@ def test_the_whole_numbers_are_those_that_torch_itself_rounds_to(shape):
     assert (difference < 0.001).float().mean() > 0.999
 
 
-def test_a_channel_of_noughts_stays_noughts_and_the_worked_example_holds():
+def test_a_channel_of_zeros_stays_zero_and_the_worked_example_is_right():
     whole, steps = quantize_tensor(torch.tensor([[0.0, 0.0, 0.0], [1.0, -0.5, 0.001]]))
     assert whole.tolist() == [[0, 0, 0], [127, -64, 0]]
     assert dequantize_tensor(whole, steps)[0].tolist() == [0, 0, 0]
     assert steps.tolist() == [1.0, pytest.approx(1 / 127)]
 
 
-def test_small_tensors_counts_and_vectors_stay_as_they_are():
+def test_small_tensors_counts_and_vectors_are_unchanged():
     weights = {
         "conv.weight": weights_of((64, 64)),
         "small.weight": weights_of((8, 8)),
@@ -85,7 +85,7 @@ def test_small_tensors_counts_and_vectors_stay_as_they_are():
     assert torch.equal(quantize_state_dict(restored)[1]["whole"]["conv.weight"], quantized["whole"]["conv.weight"])
 
 
-def test_a_model_in_8_bits_is_read_like_any_other_and_hardly_differs(tmp_path):
+def test_an_8_bit_model_is_loaded_like_any_other_and_hardly_differs(tmp_path):
     path = saved_model(tmp_path / "model.pt", loss="ordinal")
     checkpoint.save_quantized(tmp_path / "eight.pt", checkpoint.load(path))
     full, eight = load_model(path, "cpu"), load_model(tmp_path / "eight.pt", "cpu")
@@ -98,14 +98,14 @@ def test_a_model_in_8_bits_is_read_like_any_other_and_hardly_differs(tmp_path):
     assert not torch.equal(answers[0], answers[1])
 
 
-def test_the_starters_networks_come_to_less_than_34_megabytes(tmp_path):
+def test_the_starter_s_networks_need_less_than_34_megabytes(tmp_path):
     config = recipe_config("loupe")
     assert (config.front_encoder, config.back_encoder) == ("resnet18", "resnet34")
     checkpoint.save_quantized(tmp_path / "model.pt", {"model": DualBranch(config).state_dict()})
     assert (tmp_path / "model.pt").stat().st_size < 34e6
 
 
-def test_weights_in_8_bits_without_their_steps_are_refused(tmp_path):
+def test_8_bit_weights_without_their_steps_are_refused(tmp_path):
     unquantized, quantized = quantize_state_dict({"a": weights_of((64, 64))})
     checkpoint.save(tmp_path / "m.pt", {"model": unquantized, "eight_bits": {**quantized, "steps": {}}})
     with pytest.raises(BadModel, match=r"m\.pt: its 8-bit weights are damaged"):

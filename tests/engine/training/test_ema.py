@@ -20,7 +20,7 @@ def averaged(values, decay):
     return average.module
 
 
-def test_the_average_is_the_weighted_sum_of_all_that_the_weight_has_been():
+def test_the_average_is_the_weighted_sum_of_all_earlier_weights():
     values = np.random.default_rng(0).normal(size=30)
     decays = [min(0.7, (1 + step) / (10 + step)) for step in range(29)]
     expected = values[0] * np.prod(decays)
@@ -42,7 +42,7 @@ def test_without_decay_the_average_is_the_network_itself():
     assert average.state_dict() == {}
 
 
-def test_the_average_learns_nothing_and_does_not_move_the_network():
+def test_the_average_has_no_gradient_and_does_not_change_the_network():
     network = nn.Linear(2, 2)
     before = network.weight.detach().clone()
     average = ModelEma(network, 0.9)
@@ -53,7 +53,7 @@ def test_the_average_learns_nothing_and_does_not_move_the_network():
     assert network.weight.requires_grad
 
 
-def test_an_average_goes_on_from_its_state():
+def test_an_average_resumes_from_its_state():
     network = nn.Linear(1, 1, bias=False)
     first, second = ModelEma(network, 0.5), ModelEma(network, 0.5)
     for step in range(3):

@@ -13,7 +13,7 @@ from engine.config import RENAMED_SETTINGS, BadConfig
 from engine.evaluation.predictions import BadPredictions
 from engine.events import Finished, Notice, Stopped
 from engine.experiments.run_folder import save
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.storage.checkpoint import BadModel, load, save_quantized
 from engine.training.initial_weights import initialize_model, validate_run
 from tests.engine.conftest import saved_model
@@ -21,9 +21,9 @@ from tests.engine.training_helpers import UNCALIBRATED, config, events_of, run
 
 
 @pytest.fixture
-def earlier(straight):
+def earlier(uninterrupted_run):
     """Model of an earlier run, in its run folder."""
-    return straight[0] / "model.pt"
+    return uninterrupted_run[0] / "model.pt"
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def differing(network, path):
     return {name for name, tensor in tensors if name not in saved or not torch.equal(tensor, saved[name])}
 
 
-def test_all_weights_of_a_model_of_the_same_shape_are_taken(earlier):
+def test_all_weights_of_a_model_of_the_same_shape_are_copied(earlier):
     first = begun(earlier)
     assert differing(first.network, earlier) == set()
     assert (first.source, first.notices) == ("run", ("starts with the weights of run",))
 
 
-def test_a_model_written_by_an_earlier_version_gives_its_weights_and_can_be_loaded(tmp_path):
+def test_the_weights_of_an_earlier_version_s_model_are_copied_and_the_model_can_be_loaded(tmp_path):
     path = saved_model(tmp_path / "model.pt", use_measurements=True)
     content = load(path)
     old_names = {new: old for old, new in RENAMED_SETTINGS.items()}
@@ -59,12 +59,12 @@ def test_a_model_written_by_an_earlier_version_gives_its_weights_and_can_be_load
     assert differing(begun(path, use_measurements=True).network, path) == set()
 
 
-def test_random_weights_are_nobody_s():
+def test_random_weights_have_no_source():
     first = initialize_model(config())
     assert (first.source, first.notices) == ("", ())
 
 
-def test_what_has_another_shape_begins_anew_and_is_named(earlier):
+def test_weights_of_another_shape_are_initialized_randomly_and_reported(earlier):
     first = begun(earlier, loss="ordinal", use_measurements=True)
     changed = differing(first.network, earlier)
     assert {name.split(".")[0] for name in changed} == {"fuse", "grade", "measured"}
@@ -74,13 +74,13 @@ def test_what_has_another_shape_begins_anew_and_is_named(earlier):
     )
 
 
-def test_what_the_run_has_no_place_for_is_left_behind_and_named(earlier):
+def test_weights_unknown_to_the_run_are_ignored_and_reported(earlier):
     assert begun(earlier, attention="none").notices == (
         "starts with the weights of run; back attention of that model are not used",
     )
 
 
-def test_a_layer_that_read_millimetres_is_not_taken_to_read_regions(tmp_path):
+def test_a_layer_for_measurements_is_not_copied_to_one_for_regions(tmp_path):
     path = saved_model(tmp_path / "model.pt", use_measurements=True)
     first = begun(path, regions=True)
     assert first.network.fuse[0].weight.shape == load(path)["model"]["fuse.0.weight"].shape
@@ -96,7 +96,7 @@ def test_a_layer_that_read_millimetres_is_not_taken_to_read_regions(tmp_path):
         ({"channels": "rgb"}, "has channels = 'six' and this run 'rgb'; set channels = six"),
     ],
 )
-def test_encoders_that_its_weights_do_not_fit_are_refused_by_name(earlier, settings, sentence):
+def test_other_encoders_than_those_of_the_weights_are_refused_by_name(earlier, settings, sentence):
     with pytest.raises(BadConfig, match=sentence):
         begun(earlier, **settings)
 
@@ -110,7 +110,7 @@ def test_encoders_that_its_weights_do_not_fit_are_refused_by_name(earlier, setti
         ("config.json", "has no readable weights for mobilenet_v2"),
     ],
 )
-def test_what_is_no_model_is_refused_in_words_of_its_own(earlier, name, sentence):
+def test_a_file_that_is_no_model_is_refused_with_a_specific_message(earlier, name, sentence):
     with pytest.raises(BadConfig, match=sentence):
         validate_run(config(pretrained=str(earlier.parent / name)))
 
@@ -118,12 +118,12 @@ def test_what_is_no_model_is_refused_in_words_of_its_own(earlier, name, sentence
 @pytest.mark.parametrize(
     ("setting", "error"), [({"precision": "16"}, BadConfig), ({"teachers": "/absent/said.csv"}, BadPredictions)]
 )
-def test_what_a_run_could_not_begin_with_is_refused_before_anything_is_written(setting, error):
+def test_unusable_settings_are_refused_before_anything_is_written(setting, error):
     with pytest.raises(error):
         validate_run(config(device="cpu", **setting))
 
 
-def test_a_file_of_torchvision_s_weights_is_taken_as_before_and_named(tmp_path):
+def test_torchvision_s_weight_files_are_copied_and_named(tmp_path):
     torch.manual_seed(3)
     weights = mobilenet_v2().state_dict()
     torch.save(weights, tmp_path / "theirs.pth")
@@ -134,7 +134,7 @@ def test_a_file_of_torchvision_s_weights_is_taken_as_before_and_named(tmp_path):
     assert (first.source, first.notices) == ("theirs.pth", ())
 
 
-def test_the_starter_is_meant_by_its_name_its_eight_bits_read_and_missed_in_one_sentence(tmp_path, monkeypatch):
+def test_the_name_starter_loads_the_8_bit_starter_or_reports_that_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr("engine.starter.MODEL", tmp_path / "model.pt")
     with pytest.raises(BadConfig, match="this copy of Loupe has no starter model"):
         validate_run(config(pretrained="starter"))
@@ -144,7 +144,7 @@ def test_the_starter_is_meant_by_its_name_its_eight_bits_read_and_missed_in_one_
     assert first.notices == ("starts with the weights of drawn",)
 
 
-def test_damaged_eight_bits_are_said_to_be_damaged(tmp_path):
+def test_damaged_8_bit_weights_are_reported(tmp_path):
     content = load(saved_model(tmp_path / "whole.pt"))
     save_quantized(tmp_path / "model.pt", content)
     stored = torch.load(tmp_path / "model.pt", weights_only=True)
@@ -155,7 +155,7 @@ def test_damaged_eight_bits_are_said_to_be_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_card_that_the_model_has_learned_from_may_not_judge(earlier, cards, training_card, split):
+def test_a_training_card_of_the_parent_model_cannot_validate_or_test(earlier, cards, training_card, split):
     settings = config(pretrained=str(earlier))
     validate_run(settings, cards)
     renamed = replace(training_card, card_id="another name", split=split)
@@ -166,7 +166,7 @@ def test_a_card_that_the_model_has_learned_from_may_not_judge(earlier, cards, tr
     validate_run(settings, [replace(renamed, grade=None)])
 
 
-def test_a_card_is_known_again_by_its_picture_wherever_that_lies(earlier, training_card, tmp_path):
+def test_a_training_card_is_recognized_by_its_picture_under_any_path(earlier, training_card, tmp_path):
     for name, where in (("copy", training_card.front), ("front of a back", training_card.back)):
         moved = shutil.copy(where, tmp_path / f"{name}.png")
         with pytest.raises(Leak, match=f"was trained on the card '{name}'"):
@@ -177,7 +177,7 @@ def test_a_card_is_known_again_by_its_picture_wherever_that_lies(earlier, traini
 
 
 @pytest.mark.slow
-def test_only_what_was_learned_is_known(earlier, cards, training_card, tmp_path):
+def test_only_cards_used_for_training_are_refused(earlier, cards, training_card, tmp_path):
     pairs = [replace(training_card, grade=None), *(pair for pair in cards if pair != training_card)]
     save(tmp_path, config(), pairs)
     saved_model(tmp_path / "model.pt")
@@ -195,7 +195,7 @@ def test_only_what_was_learned_is_known(earlier, cards, training_card, tmp_path)
     assert refused == 2, "of ten cards to learn from it took two"
 
 
-def test_the_cards_of_all_models_before_it_are_known_from_wherever_one_stands(
+def test_the_training_cards_of_all_ancestor_models_are_refused_from_any_working_folder(
     earlier, cards, training_card, tmp_path, monkeypatch
 ):
     validation = [pair for pair in cards if pair.split == "val"]
@@ -215,7 +215,7 @@ def unknown(notices):
     ]
 
 
-def test_a_model_before_it_that_nothing_tells_of_is_said_not_to_be_known(tmp_path, cards):
+def test_an_ancestor_model_with_unknown_training_cards_is_reported(tmp_path, cards):
     alone, missing = tmp_path / "alone.pt", tmp_path / "gone" / "model.pt"
     assert unknown(begun(saved_model(alone)).notices) == [str(alone)]
     for parent in (alone, missing):
@@ -224,21 +224,19 @@ def test_a_model_before_it_that_nothing_tells_of_is_said_not_to_be_known(tmp_pat
         assert unknown(begun(saved_model(folder / "model.pt")).notices) == [str(parent)]
 
 
-def test_of_learned_cards_whose_pictures_are_gone_it_is_said_that_they_may_judge(tmp_path, cards, training_card):
+def test_training_cards_with_missing_pictures_are_reported(tmp_path, cards, training_card):
     save(tmp_path, config(), [replace(training_card, front=tmp_path / "gone.png", back=None), *cards])
     notices = begun(saved_model(tmp_path / "model.pt")).notices
     assert notices[1].startswith("the pictures of 1 training cards of that model are missing")
 
 
-def test_a_model_that_was_begun_from_itself_is_gone_back_to_once(tmp_path, cards, training_card):
+def test_a_model_that_is_its_own_parent_is_visited_once(tmp_path, cards, training_card):
     save(tmp_path, config(pretrained=str(tmp_path / "model.pt")), cards)
     with pytest.raises(Leak, match="was trained on the card"):
         validate_run(config(pretrained=str(saved_model(tmp_path / "model.pt"))), [replace(training_card, split="val")])
 
 
-def test_a_run_goes_on_from_another_model_and_its_file_says_so_though_that_model_is_gone_by_then(
-    earlier, cards, prepared, tmp_path
-):
+def test_a_run_resumes_without_its_parent_model_and_its_file_names_the_parent(earlier, cards, prepared, tmp_path):
     shutil.copytree(earlier.parent, tmp_path / "before")
     settings = config(pretrained=str(tmp_path / "before" / "model.pt"), phase2_epochs=2)
     steps = iter([False] * 5 + [True] * 100)
@@ -253,16 +251,14 @@ def test_a_run_goes_on_from_another_model_and_its_file_says_so_though_that_model
 
 
 @pytest.mark.parametrize("misfit", [{"back_encoder": "resnet18"}, {"pretrained": "modle.pt"}])
-def test_what_does_not_fit_is_refused_before_any_picture_is_prepared(earlier, cards, tmp_path, misfit):
+def test_incompatible_weights_are_refused_before_any_picture_is_prepared(earlier, cards, tmp_path, misfit):
     with pytest.raises(BadConfig):
         run(config(**{"pretrained": str(earlier), **misfit}), cards, tmp_path / "run", tmp_path / "cache")
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_run_that_would_be_judged_by_known_cards_or_write_over_that_model_does_not_begin(
-    earlier, cards, training_card, tmp_path
-):
+def test_a_run_that_leaks_cards_or_would_overwrite_its_parent_model_is_refused(earlier, cards, training_card, tmp_path):
     turned = [replace(pair, split="val") if pair is training_card else pair for pair in cards]
     with pytest.raises(Leak, match="was trained on the card"):
         run(config(pretrained=str(earlier)), turned, tmp_path / "run", tmp_path / "cache")

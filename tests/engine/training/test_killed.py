@@ -30,7 +30,7 @@ def kill_after_checkpoint(process, checkpoint, *, delay_s):
 
 
 @pytest.mark.long
-def test_a_run_killed_twice_and_resumed_ends_bit_for_bit_as_its_uninterrupted_twin(tmp_path, manifest):
+def test_a_run_killed_twice_and_resumed_equals_the_uninterrupted_run_bit_for_bit(tmp_path, manifest):
     folder = tmp_path / "killed"
     command = ("train", "--data", tmp_path / "data")
     kill_after_checkpoint(

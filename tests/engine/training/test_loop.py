@@ -29,7 +29,7 @@ PARENTS = {
     "loupe": "ordinal",
 }
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_s_own_network_can_be_built_at_its_own_size_and_answers(name):
+def test_a_recipe_s_network_can_be_built_and_run_at_its_image_size(name):
     original = recipe_config(name)
     assert original.image_size == 224
     network = DualBranch(original).eval()
@@ -77,7 +77,7 @@ def test_every_recipe_trains_two_steps(tmp_path, cards, prepared, name):
     assert isinstance(events[-1], Finished)
 
 
-def test_a_run_with_regions_and_measured_targets_is_the_same_whoever_prepared_them(tmp_path, cards):
+def test_a_run_with_regions_and_measured_targets_does_not_depend_on_who_filled_the_caches(tmp_path, cards):
     settings = config(regions=True, auxiliary_targets=True, mixup_alpha=0.3, side_dropout=0.3)
     first, second = (run(settings, cards, tmp_path / name, tmp_path / "prepared") for name in ("one", "two"))
     assert epoch_results(first) == epoch_results(second)
@@ -94,7 +94,7 @@ def test_a_run_with_regions_and_measured_targets_is_the_same_whoever_prepared_th
 
 
 @pytest.mark.slow
-def test_the_rate_falls_on_a_plateau_of_a_real_run_and_every_epoch_tells_it(tmp_path, cards, prepared, monkeypatch):
+def test_the_learning_rate_falls_on_a_plateau_and_every_epoch_reports_it(tmp_path, cards, prepared, monkeypatch):
     plain = loop.summarize
 
     def never_better(*arguments):
@@ -107,7 +107,7 @@ def test_the_rate_falls_on_a_plateau_of_a_real_run_and_every_epoch_tells_it(tmp_
     np.testing.assert_allclose(rates, [4e-4] * 5 + [2e-4] * 4 + [1e-4])
 
 
-def test_the_told_losses_are_means_over_cards_not_over_batches(tmp_path, cards, prepared, monkeypatch):
+def test_the_reported_losses_are_means_over_cards_not_over_batches(tmp_path, cards, prepared, monkeypatch):
     # The loss of each card is its grade; ten cards in batches of three leave one alone in the last.
     def costs_its_grade(self, scores, targets, edge, centering):
         return targets @ torch.arange(1.0, 11.0) + 0 * scores.grade.sum(1)
@@ -118,7 +118,7 @@ def test_the_told_losses_are_means_over_cards_not_over_batches(tmp_path, cards, 
         assert loss == pytest.approx(np.mean([card.grade for card in cards if card.split == split]))
 
 
-def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepared, monkeypatch):
+def test_training_and_validation_use_the_same_phase(tmp_path, cards, prepared, monkeypatch):
     calls = []
 
     def noting(name):
@@ -138,7 +138,7 @@ def test_training_and_validation_are_given_the_same_phase(tmp_path, cards, prepa
     assert calls == [("training", 1, False), ("validation", 1, False), ("training", 2, True), ("validation", 2, True)]
 
 
-def test_phase_one_leaves_the_front_as_it_was_born(tmp_path, cards, prepared):
+def test_phase_one_leaves_the_front_encoder_unchanged(tmp_path, cards, prepared):
     settings = config(phase1_epochs=1, phase2_epochs=0, seed=3)
     run(settings, cards, tmp_path / "run", prepared)
     learned = torch.load(tmp_path / "run/last.ckpt", weights_only=True)["model"]

@@ -6,14 +6,14 @@ from engine.evaluation.calibration import VALIDATION_CARDS, fit
 from engine.evaluation.predictions import read
 from engine.events import EpochDone, Notice
 from engine.inference.evaluate import evaluate
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from tests.engine.conftest import drawn_pairs
 from tests.engine.training_helpers import UNCALIBRATED, config, events_of, run
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
-def test_enough_validation_cards_calibrate_the_model_on_what_was_said_of_them(tmp_path, cards, prepared):
+def test_enough_validation_cards_calibrate_the_model_on_their_predictions(tmp_path, cards, prepared):
     validation = drawn_pairs(tmp_path, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 8], "val", 200)
     pairs = [*(card for card in cards if card.split == "train"), *validation]
     events = run(config(), pairs, tmp_path / "run", prepared)
@@ -28,9 +28,7 @@ def test_enough_validation_cards_calibrate_the_model_on_what_was_said_of_them(tm
     assert evaluated["uncalibrated"]["ece"] == pytest.approx(events_of(EpochDone, events)[0].metrics["ece"], abs=1e-4)
 
 
-def test_too_few_validation_cards_are_said_once_at_the_start_and_the_model_has_no_calibration(
-    tmp_path, cards, prepared
-):
+def test_too_few_validation_cards_give_one_notice_at_the_start_and_no_calibration(tmp_path, cards, prepared):
     events = run(config(), cards, tmp_path / "run", prepared)
     assert [notice.text for notice in events_of(Notice, events)] == [UNCALIBRATED]
     assert load_model(tmp_path / "run/model.pt", "cpu").calibration is None

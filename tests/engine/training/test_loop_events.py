@@ -11,10 +11,10 @@ from engine.cards.pairs import CardPair
 from engine.events import EpochDone, Finished, Notice, Progress
 from tests.engine.training_helpers import EVERYTHING_ON, UNCALIBRATED, config, events_of, run, run_for
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
-def test_cards_that_are_left_out_are_told_with_their_reason(tmp_path, cards, prepared):
+def test_left_out_cards_are_reported_with_their_reason(tmp_path, cards, prepared):
     broken = tmp_path / "broken.png"
     broken.write_text("no picture")
     more = [
@@ -35,18 +35,18 @@ def test_cards_that_are_left_out_are_told_with_their_reason(tmp_path, cards, pre
             assert any(text.startswith("d: left out: broken.png: is not a picture") for text in notices)
 
 
-def test_the_sealed_test_cards_are_not_even_opened(tmp_path, cards):
+def test_test_cards_are_never_read(tmp_path, cards):
     sealed = CardPair("sealed", tmp_path / "gone.png", None, 9, split="test")
     events = run_for(1, config(), [*cards, sealed], tmp_path / "run", None)
     assert [notice.text for notice in events_of(Notice, events)] == [UNCALIBRATED]
 
 
-def test_stacked_weights_and_sampler_are_said_aloud(tmp_path, cards, prepared):
+def test_class_weights_and_sampler_together_give_a_notice(tmp_path, cards, prepared):
     events = run_for(1, config(sampler_eta=0.5), cards, tmp_path / "run", prepared)
     assert Notice("both class_weights and sampler_eta favor rare grades; the effects multiply") in events
 
 
-def test_without_a_network_pretrained_weights_are_missed_loudly_and_training_goes_on(
+def test_without_an_internet_connection_missing_weights_are_reported_and_training_continues(
     tmp_path, cards, prepared, monkeypatch
 ):
     def offline(*arguments, **keywords):
@@ -62,8 +62,8 @@ def test_without_a_network_pretrained_weights_are_missed_loudly_and_training_goe
     assert isinstance(events[-1], Finished)
 
 
-def test_the_events_tell_the_run_in_order(straight, cards):
-    _, events = straight
+def test_the_events_report_the_run_in_order(uninterrupted_run, cards):
+    _, events = uninterrupted_run
     names = [(event.step if isinstance(event, Progress) else type(event).__name__) for event in events]
     names = [name for index, name in enumerate(names) if index == 0 or name != names[index - 1]]
     assert [name for name in names if name not in ("pictures", "Saved")] == [
@@ -77,8 +77,8 @@ def test_the_events_tell_the_run_in_order(straight, cards):
     assert [done.phase for done in events_of(EpochDone, events)] == [1, 2, 2]
 
 
-def test_the_saved_model_is_that_of_the_best_epoch_and_the_summary_is_the_contract_s(straight):
-    folder, events = straight
+def test_the_saved_model_is_that_of_the_best_epoch_and_the_summary_has_the_documented_keys(uninterrupted_run):
+    folder, events = uninterrupted_run
     finished, epochs = events[-1], events_of(EpochDone, events)
     scores = [-np.inf if done.metrics["qwk"] is None else done.metrics["qwk"] for done in epochs]
     best = epochs[int(np.argmax(scores))]

@@ -13,36 +13,34 @@ from engine.experiments.plans import ExperimentPlan
 from engine.inference import evaluate as evaluation
 from engine.model.losses import Objective
 from engine.thresholds import parse_conditions
-from engine.training import learner
+from engine.training import optimizer
 from engine.training.loop import TrainingFailed, resume, train
 from tests.engine.training_helpers import config, events_of, run
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 @pytest.fixture
 def poisoned(monkeypatch):
     """Replace the pictures by NaN from the sixth batch on."""
-    plain, calls = learner.mix, []
+    plain, calls = optimizer.mix, []
 
     def mix(inputs, targets, alpha, random):
         calls.append(1)
         inputs, targets = plain(inputs, targets, alpha, random)
         return (Inputs(inputs.front * torch.nan, *inputs[1:]) if len(calls) >= 6 else inputs), targets
 
-    monkeypatch.setattr(learner, "mix", mix)
+    monkeypatch.setattr(optimizer, "mix", mix)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_naming_epoch_and_batch(tmp_path, cards, prepared, poisoned):
+def test_a_non_finite_loss_ends_the_run_naming_epoch_and_batch(tmp_path, cards, prepared, poisoned):
     both_sides = [card for card in cards if card.front and card.back]
     with pytest.raises(TrainingFailed, match=r"^the loss became nan in epoch 2, batch 3; lower the learning rate$"):
         run(config(phase2_epochs=2), both_sides, tmp_path / "run", prepared)
     assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["state"]["epoch"] == 2
 
 
-def test_a_gradient_that_is_no_number_ends_the_run_before_it_touches_the_weights(
-    tmp_path, cards, prepared, monkeypatch
-):
+def test_a_non_finite_gradient_ends_the_run_before_the_weights_change(tmp_path, cards, prepared, monkeypatch):
     plain = Objective.forward
 
     def steep(self, scores, *targets):
@@ -66,7 +64,7 @@ def third_unreadable(monkeypatch):
     monkeypatch.setattr(evaluation, "model_input", model_input)
 
 
-def test_a_validation_loss_that_is_no_number_ends_the_run_naming_the_epoch_and_the_cards(
+def test_a_non_finite_validation_loss_ends_the_run_naming_the_epoch_and_the_cards(
     tmp_path, cards, prepared, third_unreadable
 ):
     expected = r"^the validation loss of card 'val 2' and 1 more is not finite in epoch 1; lower the learning rate$"
@@ -75,7 +73,7 @@ def test_a_validation_loss_that_is_no_number_ends_the_run_naming_the_epoch_and_t
     assert not (tmp_path / "run/model.pt").exists()
 
 
-def test_a_rule_ends_the_run_at_its_epoch_with_a_sentence_and_for_good(tmp_path, cards, prepared):
+def test_a_stop_if_rule_ends_the_run_at_its_epoch_permanently(tmp_path, cards, prepared):
     settings = config(phase2_epochs=3, stop_if="val_loss>99@1, qwk<1.1@2", batch_size=10)
     plans.write_plan(
         tmp_path / "run", ExperimentPlan(expect=parse_conditions("qwk>=-1"), fail=parse_conditions(settings.stop_if))
@@ -93,13 +91,13 @@ def test_a_rule_ends_the_run_at_its_epoch_with_a_sentence_and_for_good(tmp_path,
     assert str(again.value) == str(failure.value)
 
 
-def test_a_rule_that_the_run_passes_changes_nothing(tmp_path, cards, prepared):
+def test_a_stop_if_rule_that_is_not_met_changes_nothing(tmp_path, cards, prepared):
     events = run(config(stop_if="qwk<-1@1", batch_size=10), cards, tmp_path / "run", prepared)
     assert isinstance(events[-1], Finished)
 
 
 @pytest.mark.parametrize(("split", "word"), [("train", "training"), ("val", "validation")])
-def test_without_cards_in_a_split_the_run_is_refused_in_one_sentence(tmp_path, cards, prepared, split, word):
+def test_without_cards_in_a_split_the_run_is_refused_with_one_message(tmp_path, cards, prepared, split, word):
     rest = [card for card in cards if card.split != split]
     with pytest.raises(NoCards, match=f"no card is left for {word}; label more cards, so that the {split} split has"):
         run(config(), rest, tmp_path / "run", prepared)

@@ -12,7 +12,7 @@ from engine.experiments import run_folder
 from engine.training.loop import resume
 from tests.engine.training_helpers import config, run
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 def test_a_folder_with_another_run_is_refused(tmp_path, cards, prepared):
@@ -28,7 +28,7 @@ def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", '{"dropout": ', '{"dropout": 7}', "[]", '{"of_a_later_version": 1}'])
-def test_a_run_whose_settings_cannot_be_read_is_refused_in_one_sentence(tmp_path, cards, text):
+def test_a_run_with_unreadable_settings_is_refused_with_one_message(tmp_path, cards, text):
     (tmp_path / "config.json").write_text(text)
     write_snapshot(tmp_path / "pairs.jsonl", cards)
     with pytest.raises(BadConfig) as refusal:
@@ -57,7 +57,7 @@ def test_a_kill_while_the_settings_are_written_leaves_a_folder_that_can_be_used(
     assert isinstance(run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)[-1], Stopped)
 
 
-def test_cards_with_relative_paths_can_be_trained_on_and_gone_on_with(tmp_path, cards, prepared, monkeypatch):
+def test_a_run_on_cards_with_relative_paths_can_be_resumed(tmp_path, cards, prepared, monkeypatch):
     monkeypatch.chdir(cards[0].front.parent)
     relative = [
         replace(card, front=card.front and Path(card.front.name), back=card.back and Path(card.back.name))

@@ -9,7 +9,7 @@ from engine.model.dual_branch import DualBranch
 from engine.training.loop import TrainingFailed, resume
 from tests.engine.training_helpers import UNCALIBRATED, config, events_of, run, run_for
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 def limit_memory(cards, monkeypatch, sizes=None):
@@ -26,9 +26,7 @@ def limit_memory(cards, monkeypatch, sizes=None):
     monkeypatch.setattr(DualBranch, "forward", forward)
 
 
-def test_a_batch_that_memory_does_not_hold_is_computed_in_parts_and_still_is_one_batch(
-    tmp_path, cards, prepared, monkeypatch
-):
+def test_a_batch_too_large_for_memory_is_computed_in_parts_with_the_same_result(tmp_path, cards, prepared, monkeypatch):
     with monkeypatch.context() as small:
         sizes = []
         limit_memory(3, small, sizes)
@@ -47,7 +45,7 @@ def test_a_batch_that_memory_does_not_hold_is_computed_in_parts_and_still_is_one
     assert (state["cards_at_once"], state["steps"]) == (3, 1)
 
 
-def test_a_resumed_run_does_not_try_again_what_memory_did_not_hold(tmp_path, cards, prepared, monkeypatch):
+def test_a_resumed_run_keeps_the_reduced_number_of_cards_at_once(tmp_path, cards, prepared, monkeypatch):
     sizes = []
     limit_memory(6, monkeypatch, sizes)
     run_for(1, config(batch_size=10, phase2_epochs=2), cards, tmp_path / "run", prepared)
@@ -56,7 +54,7 @@ def test_a_resumed_run_does_not_try_again_what_memory_did_not_hold(tmp_path, car
     assert sizes == [5, 5]
 
 
-def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole_where_no_card_sees_another(
+def test_without_batch_statistics_the_gradient_in_parts_equals_that_of_the_whole_batch(
     tmp_path, cards, prepared, monkeypatch
 ):
     # Only without batch normalization do the parts add up to the whole: its statistics are those of each part.
@@ -73,13 +71,13 @@ def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole_where_no_card_see
         torch.testing.assert_close(parts["exp_avg"], whole["exp_avg"], rtol=1e-3, atol=1e-5 * scale + 1e-12)
 
 
-def test_memory_that_holds_not_one_card_ends_the_run_in_a_sentence(tmp_path, cards, prepared, monkeypatch):
+def test_too_little_memory_for_one_card_ends_the_run_with_a_message(tmp_path, cards, prepared, monkeypatch):
     limit_memory(0, monkeypatch)
     with pytest.raises(TrainingFailed, match=r"^not enough memory for one card of 64 px; lower image_size$"):
         run(config(batch_size=4), cards, tmp_path / "run", prepared)
 
 
-def test_another_error_than_memory_s_is_not_taken_for_it(tmp_path, cards, prepared, monkeypatch):
+def test_other_errors_are_not_treated_as_out_of_memory(tmp_path, cards, prepared, monkeypatch):
     def broken(self, *inputs):
         raise RuntimeError("sizes do not match")
 
@@ -88,6 +86,6 @@ def test_another_error_than_memory_s_is_not_taken_for_it(tmp_path, cards, prepar
         run(config(), cards, tmp_path / "run", prepared)
 
 
-def test_a_gpu_s_error_is_known_as_memory_s_too():
+def test_a_gpu_s_out_of_memory_error_is_recognized():
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))

@@ -10,16 +10,16 @@ from engine.config import BadConfig
 from engine.device import precision
 from engine.events import EpochDone, Finished
 from engine.inference.evaluate import evaluate
-from engine.inference.loaded_model import load_model
+from engine.inference.load_model import load_model
 from engine.training import loop
 from engine.training.loop import resume
 from tests.engine.training_helpers import assert_equal, config, events_of, final_state, run, run_for
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 @pytest.mark.slow
-def test_the_averaged_weights_are_what_is_validated_and_saved(tmp_path, cards, prepared):
+def test_the_averaged_weights_are_validated_and_saved(tmp_path, cards, prepared):
     settings = config(ema_decay=0.9, lr_phase2=1e-2)
     events = run(settings, cards, tmp_path / "run", prepared)
     last = torch.load(tmp_path / "run/last.ckpt", weights_only=True)
@@ -44,7 +44,7 @@ def activation_dtypes(settings, cards, folder, prepared):
     return dtypes
 
 
-def test_bf16_trains_when_asked_for_and_full_precision_is_what_a_cpu_does_unasked(tmp_path, cards, prepared):
+def test_bf16_can_be_requested_and_a_cpu_uses_full_precision_by_default(tmp_path, cards, prepared):
     assert precision(config()) == "32-true"
     assert torch.bfloat16 not in activation_dtypes(config(), cards, tmp_path / "32", prepared)
     assert torch.bfloat16 in activation_dtypes(config(precision="bf16"), cards, tmp_path / "bf16", prepared)
@@ -52,7 +52,7 @@ def test_bf16_trains_when_asked_for_and_full_precision_is_what_a_cpu_does_unaske
     assert {value.dtype for value in model.values()} == {torch.float32, torch.int64}
 
 
-def test_float16_is_refused_where_there_is_no_gpu(tmp_path, cards):
+def test_float16_is_refused_without_a_gpu(tmp_path, cards):
     with pytest.raises(BadConfig, match="only a GPU trains in float16; use auto, 32 or bf16"):
         run(config(precision="16"), cards, tmp_path / "run", None)
 
@@ -71,14 +71,12 @@ def float16_on_a_cpu(monkeypatch):
 
 
 @pytest.mark.slow
-def test_float16_lowers_its_scale_instead_of_failing_and_goes_on_from_it_exactly(
-    tmp_path, cards, prepared, float16_on_a_cpu
-):
+def test_float16_lowers_its_loss_scale_on_overflow_and_resumes_exactly(tmp_path, cards, prepared, float16_on_a_cpu):
     settings = config(phase2_epochs=2, batch_size=10, ema_decay=0.5)
-    straight = run(settings, cards, tmp_path / "straight", prepared)
-    assert np.isfinite([done.train_loss for done in events_of(EpochDone, straight)]).all()
+    uninterrupted = run(settings, cards, tmp_path / "uninterrupted", prepared)
+    assert np.isfinite([done.train_loss for done in events_of(EpochDone, uninterrupted)]).all()
     run_for(1, settings, cards, tmp_path / "run", prepared)
     list(resume(tmp_path / "run", cache=prepared))
-    assert_equal(final_state(tmp_path / "run"), final_state(tmp_path / "straight"))
+    assert_equal(final_state(tmp_path / "run"), final_state(tmp_path / "uninterrupted"))
     # A scale of 2 ** 40 overflows float16 in both steps, and is halved by each.
     assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["precision"]["scale"] == 2.0**38

@@ -24,14 +24,14 @@ from tests.engine.training_helpers import (
     steps_trained,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 # Two steps into phase 1; its last step; five steps (phase 2 has begun); the very last step of the run.
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [2, 4, 5, 12])
-def test_a_run_stopped_after_some_steps_and_resumed_is_the_uninterrupted_run_bit_for_bit(
-    tmp_path, cards, prepared, straight, steps
+def test_a_run_stopped_after_some_steps_and_resumed_equals_the_uninterrupted_run_bit_for_bit(
+    tmp_path, cards, prepared, uninterrupted_run, steps
 ):
     folder = tmp_path / "run"
     first = run_for(steps, config(**EVERYTHING_ON), cards, folder, prepared)
@@ -42,14 +42,14 @@ def test_a_run_stopped_after_some_steps_and_resumed_is_the_uninterrupted_run_bit
     torch.rand(7)
     second = list(resume(folder, cache=prepared))
     assert isinstance(second[-1], Finished)
-    assert_equal(final_state(folder), final_state(straight[0]))
-    assert epoch_results([*first, *second]) == epoch_results(straight[1])
+    assert_equal(final_state(folder), final_state(uninterrupted_run[0]))
+    assert epoch_results([*first, *second]) == epoch_results(uninterrupted_run[1])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["best model saved", "epoch told", "checkpoint saved"])
-def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and_no_epoch_goes_untold(
-    tmp_path, cards, prepared, straight, moment
+def test_a_run_killed_at_an_epoch_s_end_and_resumed_equals_the_uninterrupted_run_and_reports_every_epoch(
+    tmp_path, cards, prepared, uninterrupted_run, moment
 ):
     folder, events, killed = (
         tmp_path / "run",
@@ -67,12 +67,12 @@ def test_a_run_killed_at_an_epoch_s_end_and_resumed_is_the_uninterrupted_run_and
             break
     killed.close()
     second = list(resume(folder, cache=prepared))
-    assert_equal(final_state(folder), final_state(straight[0]))
-    assert epoch_results([*events, *second]) == epoch_results(straight[1])
+    assert_equal(final_state(folder), final_state(uninterrupted_run[0]))
+    assert epoch_results([*events, *second]) == epoch_results(uninterrupted_run[1])
 
 
 @pytest.fixture
-def ever_better(monkeypatch):
+def qwk_always_improves(monkeypatch):
     """Make every epoch the best so far: after so few steps, all have the same QWK and the first stays best."""
     plain = TrainingState.is_best
 
@@ -85,8 +85,8 @@ def ever_better(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["predictions.csv", "model.pt", "ledger.json"])
-def test_a_run_killed_between_the_writes_of_an_epoch_s_end_and_resumed_ends_as_its_twin(
-    tmp_path, cards, prepared, ever_better, monkeypatch, name
+def test_a_run_killed_between_the_writes_of_an_epoch_s_end_and_resumed_equals_the_uninterrupted_run(
+    tmp_path, cards, prepared, qwk_always_improves, monkeypatch, name
 ):
     """The files are renamed in this order, the checkpoint last; the run is killed in its second epoch."""
     settings, saved = config(**EVERYTHING_ON), []
@@ -113,7 +113,7 @@ def test_a_run_killed_between_the_writes_of_an_epoch_s_end_and_resumed_ends_as_i
     assert end.summary["verdict"] == json.loads((tmp_path / "run/ledger.json").read_text())["verdict"]
 
 
-def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path, cards, prepared, straight):
+def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path, cards, prepared, uninterrupted_run):
     def first_loss(seed):
         settings = config(**{**EVERYTHING_ON, "seed": seed})
         run_ = train(settings, cards, tmp_path / f"{seed}", cache=prepared)
@@ -121,12 +121,12 @@ def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path
         run_.close()
         return done.train_loss, done.val_loss
 
-    (expected, *_) = events_of(EpochDone, straight[1])
+    (expected, *_) = events_of(EpochDone, uninterrupted_run[1])
     assert first_loss(EVERYTHING_ON["seed"]) == (expected.train_loss, expected.val_loss)
     assert first_loss(6) != (expected.train_loss, expected.val_loss)
 
 
-def test_preparing_the_pictures_first_leaves_a_run_as_it_is(tmp_path, cards, prepared, monkeypatch):
+def test_preparing_the_pictures_first_does_not_change_a_run(tmp_path, cards, prepared, monkeypatch):
     """Preparation may draw random numbers from torch: building the card detection network does."""
     canvas_from_picture = cache_module.canvas_from_picture
 
@@ -143,8 +143,8 @@ def test_preparing_the_pictures_first_leaves_a_run_as_it_is(tmp_path, cards, pre
     assert losses[0] == losses[1]
 
 
-def test_a_finished_run_says_finished_again_and_trains_nothing(cards, prepared, straight):
-    folder, events = straight
+def test_resuming_a_finished_run_yields_finished_and_trains_nothing(cards, prepared, uninterrupted_run):
+    folder, events = uninterrupted_run
     repeated = run(config(**EVERYTHING_ON), cards, folder, prepared)
     assert repeated == events[-1:]
 
@@ -156,7 +156,7 @@ def test_a_resumed_run_that_is_stopped_while_preparing_still_names_its_checkpoin
     assert events[-1].checkpoint == tmp_path / "run/last.ckpt"
 
 
-def test_a_checkpoint_made_on_a_gpu_can_be_gone_on_with_on_a_cpu(tmp_path, cards, prepared):
+def test_a_checkpoint_from_a_gpu_can_be_resumed_on_a_cpu(tmp_path, cards, prepared):
     run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
     content = torch.load(tmp_path / "run/last.ckpt", weights_only=True)
     torch.save({**content, "random_cuda": [torch.zeros(16, dtype=torch.uint8)]}, tmp_path / "run/last.ckpt")

@@ -6,11 +6,11 @@ from engine.events import EpochDone, Finished, Progress, Saved, Stopped
 from engine.training.loop import resume, train
 from tests.engine.training_helpers import config, events_of, run
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.usefixtures("no_fsync")
 
 
 @pytest.mark.parametrize("step", ["regions", "measuring"])
-def test_a_stop_while_regions_are_cut_or_cards_are_measured_is_answered(tmp_path, cards, step):
+def test_a_stop_while_regions_are_cut_or_cards_are_measured_takes_effect(tmp_path, cards, step):
     events = []
     settings = config(regions=True, auxiliary_targets=True)
     for event in train(settings, cards, tmp_path / "run", lambda: events[-1].step == step):
@@ -19,7 +19,7 @@ def test_a_stop_while_regions_are_cut_or_cards_are_measured_is_answered(tmp_path
     assert events[-2].step == step
 
 
-def test_a_stop_during_training_is_answered_at_the_next_batch_with_a_checkpoint(tmp_path, cards, prepared):
+def test_a_stop_during_training_saves_a_checkpoint_at_the_next_batch(tmp_path, cards, prepared):
     events = run(config(), cards, tmp_path / "run", prepared, stop=lambda: True)
     assert [type(event) for event in events[-3:]] == [Progress, Saved, Stopped]
     assert events[-3] == Progress("training", 1, 1, 4)
@@ -28,7 +28,7 @@ def test_a_stop_during_training_is_answered_at_the_next_batch_with_a_checkpoint(
     assert events_of(EpochDone, events) == []
 
 
-def test_a_stop_during_validation_is_answered_at_its_next_batch_with_a_checkpoint(tmp_path, cards, prepared):
+def test_a_stop_during_validation_saves_a_checkpoint_at_the_next_batch(tmp_path, cards, prepared):
     requests = []
 
     def stop():
@@ -46,7 +46,7 @@ def test_a_stop_during_validation_is_answered_at_its_next_batch_with_a_checkpoin
     assert isinstance(rest[-1], Finished)
 
 
-def test_a_stop_before_the_first_batch_is_answered_without_a_checkpoint(tmp_path, cards):
+def test_a_stop_before_the_first_batch_saves_no_checkpoint(tmp_path, cards):
     events = run(config(), cards, tmp_path / "run", None, stop=lambda: True)
     assert [type(event) for event in events] == [Progress, Stopped]
     assert events[-1] == Stopped(None, 0)

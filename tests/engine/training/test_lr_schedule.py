@@ -95,12 +95,12 @@ def test_one_cycle_s_worked_numbers():
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_cycle_too_short_to_rise_begins_at_its_peak(epochs):
+def test_a_cycle_too_short_for_a_warmup_starts_at_its_peak(epochs):
     assert rates("one_cycle", [0.5] * epochs)[0] == PEAK
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 19, 20])
-def test_a_short_cosine_begins_at_the_peak_and_never_leaves_its_bounds(epochs):
+def test_a_short_cosine_starts_at_the_peak_and_stays_in_its_bounds(epochs):
     cosine = rates("cosine", [0.5] * epochs)
     assert cosine[0] == PEAK
     assert cosine[-1] == 1e-6
@@ -112,9 +112,9 @@ def test_a_constant_rate_is_constant():
 
 
 @pytest.mark.parametrize("kind", ["plateau", "cosine", "one_cycle", "constant"])
-def test_a_schedule_goes_on_from_its_state_as_if_it_had_not_been_put_down(kind):
+def test_a_schedule_resumes_exactly_from_its_state(kind):
     qwks = list(np.random.default_rng(1).uniform(0.4, 0.6, 24))
-    straight = rates(kind, qwks)
+    uninterrupted = rates(kind, qwks)
     first = optimizer()
     schedule = build_schedule(Config(schedule=kind), first, len(qwks))
     for qwk in qwks[:11]:
@@ -127,4 +127,4 @@ def test_a_schedule_goes_on_from_its_state_as_if_it_had_not_been_put_down(kind):
     for qwk in qwks[11:]:
         values.append(second.param_groups[0]["lr"])
         resumed.step(qwk)
-    assert [*values, second.param_groups[0]["lr"]] == straight[11:]
+    assert [*values, second.param_groups[0]["lr"]] == uninterrupted[11:]

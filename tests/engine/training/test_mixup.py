@@ -31,7 +31,7 @@ def mixed(present, seed=0, alpha=0.3):
     return inputs, blended.grade
 
 
-def test_both_sides_and_the_targets_are_blended_by_the_same_share_with_the_same_card():
+def test_both_sides_and_the_targets_are_blended_with_the_same_fraction_of_the_same_card():
     inputs, targets = mixed(both())
     shares = np.random.default_rng(0).beta(0.3, 0.3)
     assert set(np.round(targets.diag().numpy(), 5)) <= {np.float32(round(shares, 5)), np.float32(1)}
@@ -51,7 +51,7 @@ def test_cards_with_different_sides_are_never_blended():
             assert torch.equal(present[card], present[partner])
 
 
-def test_the_share_follows_the_beta_distribution():
+def test_the_mixing_fraction_follows_the_beta_distribution():
     shares = []
     for seed in range(300):
         targets = mixed(both(), seed, alpha=2.0)[1].diag()
@@ -61,7 +61,7 @@ def test_the_share_follows_the_beta_distribution():
     assert abs(np.var(shares) - 0.05) < 0.012
 
 
-def test_regions_and_measured_targets_are_blended_by_the_same_share_with_the_same_card():
+def test_regions_and_measured_targets_are_blended_with_the_same_fraction_of_the_same_card():
     number = torch.arange(float(CARDS))[:, None, None, None, None].expand(-1, 2, 8, 3, 5)
     inputs, targets = mix(batch(both())._replace(regions=number), targets_of_cards(), 0.3, np.random.default_rng(0))
     expected = targets.grade @ torch.arange(float(CARDS))
@@ -70,7 +70,7 @@ def test_regions_and_measured_targets_are_blended_by_the_same_share_with_the_sam
     torch.testing.assert_close(targets.centering, torch.stack([expected / 50, expected / 40], 1))
 
 
-def test_what_was_not_measured_on_one_of_two_cards_is_unknown_of_their_blend_alone():
+def test_a_measurement_missing_on_one_card_is_missing_only_in_its_blends():
     plain = targets_of_cards()
     edge = plain.edge.clone()
     edge[::3] = float("nan")
@@ -84,7 +84,7 @@ def test_what_was_not_measured_on_one_of_two_cards_is_unknown_of_their_blend_alo
     assert not targets.centering.isnan().any()
 
 
-def test_alpha_nought_changes_nothing_and_draws_nothing():
+def test_alpha_zero_changes_nothing_and_draws_no_number():
     inputs, random = batch(both()), np.random.default_rng(0)
     targets = targets_of_cards()._replace(grade=soft_targets(torch.arange(CARDS) % 10, 0.1))
     same, same_targets = mix(inputs, targets, 0.0, random)

@@ -22,7 +22,7 @@ from engine.errors import BadInput
 from engine.events import EpochDone
 from engine.model.dual_branch import DualBranch
 from engine.model.sync_batch_norm import convert_sync_batch_norm
-from engine.training import learner, loop
+from engine.training import loop, optimizer
 from engine.training.state import TrainingState
 
 # The card of the second rank has no front; in float64, so that the gradients can be compared closely.
@@ -63,7 +63,7 @@ def runs(folder: Path) -> None:
         calls.append(1)
         return distributed.get_rank() == 1 and len(calls) == 4
 
-    for name, parts in (("interrupted", (stop, lambda: False)), ("straight", (lambda: False,))):
+    for name, parts in (("interrupted", (stop, lambda: False)), ("uninterrupted", (lambda: False,))):
         epochs, last = {}, []
         for part in parts:
             for event in loop.train(config, cards, folder / name, part, folder / "cache"):
@@ -76,14 +76,14 @@ def runs(folder: Path) -> None:
 
 def one_fails(folder: Path) -> None:
     """Let rank 1 run out of memory in the second step, and save the error of each rank."""
-    backward = learner.Learner._backward
+    backward = optimizer.Learner._backward
 
-    def backward_or_fail(self: learner.Learner, state: TrainingState, *arguments: Any) -> Any:
+    def backward_or_fail(self: optimizer.Learner, state: TrainingState, *arguments: Any) -> Any:
         if distributed.get_rank() == 1 and state.steps == 1:
             torch.empty(1 << 62, dtype=torch.uint8)
         return backward(self, state, *arguments)
 
-    learner.Learner._backward = backward_or_fail  # type: ignore[method-assign]
+    optimizer.Learner._backward = backward_or_fail  # type: ignore[method-assign]
     config = Config(**json.loads((folder / "config.json").read_text()))
     try:
         list(loop.train(config, read_snapshot(folder / "pairs.jsonl"), folder / "run", cache=folder / "cache"))

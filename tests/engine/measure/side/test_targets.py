@@ -22,7 +22,7 @@ def test_targets_are_the_measured_fractions():
     assert measured.edge_damage == pytest.approx(10 / (63 - 7.2) / 4, abs=0.01)
 
 
-def test_what_was_not_measured_is_nan():
+def test_a_missing_measurement_is_nan():
     borderless = targets_of(DrawnCard(borders_mm=None))
     assert np.isnan([borderless.left_fraction, borderless.top_fraction]).all()
     assert np.isnan(targets_of(DrawnCard(px_per_mm=4.0)).edge_damage)

@@ -62,8 +62,8 @@ def test_it_abstains_if_resolution_focus_or_glare_hide_scratches():
     coarse, soft = measure_card_surface(DrawnCard(px_per_mm=6.0)), measure_card_surface(art(), blur=2.5)
     glaring = measure_card_surface(DrawnCard(inside=(255, 255, 255), noise=0.0), kind="photo")
     assert all(isinstance(surface, NoSurface) for surface in (coarse, soft, glaring))
-    assert coarse.reason == "6.0 px/mm; scratches show from 8 px/mm on (about 200 dpi)"
-    assert "too soft" in soft.reason
+    assert coarse.reason == "the picture is too small to show scratches; scan at 300 dpi or photograph from closer"
+    assert "too blurred" in soft.reason
     assert "glare hides" in glaring.reason
 
 

@@ -51,7 +51,7 @@ def test_bare_stock_at_a_corner_counts_to_the_corner_and_not_to_the_edges():
 
 
 @pytest.mark.parametrize("radius", [2.0, 3.0, 4.5])
-def test_a_corner_s_radius_is_measured_to_a_tenth_of_a_millimetre(radius):
+def test_a_corner_s_radius_is_measured_to_a_tenth_of_a_millimeter(radius):
     side = measure_card(DrawnCard(radius_mm=radius))
     np.testing.assert_allclose([corner.radius_mm for corner in side.corners], radius, atol=0.15)
 
@@ -59,13 +59,13 @@ def test_a_corner_s_radius_is_measured_to_a_tenth_of_a_millimetre(radius):
 def test_wear_on_a_border_as_pale_as_paper_is_not_measured():
     side = measure_card(DrawnCard(border=PAPER, inside=(60, 60, 140), patches=[(box(20, 0, 30, 0.5), PAPER)]))
     assert [corner.whitening_mm2 for corner in side.corners] == [None] * 4
-    assert "border of its own colour" in side.edges[0].reason
+    assert "a border as white as the paper" in side.edges[0].reason
 
 
 def test_a_corner_that_looks_like_the_ground_has_no_radius():
     side = measure_card(DrawnCard(border=(30, 30, 30), ground=(30, 30, 30)))
     assert [corner.radius_mm for corner in side.corners] == [None] * 4
-    assert "lay the card on another colour" in side.corners[0].reason
+    assert "a background of another color" in side.corners[0].reason
 
 
 def test_a_dark_spot_on_the_border_is_a_stain_with_its_location():
@@ -77,6 +77,6 @@ def test_a_dark_spot_on_the_border_is_a_stain_with_its_location():
     assert stains[0].at_mm == pytest.approx((31.5, 1.8), abs=0.7)
 
 
-def test_below_five_pixels_a_millimetre_corners_and_edges_are_not_measured():
+def test_below_five_pixels_a_millimeter_corners_and_edges_are_not_measured():
     side = measure_card(DrawnCard(px_per_mm=4.0))
     assert (side.corners, side.edges, side.stains) == (None, None, None)

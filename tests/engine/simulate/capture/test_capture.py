@@ -1,4 +1,4 @@
-"""Captures of cards with coloured marks: OpenCV finds the marks at the positions given by the quad."""
+"""Captures of cards with colored marks: OpenCV finds the marks at the positions given by the quad."""
 
 from dataclasses import replace
 
@@ -17,29 +17,29 @@ from engine.simulate.wear.rim import CardRim
 
 GRID = Grid(TRADING, 420)
 KINDS = ("scan", "photo", "slab", "sleeve")
-# On a dark card nothing else is as bright as the marks, and each mark is identified by its colour.
+# On a dark card nothing else is as bright as the marks, and each mark is identified by its color.
 MARKS = {"red": (9.0, 12.0), "green": (54.0, 12.0), "blue": (54.0, 76.0), "yellow": (9.0, 76.0)}
-COLOURS = {"red": (255, 30, 30), "green": (30, 255, 30), "blue": (40, 40, 255), "yellow": (240, 240, 30)}
+COLORS = {"red": (255, 30, 30), "green": (30, 255, 30), "blue": (40, 40, 255), "yellow": (240, 240, 30)}
 
 
 def marked_card() -> np.ndarray:
     face = np.full((GRID.height, GRID.width, 3), 28, np.uint8)
     for name, point_mm in MARKS.items():
         centre = np.rint(GRID.to_px(np.array([point_mm]))[0] * 256).astype(int).tolist()
-        cv2.circle(face, centre, 11 * 256, COLOURS[name], -1, cv2.LINE_AA, 8)
+        cv2.circle(face, centre, 11 * 256, COLORS[name], -1, cv2.LINE_AA, 8)
     return face
 
 
 def find_marks(rgb: np.ndarray, quad: np.ndarray) -> dict[str, np.ndarray]:
-    """Centres of the marks inside the quad, in pixels, by colour."""
+    """Centres of the marks inside the quad, in pixels, by color."""
     inside = np.zeros(rgb.shape[:2], np.uint8)
     cv2.fillConvexPoly(inside, np.rint(quad).astype(np.int32), 1)
     inside = cv2.erode(inside, np.ones((9, 9)))
     marks = {}
-    for name, colour in COLOURS.items():
+    for name, color in COLORS.items():
         # By hue: light can change a mark's brightness and mix white into it.
         chroma = rgb.astype(float) - rgb.min(axis=2, keepdims=True)
-        hue = np.array(colour, float) - min(colour)
+        hue = np.array(color, float) - min(color)
         similarity = (chroma @ hue) / (np.linalg.norm(chroma, axis=2) * np.linalg.norm(hue) + 1e-6)
         weight = (similarity > 0.94) * (chroma.max(axis=2) > 60) * inside
         count, _, sizes, centres = cv2.connectedComponentsWithStats(weight.astype(np.uint8))
@@ -141,7 +141,7 @@ def test_the_background_is_visible_beyond_a_rounded_corner():
     style = next(
         s
         for seed in range(300)
-        if (s := draw_style(np.random.default_rng(seed), "scan")).lid_colour[0] > 220 and not s.cropped
+        if (s := draw_style(np.random.default_rng(seed), "scan")).lid_color[0] > 220 and not s.cropped
     )
     face = np.full((GRID.height, GRID.width, 3), 20, np.uint8)
     uncovered = uncovered_patches(CardRim(TRADING, (3.0,) * 4), GRID)

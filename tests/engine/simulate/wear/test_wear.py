@@ -85,7 +85,7 @@ def test_the_table_allows_more_wear_for_every_lower_grade(attribute):
             assert measure_grade(attribute, measure, row[10 - grade]) >= grade
 
 
-def test_a_square_millimetre_of_whitening_on_one_corner_is_a_seven():
+def test_a_square_millimeter_of_whitening_on_one_corner_is_a_seven():
     assert measure_grade("corners", "whitening_mm2", 1.0) == 7
 
 

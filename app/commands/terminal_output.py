@@ -19,7 +19,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         yield lambda: signal.requested
 
 
-def follow(events: Iterator[Event]) -> dict[str, Any]:
+def print_events(events: Iterator[Event]) -> dict[str, Any]:
     """Print a run's events to the terminal; returns the result that `train` prints."""
     meter = ProgressMeter()
     for event in events:

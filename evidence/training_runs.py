@@ -1,4 +1,4 @@
-"""Training runs in a data folder's ledger, found by their settings: reused if finished, resumed or trained if not."""
+"""Training runs in a data folder's database, found by their settings: reused if finished, resumed or trained if not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class TrainingVariant:
-    """A recipe with changed settings, and its experiment plan in the ledger."""
+    """A recipe with changed settings, and its experiment plan."""
 
     name: str
     recipe: str

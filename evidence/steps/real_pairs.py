@@ -1,0 +1,264 @@
+"""Real graded pairs: frozen ImageNet features, controls for the photograph, and other sources of pictures.
+
+Everything here is fitted in seconds on features of a frozen network, so that it shows how much of a score comes from
+the photographs alone. Forty cards, chosen by the hash of their name, stay sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from app.terminal import print_message
+from benchmarks.harness import REAL_PICTURES
+from engine.cards.folds import assign_folds, hash_order
+from engine.cards.pairs import CardPair
+from engine.evaluation.predictions import Predictions
+from evidence.cached_json import load_or_compute, require_same_plan, write_json
+from evidence.figures import metrics_over_seeds, qwk_differences
+from evidence.frozen_features import (
+    Change,
+    InputSpec,
+    card_features,
+    photograph_measures,
+    ridge_predictions,
+    to_probabilities,
+)
+from labeling.snapshot import pairs_from_manifest
+
+FOLDS, SEEDS = 5, (1, 2, 3)
+SEALED_CARDS = 40
+BASEBALL_PER_GRADE = 100
+CHANGED_CARDS = 60
+# The weights that the training history gave the sides.
+FRONT_WEIGHT = 0.3
+# Deviation in grades of the normal distribution around the expected grade; it has no influence on QWK, exact or MAE.
+DEVIATION = 1.8
+DEFAULT = InputSpec()
+SPECS = (
+    DEFAULT,
+    InputSpec(channels="six"),
+    InputSpec(height=320, width=320),
+    InputSpec(height=448, width=320),
+    InputSpec(encoder="efficientnet_lite2"),
+    InputSpec(region="picture"),
+)
+FRONT_WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 1.0)
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Extract the features, fit and evaluate; returns the content of real_pairs.json."""
+    sources = ("pokemon_pairs", "pokemon_fronts", "psa_baseball")
+    if missing := [name for name in sources if not (REAL_PICTURES / name).is_dir()]:
+        raise SystemExit(f"{REAL_PICTURES / missing[0]} is absent; set LOUPE_REAL_PICTURES to the real pictures")
+    require_same_plan(
+        {"folds": FOLDS, "seeds": SEEDS, "sealed": SEALED_CARDS, "specs": [spec.name for spec in SPECS]},
+        folder / "real_pairs" / "plan.json",
+    )
+    pairs = _open_pairs()
+    parts = folder / "real_pairs"
+    results = {
+        "n": len(pairs),
+        "sealed": SEALED_CARDS,
+        "inputs": {
+            spec.name: load_or_compute(parts / f"{spec.name}.json", lambda spec=spec: _inputs(folder, pairs, spec))
+            for spec in SPECS
+        },
+        "control": load_or_compute(parts / "control.json", lambda: _control(folder, pairs)),
+        "across": load_or_compute(parts / "across.json", lambda: _across(folder, pairs)),
+        "changes": load_or_compute(parts / "changes.json", lambda: _changes(folder, pairs)),
+    }
+    write_json(folder / "real_pairs.json", results)
+    return results
+
+
+def _open_pairs() -> list[CardPair]:
+    """The pairs without the sealed ones, each in the group of its near-duplicates."""
+    pairs = pairs_from_manifest(REAL_PICTURES / "pokemon_pairs" / "labels.csv").pairs
+    sealed = {pair.card_id for pair in sorted(pairs, key=lambda pair: hash_order(pair.card_id, 0))[:SEALED_CARDS]}
+    # The manifest has no splits of its own; folds validate every card.
+    return [pair for pair in pairs if pair.card_id not in sealed]
+
+
+def _inputs(folder: Path, pairs: Sequence[CardPair], spec: InputSpec) -> dict[str, Any]:
+    """Out-of-fold metrics of each side and of both, over the seeds of the folds."""
+    print_message(f"real pairs: {spec.name}")
+    front, back = (_side_features(folder, pairs, side, spec) for side in ("front", "back"))
+    expected = [_out_of_fold(pairs, front, back, seed) for seed in SEEDS]
+    mixes = {f"front {weight:g}": weight for weight in FRONT_WEIGHTS}
+    return {
+        name: _metrics(pairs, [weight * fronts + (1 - weight) * backs for fronts, backs in expected])
+        for name, weight in mixes.items()
+    }
+
+
+def _out_of_fold(
+    pairs: Sequence[CardPair], front: NDArray[np.float32], back: NDArray[np.float32], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Expected grade of each card by front and by back, from the ridge of the folds without it."""
+    fold_of = _folds(pairs, seed)
+    grades = _grades(pairs)
+    expected = np.zeros((2, len(pairs)))
+    for fold in range(FOLDS):
+        held_out = fold_of == fold
+        for row, features in enumerate((front, back)):
+            expected[row, held_out] = ridge_predictions(features[~held_out], grades[~held_out], features[held_out])
+    return expected[0], expected[1]
+
+
+def _control(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
+    """Boosted trees on the photographs' properties, out of fold, and the gain of the features over them card by card.
+
+    The correlation is between the true grade and the features' expected grade, each less the control's prediction.
+    """
+    measures = np.array([photograph_measures(pair.front) + photograph_measures(pair.back) for pair in pairs])  # type: ignore[arg-type]
+    front, back = (_side_features(folder, pairs, side, DEFAULT) for side in ("front", "back"))
+    grades = _grades(pairs)
+    controls, mixes = [], []
+    for seed in SEEDS:
+        fold_of, control = _folds(pairs, seed), np.zeros(len(pairs))
+        for fold in range(FOLDS):
+            held_out = fold_of == fold
+            trees = HistGradientBoostingRegressor(
+                max_iter=150, learning_rate=0.05, min_samples_leaf=8, random_state=seed
+            )
+            control[held_out] = trees.fit(measures[~held_out], grades[~held_out]).predict(measures[held_out])
+        controls.append(control)
+        fronts, backs = _out_of_fold(pairs, front, back, seed)
+        mixes.append(FRONT_WEIGHT * fronts + (1 - FRONT_WEIGHT) * backs)
+    left_over = [
+        np.corrcoef(grades - control, mix - control)[0, 1] for control, mix in zip(controls, mixes, strict=True)
+    ]
+    gain = qwk_differences(
+        {"features": ([_predictions(pairs, mix) for mix in mixes], [_predictions(pairs, each) for each in controls])}
+    )
+    return {
+        "metrics": _metrics(pairs, controls),
+        "gain": gain["features"],
+        "correlation": float(np.mean(left_over)),
+    }
+
+
+def _across(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
+    """QWK of fronts when trained on one source and evaluated on another."""
+    fronts = pairs_from_manifest(REAL_PICTURES / "pokemon_fronts" / "labels.csv").pairs
+    baseball = [
+        CardPair(path.stem, path, None, float(path.parent.name.removeprefix("psa")))
+        for grade in range(1, 11)
+        for path in sorted(
+            (REAL_PICTURES / "psa_baseball" / f"psa{grade}").iterdir(), key=lambda path: hash_order(path.name, 0)
+        )[:BASEBALL_PER_GRADE]
+    ]
+    sources = {"pokemon_pairs": list(pairs), "pokemon_fronts": fronts, "psa_baseball": baseball}
+    features = {name: _side_features(folder, cards, "front", DEFAULT) for name, cards in sources.items()}
+    table = {}
+    for target, cards in sources.items():
+        others = [name for name in sources if name != target]
+        for trained_on in ([others[0]], [others[1]], others):
+            training = np.concatenate([features[name] for name in trained_on])
+            grades = np.concatenate([_grades(sources[name]) for name in trained_on])
+            expected = ridge_predictions(training, grades, features[target])
+            table[f"{' and '.join(trained_on)} -> {target}"] = _metrics(cards, [expected])
+    return table
+
+
+def _changes(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
+    """Change of the expected grade under photographic changes of the same card: median and 95th percentile."""
+    chosen = sorted(range(len(pairs)), key=lambda index: hash_order(pairs[index].card_id, 1))[:CHANGED_CARDS]
+    cards = [pairs[index] for index in chosen]
+    fold_of, grades = _folds(pairs, SEEDS[0]), _grades(pairs)
+    whole = {side: _side_features(folder, pairs, side, DEFAULT) for side in ("front", "back")}
+
+    def expected(features: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        total = np.zeros(len(cards))
+        for side, weight in (("front", FRONT_WEIGHT), ("back", 1 - FRONT_WEIGHT)):
+            for fold in range(FOLDS):
+                rows = np.flatnonzero(fold_of[chosen] == fold)
+                held_out = fold_of == fold
+                prediction = ridge_predictions(whole[side][~held_out], grades[~held_out], features[side][rows])
+                total[rows] += weight * prediction
+        return total
+
+    unchanged = expected({side: features[chosen] for side, features in whole.items()})
+    moves = {
+        name: np.abs(
+            expected({side: _side_features(folder, cards, side, DEFAULT, change, name) for side in ("front", "back")})
+            - unchanged
+        )
+        for name, change in PHOTOGRAPHIC_CHANGES.items()
+    }
+    everything = np.concatenate(list(moves.values()))
+    return {
+        "n": len(cards),
+        "by change": {name: float(np.median(move)) for name, move in moves.items()},
+        "median": float(np.median(everything)),
+        "p95": float(np.percentile(everything, 95)),
+    }
+
+
+def _gain(rgb: np.ndarray, factors: Sequence[float]) -> np.ndarray:
+    return np.clip(rgb * np.array(factors), 0, 255).astype(np.uint8)
+
+
+def _jpeg(rgb: np.ndarray) -> np.ndarray:
+    encoded = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+
+
+def _half_size(rgb: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    return cv2.resize(cv2.resize(rgb, (width // 2, height // 2), interpolation=cv2.INTER_AREA), (width, height))
+
+
+def _margin(rgb: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    cut = round(0.015 * height)
+    return cv2.resize(rgb[cut : height - cut, cut : width - cut], (width, height), interpolation=cv2.INTER_AREA)
+
+
+PHOTOGRAPHIC_CHANGES: dict[str, Change] = {
+    "warmer": lambda rgb: _gain(rgb, (1.12, 1.0, 0.88)),
+    "cooler": lambda rgb: _gain(rgb, (0.88, 1.0, 1.12)),
+    "brighter": lambda rgb: _gain(rgb, (1.25, 1.25, 1.25)),
+    "darker": lambda rgb: _gain(rgb, (0.75, 0.75, 0.75)),
+    "blurred": lambda rgb: cv2.GaussianBlur(rgb, (0, 0), 1.2),
+    "JPEG quality 40": _jpeg,
+    "half the size": _half_size,
+    "cropped by 1.5 %": _margin,
+}
+
+
+def _side_features(
+    folder: Path, pairs: Sequence[CardPair], side: str, spec: InputSpec, change: Change | None = None, name: str = ""
+) -> NDArray[np.float32]:
+    paths = [pair.front if side == "front" else pair.back for pair in pairs]
+    return card_features([path for path in paths if path is not None], spec, folder / "features", change, name)
+
+
+def _folds(pairs: Sequence[CardPair], seed: int) -> NDArray[np.int64]:
+    """Fold of each card; groups stay whole, and no card is kept out as a test card."""
+    return np.array(assign_folds([replace(pair, split="train") for pair in pairs], FOLDS, seed))
+
+
+def _grades(pairs: Sequence[CardPair]) -> NDArray[np.float64]:
+    return np.array([pair.grade for pair in pairs], np.float64)
+
+
+def _predictions(pairs: Sequence[CardPair], expected: NDArray[np.float64]) -> Predictions:
+    probabilities = to_probabilities(np.clip(expected, 1, 10), DEVIATION)
+    truth = _grades(pairs).astype(np.int64)
+    return Predictions(
+        tuple(pair.card_id for pair in pairs), tuple(pair.group_key for pair in pairs), truth, probabilities
+    )
+
+
+def _metrics(pairs: Sequence[CardPair], expected: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
+    """Mean metrics of the seeds' expected grades, with intervals."""
+    return dict(metrics_over_seeds([_predictions(pairs, grades) for grades in expected]))
