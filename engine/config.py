@@ -6,15 +6,33 @@ The form in the Train tab, `--set key=value`, the run row and the checkpoint all
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from engine.errors import BadInput
 from engine.paths import expand_path
 from engine.thresholds import BadThreshold, parse_conditions
 
+MIN_IMAGE_PX, MAX_IMAGE_PX, IMAGE_PX_MULTIPLE = 64, 1024, 32
+
+
+def _check_image_size(value: Any) -> int | str:
+    """An integer for a square, or "HxW"; equal sides are written as one integer."""
+    sides = str(value).lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.strip().isdecimal() for side in sides):
+        raise ValueError("give one number for a square, or HEIGHTxWIDTH such as 352x256")
+    height, width = (int(side) for side in (sides * 2)[:2])
+    for side in (height, width):
+        if not MIN_IMAGE_PX <= side <= MAX_IMAGE_PX or side % IMAGE_PX_MULTIPLE:
+            raise ValueError(
+                f"each side must be a multiple of {IMAGE_PX_MULTIPLE} from {MIN_IMAGE_PX} to {MAX_IMAGE_PX}"
+            )
+    return height if height == width else f"{height}x{width}"
+
+
+ImageSize = Annotated[int | str, BeforeValidator(_check_image_size)]
 Encoder = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2"]
 Loss = Literal["ce_emd", "ordinal"]
 ClassWeights = Literal["balanced", "none"]
@@ -56,8 +74,9 @@ class Config(BaseModel):
     pretrained: str = "none"
     """Initial weights: none (random), starter (the model shipped with Loupe), imagenet (downloaded once), or a path: a
     run's model.pt, or torchvision weights as one file for both encoders or a folder of resnet18.pth etc."""
-    image_size: int = Field(224, ge=64, le=1024, multiple_of=32)
-    """Width and height of the network's input, in pixels: 224 is fast, 384 standard, 448 high resolution."""
+    image_size: ImageSize = 224
+    """Width and height of the network's input, in pixels: 224 is fast, 384 standard, 448 high resolution. Or
+    HEIGHTxWIDTH: 352x256 has a card's shape and wastes no pixels."""
     channels: Channels = "six"
     """Input channels: six (lightness, colors and gradients) or rgb (plain red, green and blue)."""
     attention: Attention = "cbam_rim"
@@ -160,6 +179,12 @@ class Config(BaseModel):
         if without_epoch:
             raise BadThreshold(f"{without_epoch[0]} names no epoch; write it as {without_epoch[0]}@13")
         return text
+
+    @property
+    def canvas_shape(self) -> tuple[int, int]:
+        """(height, width) of the network's input in pixels."""
+        height, _, width = str(self.image_size).partition("x")
+        return int(height), int(width or height)
 
     @property
     def epochs(self) -> int:

@@ -82,8 +82,8 @@ def _widget(name: str) -> Component:
         return gr.Dropdown(list(config.WEIGHTS), value=field.default, allow_custom_value=True, **common)
     if field.annotation is bool:
         return gr.Checkbox(value=field.default, **common)
-    if field.annotation is str:
-        return gr.Textbox(value=field.default, **common)
+    if field.annotation in (str, int | str):
+        return gr.Textbox(value=str(field.default), **common)
     is_integer = field.annotation is int
     return gr.Number(value=field.default, precision=0 if is_integer else None, step=_step(field, is_integer), **common)
 

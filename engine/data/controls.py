@@ -10,7 +10,7 @@ import numpy as np
 from engine.detection.find_card import picture_bounds
 from engine.detection.read_and_find import read_and_find
 from engine.image.read import BadPicture
-from engine.image.rectify import card_canvas
+from engine.image.rectify import CanvasSize, card_canvas
 
 # Margin blanked around the card, in widths and heights: the detected quad is off by up to 1 % of the card's height.
 BLANK_MARGIN = 0.03
@@ -20,8 +20,8 @@ LABEL_BOTTOM, LABEL_TOP, LABEL_SIDE = 0.04, 0.75, 0.9
 NO_LABEL = "shows no slab, so it has no label; leave it out, or train with input_region=background"
 
 
-def without_card(path: Path, *, size: int) -> np.ndarray:
-    """Whole picture, (size, size, 3) uint8, with the card blacked out; a slab's label stays visible.
+def without_card(path: Path, *, size: CanvasSize) -> np.ndarray:
+    """Whole picture, (height, width, 3) uint8, with the card blacked out; a slab's label stays visible.
 
     The black area still shows the position and tilt of the card. Raises BadPicture.
     """
@@ -33,8 +33,8 @@ def without_card(path: Path, *, size: int) -> np.ndarray:
     return card_canvas(blanked, picture_bounds(rgb.shape[:2]), size=size)
 
 
-def slab_label(path: Path, *, size: int) -> np.ndarray:
-    """Label of a slab, (size, size, 3) uint8: the area above the card. Raises BadPicture if there is no slab."""
+def slab_label(path: Path, *, size: CanvasSize) -> np.ndarray:
+    """Label of a slab, (height, width, 3) uint8: the area above the card. Raises BadPicture if there is no slab."""
     rgb, detection = read_and_find(path)
     if detection.kind != "slab":
         raise BadPicture(f"{path.name}: {NO_LABEL}")
@@ -45,8 +45,8 @@ def slab_label(path: Path, *, size: int) -> np.ndarray:
     return card_canvas(rgb, label, size=size)
 
 
-def whole_picture(path: Path, *, size: int) -> np.ndarray:
-    """Whole picture, including a slab's label, (size, size, 3) uint8. Raises BadPicture if no card is found.
+def whole_picture(path: Path, *, size: CanvasSize) -> np.ndarray:
+    """Whole picture, including a slab's label, (height, width, 3) uint8. Raises BadPicture if no card is found.
 
     A model trained on it can read the grade from the label instead of the card.
     """

@@ -94,9 +94,9 @@ class CardDataset(Dataset):
         if self._training:
             random = np.random.default_rng((self._config.seed, epoch, position, index))
             sides = _drop_side(sides, self._config.side_dropout, random)
-        size = self._config.image_size
+        height, width = self._config.canvas_shape
         arrays = CardArrays(
-            canvases=np.zeros((2, size, size, 3), np.uint8),
+            canvases=np.zeros((2, height, width, 3), np.uint8),
             regions=np.zeros((2, REGION_COUNT, REGION_PIXELS, 3), np.uint8),
             edge=np.full(2, np.nan, np.float32),
             centering=np.full((2, 2), np.nan, np.float32),

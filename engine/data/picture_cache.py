@@ -23,6 +23,7 @@ from engine.detection.find_card import picture_bounds
 from engine.detection.read_and_find import canvas_from_picture, canvas_from_quad
 from engine.image.detection import PictureKind
 from engine.image.read import BadPicture, picture_size
+from engine.image.rectify import CanvasSize, canvas_shape
 from engine.storage.jsonl import JsonLinesFile
 
 # Part of every cache's name: increase it when a change of reading, detection or rectification changes the pixels, or
@@ -143,13 +144,13 @@ class MemmapCache:
 
 
 class PixelCache(MemmapCache):
-    """Canvases of a set of pictures, (S, S, 3) uint8, with the detected quad and kind of each."""
+    """Canvases of a set of pictures, (H, W, 3) uint8, with the detected quad and kind of each."""
 
     def __init__(
         self,
         folder: Path,
         pictures: list[Path],
-        size: int,
+        size: CanvasSize,
         *,
         cropped: Collection[Path] = (),
         input_region: InputRegion = "card",
@@ -159,8 +160,10 @@ class PixelCache(MemmapCache):
         cropped       pictures that show only the card: no detection
         input_region  other than "card": for controls (engine.data.controls); each value has a separate cache
         """
-        name = f"prepared_{PREPARATION}_{size}px{'' if input_region == 'card' else f'_{input_region}'}"
-        super().__init__(folder, pictures, name, (size, size, 3))
+        height, width = canvas_shape(size)
+        pixels = f"{height}" if height == width else f"{height}x{width}"
+        name = f"prepared_{PREPARATION}_{pixels}px{'' if input_region == 'card' else f'_{input_region}'}"
+        super().__init__(folder, pictures, name, (height, width, 3))
         self._size, self._input_region = size, input_region
         self._cropped = frozenset(cropped)
 

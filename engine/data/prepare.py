@@ -55,7 +55,7 @@ def prepare_run_data(
     pixels = PixelCache(
         folder,
         labelled_pictures(cards),
-        config.image_size,
+        config.canvas_shape,
         cropped=labelled_pictures(worn),
         input_region=config.input_region,
     )

@@ -10,7 +10,7 @@ from engine.detection.find_card import find_card, find_cropped_card, has_card_as
 from engine.image.detection import Detection, NoCard, NoCardLike, SeveralCards
 from engine.image.quads import side_lengths
 from engine.image.read import read_picture, read_reduced
-from engine.image.rectify import card_canvas
+from engine.image.rectify import CanvasSize, canvas_shape, card_canvas
 
 # The card in a picture decoded at reduced size must be at least this many times larger than the canvas, which keeps the
 # canvas within 45 dB of the full picture's. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
@@ -19,10 +19,10 @@ MIN_CARD_HEIGHT_PX = 48
 WHOLE_PICTURE_NOTE = "no outline found; the picture has the shape of a card, so all of it is treated as the card"
 
 
-def canvas_from_picture(path: Path, *, size: int) -> tuple[np.ndarray, Detection]:
-    """Read a picture, find its card and rectify it onto a square canvas.
+def canvas_from_picture(path: Path, *, size: CanvasSize) -> tuple[np.ndarray, Detection]:
+    """Read a picture, find its card and rectify it onto a canvas.
 
-    returns  the (size, size, 3) uint8 canvas, and the detection
+    returns  the (height, width, 3) uint8 canvas, and the detection
     raises   BadPicture, or NoCard, whose message begins with the file's name
     """
     rgb, detection = read_and_find(path)
@@ -50,12 +50,12 @@ def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
     return rgb, detection
 
 
-def canvas_from_quad(path: Path, quad: np.ndarray, *, size: int) -> np.ndarray:
-    """Read a picture and rectify a known quad onto a square canvas; a large JPEG is decoded at reduced size.
+def canvas_from_quad(path: Path, quad: np.ndarray, *, size: CanvasSize) -> np.ndarray:
+    """Read a picture and rectify a known quad onto a canvas; a large JPEG is decoded at reduced size.
 
     quad     (4, 2) pixels of the full upright picture, clockwise from the printed top left
-    returns  (size, size, 3) uint8
+    returns  (height, width, 3) uint8
     """
-    ratio = side_lengths(quad).max() / size
+    ratio = side_lengths(quad).max() / max(canvas_shape(size))
     rgb, reduction = read_reduced(path, max_reduction=ratio / MIN_OVERSAMPLING)
     return card_canvas(rgb, (quad + 0.5) / reduction - 0.5, size=size)

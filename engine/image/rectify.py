@@ -14,6 +14,8 @@ import numpy as np
 from engine.image.perspective import quad_geometry
 from engine.image.quads import side_lengths
 
+# Size of a model's canvas in pixels: the side of a square, or (height, width).
+CanvasSize = int | tuple[int, int]
 MAX_SUPERSAMPLING = 8
 MIN_PAIRING_RATIO = 2.7
 
@@ -140,27 +142,32 @@ def _average_pairs(rgb: np.ndarray) -> np.ndarray:
     return cv2.addWeighted(rows[:, :-1], 0.5, rows[:, 1:], 0.5, 0)
 
 
-def canvas_window(quad: np.ndarray, picture: tuple[int, int], size: int) -> tuple[slice, slice]:
-    """Return the rows and columns of the card on its square canvas: centered, aspect preserved.
+def canvas_shape(size: CanvasSize) -> tuple[int, int]:
+    """Return (height, width) in pixels."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def canvas_window(quad: np.ndarray, picture: tuple[int, int], size: CanvasSize) -> tuple[slice, slice]:
+    """Return the rows and columns of the card on its canvas: as large as fits, centered, aspect preserved.
 
     picture  (height, width) of the picture that contains the quad
-    size     side of the canvas in pixels
     """
     aspect = quad_geometry(quad, picture).aspect
-    height = max(1, round(size * min(1.0, 1 / aspect)))
-    width = max(1, round(size * min(1.0, aspect)))
-    y, x = (size - height) // 2, (size - width) // 2
+    canvas_height, canvas_width = canvas_shape(size)
+    height = max(1, round(min(canvas_height, canvas_width * (1 / aspect))))
+    width = max(1, round(min(canvas_width, canvas_height * aspect)))
+    y, x = (canvas_height - height) // 2, (canvas_width - width) // 2
     return slice(y, y + height), slice(x, x + width)
 
 
-def card_canvas(rgb: np.ndarray, quad: np.ndarray, *, size: int) -> np.ndarray:
-    """Rectify the card onto a black square, centered, aspect preserved: the source of the model's channels.
+def card_canvas(rgb: np.ndarray, quad: np.ndarray, *, size: CanvasSize) -> np.ndarray:
+    """Rectify the card onto a black canvas, centered, aspect preserved: the source of the model's channels.
 
     quad     (4, 2) pixels, clockwise from the printed top left
-    returns  (size, size, 3) uint8
+    returns  (height, width, 3) uint8
     """
     rows, columns = canvas_window(quad, rgb.shape[:2], size)
-    canvas = np.zeros((size, size, 3), np.uint8)
+    canvas = np.zeros((*canvas_shape(size), 3), np.uint8)
     canvas[rows, columns] = rectify(rgb, quad, size=(rows.stop - rows.start, columns.stop - columns.start))
     return canvas
 

@@ -133,7 +133,7 @@ def predict_cards(
     """
     pairs = [_without_unused_sides(pair, model.sides) for pair in pairs]
     cache = PixelCache(
-        cache_folder, labelled_pictures(pairs), model.config.image_size, input_region=model.config.input_region
+        cache_folder, labelled_pictures(pairs), model.config.canvas_shape, input_region=model.config.input_region
     )
     for done, total in cache.fill():
         yield Progress("pictures", 0, done, total)

@@ -76,7 +76,7 @@ def explain(model: LoadedModel, inputs: Inputs) -> SaliencyMaps:
 
 
 def _raw_map(target: _NegativeExpectedGrade, channels: Tensor) -> np.ndarray:
-    """Class activation map minus its mean, at canvas size, before scaling: (S, S) float32, at least 0."""
+    """Class activation map minus its mean, at canvas size, before scaling: (H, W) float32, at least 0."""
     attention = target.side.attention
     # Not used as a context manager: its exit swallows an IndexError.
     cam = GradCAM(target, [attention])
@@ -89,16 +89,16 @@ def _raw_map(target: _NegativeExpectedGrade, channels: Tensor) -> np.ndarray:
     finally:
         cam.activations_and_grads.release()
         target.network.zero_grad(set_to_none=True)
-    size = channels.shape[-1]
+    height, width = channels.shape[-2:]
     above_average = np.ascontiguousarray(raw - raw.mean(), np.float32)
-    resized = cv2.resize(above_average, (size, size), interpolation=cv2.INTER_LINEAR)
+    resized = cv2.resize(above_average, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.maximum(resized, 0)
 
 
 def overlay(canvas: np.ndarray, saliency: np.ndarray) -> np.ndarray:
     """Draw a saliency map over the card: transparent at 0, yellow to red for high values.
 
-    canvas (S, S, 3) uint8, saliency (S, S) in [0, 1];  returns (S, S, 3) uint8
+    canvas (H, W, 3) uint8, saliency (H, W) in [0, 1];  returns (H, W, 3) uint8
     """
     heat = cv2.applyColorMap((saliency * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     opacity = (MAX_OPACITY * saliency)[:, :, None]

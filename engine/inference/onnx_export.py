@@ -178,9 +178,9 @@ def used_sides(model: LoadedModel) -> Tensor:
 
 def random_inputs(model: LoadedModel, present: Sequence[tuple[bool, bool]]) -> Inputs:
     """Build network inputs from pictures of noise, (len(present), ...) each; the noise does not depend on `present`."""
-    random, size = np.random.default_rng(0), model.config.image_size
+    random, shape = np.random.default_rng(0), model.config.canvas_shape
     batch: PictureBatch = {
-        "canvases": _noise(random, (len(present), 2, size, size, 3)),
+        "canvases": _noise(random, (len(present), 2, *shape, 3)),
         "present": torch.tensor(present),
     }
     if model.config.regions:

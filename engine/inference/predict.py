@@ -17,7 +17,7 @@ from engine.evaluation.calibration import apply_calibration
 from engine.evaluation.conformal import Interval
 from engine.image.detection import Detection
 from engine.image.quality import Quality, card_quality
-from engine.image.rectify import card_canvas, card_size, px_per_mm
+from engine.image.rectify import CanvasSize, card_canvas, card_size, px_per_mm
 from engine.inference.load_model import LoadedModel
 from engine.measure.side.features import FEATURE_NAMES, SideMeasurementsLike, feature_vector
 from engine.measure.side.measure_side import SideMeasurements, measure_detected_side
@@ -33,7 +33,7 @@ class PictureWithDetection:
     quality: Quality
     px_per_mm: float
 
-    def canvas(self, size: int) -> np.ndarray:
+    def canvas(self, size: CanvasSize) -> np.ndarray:
         """The rectified card on a square canvas, (size, size, 3) uint8."""
         return card_canvas(self.rgb, self.detection.quad, size=size)
 
@@ -74,11 +74,9 @@ def build_inputs(
     measurements  of front and back, if already taken, possibly with line corrections; otherwise they are taken here if
                   the network uses measurements
     """
-    size = model.config.image_size
+    size = model.config.canvas_shape
     pictures = [picture if used else None for picture, used in zip((front, back), model.sides, strict=True)]
-    canvases = [
-        np.zeros((size, size, 3), np.uint8) if picture is None else picture.canvas(size) for picture in pictures
-    ]
+    canvases = [np.zeros((*size, 3), np.uint8) if picture is None else picture.canvas(size) for picture in pictures]
     batch: PictureBatch = {
         "canvases": torch.from_numpy(np.stack(canvases)[None]),
         "present": torch.tensor([[picture is not None for picture in pictures]]),

@@ -16,13 +16,14 @@ MIN_COVERED_FRACTION = 0.1
 
 
 def rim_mask(height: int, width: int) -> Tensor:
-    """Mask of the feature-map cells on the outer 7 % of a card centered in a square canvas.
+    """Mask of the feature-map cells on the outer 7 % of a card centered in a canvas of the map's proportions.
 
-    returns  (1, 1, height, width) float, 1 on the rim and 0 elsewhere; the card spans the canvas's full height and
-             63 / 88 of its width. From 3 x 3 on, the middle is 0 and each of the card's four sides has a rim.
+    returns  (1, 1, height, width) float, 1 on the rim and 0 elsewhere; the card fills the canvas in one direction: of a
+             square its full height and 63 / 88 of its width. From 3 x 3 on, the middle is 0 and each of the card's four
+             sides has a rim.
     """
-    rows, inside_rows = _band(height, 1.0)
-    columns, inside_columns = _band(width, CARD_ASPECT)
+    rows, inside_rows = _band(height, min(1.0, width / height / CARD_ASPECT))
+    columns, inside_columns = _band(width, min(1.0, height / width * CARD_ASPECT))
     rim = (rows[:, None] & inside_columns[None, :]) | (columns[None, :] & inside_rows[:, None])
     return rim.float()[None, None]
 

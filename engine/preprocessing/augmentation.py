@@ -36,13 +36,13 @@ def draw_augmentation(random: np.random.Generator) -> Augmentation:
 
 
 def augment_canvas(canvas: np.ndarray, augmentation: Augmentation) -> np.ndarray:
-    """Augment a canvas, (S, S, 3) uint8; acts on RGB, before the channels are derived."""
-    size = canvas.shape[0]
-    center = (size - 1) / 2
-    affine = cv2.getRotationMatrix2D((center, center), augmentation.angle_deg, augmentation.scale)
-    affine[:, 2] += np.array(augmentation.shift) * size
+    """Augment a canvas, (H, W, 3) uint8; acts on RGB, before the channels are derived."""
+    height, width = canvas.shape[:2]
+    center = ((width - 1) / 2, (height - 1) / 2)
+    affine = cv2.getRotationMatrix2D(center, augmentation.angle_deg, augmentation.scale)
+    affine[:, 2] += np.array(augmentation.shift) * (width, height)
     source = canvas[:, ::-1] if augmentation.mirrored else canvas
-    return apply_gamma(cv2.warpAffine(source, affine, (size, size), flags=cv2.INTER_LINEAR), augmentation)
+    return apply_gamma(cv2.warpAffine(source, affine, (width, height), flags=cv2.INTER_LINEAR), augmentation)
 
 
 def apply_gamma(rgb: np.ndarray, augmentation: Augmentation) -> np.ndarray:

@@ -83,7 +83,7 @@ def _model_file(seed: int, phase: int, sides: tuple[bool, bool], settings: tuple
     small = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 64, "batch_size": 4}
     config = build({**small, **dict(settings)})
     network = DualBranch(config).train()
-    noise = torch.rand(2, 16, 6, config.image_size, config.image_size)
+    noise = torch.rand(2, 16, 6, *config.canvas_shape)
     regions = torch.rand(16, 2, 8, 3, 9216) if config.regions else None
     measured = torch.rand(16, 2, 2, len(FEATURE_NAMES)) if config.use_measurements else None
     with torch.no_grad():

@@ -36,6 +36,8 @@ def test_every_documented_key_exists_with_a_help_sentence():
     ("setting", "key", "value"),
     [
         ("image_size=96", "image_size", 96),
+        ("image_size=352x256", "image_size", "352x256"),
+        ("image_size=96x96", "image_size", 96),
         ("lr_phase2 = 1e-4", "lr_phase2", 1e-4),
         ("augment=false", "augment", False),
         ("pretrained=/a=b.pth", "pretrained", "/a=b.pth"),
@@ -49,8 +51,13 @@ def test_a_setting_is_parsed_to_its_key_s_type(setting, key, value):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"image_size": "100"}, "image_size = '100' is not allowed: input should be a multiple of 32"),
-        ({"image_size": "32"}, "image_size = '32' is not allowed: input should be greater than or equal to 64"),
+        (
+            {"image_size": "100"},
+            "image_size = '100' is not allowed: each side must be a multiple of 32 from 64 to 1024",
+        ),
+        ({"image_size": "32"}, "image_size = '32' is not allowed: each side must be a multiple of 32 from 64 to 1024"),
+        ({"image_size": "352x250"}, "image_size = '352x250' is not allowed: each side must be a multiple of 32"),
+        ({"image_size": "large"}, "image_size = 'large' is not allowed: give one number for a square, or HEIGHTxWIDTH"),
         ({"dropout": 1}, "dropout = 1 is not allowed: input should be less than 1"),
         ({"lr_phase2": "nan"}, "lr_phase2 = 'nan' is not allowed: input should be less than or equal to 1"),
         (
@@ -168,3 +175,8 @@ def test_an_old_name_given_by_the_user_is_refused_naming_the_new_one(old, new):
         parse_settings([f"{old}=1"])
     with pytest.raises(BadConfig, match=sentence):
         build({old: 1})
+
+
+@pytest.mark.parametrize(("image_size", "shape"), [(224, (224, 224)), ("352x256", (352, 256)), ("64X96", (64, 96))])
+def test_the_canvas_has_the_height_and_width_of_the_image_size(image_size, shape):
+    assert build({"image_size": image_size}).canvas_shape == shape

@@ -1,0 +1,78 @@
+"""Networks with a card-shaped input: the same card in a square and in 96 x 64 pixels, from training to Grad-CAM."""
+
+import numpy as np
+import pytest
+import torch
+
+from engine.events import EpochDone
+from engine.image.rectify import canvas_window, card_canvas
+from engine.inference.evaluate import evaluate
+from engine.inference.grad_cam import explain, overlay
+from engine.inference.load_model import load_model
+from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, OnnxSession, export, random_inputs
+from engine.inference.predict import build_inputs, open_picture, predict
+from engine.model.attention import rim_mask
+from tests.engine.conftest import saved_model
+from tests.engine.training_helpers import config, events_of, run
+
+SIZE = "96x64"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", image_size=SIZE, loss="ordinal")
+    return load_model(path, "cpu")
+
+
+def test_a_card_fills_a_card_shaped_canvas_and_keeps_its_aspect():
+    quad = np.array([(20, 30), (20 + 252, 30), (20 + 252, 30 + 352), (20, 30 + 352)], np.float64)
+    rows, columns = canvas_window(quad, (500, 400), (352, 256))
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (352, 252)
+    picture = np.full((500, 400, 3), 200, np.uint8)
+    canvas = card_canvas(picture, quad, size=(352, 256))
+    assert canvas.shape == (352, 256, 3)
+    assert (canvas == 200).mean() > 0.98
+
+
+@pytest.mark.parametrize("size", [64, 224, 448])
+def test_a_square_given_by_its_side_or_by_height_and_width_is_the_same(size):
+    random = np.random.default_rng(size)
+    picture = random.integers(0, 256, (300, 260, 3), dtype=np.uint8)
+    quad = np.array([(20, 30), (200, 25), (210, 270), (15, 280)], np.float64)
+    np.testing.assert_array_equal(card_canvas(picture, quad, size=size), card_canvas(picture, quad, size=(size, size)))
+
+
+def test_the_rim_of_a_card_shaped_map_is_its_outer_ring():
+    mask = rim_mask(11, 8)[0, 0]
+    assert mask[1:-1, 1:-1].sum() == 0
+    assert mask.sum() == 2 * 8 + 2 * 9
+
+
+def test_a_picture_is_graded_and_explained(model, cards):
+    picture = open_picture(cards[0].front)
+    inputs = build_inputs(model, picture, None)
+    assert inputs.front.shape == (1, 6, 96, 64)
+    prediction = predict(model, inputs)
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    saliency = explain(model, inputs).front
+    assert saliency.shape == (96, 64)
+    assert overlay(picture.canvas((96, 64)), saliency).shape == (96, 64, 3)
+
+
+def test_a_run_trains_and_its_model_evaluates_to_the_metrics_of_its_epoch(cards, tmp_path):
+    events = run(config(image_size=SIZE, phase1_epochs=0, phase2_epochs=1), cards, tmp_path / "run", tmp_path / "cache")
+    (epoch,) = events_of(EpochDone, events)
+    model = load_model(tmp_path / "run" / "model.pt", "cpu")
+    assert model.config.canvas_shape == (96, 64)
+    *_, metrics = evaluate(model, [pair for pair in cards if pair.split == "val"], tmp_path / "cache")
+    assert (metrics["qwk"], metrics["n"]) == (pytest.approx(epoch.all_metrics["qwk"]), 4)
+
+
+@pytest.mark.slow
+def test_its_onnx_graph_computes_what_torch_computes(model, tmp_path):
+    export(model, tmp_path / "model.onnx")
+    inputs = random_inputs(model, SIDE_COMBINATIONS)
+    outputs = OnnxSession(tmp_path / "model.onnx")(inputs)
+    with torch.inference_mode():
+        expected = model.network.grade.log_probabilities(model.network(*inputs).grade).exp()
+    np.testing.assert_allclose(np.exp(outputs["log_probabilities"]), expected, atol=TOLERANCE)
