@@ -74,12 +74,12 @@ def test_two_processes_train_like_one_and_resume_exactly_after_a_stop(tmp_path, 
     (index,) = (tmp_path / "cache").glob("prepared_*.jsonl")
     hashes = [json.loads(line)["sha256"] for line in index.read_text().splitlines() if line]
     assert len(hashes) == len(set(hashes)) == 2 * len(cards) - 2
-    resumed, uninterrupted = (
+    resumed_checkpoint, checkpoint = (
         torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("interrupted", "uninterrupted")
     )
     for part in ("model", "average"):
-        for key, value in resumed[part].items():
-            assert torch.equal(value, uninterrupted[part][key]), key
+        for key, value in resumed_checkpoint[part].items():
+            assert torch.equal(value, checkpoint[part][key]), key
     events = train(Config(**SMALL), cards, tmp_path / "alone", cache=prepared)
     epochs = [event for event in events if isinstance(event, EpochDone)]
     for epoch_of_two, epoch_of_one in zip(uninterrupted["epochs"], epochs, strict=True):
