@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from app.commands import evaluate
+from app.settings import DataFolder
 from app.terminal import print_message
 from benchmarks.harness import REAL_PICTURES
 from engine.cards.folds import assign_folds, hash_order
-from engine.cards.pairs import CardPair
+from engine.cards.pairs import CardPair, write_manifest
 from engine.evaluation.predictions import Predictions
 from evidence.cached_json import load_or_compute, require_same_plan, write_json
 from evidence.figures import metrics_over_seeds, qwk_differences
@@ -51,6 +53,7 @@ SPECS = (
     InputSpec(region="picture"),
 )
 FRONT_WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 1.0)
+STARTER_METRICS = ("qwk", "exact", "within_one", "mae", "coverage")
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -74,6 +77,7 @@ def run(folder: Path) -> dict[str, Any]:
         "control": load_or_compute(parts / "control.json", lambda: _control(folder, pairs)),
         "across": load_or_compute(parts / "across.json", lambda: _across(folder, pairs)),
         "changes": load_or_compute(parts / "changes.json", lambda: _changes(folder, pairs)),
+        "starter": load_or_compute(parts / "starter.json", lambda: _starter(folder, pairs)),
     }
     write_json(folder / "real_pairs.json", results)
     return results
@@ -184,7 +188,7 @@ def _changes(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
                 held_out = fold_of == fold
                 prediction = ridge_predictions(whole[side][~held_out], grades[~held_out], features[side][rows])
                 total[rows] += weight * prediction
-        return total
+        return np.clip(total, 1, 10)
 
     unchanged = expected({side: features[chosen] for side, features in whole.items()})
     moves = {
@@ -201,6 +205,14 @@ def _changes(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
         "median": float(np.median(everything)),
         "p95": float(np.percentile(everything, 95)),
     }
+
+
+def _starter(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
+    """Metrics of the shipped starter, which was not trained on these cards."""
+    manifest = folder / "real_pairs" / "pairs.csv"
+    write_manifest(manifest, [replace(pair, split="val") for pair in pairs])
+    metrics = evaluate.run(DataFolder(folder / "real_pairs" / "data"), "starter", manifest, "val")
+    return {name: [metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"]] for name in STARTER_METRICS}
 
 
 def _gain(rgb: np.ndarray, factors: Sequence[float]) -> np.ndarray:

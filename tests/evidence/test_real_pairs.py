@@ -72,6 +72,8 @@ def test_every_part_is_computed_once_and_shown_on_the_page(tmp_path, monkeypatch
     for name, value in {"REAL_PICTURES": pictures, "SPECS": (SMALL,), "DEFAULT": SMALL, "SEALED_CARDS": 5}.items():
         monkeypatch.setattr(real_pairs, name, value)
     monkeypatch.setattr(real_pairs, "CHANGED_CARDS", 6)
+    starter = {name: [0.5, 0.4, 0.6] for name in real_pairs.STARTER_METRICS}
+    monkeypatch.setattr(real_pairs, "_starter", lambda folder, pairs: starter)
     results = real_pairs.run(tmp_path / "out")
     assert results["n"] == 25
     assert set(results["inputs"][SMALL.name]) == {f"front {weight:g}" for weight in real_pairs.FRONT_WEIGHTS}
