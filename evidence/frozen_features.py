@@ -78,9 +78,7 @@ def card_features(
             parts.append(encoder(channels).mean(dim=(2, 3)).numpy())
         meter(f"features, {spec.name} {change_name}".strip(), min(start + BATCH, len(paths)), len(paths))
     features = np.concatenate(parts)
-    cache.mkdir(parents=True, exist_ok=True)
-    with atomic_write(file) as part, part.open("wb") as stream:
-        np.save(stream, features)
+    _save_array(file, features)
     return features
 
 
@@ -99,12 +97,16 @@ def _canvas(path: Path, spec: InputSpec, cache: Path) -> np.ndarray:
         except NoCard:
             rgb = read_picture(path)
             quad = picture_bounds(rgb.shape[:2])
-        quads.mkdir(parents=True, exist_ok=True)
-        with atomic_write(file) as part, part.open("wb") as stream:
-            np.save(stream, quad)
+        _save_array(file, quad)
     if spec.height == spec.width:
         return card_canvas(rgb, quad, size=spec.height)
     return rectify(rgb, quad, size=(spec.height, spec.width))
+
+
+def _save_array(file: Path, array: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(file) as part, part.open("wb") as stream:
+        np.save(stream, array)
 
 
 def ridge_predictions(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import gradio as gr
-from annotated_types import MultipleOf
 from gradio.components import Component
-from pydantic.fields import FieldInfo
 
 from engine import config
 
@@ -85,12 +83,4 @@ def _widget(name: str) -> Component:
     if field.annotation in (str, int | str):
         return gr.Textbox(value=str(field.default), **common)
     is_integer = field.annotation is int
-    return gr.Number(value=field.default, precision=0 if is_integer else None, step=_step(field, is_integer), **common)
-
-
-def _step(field: FieldInfo, is_integer: bool) -> float:
-    """Increment of one arrow-key press; the bounds are checked when the form is read."""
-    multiple = [bound.multiple_of for bound in field.metadata if isinstance(bound, MultipleOf)]
-    if multiple:
-        return float(multiple[0])  # type: ignore[arg-type]  # the config's multiples are numbers
-    return 1 if is_integer else 0.01
+    return gr.Number(value=field.default, precision=0 if is_integer else None, step=1 if is_integer else 0.01, **common)

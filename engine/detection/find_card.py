@@ -8,16 +8,15 @@ along each side (`edge_network`, `quad_search`), and line fits measure the sides
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import cv2
 import numpy as np
 
 from engine.detection.mask_to_quad import mask_to_quad
 from engine.detection.quad_search import KNOWN_ASPECTS, aspect_deviation, search_quad
-from engine.detection.segmentation import INPUT_SIDE, KINDS, STATUSES, Segmentation, segment
+from engine.detection.segmentation import INPUT_SIDE, STATUSES, Segmentation, segment
 from engine.detection.subpixel_edges import refine_quad
-from engine.image.detection import Detection, NoCard, NoCardLike, PictureKind, SeveralCards
+from engine.image.detection import Detection, NoCard, NoCardLike, SeveralCards
 from engine.image.quads import clockwise, longer_side, quad_from_lines, side_directions, side_lengths
 from engine.image.rectify import TRADING
 
@@ -84,7 +83,7 @@ def find_card(rgb: np.ndarray) -> Detection:
     quad = _scale_quad(refined.quad, 1 / scale)
     quad, upright_known = _order_from_printed_top(quad, segmentation)
     return Detection(
-        cast(PictureKind, KINDS[int(segmentation.kind.argmax())]),
+        segmentation.picture_kind,
         quad,
         confidence,
         whole_picture=bool(on_border.all()),
@@ -104,7 +103,7 @@ def find_cropped_card(rgb: np.ndarray) -> Detection | None:
     if abs(width / height / TRADING_ASPECT - 1) > CROP_ASPECT_TOLERANCE:
         return None
     segmentation = segment(_pyramid_level(_pyramid(rgb), SEGMENTATION_SIDE_PX)[0], (height, width))
-    is_slab = KINDS[int(segmentation.kind.argmax())] == "slab"
+    is_slab = segmentation.picture_kind == "slab"
     if is_slab or segmentation.status[0] < CROP_MIN_PROBABILITY or segmentation.mask.mean() < CROP_MIN_MASK:
         return None
     margin = round(CROP_MARGIN * max(height, width))
@@ -127,7 +126,7 @@ def _refusal(segmentation: Segmentation) -> NoCard:
     status = max(REFUSAL_MESSAGES, key=lambda status: probabilities[status])
     if status == "many":
         return SeveralCards(REFUSAL_MESSAGES[status])
-    is_slab = KINDS[int(segmentation.kind.argmax())] == "slab"
+    is_slab = segmentation.picture_kind == "slab"
     exception = NoCardLike if status == "none" and not is_slab else NoCard
     return exception(REFUSAL_MESSAGES[status])
 

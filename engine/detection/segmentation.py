@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.detection.blocks import conv_bn_relu, fuse_for_inference, upsample_2x
+from engine.image.detection import PictureKind
 
 INPUT_SIDE = 192
 MASK_STRIDE = 2
-KINDS = ("photo", "scan", "slab")
+KINDS: tuple[PictureKind, ...] = ("photo", "scan", "slab")
 STATUSES = ("one", "none", "many", "cut")
 WEIGHTS = Path(__file__).with_name("segmentation.pt")
 
@@ -41,6 +42,11 @@ class Segmentation:
     upward: np.ndarray
     scale: float
     offset: np.ndarray
+
+    @property
+    def picture_kind(self) -> PictureKind:
+        """Most probable kind of the picture."""
+        return KINDS[int(self.kind.argmax())]
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Convert (N, 2) pixel centers of `mask` to pixel centers of the picture."""

@@ -141,7 +141,12 @@ def _control(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
         np.corrcoef(grades - control, mix - control)[0, 1] for control, mix in zip(controls, mixes, strict=True)
     ]
     gain = qwk_differences(
-        {"features": ([_predictions(pairs, mix) for mix in mixes], [_predictions(pairs, each) for each in controls])}
+        {
+            "features": (
+                [_predictions(pairs, mix) for mix in mixes],
+                [_predictions(pairs, control) for control in controls],
+            )
+        }
     )
     return {
         "metrics": _metrics(pairs, controls),
@@ -164,8 +169,8 @@ def _across(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
     features = {name: _side_features(folder, cards, "front", DEFAULT) for name, cards in sources.items()}
     table = {}
     for target, cards in sources.items():
-        others = [name for name in sources if name != target]
-        for trained_on in ([others[0]], [others[1]], others):
+        remaining = [name for name in sources if name != target]
+        for trained_on in ([remaining[0]], [remaining[1]], remaining):
             training = np.concatenate([features[name] for name in trained_on])
             grades = np.concatenate([_grades(sources[name]) for name in trained_on])
             expected = ridge_predictions(training, grades, features[target])
