@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
-from app.settings import DataFolder, check_file, check_folder, data_folder
-from app.terminal import print_error, print_result, rank_and_world_size
+from app.settings import DataFolder, Login, ServerOptions, check_file, check_folder, data_folder
+from app.terminal import print_error, print_result, rank_and_world_size, read_password
 
 BAD_INPUT, ABSTAINED = 2, 3
 MANIFEST = "manifest (CSV file with the columns card_id,front,back,grade)"
@@ -81,6 +81,20 @@ def app(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 7860,
     data: Data = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Ask for a login with this name; the password is $LOUPE_PASSWORD or is asked for."
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Also answer at this name, such as that of a reverse proxy; may be repeated."
+        ),
+    ] = None,
+    max_picture_mb: Annotated[float, typer.Option(min=1, help="Largest picture to grade, in MB.")] = 64,
+    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest file of any kind to upload, in GB.")] = 4,
 ) -> None:
     """Estimate the PSA grade of trading cards. Without a command, open the app in the browser."""
     context.obj = data
@@ -90,7 +104,19 @@ def app(
     if context.invoked_subcommand is None:
         from app.screens.server import serve
 
-        _or_exit(lambda: serve(data_folder(data), host=host, port=port, open_browser=not no_browser))
+        def serve_app() -> None:
+            options = ServerOptions(
+                host=host,
+                port=port,
+                open_browser=not no_browser,
+                public_hosts=allow_host or (),
+                login=None if auth is None else Login(auth, read_password(auth)),
+                max_picture_bytes=round(max_picture_mb * 1e6),
+                max_upload_bytes=round(max_upload_gb * 1e9),
+            )
+            serve(data_folder(data), options)
+
+        _or_exit(serve_app)
 
 
 @program.command("import")
@@ -100,13 +126,16 @@ def import_(
         Path, typer.Argument(help=f"Folder of pictures, folder with one subfolder per grade, or {MANIFEST}.")
     ],
     labels: Annotated[Path | None, typer.Option(help="CSV of grades for a folder: card_id,grade[,qualifier].")] = None,
+    labels_win: Annotated[
+        bool, typer.Option("--labels-win", help="Imported labels replace those that a person has given since.")
+    ] = False,
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Import cards and their labels into the data folder."""
     from app.commands import import_cards
 
-    result = _or_exit(lambda: import_cards.run(_folder(context, data), path, labels))
+    result = _or_exit(lambda: import_cards.run(_folder(context, data), path, labels, labels_win=labels_win))
     print_result(result, json)
     raise typer.Exit(BAD_INPUT if result["refused"] else 0)
 
@@ -212,14 +241,19 @@ def train(
     from app.commands import train
     from app.runs.worker import train_queued_run
 
+    # Runs outside the data folder share its prepared pictures only if it was named.
+    cache = _folder(context, data).cache if data is not None or context.obj is not None else None
+
     def train_or_resume() -> dict[str, Any]:
         if resume is not None:
-            return train.resume_run(_folder(context, data), resume)
+            return train.resume_run(_folder(context, data), resume, cache)
         if run is not None:
             return train_queued_run(_folder(context, data), run)
         start = recipe or train.DEFAULT_RECIPE
         if manifest is not None and out is not None:
-            return train.from_manifest(manifest, out, start, settings or [], plan_input, folds=folds, controls=controls)
+            return train.from_manifest(
+                manifest, out, start, settings or [], plan_input, folds=folds, controls=controls, cache=cache
+            )
         return train.from_labels(_folder(context, data), start, settings or [], plan_input)
 
     print_result(_or_exit(train_or_resume), json)
@@ -260,13 +294,20 @@ def evaluate(
     views: Annotated[
         int, typer.Option("--tta", min=1, max=64, help="Test-time augmentation: number of augmented views.")
     ] = 1,
+    uncalibrated: Annotated[
+        bool, typer.Option("--uncalibrated", help="Ignore the model's calibration: the network's own probabilities.")
+    ] = False,
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Evaluate a model on labelled cards. Prints QWK, accuracy, calibration error and more."""
     from app.commands import evaluate
 
-    result = _or_exit(lambda: evaluate.run(_folder(context, data), model, manifest, split, predictions, views))
+    result = _or_exit(
+        lambda: evaluate.run(
+            _folder(context, data), model, manifest, split, predictions, views, uncalibrated=uncalibrated
+        )
+    )
     print_result(result, json)
 
 
@@ -325,6 +366,9 @@ def grade(
     model: ModelName = None,
     out: PicturesFolder = None,
     max_interval_width: MaxIntervalWidth = None,
+    no_ceiling: Annotated[
+        bool, typer.Option("--no-ceiling", help="Do not rule out grades that the measured centering does not allow.")
+    ] = False,
     data: Data = None,
     json: Json = None,
 ) -> None:
@@ -334,11 +378,12 @@ def grade(
     from app.commands import grade
 
     folder = _folder(context, data)
+    options = grade.CommandOptions(model, out, max_interval_width, ceiling_binds=not no_ceiling)
     if batch is not None:
-        print_result(_or_exit(lambda: grade.grade_batch(folder, batch, model, out, max_interval_width)), json)
+        print_result(_or_exit(lambda: grade.grade_batch(folder, batch, options)), json)
         return
     assert front is not None
-    result = _or_exit(lambda: grade.grade_pair(folder, front, back, model, out, max_interval_width))
+    result = _or_exit(lambda: grade.grade_pair(folder, front, back, options))
     print_result(result, json)
     raise typer.Exit(ABSTAINED if result["abstained"] else 0)
 
@@ -372,6 +417,34 @@ def export(
     print_result(_or_exit(lambda: export.run(_folder(context, data), kind, model, out, options)), json)
 
 
+@program.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="ZIP file to write.")],
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Back up the data folder and the pictures of its cards to one file."""
+    from app.commands import backup
+
+    result = _or_exit(lambda: backup.back_up(_folder(context, data), file))
+    print_result(result, json)
+    raise typer.Exit(BAD_INPUT if result["left_out"] else 0)
+
+
+@program.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File written by backup, or a daily copy of the database.")],
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Restore a backup into an empty data folder."""
+    from app.commands import backup
+
+    print_result(_or_exit(lambda: backup.restore(_folder(context, data), file)), json)
+
+
 def _folder(context: typer.Context, data: Path | None) -> DataFolder:
     """The data folder; --data may precede or follow the command."""
     return _or_exit(lambda: data_folder(data or context.obj))
@@ -381,15 +454,13 @@ def _or_exit(action: Callable[[], Result]) -> Result:
     """Call `action`; an error that the user can correct becomes one line on stderr and exit code 2."""
     try:
         return action()
-    except _user_errors() as error:
-        _refuse(str(error))
+    except Exception as error:
+        # Imported only after an error, so that a command loads only what it uses.
+        from app.errors import user_message
 
-
-def _user_errors() -> tuple[type[Exception], ...]:
-    """The exceptions shown to the user; imported only after an error, so that a command loads only what it uses."""
-    from app.errors import USER_ERRORS
-
-    return USER_ERRORS
+        if (message := user_message(error)) is None:
+            raise
+        _refuse(message)
 
 
 def _refuse(sentence: str) -> NoReturn:

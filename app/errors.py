@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.settings import UserError
 from db.session import DatabaseUnusable
 from engine.errors import BadInput
+from engine.storage.disk_space import disk_full_message
 from labeling.discover import ImportRefused
 from labeling.export import ExportRefused
 from labeling.snapshot import NothingToTrainOn
@@ -19,3 +20,8 @@ USER_ERRORS: tuple[type[Exception], ...] = (
     LeakingSplit,
     NothingToTrainOn,
 )
+
+
+def user_message(error: BaseException) -> str | None:
+    """The sentence to show for an exception: of the user errors and of a full disk; None for a bug."""
+    return str(error) if isinstance(error, USER_ERRORS) else disk_full_message(error)

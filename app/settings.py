@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock
@@ -45,9 +46,24 @@ class DataFolder:
         return self.root / "cache"
 
     @property
+    def shown(self) -> Path:
+        """Smaller copies of pictures for the browser: the only folder that the server gives out; may be deleted."""
+        return self.root / "cache" / "shown"
+
+    @property
     def graphs(self) -> Path:
         """Models as ONNX graphs for onnxruntime; may be deleted at any time."""
         return self.root / "cache" / "graphs"
+
+    @property
+    def test_openings(self) -> Path:
+        """Logs of the uses of the test split, a file per model."""
+        return self.root / "test_openings"
+
+    @property
+    def reserve(self) -> Path:
+        """Space that is freed when the disk is full; see app.runs.disk_reserve."""
+        return self.root / "reserve"
 
     @property
     def pictures(self) -> Path:
@@ -88,6 +104,32 @@ class DataFolder:
     def run_lock(self, run_id: int) -> FileLock:
         """Lock held by a run's process from start to exit: the run is alive while it is held."""
         return FileLock(self.run_folder(run_id) / "run.lock", timeout=0)
+
+
+@dataclass(frozen=True)
+class Login:
+    """The user who may log in to the app, and the password."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Options of the app's server.
+
+    public_hosts      further names under which the server is reached, such as that of a reverse proxy
+    login             None: whoever reaches the server may use it
+    max_upload_bytes  size of any upload; a picture may have `max_picture_bytes`
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    open_browser: bool = True
+    public_hosts: Sequence[str] = ()
+    login: Login | None = None
+    max_picture_bytes: int = 64 * 10**6
+    max_upload_bytes: int = 4 * 10**9
 
 
 def data_folder(option: Path | None) -> DataFolder:

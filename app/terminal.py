@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from app.settings import UserError
+
 PRINT_INTERVAL_S = 1.0
+BAD_OUTPUT = 2
+PASSWORD_VARIABLE = "LOUPE_PASSWORD"
 
 
 def rank_and_world_size() -> tuple[int, int]:
@@ -23,23 +29,44 @@ def print_message(text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 
 
+def read_password(user: str) -> str:
+    """The password of the app's user, from LOUPE_PASSWORD or else typed into the terminal. Raises UserError."""
+    password = os.environ.get(PASSWORD_VARIABLE, "")
+    if not password and sys.stdin.isatty():
+        password = getpass.getpass(f"Password for {user}: ")
+    if not password:
+        raise UserError(f"--auth {user} needs a password; set the variable {PASSWORD_VARIABLE}, or type it when asked")
+    return password
+
+
 def print_error(text: str) -> None:
     """Print the error that ends this process to stderr; with several ranks each names itself."""
     rank, world_size = rank_and_world_size()
     suffix = f" (process {rank + 1} of {world_size})" if world_size > 1 else ""
-    print(f"loupe{suffix}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+    with suppress(OSError):  # stderr may be a file on the full disk that the error is about
+        print(f"loupe{suffix}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 
 
 def print_result(result: Any, path: Path | None) -> None:
-    """Write the command's result as JSON to `path`, or to stdout; on rank 0 only."""
+    """Write the command's result as JSON to `path`, or to stdout; on rank 0 only.
+
+    Exits with code 2 and one sentence if it cannot be written, as on a full disk.
+    """
     if rank_and_world_size()[0] != 0:
         return
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    if path is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    else:
-        path.write_text(text, encoding="utf-8")
+    try:
+        if path is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        print_error(f"the result cannot be written to {path or 'the output'} ({error.strerror}); the command is done")
+        if path is None:
+            # What is left in the buffer would fail again when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BAD_OUTPUT) from error
 
 
 class ProgressMeter:

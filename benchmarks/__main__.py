@@ -10,6 +10,7 @@ from pathlib import Path
 
 BENCHMARKS = {
     "cache": "benchmarks.speed.cache",
+    "ceiling": "benchmarks.accuracy.ceiling",
     "channels": "benchmarks.speed.channels",
     "conformal": "benchmarks.accuracy.conformal",
     "cuda": "benchmarks.speed.cuda",
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "repaint": "benchmarks.accuracy.label_leak",
     "simulate": "benchmarks.speed.simulate",
     "start": "benchmarks.speed.start",
+    "grade": "benchmarks.speed.grade",
     "stories": "benchmarks.stories",
     "targets": "benchmarks.accuracy.targets",
     "train": "benchmarks.speed.train",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.schema import Card, Picture
@@ -31,9 +31,18 @@ def add_picture(
     height: int,
     phash: str,
     quality: dict[str, Any] | None = None,
+    size_bytes: int | None = None,
 ) -> Picture:
     """Add a picture file. sha256 is 64 hex digits, phash 16; width and height are in pixels."""
-    picture = Picture(path=str(path), sha256=sha256, width=width, height=height, phash=phash, quality=quality)
+    picture = Picture(
+        path=str(path),
+        sha256=sha256,
+        width=width,
+        height=height,
+        phash=phash,
+        quality=quality,
+        size_bytes=size_bytes,
+    )
     add_pictures(session, pictures=[picture])
     return picture
 
@@ -50,9 +59,21 @@ def pictures_by_sha(session: Session, *, sha256s: Iterable[str]) -> dict[str, Pi
     return {picture.sha256: picture for picture in pictures}
 
 
-def known_sha256s(session: Session) -> set[str]:
-    """The hashes of all stored pictures."""
-    return set(session.scalars(select(Picture.sha256)))
+def paths_by_sha(session: Session) -> dict[str, str]:
+    """The paths of all stored pictures, by hash."""
+    return {row[0]: row[1] for row in session.execute(select(Picture.sha256, Picture.path))}
+
+
+def all_pictures(session: Session) -> Sequence[Picture]:
+    """All stored pictures, oldest first."""
+    return session.scalars(select(Picture).order_by(Picture.id)).all()
+
+
+def update_files(session: Session, *, files: Mapping[int, tuple[str, int]]) -> None:
+    """Set path and size of picture files, by row id."""
+    values = [{"id": picture_id, "path": path, "size_bytes": size} for picture_id, (path, size) in files.items()]
+    if values:
+        session.execute(update(Picture), values)
 
 
 def add_card(

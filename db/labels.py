@@ -20,10 +20,11 @@ def add_label(
     grade: float | None,
     qualifier: str | None = None,
     source: LabelSource,
+    author: str = "",
     note: str = "",
 ) -> LabelEvent:
     """Record a label event. Neither grade nor qualifier: the label is withdrawn and the card unlabelled again."""
-    event = LabelEvent(card_id=card_id, grade=grade, qualifier=qualifier, source=source, note=note)
+    event = LabelEvent(card_id=card_id, grade=grade, qualifier=qualifier, source=source, author=author, note=note)
     add_labels(session, events=[event])
     return event
 
@@ -64,11 +65,11 @@ def label_history(session: Session, *, card_id: int) -> Sequence[LabelEvent]:
     return session.scalars(select(LabelEvent).where(LabelEvent.card_id == card_id).order_by(LabelEvent.id)).all()
 
 
-def last_imports(session: Session, *, card_ids: Sequence[int]) -> dict[int, LabelEvent]:
-    """The latest import event of each of some cards, regardless of later labels by a person."""
+def last_labels(session: Session, *, card_ids: Sequence[int], source: LabelSource) -> dict[int, LabelEvent]:
+    """The latest event of one source for each of some cards, regardless of later labels of the other source."""
     last = (
         select(func.max(LabelEvent.id))
-        .where(LabelEvent.source == "import", LabelEvent.card_id.in_(card_ids))
+        .where(LabelEvent.source == source, LabelEvent.card_id.in_(card_ids))
         .group_by(LabelEvent.card_id)
     )
     return {event.card_id: event for event in session.scalars(select(LabelEvent).where(LabelEvent.id.in_(last)))}

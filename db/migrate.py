@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,17 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 
+from db.backups import copy_database, default_folder, newest_copy
+
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def damaged_message(file: Path) -> str:
+    """Sentence on a damaged database file that names its newest copy, if there is one."""
+    copy = newest_copy(file)
+    if copy is None:
+        return f"{file} is damaged, and there is no copy of it; move it away to begin with an empty one"
+    return f"{file} is damaged; close Loupe and put its newest copy back: python launch.py restore {copy}"
 
 
 class DatabaseUnusable(RuntimeError):
@@ -41,7 +50,7 @@ def migrate(readers: Engine, writers: Engine, *, file: Path | None, backup_dir: 
             return
         _check_revision(connection, revision, scripts)
         if file is not None and revision is not None:
-            _back_up(file, revision, backup_dir or file.parent / "backups")
+            _back_up(file, revision, backup_dir or default_folder(file))
         command.upgrade(_config(connection), "head")
 
 
@@ -66,11 +75,12 @@ def _check_revision(connection: Connection, revision: str | None, scripts: Scrip
 
 
 def _back_up(file: Path, revision: str, backup_dir: Path) -> None:
-    """Back up a live SQLite file with SQLite's backup API: a file copy would miss the content of the WAL."""
+    """Back up a live SQLite file. Raises DatabaseUnusable."""
     backup = backup_dir / f"{file.stem}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     try:
         backup_dir.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as target:
-            source.backup(target)
+        is_copied = copy_database(file, backup)
     except (OSError, sqlite3.Error) as error:
         raise DatabaseUnusable(f"{backup}: the backup before the upgrade failed ({error}); free some space") from error
+    if not is_copied:
+        raise DatabaseUnusable(damaged_message(file))

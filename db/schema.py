@@ -95,6 +95,7 @@ class Picture(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     path: Mapped[str]  # absolute
+    size_bytes: Mapped[int | None]  # None: recorded by an earlier version
     width: Mapped[int]  # pixels, upright
     height: Mapped[int]
     phash: Mapped[str] = mapped_column(String(16))  # 64 bits as hex
@@ -161,6 +162,7 @@ class LabelEvent(Base):
     grade: Mapped[float | None]
     qualifier: Mapped[str | None] = mapped_column(String(9))
     source: Mapped[LabelSource] = mapped_column(String(6))
+    author: Mapped[str] = mapped_column(default="", server_default="")  # "": an import, or an earlier version
     note: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.append_only import guard
-from db.migrate import DatabaseUnusable, migrate
+from db.backups import copy_daily, default_folder, newest_copy
+from db.migrate import DatabaseUnusable, damaged_message, migrate
 
 __all__ = ["Database", "DatabaseUnusable", "Session"]
 
@@ -21,7 +22,6 @@ BUSY_TIMEOUT_S = 10
 # Messages for the user by SQLite's primary error code.
 SQLITE_ERRORS = {
     sqlite3.SQLITE_NOTADB: "is not a Loupe database; move that file away or choose another data folder",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from the folder 'backups' next to it",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder exists and may be written to",
     sqlite3.SQLITE_READONLY: "may not be written to; check the permissions of the file and its folder",
     sqlite3.SQLITE_PERM: "may not be written to; check the permissions of the file and its folder",
@@ -42,10 +42,10 @@ class Database:
 
     @classmethod
     def open(cls, url_or_path: str | Path, *, backup_dir: Path | None = None) -> Database:
-        """Open a database; create it if missing, upgrade it if older.
+        """Open a database; create it if missing, upgrade it if older, and copy it if that was not done today.
 
         url_or_path   a file path or a database URL
-        backup_dir    folder for a copy of the file before an upgrade; default: `backups` next to the file
+        backup_dir    folder for the daily copies and those before an upgrade; default: `backups` next to the file
         raises        DatabaseUnusable
         """
         url = _as_url(url_or_path)
@@ -56,6 +56,8 @@ class Database:
         try:
             with _translate_errors(engine):
                 migrate(_reading(engine), _writing(engine), file=file, backup_dir=backup_dir)
+                if file is not None:
+                    copy_daily(file, backup_dir or default_folder(file))
         except BaseException:
             engine.dispose()
             raise
@@ -164,6 +166,12 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _is_damaged(code: int, file: Path) -> bool:
+    """True for SQLite's error on a damaged file, or on one that is no database but was: there is a copy of it."""
+    primary = code & 0xFF
+    return primary == sqlite3.SQLITE_CORRUPT or (primary == sqlite3.SQLITE_NOTADB and newest_copy(file) is not None)
+
+
 @contextmanager
 def _translate_errors(engine: Engine, *, writes: bool = True) -> Iterator[None]:
     """Translate SQLite's errors about the file into DatabaseUnusable; other exceptions pass unchanged."""
@@ -171,7 +179,10 @@ def _translate_errors(engine: Engine, *, writes: bool = True) -> Iterator[None]:
         yield
     except DBAPIError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
+        file = Path(engine.url.database or "")
         problem = None if code is None else SQLITE_ERRORS.get(code & 0xFF)
+        if code is not None and _is_damaged(code, file):
+            raise DatabaseUnusable(damaged_message(file)) from error
         # A write in a read-only session is a bug, not a problem of the file.
         if problem is None or (code == sqlite3.SQLITE_READONLY and not writes):
             raise

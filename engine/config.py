@@ -40,6 +40,8 @@ Schedule = Literal["plateau", "cosine", "one_cycle", "constant"]
 Precision = Literal["auto", "32", "bf16", "16"]
 Channels = Literal["six", "rgb"]
 Attention = Literal["cbam_rim", "cbam", "none"]
+FrozenLayers = Literal["none", "early", "encoders"]
+KeptEpoch = Literal["best", "last"]
 
 # Named initial weights; any other value of `pretrained` is a path.
 WEIGHTS = ("none", "starter", "imagenet")
@@ -82,6 +84,12 @@ class Config(BaseModel):
     attention: Attention = "cbam_rim"
     """Attention on the back's last features: cbam (over channels and positions), cbam_rim (the same, with a mask of the
     card's rim) or none."""
+    frozen_layers: FrozenLayers = "none"
+    """Encoder layers that keep their initial weights: none, early (those before 1/8 of the resolution) or encoders
+    (all). Unless none, the batch statistics of both encoders are fixed too. For pretrained weights and few cards."""
+    cached_views: int = Field(6, ge=1, le=64)
+    """Augmented views of each picture that are encoded once, if all encoder layers are frozen: more of them give more
+    variety and take longer to prepare."""
     batch_size: int = Field(16, ge=2, le=512)
     """Cards per training step."""
     phase1_epochs: int = Field(0, ge=0, le=1000)
@@ -142,11 +150,16 @@ class Config(BaseModel):
     """Fraction of cards that lose one of their two sides during training, so that the model can grade a single side."""
     augment: bool = True
     """Shift, rotate, flip and relight the training pictures a little, differently in each epoch."""
+    vary_photograph: bool = False
+    """Also vary resolution, sharpness, compression, noise, exposure and colors of the training pictures strongly, so
+    that the model learns the card's wear instead of the way it was photographed."""
     synthetic_wear_per_grade: int = Field(0, ge=0, le=100_000)
     """Fill grades 1 to 8 with synthetically worn copies of your 9s and 10s, up to this many training cards per grade; 0
     is off."""
     ema_decay: float = Field(0.0, ge=0, lt=1)
     """Decay of the exponential moving average (EMA) of the weights, which is then validated and saved; 0 is off."""
+    kept_epoch: KeptEpoch = "best"
+    """Epoch whose model is kept: best (highest validation QWK) or last, so that the validation cards choose nothing."""
     stop_if: str = ""
     """Early-stop rules, comma-separated, e.g. qwk<0.40@13: fail the run if QWK is below .40 at epoch 13."""
     max_pairs: int = Field(0, ge=0)
@@ -185,6 +198,13 @@ class Config(BaseModel):
         """(height, width) of the network's input in pixels."""
         height, _, width = str(self.image_size).partition("x")
         return int(height), int(width or height)
+
+    @property
+    def caches_features(self) -> bool:
+        """True if the features of each side are fixed, so that they can be computed once."""
+        fixed = self.frozen_layers == "encoders" and self.attention == "none"
+        # Region crops and measured targets are mirrored with the picture.
+        return fixed and not self.regions and not self.auxiliary_targets
 
     @property
     def epochs(self) -> int:

@@ -121,6 +121,32 @@ RECIPES = _recipes(
             "side_dropout": 0.1,
         },
     ),
+    Recipe(
+        "photographs",
+        "ordinal",
+        "For real photographs and few cards: ImageNet weights, card-shaped input, and strongly varied photographs. "
+        "Does the model then learn the wear instead of the photograph?",
+        {
+            "front_encoder": "efficientnet_lite0",
+            "back_encoder": "efficientnet_lite0",
+            "pretrained": "imagenet",
+            "image_size": "704x512",
+            "channels": "rgb",
+            "attention": "none",
+            "frozen_layers": "encoders",
+            "cached_views": 3,
+            "lr_phase2": 1e-3,
+            "vary_photograph": True,
+            "auxiliary_targets": False,
+            "side_dropout": 0.3,
+            "dropout": 0.4,
+            "weight_decay": 1e-2,
+            "ema_decay": 0.99,
+            "schedule": "cosine",
+            "phase2_epochs": 40,
+            "precision": "bf16",
+        },
+    ),
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from evidence.steps import simulated
 
 STEPS = {
+    "real_networks": "evidence.steps.real_networks",
     "real_pairs": "evidence.steps.real_pairs",
     "changes": "evidence.steps.changes",
     "sizes": "evidence.steps.sizes",

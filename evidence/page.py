@@ -20,6 +20,7 @@ from evidence.tables import METRIC_HEADS, Results, comma_list, metric_cells, tab
 
 # Section titles by step, in the order of the page.
 TITLES = {
+    "real_networks": "Networks trained on real pairs",
     "real_pairs": "Real graded pairs",
     "starter": "The starter model",
     "simulated": "Simulated pairs: the recipes and a rubric baseline",
@@ -34,6 +35,7 @@ PICTURES = PROGRAM / "docs" / "evidence"
 # Explanation of the ten worst errors, written by hand; it names the SHA-256 of its model.
 EXPLANATION = Path(__file__).parent / "worst.md"
 SECTION_WRITERS: dict[str, Callable[[Results], list[str]]] = {
+    "real_networks": sections.real_networks,
     "real_pairs": sections.real_pairs,
     "simulated": sections.simulated,
     "changes": sections.changes,
@@ -65,7 +67,7 @@ def run(folder: Path) -> Results:
     """Write the page; returns its path, the kept sections and the missing ones."""
     results = {name: read_json(path) for name in TITLES if (path := folder / f"{name}.json").exists()}
     new: dict[str, list[str]] = {}
-    if MODEL.with_name(FILE_NAME).exists() and (folder / "starter" / "fresh.csv").exists():
+    if MODEL.with_name(FILE_NAME).exists() and (folder / "starter" / "evaluate.csv").exists():
         new["starter"] = _starter(folder / "starter")
     new |= {name: write(results[name]) for name, write in SECTION_WRITERS.items() if name in results}
     if "simulated" in results:
@@ -99,10 +101,12 @@ def _starter(folder: Path) -> list[str]:
     card = ModelCard.model_validate_json(MODEL.with_name(FILE_NAME).read_bytes())
     if read_json(folder / "evaluate.json")["model"]["sha256"] != card.sha256:
         raise SystemExit(f"{folder} holds another model than the one that ships; give the folder that it was built in")
-    metrics, agreement = card.measured[0].figures, card.agreement
+    # The fresh cards are the first with the ranges of the shipped model.
+    metrics = next(result.figures for result in card.measured if result.figures.get("calibration"))
+    agreement = card.agreement
     pictures.draw_uncertainty(metrics, PICTURES / "starter.png")
     pairs = read_manifest(folder / "fresh" / "labels.csv").pairs
-    worst.draw_worst(predictions.read(folder / "fresh.csv"), pairs, PICTURES / "worst.jpg")
+    worst.draw_worst(predictions.read(folder / "evaluate.csv"), pairs, PICTURES / "worst.jpg")
     explanation = EXPLANATION.read_text(encoding="utf-8") if EXPLANATION.exists() else ""
     heads = ["", "n", *METRIC_HEADS.values(), "ranges hold"]
     rows = [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 from db import cards as card_rows
 from db.schema import Card, Picture
@@ -17,7 +17,7 @@ class ImportBatch:
 
     def __init__(self, session: Session, *, files: Sequence[PictureFile], names: Sequence[str]) -> None:
         self.new_cards: list[Card] = []
-        self.by_name = card_rows.cards_by_name(session, names=names)
+        self.by_name = _cards_by_name(session, names)
         self._pictures = _picture_rows(session, files)
         self._cards_by_picture: defaultdict[int, list[Card]] = defaultdict(list)  # by picture id
         ids = [picture.id for picture in self._pictures.values()]
@@ -55,8 +55,15 @@ class ImportBatch:
                 self._cards_by_picture[side].append(card)
 
 
+def _cards_by_name(session: Session, names: Sequence[str]) -> dict[str, Card]:
+    """The stored cards among some composed names (NFC), which earlier versions may have stored decomposed."""
+    decomposed = (unicodedata.normalize("NFD", name) for name in names)
+    cards = card_rows.cards_by_name(session, names=list({*names, *decomposed}))
+    return {unicodedata.normalize("NFC", name): card for name, card in cards.items()}
+
+
 def _picture_rows(session: Session, files: Sequence[PictureFile]) -> dict[str, Picture]:
-    """The rows of the files by hash; adds new pictures, and updates the path of a row whose file no longer exists."""
+    """The rows of the files by hash; adds new pictures, and updates the path of a row whose own file is gone."""
     rows = card_rows.pictures_by_sha(session, sha256s={file.sha256 for file in files})
     new: list[Picture] = []
     for file in files:
@@ -64,8 +71,9 @@ def _picture_rows(session: Session, files: Sequence[PictureFile]) -> dict[str, P
         if row is None:
             row = rows[file.sha256] = _as_row(file)
             new.append(row)
-        elif row.path != str(file.path) and not Path(row.path).exists():
-            row.path = str(file.path)
+        elif file.is_only or row.size_bytes is None:
+            row.path = str(file.path) if file.is_only else row.path
+            row.size_bytes = file.size_bytes
     card_rows.add_pictures(session, pictures=new)
     return rows
 
@@ -74,6 +82,7 @@ def _as_row(file: PictureFile) -> Picture:
     assert file.content is not None  # a picture without a row is always decoded
     return Picture(
         path=str(file.path),
+        size_bytes=file.size_bytes,
         sha256=file.sha256,
         width=file.content.width,
         height=file.content.height,

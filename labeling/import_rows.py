@@ -14,6 +14,8 @@ from labeling.duplicates import FrontIndex
 from labeling.import_batch import ImportBatch
 from labeling.picture_info import PictureFile
 
+LABELS_WIN_NOTE = "taken from the imported file"
+
 
 @dataclass(frozen=True)
 class LoadedCard:
@@ -31,11 +33,12 @@ class LoadedCard:
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """Result of a batch: number of new and of known cards, and the refused ones."""
+    """Result of a batch: number of new and of known cards, the refused ones, and the labels unlike a person's."""
 
     added: int
     known: int
     refused: list[Refused]
+    changed_labels: int
 
 
 class CardRefused(ValueError):
@@ -45,8 +48,9 @@ class CardRefused(ValueError):
 class Recorder:
     """Records an import batch by batch; keeps the fronts and labels seen so far to detect duplicates and conflicts."""
 
-    def __init__(self, *, synthetic: bool) -> None:
+    def __init__(self, *, synthetic: bool, labels_win: bool = False) -> None:
         self._synthetic = synthetic
+        self._labels_win = labels_win
         self._fronts = FrontIndex()
         self._newest_card = 0
         self._labelled: dict[str, CardPair] = {}
@@ -68,8 +72,8 @@ class Recorder:
                 refused.append(Refused(str(loaded.files[0].path), f"card {loaded.pair.card_id!r}: {error}"))
         card_rows.add_cards(session, cards=rows.new_cards)
         self._newest_card = max([self._newest_card, *(card.id for card in rows.new_cards)])
-        _add_labels(session, recorded)
-        return BatchCounts(len(rows.new_cards), len(recorded) - len(rows.new_cards), refused)
+        changed_labels = _add_labels(session, recorded, labels_win=self._labels_win)
+        return BatchCounts(len(rows.new_cards), len(recorded) - len(rows.new_cards), refused, changed_labels)
 
     def _add_stored_fronts(self, session: Session) -> None:
         """Index the fronts of cards not written by this import: earlier cards, and those of other writers."""
@@ -84,7 +88,7 @@ class Recorder:
             raise CardRefused("its front and its back are the same picture; give the other side")
         matches = rows.matches(front, back)
         if not matches:
-            return self._new_card(rows, loaded.pair, front, back)
+            return self._new_card(rows, loaded)
         if front is not None and back is not None and len(matches) > 1:
             names = " and ".join(repr(card.name) for card in matches)
             raise CardRefused(f"its two sides are already the cards {names}; one card cannot be made of two")
@@ -96,11 +100,11 @@ class Recorder:
         _update_details(card, loaded.pair)
         return card
 
-    def _new_card(self, rows: ImportBatch, pair: CardPair, front: Picture | None, back: Picture | None) -> Card:
+    def _new_card(self, rows: ImportBatch, loaded: LoadedCard) -> Card:
+        pair, front, back = loaded.pair, rows.picture(loaded.front), rows.picture(loaded.back)
         namesake = rows.by_name.get(pair.card_id)
         if namesake is not None:
-            picture = namesake.front or namesake.back
-            raise CardRefused(f"the name is used by the card in {picture and picture.path}; rename one of the two")
+            raise CardRefused(_namesake_message(namesake, loaded.front, loaded.back))
         group = pair.group or self._group_of(front, pair) or pair.card_id
         card = Card(
             name=pair.card_id,
@@ -146,17 +150,47 @@ def _update_details(card: Card, pair: CardPair) -> None:
     card.fixed_split = pair.split or card.fixed_split
 
 
-def _add_labels(session: Session, recorded: Sequence[tuple[Card, CardPair]]) -> None:
-    """Record the labels that differ from the last import's; labels given by a person stay in force."""
-    last = label_rows.last_imports(session, card_ids=[card.id for card, _ in recorded])
-    events = []
-    for card, pair in recorded:
-        unlabelled = pair.grade is None and pair.qualifier is None
-        previous = last.get(card.id)
-        if unlabelled or (
-            previous is not None and (previous.grade, previous.qualifier) == (pair.grade, pair.qualifier)
-        ):
-            continue
-        last[card.id] = LabelEvent(card_id=card.id, grade=pair.grade, qualifier=pair.qualifier, source="import")
-        events.append(last[card.id])
+def _namesake_message(card: Card, front: PictureFile | None, back: PictureFile | None) -> str:
+    """The reason to refuse a card with the name of a recorded one, whose files it may have replaced."""
+    recorded = {picture.path for picture in (card.front, card.back) if picture is not None}
+    if changed := [file.path.name for file in (front, back) if file is not None and str(file.path) in recorded]:
+        return (
+            f"{' and '.join(changed)} changed since the import, and the label of that card is of the earlier picture; "
+            "put that picture back, or give the new one another name"
+        )
+    picture = card.front or card.back
+    return f"the name is used by the card in {picture and picture.path}; rename one of the two"
+
+
+def _add_labels(session: Session, recorded: Sequence[tuple[Card, CardPair]], *, labels_win: bool) -> int:
+    """Record the labels that differ from the last import's; returns the number that differ from a person's.
+
+    labels_win  those are recorded as the person's own, else the person's labels stay in force
+    """
+    labelled = [(card, pair) for card, pair in recorded if pair.grade is not None or pair.qualifier is not None]
+    card_ids = [card.id for card, _ in labelled]
+    imported = label_rows.last_labels(session, card_ids=card_ids, source="import")
+    given = label_rows.last_labels(session, card_ids=card_ids, source="person")
+    events, changed = [], set()
+    for card, pair in labelled:
+        if not _agrees(imported.get(card.id), pair):
+            imported[card.id] = LabelEvent(card_id=card.id, grade=pair.grade, qualifier=pair.qualifier, source="import")
+            events.append(imported[card.id])
+        if card.id in given and not _agrees(given[card.id], pair) and card.id not in changed:
+            changed.add(card.id)
+            if labels_win:
+                events.append(
+                    LabelEvent(
+                        card_id=card.id,
+                        grade=pair.grade,
+                        qualifier=pair.qualifier,
+                        source="person",
+                        note=LABELS_WIN_NOTE,
+                    )
+                )
     label_rows.add_labels(session, events=events)
+    return len(changed)
+
+
+def _agrees(label: LabelEvent | None, pair: CardPair) -> bool:
+    return label is not None and (label.grade, label.qualifier) == (pair.grade, pair.qualifier)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 from engine.cards.grades import BadGrade, parse_grade, parse_qualifier
-from engine.cards.pairs import CardPair, Manifest, Refused
+from engine.cards.pairs import CardPair, Manifest, Refused, name_key
+from engine.cards.table import BadManifest, read_table, unused_columns_message
 from labeling.discover import ImportRefused
+
+COLUMNS = ("card_id", "grade", "qualifier")
+REQUIRED_COLUMNS = ("card_id", "grade")
+MAX_NAMES = 5
 
 
 def with_labels(cards: Manifest, path: Path) -> Manifest:
@@ -17,34 +21,36 @@ def with_labels(cards: Manifest, path: Path) -> Manifest:
     A card without a row keeps the grade of its folder, if any. Raises ImportRefused if the file is unreadable or lacks
     the columns card_id and grade.
     """
-    pairs = {pair.card_id.casefold(): pair for pair in cards.pairs}
+    try:
+        table = read_table(path, columns=COLUMNS, required=REQUIRED_COLUMNS)
+    except BadManifest as error:
+        raise ImportRefused(str(error)) from error
+    pairs = {name_key(pair.card_id): pair for pair in cards.pairs}
     labelled: dict[str, CardPair] = {}
     refused = list(cards.refused)
-    for line, row in _rows(path):
-        key = row["card_id"].casefold()
+    for row in table.rows:
+        card_id = row.cells.get("card_id", "")
+        key = name_key(card_id)
         try:
+            if row.problem:
+                raise BadGrade(row.problem)
             if key not in pairs:
-                raise BadGrade(f"no picture belongs to card {row['card_id']!r}; check the name")
+                raise BadGrade(f"no picture belongs to card {card_id!r}; check the name")
             if key in labelled:
-                raise BadGrade(f"card {row['card_id']!r} is listed twice; keep one of its rows")
-            grade, qualifier = parse_grade(row["grade"]), parse_qualifier(row.get("qualifier"))
+                raise BadGrade(f"card {card_id!r} is listed twice; keep one of its rows")
+            grade, qualifier = parse_grade(row.cells.get("grade")), parse_qualifier(row.cells.get("qualifier"))
         except BadGrade as error:
-            refused.append(Refused(f"{path.name}:{line}", str(error)))
+            refused.append(Refused(f"{path.name}:{row.line}", str(error)))
             continue
         labelled[key] = replace(pairs[key], grade=grade, qualifier=qualifier)
-    return Manifest([labelled.get(key, pair) for key, pair in pairs.items()], refused)
+    without = [pair.card_id for key, pair in pairs.items() if key not in labelled and pair.grade is None]
+    notices = [*cards.notices, *unused_columns_message(path, table), *_missing_message(path, without)]
+    return Manifest([labelled.get(key, pair) for key, pair in pairs.items()], refused, notices)
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, {k: (v or "").strip() for k, v in row.items() if k}) for row in reader]
-    except OSError as error:
-        raise ImportRefused(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ImportRefused(f"{path}: not a CSV file in UTF-8; save it as one") from error
-    for column in ("card_id", "grade"):
-        if column not in (reader.fieldnames or []):
-            raise ImportRefused(f"{path}: the column {column!r} is missing; the first line must name card_id,grade")
-    return rows
+def _missing_message(path: Path, card_ids: list[str]) -> list[str]:
+    """The sentence on the cards of the folder that the label file does not name; none if it names all."""
+    if not card_ids:
+        return []
+    names = ", ".join(map(repr, card_ids[:MAX_NAMES])) + (", ..." if len(card_ids) > MAX_NAMES else "")
+    return [f"{path.name}: has no grade for {len(card_ids)} of the folder's cards: {names}"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Set
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import imagehash
 from PIL import Image
 
+from engine.image.content_hash import check_content, content_hash
 from engine.image.quality import picture_quality
 from engine.image.read import BadPicture, picture_size, read_picture, read_reduced
 
@@ -30,17 +30,41 @@ class PictureContent:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture file with the hash of its bytes; `content` is None if the hash was known and the file not decoded."""
+    """A picture file with the hash of its bytes.
+
+    content     None if the hash was known and the file not decoded
+    is_only     the recorded path of the picture is another one, whose file is missing or has changed
+    """
 
     path: Path
     sha256: str
     content: PictureContent | None
+    size_bytes: int
+    is_only: bool = False
 
 
-def load_picture_file(path: Path, *, known_hashes: Set[str]) -> PictureFile:
-    """Hash a picture file, and decode it unless its hash is among `known_hashes`. Raises BadPicture."""
-    sha256 = _sha256(path)
-    return PictureFile(path, sha256, None if sha256 in known_hashes else decode_content(path))
+def load_picture_file(path: Path, *, recorded_paths: Mapping[str, str]) -> PictureFile:
+    """Hash a picture file, and decode it unless its hash is recorded. Raises BadPicture.
+
+    recorded_paths  paths of the recorded pictures by hash
+    """
+    sha256 = content_hash(path)
+    size_bytes = path.stat().st_size
+    recorded = recorded_paths.get(sha256)
+    if recorded is None:
+        content = decode_content(path)
+        check_content(path, sha256)  # the file may have been replaced in the meantime
+        return PictureFile(path, sha256, content, size_bytes)
+    is_only = recorded != str(path) and not has_content(Path(recorded), sha256)
+    return PictureFile(path, sha256, None, size_bytes, is_only)
+
+
+def has_content(path: Path, sha256: str) -> bool:
+    """True if a file exists, can be read and has this hash."""
+    try:
+        return content_hash(path) == sha256
+    except BadPicture:
+        return False
 
 
 def decode_content(path: Path) -> PictureContent:
@@ -58,15 +82,3 @@ def phash_of(path: Path) -> str | None:
     except BadPicture:  # reported by the code that uses the picture
         return None
     return str(imagehash.phash(Image.fromarray(rgb)))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise BadPicture(f"{path.name}: there is no such file; check the path") from error
-    except OSError as error:
-        raise BadPicture(
-            f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error

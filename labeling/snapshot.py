@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,8 +17,13 @@ from db.session import Database
 from db.snapshots import add_snapshot
 from engine.cards.grades import NoTarget
 from engine.cards.pairs import CardPair, Manifest, read_manifest, write_snapshot
+from engine.image.content_hash import content_hash
+from engine.image.read import BadPicture
+from labeling.picture_files import PICTURE_REASON, locate_pictures
 from labeling.picture_info import phash_of
 from labeling.splits import assign_splits
+
+MAX_LEFT_OUT_LINES = 20
 
 
 class NothingToTrainOn(ValueError):
@@ -43,30 +49,75 @@ class FrozenSnapshot:
     left_out: list[LeftOutCard]
 
 
-def all_pairs(database: Database) -> list[CardPair]:
-    """All cards with their current labels, oldest first; a split only if fixed by a manifest."""
-    return [pair for pair, _ in _pairs_with_phashes(database)]
+@dataclass(frozen=True)
+class _RecordedCard:
+    """A card with its current label, its picture rows by side, and the perceptual hash of its front."""
+
+    pair: CardPair
+    pictures: list[Picture]
+    phash: str | None
 
 
-def _pairs_with_phashes(database: Database) -> list[tuple[CardPair, str | None]]:
-    """All cards as in `all_pairs`, each with the perceptual hash of its front."""
+def all_pairs(database: Database) -> tuple[list[CardPair], list[LeftOutCard]]:
+    """All cards with their current labels, oldest first; a split only if fixed by a manifest.
+
+    A card is left out if one of its files is missing or no longer shows the picture that was labelled.
+    """
+    return _with_files(database, _recorded_cards(database))
+
+
+def _recorded_cards(database: Database) -> list[_RecordedCard]:
     with database.reading() as session:
         labels = current_labels(session)
         return [
-            (_to_pair(card, labels.get(card.id)), None if card.front is None else card.front.phash)
+            _RecordedCard(
+                _to_pair(card, labels.get(card.id)),
+                [picture for picture in (card.front, card.back) if picture is not None],
+                None if card.front is None else card.front.phash,
+            )
             for card in all_cards(session)
         ]
 
 
-def pairs_from_manifest(path: Path) -> Manifest:
-    """The cards of a manifest with their splits, and the refused rows. Raises BadManifest, LeakingSplit.
+def _with_files(database: Database, cards: Sequence[_RecordedCard]) -> tuple[list[CardPair], list[LeftOutCard]]:
+    """The cards with the paths at which their pictures are now, and the cards left out because a picture is gone."""
+    locations = locate_pictures(database, (picture for card in cards for picture in card.pictures))
+    by_sha256 = {picture.sha256: locations[picture.id] for card in cards for picture in card.pictures}
+    pairs, left_out = [], []
+    for card in cards:
+        reasons = [locations[picture.id].reason for picture in card.pictures]
+        if any(reasons):
+            left_out.append(LeftOutCard(card.pair.card_id, "; ".join(filter(None, reasons))))
+            continue
+        front, back = (
+            by_sha256[sha256].path if sha256 else None for sha256 in (card.pair.front_sha256, card.pair.back_sha256)
+        )
+        pairs.append(replace(card.pair, front=front, back=back))
+    return pairs, left_out
 
-    The fronts are hashed, so that near-duplicate photos get the same split, as in the data folder.
+
+def pairs_from_manifest(path: Path) -> Manifest:
+    """The cards of a manifest with their splits and hashes, and the refused rows. Raises BadManifest, LeakingSplit.
+
+    The fronts also get a perceptual hash, so that near-duplicate photos get the same split, as in the data folder.
     """
     manifest = read_manifest(path)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        phashes = list(pool.map(lambda pair: None if pair.front is None else phash_of(pair.front), manifest.pairs))
-    return Manifest(assign_splits(manifest.pairs, phashes), manifest.refused)
+        pairs = list(pool.map(_with_hashes, manifest.pairs))
+        phashes = list(pool.map(lambda pair: None if pair.front is None else phash_of(pair.front), pairs))
+    return Manifest(assign_splits(pairs, phashes), manifest.refused, manifest.notices)
+
+
+def _with_hashes(pair: CardPair) -> CardPair:
+    front, back = (_readable_hash(path) for path in (pair.front, pair.back))
+    return replace(pair, front_sha256=front, back_sha256=back)
+
+
+def _readable_hash(path: Path | None) -> str:
+    try:
+        return "" if path is None else content_hash(path)
+    except BadPicture:  # reported by the code that uses the picture
+        return ""
 
 
 def pairs_from_rows(database: Database) -> tuple[list[CardPair], list[LeftOutCard]]:
@@ -74,16 +125,19 @@ def pairs_from_rows(database: Database) -> tuple[list[CardPair], list[LeftOutCar
 
     Raises LeakingSplit if two cards that belong together are fixed to different splits.
     """
-    trainable: list[CardPair] = []
+    cards = _recorded_cards(database)
+    # All cards, so that a card that is left out for now changes no other card's split.
+    split_pairs = assign_splits([card.pair for card in cards], [card.phash for card in cards])
+    trainable: list[_RecordedCard] = []
     left_out: list[LeftOutCard] = []
-    cards = _pairs_with_phashes(database)
-    for pair in assign_splits([pair for pair, _ in cards], [phash for _, phash in cards]):
-        reason = _reason_to_leave_out(pair)
-        if reason is None:
-            trainable.append(pair)
+    for card, pair in zip(cards, split_pairs, strict=True):
+        target = pair.target()
+        if isinstance(target, NoTarget):
+            left_out.append(LeftOutCard(pair.card_id, target.reason))
         else:
-            left_out.append(LeftOutCard(pair.card_id, reason))
-    return trainable, left_out
+            trainable.append(replace(card, pair=pair))
+    pairs, without_files = _with_files(database, trainable)
+    return pairs, left_out + without_files
 
 
 def freeze(database: Database, *, folder: Path) -> FrozenSnapshot:
@@ -93,9 +147,7 @@ def freeze(database: Database, *, folder: Path) -> FrozenSnapshot:
     """
     pairs, left_out = pairs_from_rows(database)
     if not pairs:
-        raise NothingToTrainOn(
-            f"none of the {len(left_out)} cards has a label to train on; import graded cards, or label some first"
-        )
+        raise NothingToTrainOn(_nothing_message(left_out))
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder) as temporary_folder:
         temporary = Path(temporary_folder, "snapshot")
@@ -107,6 +159,21 @@ def freeze(database: Database, *, folder: Path) -> FrozenSnapshot:
             session, path=path, sha256=sha256, pairs=len(pairs), left_out=[asdict(card) for card in left_out]
         )
     return FrozenSnapshot(row.id, path, sha256, pairs, left_out)
+
+
+def left_out_lines(left_out: Sequence[Mapping[str, str]]) -> list[str]:
+    """Lines on the cards, each {card_id, reason}, that are left out for their pictures: the first, and their number."""
+    gone = [card for card in left_out if card["reason"].startswith(PICTURE_REASON)]
+    lines = [f"{card['card_id']}: left out: {card['reason']}" for card in gone[:MAX_LEFT_OUT_LINES]]
+    cards = "1 card is" if len(gone) == 1 else f"{len(gone)} cards are"
+    return [*lines, f"{cards} left out, because a picture is missing or has changed"] if gone else []
+
+
+def _nothing_message(left_out: Sequence[LeftOutCard]) -> str:
+    gone = [card for card in left_out if card.reason.startswith(PICTURE_REASON)]
+    if gone:
+        return f"none of the {len(gone)} labelled cards can be trained on; of {gone[0].card_id!r}, {gone[0].reason}"
+    return f"none of the {len(left_out)} cards has a label to train on; import graded cards, or label some first"
 
 
 def _to_pair(card: Card, label: LabelEvent | None) -> CardPair:
@@ -121,18 +188,10 @@ def _to_pair(card: Card, label: LabelEvent | None) -> CardPair:
         game=card.game,
         qualifier=None if label is None else label.qualifier,
         notes=card.notes,
+        front_sha256="" if card.front is None else card.front.sha256,
+        back_sha256="" if card.back is None else card.back.sha256,
     )
 
 
 def _path(picture: Picture | None) -> Path | None:
     return None if picture is None else Path(picture.path)
-
-
-def _reason_to_leave_out(pair: CardPair) -> str | None:
-    target = pair.target()
-    if isinstance(target, NoTarget):
-        return target.reason
-    for side in (pair.front, pair.back):
-        if side is not None and not side.exists():
-            return f"the picture {side} is missing; restore it, or import it again from its new location"
-    return None

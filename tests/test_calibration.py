@@ -76,7 +76,9 @@ def test_calibrate_writes_a_new_model_and_reports_the_number_of_cards(calibratio
     assert [line for line in calibration_output.err.splitlines() if "6 test cards are used" in line]
     assert "the model has learned from 18 of these cards and is overconfident on them" in calibration_output.err
     assert "the model's epoch was chosen on 6 of these cards" in calibration_output.err
-    assert access_count(Path(result["path"])) >= 1, "what the old model opened counts for the new one"
+    new_file = Path(result["path"])
+    logs = new_file.parent.parent / "data" / "test_openings"
+    assert access_count(logs, new_file, result["sha256"]) == 1, "what the old model opened counts for the new one"
 
 
 def test_only_cards_used_by_the_run_are_reported_as_having_chosen_its_epoch(manifest, tmp_path):
@@ -234,7 +236,7 @@ def test_the_report_shows_temperature_coverage_reliability_and_risk(calibrated, 
     ):
         assert words in text
     assert f"{measured['aurc']:.4f}" in text
-    assert "has not been checked" in model_report(model)
+    assert "has not been checked" in model_report(model, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -257,9 +259,8 @@ def test_a_calibration_that_cannot_be_made_gives_one_message_and_leaves_no_file(
     words, named, model, manifest, tmp_path
 ):
     paths = {"model": model, "manifest": manifest, "tmp": tmp_path}
-    uses_before = access_count(model)
     output = call("calibrate", "--model", model, *(word.format(**paths) for word in words))
-    assert access_count(model) == uses_before
+    assert not (tmp_path / "from_environment" / "test_openings").exists(), "the test split was not used"
     assert (output.exit_code, output.out) == (2, "")
     assert named in output.err.splitlines()[-1]
     assert not list(tmp_path.glob("new.pt*"))

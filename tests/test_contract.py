@@ -26,7 +26,7 @@ CERTAINTY = {
 TRAINED = {"model", "split", "epochs", "seconds", "pairs_per_second", "data_wait_share"}
 GRADED = {
     *("grade", "expected", "probabilities", "interval", "abstained", "reasons", "centering_ceiling", "model"),
-    *("ceiling_reason", "calibration", "front", "back"),
+    *("ceiling_reason", "ceiling_applied", "in_domain", "calibration", "front", "back"),
 }
 SIDE = {
     *("kind", "quad", "px_per_mm", "quality", "centering", "centering_reason", "corners", "edges", "surface"),
@@ -86,9 +86,9 @@ def test_the_recipes_and_the_flat_keys_have_the_names_that_scripts_use():
 
 def test_import_reports_its_counts_and_a_second_import_adds_nothing(manifest, tmp_path):
     first = call("import", manifest, "--data", tmp_path / "data")
-    assert (first.exit_code, first.result) == (0, {"added": 30, "known": 0, "refused": []})
+    assert (first.exit_code, first.result) == (0, {"added": 30, "known": 0, "refused": [], "changed_labels": 0})
     again = call("--data", tmp_path / "data", "import", manifest.parent)
-    assert (again.exit_code, again.result) == (0, {"added": 0, "known": 30, "refused": []})
+    assert (again.exit_code, again.result) == (0, {"added": 0, "known": 30, "refused": [], "changed_labels": 0})
 
 
 def test_import_reports_each_refused_row_imports_the_rest_and_exits_with_2(tmp_path):
@@ -340,7 +340,7 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
     labels = call("export", "labels", *data)
     assert labels.result["cards"] == 30
     second_import = call("import", labels.result["path"], "--data", tmp_path / "other")
-    assert second_import.result == {"added": 30, "known": 0, "refused": []}
+    assert second_import.result == {"added": 30, "known": 0, "refused": [], "changed_labels": 0}
     copy = call("export", "model", "--model", model, "--out", tmp_path / "deep" / "copy.pt", *data)
     assert (tmp_path / "deep" / "copy.pt").read_bytes() == model.read_bytes()
     assert copy.result["path"] == str(tmp_path / "deep" / "copy.pt")

@@ -15,7 +15,9 @@ from engine.experiments.test_set_log import log_test_access
 from engine.inference import model_card as cards
 from engine.inference.model_card import read_model_card
 from engine.starter import MODEL
+from tests.card_factory import write_cards
 from tests.commands import call
+from tests.engine.conftest import EFFICIENTNET_LITE, saved_model
 from tests.engine.inference.test_model_card import a_card
 
 # Whole commands on a trained model.
@@ -55,11 +57,21 @@ def test_8_bit_weights_need_a_quarter_of_the_file_and_their_agreement_is_reporte
     # Six of the thirty are test cards, which an export does not use.
     assert output.result["agreement"]["cards"] == 24
     assert output.result["agreement"]["largest_difference"] < 0.05
-    assert {path.name for path in tmp_path.iterdir() if path.is_file()} <= {"eight.pt", "test_openings.jsonl"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"eight.pt"}
     both = [call("evaluate", "--model", path, "--manifest", manifest, "--split", "val") for path in (model, out)]
     assert both[0].result["ece"] == pytest.approx(both[1].result["ece"], abs=0.05)
     report = call("export", "report", "--model", out, "--out", tmp_path / "report.md").result["path"]
     assert "stored in 8 bits" in Path(report).read_text(encoding="utf-8")
+
+
+def test_efficientnet_lite_with_region_crops_and_card_shaped_input_is_exported_in_8_bits(tmp_path):
+    full, out = saved_model(tmp_path / "lite.pt", loss="ordinal", **EFFICIENTNET_LITE), tmp_path / "eight.pt"
+    cards = write_cards(tmp_path / "cards", [3, 7, 9, 10])
+    output = call("export", "model", "--bits", "8", "--model", full, "--out", out, "--manifest", cards)
+    assert output.exit_code == 0, output.err
+    assert output.result["bytes"] == out.stat().st_size < 0.29 * full.stat().st_size
+    assert output.result["agreement"]["cards"] == 4
+    assert output.result["agreement"]["largest_difference"] < 0.02
 
 
 @pytest.mark.parametrize("form", [(), ("--bits", "8")])
@@ -67,11 +79,12 @@ def test_the_report_on_an_exported_model_shows_the_test_set_uses_of_its_source(m
     original = tmp_path / "own" / "model.pt"
     original.parent.mkdir()
     original.write_bytes(model.read_bytes())
+    logs = tmp_path / "data" / "test_openings"
     for _ in range(2):
-        log_test_access(original, sha256=sha256(original), cards=6, of="labels.csv")
+        log_test_access(logs, original, sha256=sha256(original), cards=6, of="labels.csv")
     out = tmp_path / "new" / "model.pt"
     assert call("export", "model", *form, "--model", original, "--out", out).exit_code == 0
-    assert "the test split was opened 2 times" in model_report(out)
+    assert "the test split was opened 2 times" in model_report(out, logs)
 
 
 @pytest.mark.parametrize("form", [(), ("--bits", "8"), ("--onnx",)])
@@ -100,6 +113,31 @@ def test_an_onnx_graph_agrees_with_the_model_on_noise_and_on_cards(model, manife
         ["log_probabilities"], {"front": noise[0], "back": noise[1], "present": np.eye(5, 2) > 0}
     )
     np.testing.assert_allclose(np.exp(log_probabilities).sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_starter_s_folder_stays_as_it_was_whatever_is_done_with_its_model(starter, manifest, tmp_path):
+    """An installation may be read-only; a log of test-set uses in it was shipped with the model."""
+
+    def content():
+        return {path.name: (path.stat().st_mtime_ns, sha256(path)) for path in starter.parent.iterdir()}
+
+    before, results = content(), []
+    for words in (
+        ("evaluate", "--manifest", manifest, "--split", "test"),
+        ("evaluate", "--manifest", manifest, "--split", "test"),
+        ("grade", *pictures_of(manifest), "--out", tmp_path / "pictures"),
+        ("calibrate", "--manifest", manifest, "--split", "all", "--out", tmp_path / "new" / "model.pt"),
+        ("export", "model"),
+        ("export", "report"),
+    ):
+        output = call(*words, "--model", "starter")
+        assert output.exit_code == 0, output.err
+        results.append(output.result)
+    assert content() == before
+    assert [result["test_openings"] for result in results[:2]] == [1, 2]
+    logs = list((tmp_path / "data" / "test_openings").iterdir())
+    assert {path.stem for path in logs} == {sha256(starter), sha256(tmp_path / "new" / "model.pt")}
+    assert "the test split was opened 3 times" in Path(results[-1]["path"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -173,9 +211,18 @@ def test_models_derived_from_the_starter_name_its_training_data(starter, manifes
     assert read_model_card(starter, sha256(starter)) == a_card(sha256=sha256(starter))
 
 
+def test_a_starter_that_is_not_the_file_its_model_card_describes_is_refused(starter, manifest):
+    content = bytearray(starter.read_bytes())
+    content[len(content) // 2] ^= 1
+    starter.write_bytes(bytes(content))
+    for words in ((), ("--model", "starter")):
+        error_line = call("grade", *pictures_of(manifest), *words).error_line
+        assert "is damaged: it is not the file that its model card describes; install Loupe again" in error_line
+
+
 def test_the_model_card_of_another_model_is_ignored(starter, manifest):
     cards.write(starter.parent, a_card(sha256="b" * 64))
-    result = call("grade", *pictures_of(manifest)).result
+    result = call("grade", *pictures_of(manifest), "--model", starter).result
     assert REASON not in result["reasons"]
     assert result["model"]["trained_on"].startswith("18 cards")
 

@@ -17,7 +17,7 @@ def test_a_card_passes_from_import_through_training_and_grading_to_retraining(ma
     data = ("--data", tmp_path / "data")
 
     # Imported: thirty labelled cards.
-    assert call("import", manifest, *data).result == {"added": 30, "known": 0, "refused": []}
+    assert call("import", manifest, *data).result == {"added": 30, "known": 0, "refused": [], "changed_labels": 0}
 
     # Corrected: a person's label stays current, also after the next import.
     with Database.open(tmp_path / "data" / "loupe.db") as database, database.writing() as session:
@@ -48,7 +48,7 @@ def test_a_card_passes_from_import_through_training_and_grading_to_retraining(ma
     # Corrected: its true grade is 3, and it is imported like any other card.
     row = f"card_id,front,back,grade,split\nnew,{pair[0]},{pair[1]},3,train\n"
     (tmp_path / "new.csv").write_text(row, encoding="utf-8")
-    assert call("import", tmp_path / "new.csv", *data).result == {"added": 1, "known": 0, "refused": []}
+    assert call("import", tmp_path / "new.csv", *data).result == {"added": 1, "known": 0, "refused": [], "changed_labels": 0}
 
     # Retrained: from the labels as they are now.
     second = call("train", "--recipe", "baseline", *settings(), *data)

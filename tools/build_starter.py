@@ -1,37 +1,36 @@
-"""Build the starter model from simulated cards: `python -m tools.build_starter --work DIR`.
+"""Build the starter model: `python -m tools.build_starter --work DIR`.
 
-Runs a sequence of Loupe commands, each in a separate process, and stores the JSON of each step in the work folder. If
-called again after an interruption, finished steps are skipped and the training run is resumed. Finally the model and
-its card are copied to `engine/starter`.
+It is trained on real and simulated cards (`tools.real_cards`), with --simulated-only on simulated cards alone. Runs a
+sequence of Loupe commands, each in a separate process, and stores the JSON of each step in the work folder. If called
+again after an interruption, finished steps are skipped and the training runs are resumed. Finally the model and its
+card are copied to `engine/starter`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from app.grading.calibration_report import how_often
-from app.settings import PROGRAM
 from benchmarks.accuracy.real_fronts import FRONTS, write_fronts_manifest
 from engine.cards.folds import hash_order
 from engine.cards.pairs import read_manifest, write_manifest
 from engine.evaluation.conformal import COVERAGE
-from engine.experiments.run_folder import holds_run
 from engine.inference.model_card import EvaluationResult, ModelCard, format_metric
 from engine.inference.model_card import write as write_card
 from engine.starter import MODEL
 from engine.storage.atomic import atomic_write
-from evidence.cached_json import read_json, require_same_plan
+from evidence.cached_json import require_same_plan
+from evidence.real_sources import require_real_pictures
 from labeling.snapshot import pairs_from_manifest
+from tools.build_steps import CannotBuild, Step, evaluate_step, model_of, run_step, train_step
+from tools.real_cards import RealTraining, calibrated_model, train_on_real_cards
 
 MAX_MODEL_BYTES = 34_000_000
 
@@ -56,36 +55,50 @@ class StarterPlan:
     """Datasets, recipe and settings of the starter.
 
     training     training and validation cards
-    calibration  calibration cards, with a seed not used for training
     fresh        test cards, with another seed not used for training
     coarse       the test cards in pictures too small to measure wear
+    calibration  calibration cards of a model of simulated cards alone, with a seed not used for training
+    real         sizes and settings of the runs on real cards; None trains on simulated cards alone
+    jobs         runs at once
     """
 
-    training: CardSet = CardSet(pairs=2400, seed=301)
-    calibration: CardSet = CardSet(pairs=400, seed=302)
-    fresh: CardSet = CardSet(pairs=300, seed=790)
-    coarse: CardSet = CardSet(pairs=300, seed=790, height=400)
-    recipe: str = "loupe"
-    settings: dict[str, Any] = field(
-        default_factory=lambda: {
-            "back_encoder": "resnet18",
-            "image_size": 160,
-            "phase2_epochs": 16,
-            "precision": "bf16",
-        }
-    )
+    training: CardSet = CardSet(pairs=300, seed=301, height=700)
+    fresh: CardSet = CardSet(pairs=150, seed=790)
+    coarse: CardSet = CardSet(pairs=150, seed=790, height=400)
+    calibration: CardSet | None = None
+    recipe: str = "photographs"
+    settings: dict[str, Any] = field(default_factory=dict)
+    real: RealTraining | None = field(default_factory=RealTraining)
+    jobs: int = 2
 
     def card_sets(self) -> dict[str, CardSet]:
         """Card sets by the name of their folder."""
-        names = ("training", "calibration", "fresh", "coarse")
-        return {name: getattr(self, name) for name in names}
+        sets = {"training": self.training, "calibration": self.calibration, "fresh": self.fresh, "coarse": self.coarse}
+        return {name: cards for name, cards in sets.items() if cards is not None}
+
+
+SIMULATED_ONLY = StarterPlan(
+    training=CardSet(pairs=2400, seed=301),
+    fresh=CardSet(pairs=300, seed=790),
+    coarse=CardSet(pairs=300, seed=790, height=400),
+    calibration=CardSet(pairs=400, seed=302),
+    recipe="loupe",
+    settings={"back_encoder": "resnet18", "image_size": 160, "phase2_epochs": 16, "precision": "bf16"},
+    real=None,
+)
 
 
 TRAINED_ON = "simulated cards"
-REAL_PICTURES = "small pictures of slabbed fronts (150 x 200 pixels)"
+TRAINED_ON_REAL = "296 Pokemon cards in slabs, other small pictures of fronts, and simulated cards"
+THUMBNAILS = "small pictures of slabbed fronts (150 x 200 pixels)"
 LICENSE = (
     "MIT: every picture was drawn by engine/simulate of this repository, in the fonts that come with matplotlib; the "
     "weights were initialized at random"
+)
+REAL_LICENSE = (
+    "The real pictures are public pictures of graded cards, sold or listed online, without a stated license; none is "
+    "included. The simulated ones were drawn by engine/simulate (MIT). The initial weights are those of "
+    "EfficientNet-Lite for ImageNet (Apache-2.0)."
 )
 MAX_REAL_FRONTS_PER_GRADE = 30
 LIMITS = [
@@ -93,59 +106,46 @@ LIMITS = [
     "Its probabilities assume that all grades are equally frequent.",
     "It was trained once, with one seed; how much another training run would differ is unknown.",
 ]
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command; its JSON is written to `name`.json in the work folder."""
-
-    name: str
-    arguments: Sequence[str | Path]
-
-
-class CannotBuild(SystemExit):
-    """The starter cannot be built; the message gives the reason and ends the program."""
-
-
-def steps(plan: StarterPlan, work: Path) -> list[Step]:
-    """Commands after the simulation, in order; each may use the files of the earlier ones."""
-    run_folder, fresh = work / "starter", work / "fresh" / "labels.csv"
-    unquantized, model = work / "whole.pt", work / "model.pt"
-    settings = [argument for key, value in plan.settings.items() for argument in ("--set", f"{key}={value}")]
-    new_run = ["--recipe", plan.recipe, "--manifest", work / "training.csv", "--out", run_folder, *settings]
-    calibration_cards = ["--manifest", work / "calibration" / "labels.csv", "--split", "all"]
-    export = ["export", "model", "--bits", "8", "--model", unquantized, "--out", model, "--manifest", fresh]
-    return [
-        Step("train", ["train", "--resume", run_folder] if holds_run(run_folder) else ["train", *new_run]),
-        Step(
-            "calibrate",
-            ["calibrate", "--model", run_folder / "model.pt", "--out", unquantized, *calibration_cards],
-        ),
-        Step("export", export),
-        Step("evaluate", [*_evaluate_arguments(model, fresh), "--predictions", work / "fresh.csv"]),
-        Step("fronts", _evaluate_arguments(model, work / "fronts.csv")),
-        Step("small", _evaluate_arguments(model, work / "coarse" / "labels.csv")),
-        *([Step("real", _evaluate_arguments(model, work / "real.csv"))] if (work / "real.csv").is_file() else []),
-    ]
-
-
-def _evaluate_arguments(model: Path, manifest: Path) -> list[str | Path]:
-    return ["evaluate", "--model", model, "--manifest", manifest, "--split", "all"]
+DATASETS = [
+    "Training: 296 real Pokemon cards, front and back, 25 to 33 of each grade, photographed in their slabs, from the "
+    "public set Pokemon-Grading-2026.",
+    "Training: 100 small fronts of PSA-graded Pokemon cards (about 298 x 400 pixels, from listings), and 50 "
+    "thumbnails of baseball cards (150 x 200 pixels) from the public set PSA-Grades-Baseball, without the label.",
+    "Calibration: the 256 of the real cards that are not sealed, each predicted by a model trained without it; 250 "
+    "more small fronts; 250 more thumbnails.",
+]
+REAL_LIMITS = [
+    "No raw card photographed on a table or in the hand, no scan and no other game was among its real cards: for these "
+    "its range may miss the grade more often.",
+    "Its probabilities assume that all grades are equally frequent.",
+    "It was trained once, with one seed; how much another training run would differ is unknown.",
+]
 
 
 def build(plan: StarterPlan, work: Path, out: Path) -> ModelCard:
     """Build the starter, or resume building it; writes model.pt and card.json to `out`. Raises CannotBuild."""
-    if str(plan.settings.get("pretrained", "none")) != "none":
-        raise CannotBuild("the starter is trained on simulated cards alone; remove the setting pretrained")
+    if plan.real is None and str(plan.settings.get("pretrained", "none")) != "none":
+        raise CannotBuild("this starter is trained on simulated cards alone; remove the setting pretrained")
+    if plan.real is not None:
+        require_real_pictures()
     work.mkdir(parents=True, exist_ok=True)
     require_same_plan(asdict(plan), work / "plan.json")
     for name, cards in plan.card_sets().items():
-        _run_step(work, Step(name, ["simulate", *cards.arguments(), "--out", work / name]))
-    _write_once(work / "training.csv", lambda path: _without_test(work / "training" / "labels.csv", path))
-    _write_once(work / "fronts.csv", lambda path: _fronts(work / "fresh" / "labels.csv", path))
-    if FRONTS.is_dir():
+        run_step(work, Step(name, ["simulate", *cards.arguments(), "--out", work / name]))
+    results = _train_on_simulated(plan, work) if plan.real is None else _train_on_real(plan, plan.real, work)
+    fresh = work / "fresh" / "labels.csv"
+    _write_once(work / "fronts.csv", lambda path: _fronts(fresh, path))
+    export: list[str | Path] = ["export", "model", "--bits", "8"]
+    export += ["--model", work / "whole.pt", "--out", work / "model.pt", "--manifest", fresh]
+    evaluations = {"evaluate": fresh, "fronts": work / "fronts.csv", "small": work / "coarse" / "labels.csv"}
+    if plan.real is None and FRONTS.is_dir():
         _write_once(work / "real.csv", _real_fronts)
-    results = {step.name: _run_step(work, step) for step in steps(plan, work)}
+        evaluations["real"] = work / "real.csv"
+    steps = [
+        Step("export", export),
+        *(evaluate_step(work, name, work / "model.pt", manifest) for name, manifest in evaluations.items()),
+    ]
+    results |= {step.name: run_step(work, step) for step in steps}
     size = results["export"]["bytes"]
     if size > MAX_MODEL_BYTES:
         raise CannotBuild(f"the model takes {size:,} bytes, more than {MAX_MODEL_BYTES:,}; choose smaller encoders")
@@ -157,20 +157,20 @@ def build(plan: StarterPlan, work: Path, out: Path) -> ModelCard:
     return card
 
 
-def _run_step(work: Path, step: Step) -> dict[str, Any]:
-    """Run the step, unless it is finished, and return its JSON."""
-    path = work / f"{step.name}.json"
-    part = path.with_suffix(".part")
-    if not path.is_file():
-        # `simulate` has no option --data.
-        data = [] if step.arguments[0] == "simulate" else ["--data", work / "data"]
-        arguments = [str(argument) for argument in (*step.arguments, *data, "--json", part)]
-        print(shlex.join(["launch.py", *arguments]), flush=True)
-        subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *arguments], check=True)
-        if "stopped" in read_json(part):
-            raise CannotBuild(f"{step.name} was stopped; run the same command again to resume it")
-        part.replace(path)
-    return read_json(path)
+def _train_on_simulated(plan: StarterPlan, work: Path) -> dict[str, Any]:
+    """Train and calibrate on simulated cards; writes whole.pt."""
+    manifest = work / "training.csv"
+    _write_once(manifest, lambda path: _without_test(work / "training" / "labels.csv", path))
+    train = run_step(work, train_step(work, "starter", plan.recipe, manifest, plan.settings))
+    calibrate: list[str | Path] = ["calibrate", "--model", model_of(work, "starter"), "--out", work / "whole.pt"]
+    calibrate += ["--manifest", work / "calibration" / "labels.csv", "--split", "all"]
+    return {"train": train, "calibrate": run_step(work, Step("calibrate", calibrate))}
+
+
+def _train_on_real(plan: StarterPlan, real: RealTraining, work: Path) -> dict[str, Any]:
+    """Train on real and simulated cards and calibrate on predictions of real cards; writes whole.pt."""
+    results = train_on_real_cards(real, plan.recipe, work / "training" / "labels.csv", work, plan.jobs)
+    return {**results, "calibrations": calibrated_model(real, work, work / "whole.pt")}
 
 
 def _write_once(path: Path, write: Callable[[Path], None]) -> None:
@@ -197,57 +197,92 @@ def _real_fronts(path: Path) -> None:
     write_manifest(path, [pair for _, group in by_grade for pair in islice(group, MAX_REAL_FRONTS_PER_GRADE)])
 
 
-def _model_card(plan: StarterPlan, results: dict[str, dict[str, Any]]) -> ModelCard:
-    validation, fresh = results["train"], plan.fresh
-    source = "pairs drawn by simulate --mix {0.mix} --noise {0.noise:g} --seed {0.seed}"
+def _model_card(plan: StarterPlan, results: dict[str, Any]) -> ModelCard:
+    real = plan.real is not None
     return ModelCard(
         sha256=results["export"]["sha256"],
-        learned_from=TRAINED_ON,
-        data=[
-            f"Training and validation: {plan.training.pairs} {source.format(plan.training)}; "
-            f"{validation['n']} of them for validation.",
-            f"Calibration: {plan.calibration.pairs} {source.format(plan.calibration)}.",
-            f"Test: {fresh.pairs} {source.format(fresh)}, a seed not used for training.",
-        ],
+        learned_from=TRAINED_ON_REAL if real else TRAINED_ON,
+        data=_datasets(plan, results),
         recipe=plan.recipe,
         changes=plan.settings,
-        commands=["python -m tools.build_starter --work DIR"],
-        measured=[
-            EvaluationResult(
-                on=f"{results['evaluate']['n']} fresh simulated cards, front and back",
-                figures=_metrics(results["evaluate"]),
-            ),
-            EvaluationResult(on="the fronts of the same cards", figures=_metrics(results["fronts"])),
-            EvaluationResult(
-                on=f"the same cards {plan.coarse.height} pixels high, too small to measure wear",
-                figures=_metrics(results["small"]),
-            ),
-            *(
-                [EvaluationResult(on=f"real fronts: {REAL_PICTURES}", figures=_metrics(results["real"]))]
-                if "real" in results
-                else []
-            ),
-            EvaluationResult(
-                on="the validation cards (optimistic: they chose the epoch)", figures=_metrics(validation)
-            ),
-        ],
+        commands=["python -m tools.build_starter --work DIR" + ("" if real else " --simulated-only")],
+        measured=[*(_on_real_cards(results) if real else ()), *_on_simulated_cards(plan, results)],
         agreement=results["export"]["agreement"],
-        licence=LICENSE,
-        limits=limits(results),
+        licence=REAL_LICENSE if real else LICENSE,
+        limits=real_limits(results) if real else limits(results),
     )
 
 
-def limits(results: dict[str, dict[str, Any]]) -> list[str]:
-    """Limits of the model, from the results of the `evaluate` steps by name."""
-    tens = f"Separating 10s from 9s: {format_metric(results['evaluate'], 'auc_9_10')}, where 0.5 is chance."
-    return [_real_cards_limit(results), *LIMITS, tens, _coverage_limit(results)]
+def _datasets(plan: StarterPlan, results: dict[str, Any]) -> list[str]:
+    source = "pairs drawn by simulate --mix {0.mix} --noise {0.noise:g} --seed {0.seed}"
+    training = f"{plan.training.pairs} {source.format(plan.training)}"
+    test = f"Test: {plan.fresh.pairs} {source.format(plan.fresh)}, a seed not used for training."
+    if plan.calibration is None:
+        return [*DATASETS, f"Training: 100 of {training}.", test]
+    return [
+        f"Training and validation: {training}; {results['train']['n']} of them for validation.",
+        f"Calibration: {plan.calibration.pairs} {source.format(plan.calibration)}.",
+        test,
+    ]
+
+
+def _on_real_cards(results: dict[str, Any]) -> list[EvaluationResult]:
+    def result(on: str, step: str) -> EvaluationResult:
+        return EvaluationResult(on=on, figures=_metrics(results[step]))
+
+    def out_of_fold(on: str, given: str) -> EvaluationResult:
+        return EvaluationResult(on=on, figures=results["calibrations"][given])
+
+    return [
+        out_of_fold("256 real Pokemon cards, front and back, each by a model trained without it", "pair"),
+        out_of_fold("the fronts of these cards alone", "front"),
+        out_of_fold("the backs of these cards alone", "back"),
+        result("the same cards, by a model trained on other sources of pictures only", "without-pairs"),
+        result("small fronts of Pokemon cards, by a model trained on other sources only", "pairs-only-fronts"),
+        result("thumbnails of baseball cards, by a model trained on other sources only", "pairs-only-thumbnails"),
+    ]
+
+
+def _on_simulated_cards(plan: StarterPlan, results: dict[str, Any]) -> list[EvaluationResult]:
+    on = {
+        "evaluate": f"{results['evaluate']['n']} fresh simulated cards, front and back",
+        "fronts": "the fronts of these simulated cards" if plan.real else "the fronts of the same cards",
+        "small": f"the same cards {plan.coarse.height} pixels high, too small to measure wear",
+        "real": f"real fronts: {THUMBNAILS}",
+        "train": "the validation cards (optimistic: they chose the epoch)",
+    }
+    return [EvaluationResult(on=on[step], figures=_metrics(results[step])) for step in on if step in results]
+
+
+def limits(results: dict[str, Any]) -> list[str]:
+    """Limits of a model of simulated cards, from the results of the `evaluate` steps by name."""
+    return [_real_cards_limit(results), *LIMITS, _tens_limit(results["evaluate"]), _coverage_limit(results)]
+
+
+def real_limits(results: dict[str, Any]) -> list[str]:
+    """Limits of a model of real cards, from the results of the steps by name."""
+    pair, elsewhere = results["calibrations"]["pair"], results["without-pairs"]
+    return [
+        f"On cards photographed like those it was trained on, {pair['exact']:.0%} of its grades are right and "
+        f"{pair['within_one']:.0%} within one grade.",
+        "On other photographs it is much worse: a model that had not seen this kind of picture got only "
+        f"{elsewhere['within_one']:.0%} of these cards within one grade. Your photographs are another kind too.",
+        f"Its range is meant to contain the true grade {how_often(COVERAGE)}; it did for {pair['coverage']:.0%} of "
+        f"these cards, with a mean width of {pair['mean_width']:.1f} grades.",
+        _tens_limit(pair),
+        *REAL_LIMITS,
+    ]
+
+
+def _tens_limit(figures: dict[str, Any]) -> str:
+    return f"Separating 10s from 9s: {format_metric(figures, 'auc_9_10')}, where 0.5 is chance."
 
 
 def _real_cards_limit(results: dict[str, dict[str, Any]]) -> str:
     unknown = "How well it grades real cards in good pictures has not been measured"
     if "real" not in results:
         return f"{unknown}."
-    return f"{unknown}; on {results['real']['n']} {REAL_PICTURES}: {format_metric(results['real'], 'qwk')}."
+    return f"{unknown}; on {results['real']['n']} {THUMBNAILS}: {format_metric(results['real'], 'qwk')}."
 
 
 def _coverage_limit(results: dict[str, dict[str, Any]]) -> str:
@@ -272,13 +307,15 @@ def _metrics(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Build the starter with the default plan."""
+    """Build the starter."""
     parser = argparse.ArgumentParser(prog="python -m tools.build_starter", description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the pictures, the run and the results")
     parser.add_argument("--out", type=Path, default=MODEL.parent, help="folder for model.pt and card.json")
+    parser.add_argument("--simulated-only", action="store_true", help="train on simulated cards alone")
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    card = build(StarterPlan(), options.work.absolute(), options.out.absolute())
+    plan = SIMULATED_ONLY if options.simulated_only else StarterPlan()
+    card = build(plan, options.work.absolute(), options.out.absolute())
     print(card.summary())
 
 

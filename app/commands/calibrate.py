@@ -52,7 +52,7 @@ def run(
     warn_about_training_cards(path, pairs)
     require_enough_groups(pairs, options.coverage)
     source = str(manifest.absolute()) if manifest else str(data.root)
-    log_test_cards(path, digest, pairs, source=source)
+    log_test_cards(data, path, digest, pairs, source=source)
     predictions = consume_events(predict_cards(loaded, pairs, data.cache))
     cards = "all cards" if split == "all" else f"the {split} split"
     calibration = fit(
@@ -65,7 +65,7 @@ def run(
     content = checkpoint.load_as_stored(path)
     if sha256(path) != digest:
         raise UserError(f"{path} changed while it was being calibrated; calibrate it again")
-    with carry_provenance(path, digest, target):
+    with carry_provenance(data, path, digest, target):
         checkpoint.save(target, {**content, "calibration": calibration.to_dict()})
     return {
         "path": str(target),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +133,7 @@ def _load_run(data: DataFolder, name: str) -> ValidatedRun:
     config, pairs = run_folder.load(next(iter(fold_folders(folder)), folder))
     cards = frozenset((pair.card_id, pair.split, pair.grade) for pair in pairs if pair.split != "test")
     validation = predictions.read(folder / predictions.FILE_NAME)
-    best = select_best(read_epochs(folder).values(), itemgetter("qwk"))
+    best = select_best(read_epochs(folder).values(), lambda metrics: metrics)
     return ValidatedRun(name, config, cards, validation, best["val_loss"] if best else None)
 
 

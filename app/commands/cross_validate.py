@@ -95,14 +95,16 @@ def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
     return {"split": "out of fold", "folds": fold_results, "predictions": str(path.absolute()), **metrics}
 
 
-def train_with_controls(out: Path) -> dict[str, Any]:
+def train_with_controls(out: Path, cache: Path | None = None) -> dict[str, Any]:
     """Train or resume the run in a folder, then its controls; returns the run's result with theirs as `controls`.
+
+    cache  folder of prepared pictures, shared with other runs; default `out`/cache
 
     FailedByRule is raised only after the controls have been trained: a low score is compared with them too.
     """
     with stop_on_signal() as stop:
         try:
-            result = print_events(resume(out, stop))
+            result = print_events(resume(out, stop, cache))
         except FailedByRule:
             _train_controls(out, stop)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from engine.events import Notice, Progress
 from engine.experiments.test_set_log import access_count, log_test_access
 from engine.inference.evaluate import evaluate
 from engine.inference.onnx_runtime import with_onnx_runtime
-from labeling.snapshot import pairs_from_manifest, pairs_from_rows
+from labeling.snapshot import LeftOutCard, left_out_lines, pairs_from_manifest, pairs_from_rows
 
 Result = TypeVar("Result")
 
@@ -28,23 +29,28 @@ def run(
     split: str | None,
     predictions_path: Path | None = None,
     views: int = 1,
+    *,
+    uncalibrated: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a model; returns `split`, `test_openings`, `sees`, `views`, `model`, `calibration` and the metrics.
 
-    Every use of test cards, by split `test` or `all`, is printed and logged next to the model.
+    Every use of test cards, by split `test` or `all`, is printed and logged in the data folder.
 
     split             None: see `default_split`
     predictions_path  file for the predictions of each card
     views             augmented views per card (test-time augmentation)
+    uncalibrated      ignore the model's calibration
     """
     path = require_model_path(model, data)
     loaded, digest = open_model(path)
+    if uncalibrated:
+        loaded = replace(loaded, calibration=None)
     split = split or default_split(manifest)
     pairs = load_pairs(data, manifest, split)
-    log_test_cards(path, digest, pairs, source=str(manifest.absolute() if manifest else data.root))
+    log_test_cards(data, path, digest, pairs, source=str(manifest.absolute() if manifest else data.root))
     metadata = {
         "split": split,
-        "test_openings": access_count(path),
+        "test_openings": access_count(data.test_openings, path, digest),
         "sees": loaded.config.input_region,
         "views": views,
         "model": {"name": loaded.name, "sha256": digest},
@@ -86,11 +92,11 @@ def consume_events(events: Iterator[Notice | Progress | Result]) -> Result:
     raise AssertionError("the events must end with a result")
 
 
-def log_test_cards(model: Path, digest: str, pairs: Sequence[CardPair], *, source: str) -> None:
+def log_test_cards(data: DataFolder, model: Path, digest: str, pairs: Sequence[CardPair], *, source: str) -> None:
     """Log and print the use of test cards, if there are any among `pairs`."""
     card_count = sum(pair.split == "test" and pair.has_class for pair in pairs)
     if card_count:
-        use_count = log_test_access(model, sha256=digest, cards=card_count, of=source)
+        use_count = log_test_access(data.test_openings, model, sha256=digest, cards=card_count, of=source)
         print_message(f"{card_count} test cards are used; this is use {use_count} of the test split for this model")
 
 
@@ -107,8 +113,16 @@ def load_pairs(data: DataFolder, manifest: Path | None, split: str) -> list[Card
 def _all_pairs(data: DataFolder, manifest: Path | None) -> list[CardPair]:
     if manifest is None:
         with Database.open(data.database, backup_dir=data.backups) as database:
-            return pairs_from_rows(database)[0]
+            pairs, left_out = pairs_from_rows(database)
+        print_left_out(left_out)
+        return pairs
     content = pairs_from_manifest(manifest)
-    for refused in content.refused:
-        print_message(str(refused))
+    for sentence in (*content.notices, *map(str, content.refused)):
+        print_message(sentence)
     return content.pairs
+
+
+def print_left_out(cards: Sequence[LeftOutCard]) -> None:
+    """Print which cards are left out because a picture of theirs is missing or has changed, and their number."""
+    for line in left_out_lines([asdict(card) for card in cards]):
+        print_message(line)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from app.commands import export_model
+from app.commands.evaluate import print_left_out
 from app.commands.export_model import DEFAULT_OPTIONS, FILE_NAMES, ExportOptions
 from app.grading.model_registry import model_path
 from app.grading.model_report import model_report
@@ -13,6 +15,7 @@ from app.runs.history_report import history_page
 from app.settings import DataFolder, UserError
 from db.session import Database
 from engine.experiments.run_folder import sha256
+from engine.storage.atomic import write_text
 from labeling.export import export_labels
 
 ExportKind = Literal["labels", "model", "report", "history"]
@@ -28,9 +31,12 @@ def run(
     target = _with_folder(out or data.exports / FILES[kind])
     with Database.open(data.database, backup_dir=data.backups) as database:
         if kind == "labels":
-            return {"path": str(target), "cards": export_labels(database, target)}
+            exported = export_labels(database, target)
+            print_left_out(exported.left_out)
+            left_out = [asdict(card) for card in exported.left_out]
+            return {"path": str(target), "cards": exported.cards, "left_out": left_out}
         page, count = history_page(database)
-    target.write_text(page, encoding="utf-8")
+    write_text(target, page)
     return {"path": str(target), "runs": count}
 
 
@@ -41,11 +47,11 @@ def _export_model_or_report(
     if path is None:
         raise UserError("there is no model to export yet; train one first")
     if kind == "model":
-        # One folder per model: uses of the test split are logged per folder.
+        # One folder per model, as it may have a model card.
         target = _with_folder(out or data.exports / sha256(path)[:12] / FILE_NAMES[options.form])
         return export_model.run(data, path, target, options)
     target = _with_folder(out or data.exports / FILES[kind])
-    target.write_text(model_report(path), encoding="utf-8")
+    write_text(target, model_report(path, data.test_openings))
     return {"path": str(target)}
 
 

@@ -47,7 +47,7 @@ DEFAULT_OPTIONS = ExportOptions()
 def run(data: DataFolder, path: Path, target: Path, options: ExportOptions) -> dict[str, Any]:
     """Write the model file at `path` to `target` atomically. Raises BadModel, BadGraph, UserError.
 
-    The model card and the log of test-set uses are copied to the new file, but not to an ONNX graph, which Loupe does
+    The model card and the log of test-set uses are copied for the new file, but not for an ONNX graph, which Loupe does
     not report on. The model itself is refused as `target`, because an export may hold less than the model.
 
     Returns `path`, `sha256` and `bytes`; for an ONNX graph also `largest_difference`, the largest deviation from torch
@@ -60,7 +60,7 @@ def run(data: DataFolder, path: Path, target: Path, options: ExportOptions) -> d
         result["largest_difference"] = onnx_export.export(full, target)
         result["tolerance"] = onnx_export.TOLERANCE
     else:
-        with carry_provenance(path, sha256(path), target):
+        with carry_provenance(data, path, sha256(path), target):
             _write(path, target, options.form)
     result |= {"sha256": sha256(target), "bytes": target.stat().st_size}
     if full is not None and options.manifest is not None:
@@ -79,19 +79,20 @@ def _write(path: Path, target: Path, form: Form) -> None:
 
 
 @contextmanager
-def carry_provenance(path: Path, digest: str, target: Path) -> Iterator[None]:
+def carry_provenance(data: DataFolder, path: Path, digest: str, target: Path) -> Iterator[None]:
     """Context for writing a model derived from the one at `path`: copies its test-set log and its model card.
 
     digest  the SHA-256 of the file at `path`
-    raises  CannotLogTestAccess, BadCard before anything is written
+    raises  BadCard before anything is written, CannotLogTestAccess
     """
     card = read_model_card(path, digest)
     # In the model's folder the card belongs to the model, even if the replaced file is a copy of the model.
     other_folder = not target.parent.samefile(path.parent)
     replaced = sha256(target) if other_folder and target.is_file() else None
-    test_set_log.copy_log(path, target)
     yield
-    if card is not None and not cards.copy_model_card(card, target, sha256(target), replaced=replaced):
+    target_digest = sha256(target)
+    test_set_log.copy_log(data.test_openings, path, digest, derived=target, derived_sha256=target_digest)
+    if card is not None and not cards.copy_model_card(card, target, target_digest, replaced=replaced):
         print_message(
             f"{target.with_name(cards.FILE_NAME)} belongs to something else and is left as it is, so {target} has no "
             f"model card with the caveat that {card.caveat}; export to an empty folder"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,38 +25,42 @@ MAX_PLAIN_LENGTH = 100  # characters of a folder name; a longer name is cut and 
 ModelLoader = Callable[[Path], tuple[LoadedModel, str]]
 
 
+@dataclass(frozen=True)
+class CommandOptions:
+    """Options of the command.
+
+    model               name or path of the model; None: the default model
+    out                 folder for the pictures; None: none are written
+    max_interval_width  grades that the interval may span; None: the recommendation of the model's calibration
+    ceiling_binds       rule out the grades that a surely measured centering does not allow
+    """
+
+    model: str | None = None
+    out: Path | None = None
+    max_interval_width: int | None = None
+    ceiling_binds: bool = True
+
+
 class GradingOptions(NamedTuple):
-    """The model, the line corrections and the widest interval, in grades, of a graded card."""
+    """The model, the line corrections, the widest interval in grades, and whether a sure centering ceiling binds."""
 
     model: Path | None
     corrections: Corrections
     max_interval_width: int | None
+    ceiling_binds: bool
     load_model: ModelLoader = open_grader
 
 
-def grade_pair(
-    data: DataFolder,
-    front: Path,
-    back: Path | None,
-    model: str | None,
-    out: Path | None,
-    max_interval_width: int | None = None,
-) -> dict[str, Any]:
-    """Grade one card; returns its report and writes its pictures to `out`. Raises BadPicture, BadModel, UserError.
-
-    max_interval_width  grades that the interval may span; None: the recommendation of the model's calibration
-    """
-    options = GradingOptions(model_path(model, data), load_corrections(data), max_interval_width)
-    return _grade(front, back, options, out)
+def grade_pair(data: DataFolder, front: Path, back: Path | None, command: CommandOptions) -> dict[str, Any]:
+    """Grade one card; returns its report and writes its pictures. Raises BadPicture, BadModel, UserError."""
+    return _grade(front, back, _grading_options(data, command), command.out)
 
 
-def grade_batch(
-    data: DataFolder, manifest: Path, model: str | None, out: Path | None, max_interval_width: int | None = None
-) -> list[dict[str, Any]]:
+def grade_batch(data: DataFolder, manifest: Path, command: CommandOptions) -> list[dict[str, Any]]:
     """Grade the cards of a manifest, in its order; returns for each its card_id with the report or an error."""
     rows = manifest_rows(manifest)
     load_model = lru_cache(maxsize=1)(partial(_load_for_batch, data, rows))
-    options = GradingOptions(model_path(model, data), load_corrections(data), max_interval_width, load_model)
+    options, out = _grading_options(data, command)._replace(load_model=load_model), command.out
     meter = ProgressMeter()
     results = []
     for row in rows:
@@ -65,6 +70,11 @@ def grade_batch(
             results.append(_grade_row(row, options, out))
         meter("cards", len(results), len(rows))
     return results
+
+
+def _grading_options(data: DataFolder, command: CommandOptions) -> GradingOptions:
+    path, corrections = model_path(command.model, data), load_corrections(data)
+    return GradingOptions(path, corrections, command.max_interval_width, command.ceiling_binds)
 
 
 def _load_for_batch(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[LoadedModel, str]:
@@ -100,6 +110,7 @@ def _grade(front: Path | None, back: Path | None, options: GradingOptions, out: 
         options.corrections,
         options.max_interval_width,
         with_saliency=out is not None,
+        ceiling_binds=options.ceiling_binds,
         load_model=options.load_model,
     )
     return report(graded, write_pictures(graded, out) if out else None)

@@ -10,24 +10,34 @@ from app.terminal import ProgressMeter, print_message
 from db.session import Database
 from engine.paths import expand_path
 from labeling.discover import ImportRefused
-from labeling.import_cards import import_cards
+from labeling.import_cards import changed_labels_text, import_cards
 
 
-def run(data: DataFolder, path: Path, labels: Path | None) -> dict[str, Any]:
-    """Import the cards at a path; returns {added, known, refused: [{path, reason}]}.
+def run(data: DataFolder, path: Path, labels: Path | None, *, labels_win: bool = False) -> dict[str, Any]:
+    """Import the cards at a path; returns {added, known, refused: [{path, reason}], changed_labels}.
 
-    Raises UserError if nothing at the path can be imported, BadPath if it is not a path.
+    labels_win  take the labels that differ from those given by a person; else they are only counted
+    raises      UserError if nothing at the path can be imported, BadPath if it is not a path
     """
     meter = ProgressMeter()
     path, labels = expand_path(path), expand_path(labels) if labels else None
     with Database.open(data.database, backup_dir=data.backups) as database:
         try:
             imported = import_cards(
-                database, path, labels=labels, progress=lambda done, total: meter("cards", done, total)
+                database,
+                path,
+                labels=labels,
+                labels_win=labels_win,
+                progress=lambda done, total: meter("cards", done, total),
             )
         except ImportRefused as error:
             raise UserError(str(error)) from error
-    for refused in imported.refused:
-        print_message(str(refused))
-    refusals = [{"path": refused.path, "reason": refused.reason} for refused in imported.refused]
-    return {"added": imported.added, "known": imported.known, "refused": refusals}
+    changed = [changed_labels_text(imported.changed_labels, taken=labels_win, remedy="import again with --labels-win")]
+    for sentence in (*imported.notices, *map(str, imported.refused), *filter(None, changed)):
+        print_message(sentence)
+    return {
+        "added": imported.added,
+        "known": imported.known,
+        "refused": [{"path": refused.path, "reason": refused.reason} for refused in imported.refused],
+        "changed_labels": imported.changed_labels,
+    }

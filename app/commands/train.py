@@ -20,6 +20,7 @@ from db.session import Database
 from engine import recipes
 from engine.cards import leakage
 from engine.config import Config, parse_settings
+from engine.data.selection import check_labels
 from engine.experiments import plans, run_folder
 from engine.experiments.run_folder import holds_run
 from engine.training.initial_weights import validate_run
@@ -39,11 +40,13 @@ def from_manifest(
     *,
     folds: int = 0,
     controls: bool = False,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
-    """Train on the cards of a manifest; writes only below `out`, not to the database.
+    """Train on the cards of a manifest; writes only below `out` and to `cache`, not to the database.
 
     folds     number of cross-validation folds; 0: a single run
     controls  also train the background-only and label-only controls
+    cache     folder of prepared pictures of a single run, shared with other runs; default `out`/cache
 
     Several undeclared changes at once only cause a warning here; runs in the data folder must declare them.
     """
@@ -57,13 +60,14 @@ def from_manifest(
     if warning := undeclared_bundle_warning(plan):
         print_message(f"warning: {warning}")
     content = pairs_from_manifest(manifest)
-    for refused in content.refused:
-        print_message(str(refused))
+    for sentence in (*content.notices, *map(str, content.refused)):
+        print_message(sentence)
     if rank_and_world_size()[1] > 1 and (folds or controls):
         raise UserError(f"--folds and --controls start several runs, {SINGLE_PROCESS_RUNS}; omit torchrun")
     # Checked before anything is written, because a folder that holds a run can only be resumed.
     leakage.check_no_leakage(content.pairs)
     validated = [replace(pair, split="val") if folds and pair.split != "test" else pair for pair in content.pairs]
+    check_labels(validated, config)
     validate_run(config, validated, out)
     if folds:
         cross_validate.set_up_folds(out, config, content.pairs, plan, folds)
@@ -75,7 +79,7 @@ def from_manifest(
         run_folder.save(out, config, [pair.absolute() for pair in content.pairs])
         return cross_validate.train_with_controls(out)
     with stop_on_signal() as stop:
-        return print_events(train(config, content.pairs, out, stop))
+        return print_events(train(config, content.pairs, out, stop, cache))
 
 
 def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], plan_input: PlanInput) -> dict[str, Any]:
@@ -93,8 +97,11 @@ def from_labels(data: DataFolder, recipe: str, settings: Sequence[str], plan_inp
     return train_queued_run(data, run_id)
 
 
-def resume_run(data: DataFolder, folder: Path) -> dict[str, Any]:
-    """Resume the run in a folder with its controls, or its folds; a run of the data folder through its row."""
+def resume_run(data: DataFolder, folder: Path, cache: Path | None = None) -> dict[str, Any]:
+    """Resume the run in a folder with its controls, or its folds; a run of the data folder through its row.
+
+    cache  as in `from_manifest`
+    """
     folder = folder.resolve()
     in_data_folder = folder.is_relative_to(data.runs.resolve())
     if rank_and_world_size()[1] > 1:
@@ -105,7 +112,7 @@ def resume_run(data: DataFolder, folder: Path) -> dict[str, Any]:
         return (
             cross_validate.train_folds(folder)
             if run_folder.fold_folders(folder)
-            else cross_validate.train_with_controls(folder)
+            else cross_validate.train_with_controls(folder, cache)
         )
     with Database.open(data.database, backup_dir=data.backups) as database:
         run = _run_row(database, folder)

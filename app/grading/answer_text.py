@@ -16,6 +16,7 @@ from app.grading.centering_ceiling import as_sentence, card_ceiling
 from app.grading.grade_card import MISSING_SIDE, GradedCard, SideAnalysis, analyze_side, grade_card, pictures_of
 from app.grading.line_corrections import current_corrections
 from app.grading.model_registry import model_identity, model_path, open_grader
+from app.markdown import escape
 from app.screens.line_editor_state import NOT_SAVED, Value, flat_with_margin, is_unsaved, key_of, save, value_of
 from app.settings import DataFolder, UserError
 from db.schema import Side
@@ -41,12 +42,12 @@ def model_text(data: DataFolder) -> str:
         return NO_MODEL_HELP
     model, digest = open_grader(path)
     card = read_model_card(path, digest)
-    training_data = "" if card is None else f", trained only on {card.learned_from}"
-    sentences = [f"Grading model: **{model.name}**{training_data}."]
+    training_data = "" if card is None else f", trained only on {escape(card.learned_from)}"
+    sentences = [f"Grading model: **{escape(model.name)}**{training_data}."]
     facts = [_model_sentence(model_identity(model, digest, card)), calibration_sentence(model.calibration)]
     if card is not None:
-        sentences += map(_first_clause, card.limits[:1])
-        facts += [card.summary(), *card.limits]
+        sentences += [escape(_first_clause(limit)) for limit in card.limits[:1]]
+        facts += map(escape, [card.summary(), *card.limits])
     if model.calibration is None:
         sentences.append(UNCALIBRATED)
     return "\n".join([" ".join(sentences), *_details("About this model", facts)])
@@ -69,7 +70,7 @@ def grading_calibration(data: DataFolder) -> Calibration | None:
 
 
 def _model_sentence(model: dict[str, str]) -> str:
-    return f"Model **{model['name']}** ({model['sha256'][:12]}), trained on {model['trained_on']}."
+    return f"Model **{escape(model['name'])}** ({model['sha256'][:12]}), trained on {escape(model['trained_on'])}."
 
 
 def grade_pictures(database: Database, data: DataFolder, front: Path | None, back: Path | None) -> GradedCard:
@@ -84,7 +85,7 @@ def verdict_text(graded: GradedCard) -> str:
     prediction = graded.prediction
     # On the page the request for the missing side, below, is enough.
     repeated = {MISSING_SIDE.format(side) for side in graded.missing_sides}
-    reasons = "\n".join(f"- {as_sentence(reason)}" for reason in graded.reasons if reason not in repeated)
+    reasons = "\n".join(f"- {escape(as_sentence(reason))}" for reason in graded.reasons if reason not in repeated)
     sides = [_side_lines(graded)] if any(graded.sides.values()) else []
     if prediction is None:
         facts = _details("About the pictures", [_resolutions(graded)]) if sides else []
@@ -148,13 +149,13 @@ def _line_editor_value(side: Side, analysis: SideAnalysis, data: DataFolder) -> 
     return value_of(side, analysis, flat, path)
 
 
-def save_lines(database: Database, data: DataFolder, value: Value, picture: Path | None) -> Value:
+def save_lines(database: Database, data: DataFolder, value: Value, picture: Path | None, author: str = "") -> Value:
     """Save the line correction of a side and measure the side again with it.
 
     picture  the file now in the tab; if it is not the value's picture, the value is returned without measuring again
     raises   UserError, BadLines
     """
-    message = save(database, value)
+    message = save(database, value, author)
     sha256, side = key_of(value)
     if picture is None or run_folder.sha256(picture) != sha256:
         return {**value, "said": message, "kept": value["by_hand"]}
@@ -174,8 +175,11 @@ def reset_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
     return {**new_value, "kept": True, "said": NOT_SAVED}
 
 
-def ceiling_text(front: Value | None, back: Value | None) -> str:
-    """The centering ceiling of the card in Markdown; it never changes the predicted grade."""
+def ceiling_text(front: Value | None, back: Value | None, graded: GradedCard | None = None) -> str:
+    """The centering ceiling of the card in Markdown, and whether the grade takes it into account.
+
+    graded  None: the lines were changed since the card was graded
+    """
     worst = {
         side: None if value is None else value["numbers"]["worst"]
         for side, value in zip(SIDES, (front, back), strict=True)
@@ -185,7 +189,19 @@ def ceiling_text(front: Value | None, back: Value | None) -> str:
         return f"### Centering\n{as_sentence(reason)}"
     limit = f"limits this card to {'an' if grade == 8 else 'a'} {grade}"
     head = f"Centering {'allows a 10' if grade == 10 else limit}"
-    return f"### {head}\n{as_sentence(reason)} The grade above does not take this limit into account."
+    effect = "" if grade == 10 else f" {_effect_of_ceiling(graded)}"
+    return f"### {head}\n{as_sentence(reason)}{effect}"
+
+
+def _effect_of_ceiling(graded: GradedCard | None) -> str:
+    if graded is None:
+        return "Press **Grade** to apply this limit to the grade."
+    if graded.prediction is None:
+        return "There is no grade to which this limit applies."
+    if graded.ceiling is None:
+        return "The grade above does not take this limit into account: the borders were not measured surely enough."
+    limit = f"{'an' if graded.ceiling.grade == 8 else 'a'} {graded.ceiling.grade}"
+    return f"The grade above takes into account that more than {limit} is out of reach."
 
 
 def pictures_in_order(graded: GradedCard, names: Iterable[str]) -> list[np.ndarray | None]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
+from app.markdown import escape
 from engine.cards.grades import GRADES
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
@@ -42,7 +43,7 @@ def calibration_sentence(calibration: Calibration | None) -> str:
     if calibration is None:
         return UNCALIBRATED
     groups = "" if calibration.groups == calibration.cards else f" in {calibration.groups} groups"
-    return f"Calibrated on {calibration.cards} cards{groups}: {calibration.on}."
+    return f"Calibrated on {calibration.cards} cards{groups}: {escape(calibration.on)}."
 
 
 def range_text(interval: Interval, calibration: Calibration | None) -> str:

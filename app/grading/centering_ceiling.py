@@ -1,4 +1,4 @@
-"""Centering ceiling: the best grade that the borders allow, per axis and card, separate from the prediction."""
+"""Centering ceiling: the best grade that the borders allow, per axis and card, and the one that binds the prediction."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from db.schema import Side
+from engine.cards.grades import GRADES
 from engine.cards.rubric import centering_ceiling, explain
-from engine.measure.centering.centering import MeasuredCentering
+from engine.measure.centering.centering import MeasuredCentering, NoCentering
 
 AXES = {"lr": "left / right", "tb": "top / bottom"}
 NO_CEILING = "the borders could not be measured, so centering sets no limit here"
@@ -83,6 +84,51 @@ def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | No
     limiting_side = min(measured, key=lambda side: centering_ceiling(side, measured[side], on))
     percent = measured[limiting_side]
     return centering_ceiling(limiting_side, percent, on), explain(limiting_side, percent, on)
+
+
+@dataclass(frozen=True)
+class AppliedCeiling:
+    """A ceiling that binds a prediction, and the probability that it moved from better grades to those in reach."""
+
+    grade: int
+    probability_moved: float
+
+
+@dataclass(frozen=True)
+class SureCeiling:
+    """The best grade that remains in reach, 1 to 9, and a clause with the side and the rule that rule out better ones."""
+
+    grade: int
+    reason: str
+
+
+def sure_ceiling(
+    centerings: Mapping[Side, MeasuredCentering | NoCentering], whole_pictures: Mapping[Side, bool], on: date
+) -> SureCeiling | None:
+    """The ceiling even if each border is as favorable as its uncertainty allows; None if it rules out no grade.
+
+    whole_pictures  True for a side whose card was taken to fill the picture, so that its edges were not seen
+
+    Only sides are considered whose lines were laid by a person, or whose edges were seen and whose borders agree.
+    """
+    least: dict[Side, float] = {}
+    for side, centering in centerings.items():
+        if not isinstance(centering, MeasuredCentering):
+            continue
+        if centering.by_hand or (centering.borders_agree and not whole_pictures[side]):
+            least[side] = max(centering.lr - centering.lr_uncertainty, centering.tb - centering.tb_uncertainty, 50.0)
+    if not least:
+        return None
+    limiting_side = min(least, key=lambda side: centering_ceiling(side, least[side], on))
+    percent = least[limiting_side]
+    grade = centering_ceiling(limiting_side, percent, on)
+    return SureCeiling(grade, explain(limiting_side, percent, on, or_worse=True)) if grade < GRADES[-1] else None
+
+
+def moved_probability_reason(ceiling: SureCeiling, probability: float) -> str:
+    """A clause on what rules out the better grades, and on their probability, 0 to 1."""
+    better = "a 10" if ceiling.grade == GRADES[-2] else "better grades"
+    return f"{ceiling.reason}, so the {probability:.0%} for {better} went to the grades in reach"
 
 
 def as_sentence(clause: str) -> str:

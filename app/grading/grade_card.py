@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from app.grading.annotate import annotated_picture
+from app.grading.centering_ceiling import AppliedCeiling, SureCeiling, moved_probability_reason, sure_ceiling
 from app.grading.line_corrections import Corrections
 from app.grading.measured_side import MeasuredSide, measure_side
 from app.grading.model_registry import model_identity, open_grader
@@ -23,11 +26,26 @@ from engine.image.rectify import canvas_window
 from engine.inference.grad_cam import SaliencyMaps, explain, overlay
 from engine.inference.load_model import LoadedModel
 from engine.inference.model_card import read_model_card
-from engine.inference.predict import PictureWithDetection, Prediction, build_inputs, open_picture, predict
+from engine.inference.predict import (
+    PictureWithDetection,
+    Prediction,
+    build_inputs,
+    open_picture,
+    predict,
+    what_is_given,
+    with_ceiling,
+    with_probabilities,
+)
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
 FLAT_SALIENCY = "no heat map: no single area stands out on this card"
 MISSING_SIDE = "without the {}, the range may miss the true grade more often"
+UNCHECKED_RANGE = "the range was not checked on cards given like this: it is as wide as the widest"
+UNFAMILIAR = "{}: unlike the cards that the model was checked on; do not rely on its grade"
+KNOWN_CARD = "the model was trained on this very card; the grade is that of models that were not"
+SIDES: tuple[Side, ...] = ("front", "back")
+# A smaller probability that a ceiling moved is zero percent to a reader.
+MIN_STATED_PROBABILITY = 0.005
 NO_SALIENCY = SaliencyMaps(None, None)
 CANVAS_SIDE_PX = 720
 QUAD_COLOR = (255, 64, 64)
@@ -48,6 +66,7 @@ class GradedCard:
 
     max_interval_width  the program abstains if the prediction interval spans more grades
     missing_sides       sides that the model uses but that have no picture
+    ceiling             the centering ceiling that the prediction takes into account, if one is sure and binds
     """
 
     sides: Mapping[Side, SideAnalysis | None]
@@ -58,6 +77,7 @@ class GradedCard:
     calibration: Calibration | None = None
     max_interval_width: int = len(GRADES)
     missing_sides: tuple[Side, ...] = ()
+    ceiling: AppliedCeiling | None = None
 
     @property
     def interval_too_wide(self) -> bool:
@@ -85,6 +105,7 @@ def grade_card(
     max_interval_width: int | None = None,
     *,
     with_saliency: bool = True,
+    ceiling_binds: bool = True,
     load_model: Callable[[Path], tuple[LoadedModel, str]] = open_grader,
 ) -> GradedCard:
     """Find, measure and grade a card. Raises BadPicture, BadModel.
@@ -92,10 +113,11 @@ def grade_card(
     corrections         line corrections that replace the measured lines of these pictures
     max_interval_width  grades that the interval may span, 1 to 10; None: the calibration's recommendation
     with_saliency       compute the saliency maps too; they cost several times as much as the grade
+    ceiling_binds       rule out the grades that a surely measured centering does not allow
     load_model          returns the model of a file and the file's SHA-256
     """
     paths: dict[Side, Path | None] = {"front": front, "back": back}
-    sides = {side: analyze_side(side, path, corrections or {}) if path else None for side, path in paths.items()}
+    sides = _analyze_sides(paths, corrections or {})
     pictures = {side: analysis.picture if analysis else None for side, analysis in sides.items()}
     reasons = [
         f"{side}: {reason}"
@@ -123,11 +145,36 @@ def grade_card(
     saliency = explain(loaded, inputs) if with_saliency else NO_SALIENCY
     if with_saliency and saliency.is_blank:
         reasons = [*reasons, FLAT_SALIENCY]
-    prediction = predict(loaded, inputs)
+    given = what_is_given(loaded, pictures["front"], pictures["back"])
+    prediction = predict(loaded, inputs, given)
+    known = _out_of_fold(loaded, sides)
+    if known is not None:
+        prediction = with_probabilities(prediction, known, loaded.calibration, given)
+        reasons = [KNOWN_CARD, *reasons]
+    reasons = [*_unfamiliar_sides(prediction), *reasons]
+    if loaded.calibration is not None and not loaded.calibration.is_calibrated_for(given):
+        reasons = [UNCHECKED_RANGE, *reasons]
+    applied = None
+    ceiling = ceiling_of_sides(sides) if ceiling_binds else None
+    if ceiling is not None:
+        applied = AppliedCeiling(ceiling.grade, float(prediction.probabilities[ceiling.grade :].sum()))
+        prediction = with_ceiling(prediction, ceiling.grade, is_calibrated=loaded.calibration is not None)
+        if applied.probability_moved >= MIN_STATED_PROBABILITY:
+            reasons = [moved_probability_reason(ceiling, applied.probability_moved), *reasons]
     max_width = max_interval_width or default_max_interval_width(loaded.calibration)
     if prediction.interval.width > max_width:
         reasons = [_too_wide_reason(prediction.interval, max_width), *reasons]
-    return GradedCard(sides, reasons, identity, prediction, saliency, loaded.calibration, max_width, missing_sides)
+    return GradedCard(
+        sides, reasons, identity, prediction, saliency, loaded.calibration, max_width, missing_sides, applied
+    )
+
+
+def ceiling_of_sides(sides: Mapping[Side, SideAnalysis | None]) -> SureCeiling | None:
+    """The best grade that the measured centering of both sides surely leaves in reach today, if not all."""
+    present = {side: analysis for side, analysis in sides.items() if analysis is not None}
+    centerings = {side: analysis.measured.centering for side, analysis in present.items()}
+    whole_pictures = {side: analysis.picture.detection.whole_picture for side, analysis in present.items()}
+    return sure_ceiling(centerings, whole_pictures, date.today())
 
 
 def _side_reasons(
@@ -137,8 +184,8 @@ def _side_reasons(
     for side, is_used in zip(pictures, model.sides, strict=True):
         if pictures[side] is not None and not is_used:
             yield f"{side}: not used, the model was not trained on any {side}"
-    if model.calibration is not None:
-        # The starter's ranges contain the grade of 92 % of whole cards, and of 80 % of fronts without a back.
+    if model.calibration is not None and not model.calibration.strata:
+        # A range fitted on whole cards contained the grade of 92 % of them, and of 80 % of fronts without a back.
         yield from map(MISSING_SIDE.format, missing_sides)
 
 
@@ -150,6 +197,27 @@ def default_max_interval_width(calibration: Calibration | None) -> int:
 def _too_wide_reason(interval: Interval, max_width: int) -> str:
     limit = "1 grade" if max_width == 1 else f"{max_width} grades"
     return f"the range is too wide for a grade: {interval.low} to {interval.high}, more than {limit}"
+
+
+def _analyze_sides(paths: Mapping[Side, Path | None], corrections: Corrections) -> dict[Side, SideAnalysis | None]:
+    """Find and measure the card in both pictures, at the same time. Raises BadPicture, of the front first."""
+    with ThreadPoolExecutor(len(paths)) as pool:
+        analyses = {side: pool.submit(analyze_side, side, path, corrections) for side, path in paths.items() if path}
+    return {side: analyses[side].result() if side in analyses else None for side in paths}
+
+
+def _out_of_fold(model: LoadedModel, sides: Mapping[Side, SideAnalysis | None]) -> np.ndarray | None:
+    """Predictions for a card that the model was trained on, by models that were not; None for any other card."""
+    if model.out_of_fold is None:
+        return None
+    front, back = (None if analysis is None else analysis.sha256 for analysis in sides.values())
+    return model.out_of_fold.probabilities(front, back)
+
+
+def _unfamiliar_sides(prediction: Prediction) -> Iterator[str]:
+    for side, is_familiar in zip(SIDES, prediction.is_familiar, strict=True):
+        if is_familiar is False:
+            yield UNFAMILIAR.format(side)
 
 
 def analyze_side(side: Side, path: Path, corrections: Corrections) -> SideAnalysis:

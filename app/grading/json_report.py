@@ -11,7 +11,7 @@ from typing import Any
 from app.grading.calibration_report import calibration_summary
 from app.grading.centering_ceiling import axes_of_side, card_ceiling
 from app.grading.findings import findings_of
-from app.grading.grade_card import GradedCard, SideAnalysis
+from app.grading.grade_card import SIDES, UNFAMILIAR, GradedCard, SideAnalysis
 from app.grading.measured_side import MeasuredSide
 from db.schema import Side
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
@@ -34,9 +34,11 @@ def report(graded: GradedCard, picture_files: Mapping[Side, Mapping[str, Path]] 
         "probabilities": prediction.probabilities.tolist() if prediction else None,
         "interval": asdict(prediction.interval) if prediction else None,
         "abstained": graded.abstained,
+        "in_domain": _in_domain(graded),
         "reasons": graded.reasons,
         "centering_ceiling": ceiling,
         "ceiling_reason": reason,
+        "ceiling_applied": asdict(graded.ceiling) if graded.ceiling else None,
         "model": graded.model,
         "calibration": calibration_summary(graded.calibration) if graded.calibration else None,
         **{
@@ -44,6 +46,15 @@ def report(graded: GradedCard, picture_files: Mapping[Side, Mapping[str, Path]] 
             for side, analysis in graded.sides.items()
         },
     }
+
+
+def _in_domain(graded: GradedCard) -> dict[str, Any] | None:
+    """Whether the pictures are like those that the model was checked on; None without a prediction or a domain."""
+    if graded.prediction is None or graded.prediction.in_domain is None:
+        return None
+    unfamiliar = [side for side, known in zip(SIDES, graded.prediction.is_familiar, strict=True) if known is False]
+    reason = ", ".join(UNFAMILIAR.format(side) for side in unfamiliar)
+    return {"verdict": graded.prediction.in_domain, "reason": reason}
 
 
 def _worse_axis(analysis: SideAnalysis | None) -> float | None:

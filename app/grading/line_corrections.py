@@ -100,28 +100,30 @@ def with_card_from_edges(correction: Correction, picture_size: tuple[int, int]) 
     )
 
 
-def save_correction(database: Database, sha256: str, side: Side, correction: Correction) -> Correction:
-    """Store a correction; returns it with its author and time."""
+def save_correction(
+    database: Database, sha256: str, side: Side, correction: Correction, author: str = ""
+) -> Correction:
+    """Store a correction; returns it with its author, by default the user of this machine, and its time."""
     with database.writing() as session:
-        row = _add_row(session, sha256, side, correction, correction.physical, correction.printed)
+        row = _add_row(session, sha256, side, correction, correction.physical, correction.printed, author)
     return replace(correction, author=row.author, saved_at=row.created_at)
 
 
-def withdraw_correction(database: Database, sha256: str, side: Side) -> None:
+def withdraw_correction(database: Database, sha256: str, side: Side, author: str = "") -> None:
     """Return a side to its measured lines; without a current correction nothing is written."""
     correction = current_corrections(database).get((sha256, side))
     if correction is not None:
         with database.writing() as session:
-            _add_row(session, sha256, side, correction, None, None)
+            _add_row(session, sha256, side, correction, None, None, author)
 
 
-def copy_correction(database: Database, side: Side, *, upload: Path, stored: Path) -> None:
+def copy_correction(database: Database, side: Side, *, upload: Path, stored: Path, author: str = "") -> None:
     """Apply the correction of an uploaded picture to its stored copy, which has the same pixels in other bytes."""
     corrections = current_corrections(database)
     correction = corrections.get((run_folder.sha256(upload), side))
     key = (run_folder.sha256(stored), side)
     if correction is not None and (key not in corrections or not _same_lines(correction, corrections[key])):
-        save_correction(database, *key, correction)
+        save_correction(database, *key, correction, author)
 
 
 def _same_lines(first: Correction, second: Correction) -> bool:
@@ -135,6 +137,7 @@ def _add_row(
     correction: Correction,
     physical: np.ndarray | None,
     printed: np.ndarray | None,
+    author: str,
 ) -> LinesEvent:
     return line_corrections.add_lines(
         session,
@@ -145,5 +148,5 @@ def _add_row(
         height_mm=correction.size.height_mm,
         physical=None if physical is None else cast(Lines, physical.tolist()),
         printed=None if printed is None else cast(Lines, printed.tolist()),
-        author=psutil.Process().username(),
+        author=author or psutil.Process().username(),
     )

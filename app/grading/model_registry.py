@@ -7,11 +7,12 @@ from pathlib import Path
 
 from app.settings import DataFolder, UserError
 from db import promotions
+from db.schema import Promotion
 from db.session import Database
 from engine import starter
 from engine.experiments.run_folder import sha256
 from engine.inference.load_model import LoadedModel, load_model
-from engine.inference.model_card import ModelCard
+from engine.inference.model_card import ModelCard, recorded_sha256
 from engine.paths import expand_path
 
 CONTROL_CANNOT_GRADE = "is a control trained on the {} instead of the card; it cannot grade, choose another model"
@@ -20,26 +21,45 @@ CONTROL_CANNOT_GRADE = "is a control trained on the {} instead of the card; it c
 def model_path(name: str | None, data: DataFolder) -> Path | None:
     """The model file of `--model NAME`; without a name the promoted model, else the starter, else None.
 
-    Raises UserError if the named model does not exist, BadPath if the path cannot be expanded.
+    Raises UserError if the named model does not exist or is not the file whose SHA-256 was recorded, and BadPath if the
+    path cannot be expanded.
     """
     if name == "starter":
-        return _require_file(starter.MODEL, "this copy of Loupe ships no starter model; train a model, or give a path")
+        _require_file(starter.MODEL, "this copy of Loupe ships no starter model; train a model, or give a path")
+        return _starter()
     if name not in (None, "current"):
         return _require_file(expand_path(str(name)), f"there is no model at {name}; give the path of a model.pt")
-    promoted = _promoted(data)
-    if promoted is not None:
-        return _require_file(promoted, f"the current model {promoted} is gone; choose another in the Train tab")
+    promotion = _promotion(data)
+    if promotion is not None:
+        promoted = Path(promotion.model_path)
+        _require_file(promoted, f"the current model {promoted} is gone; choose another in the Train tab")
+        if file_sha256(promoted) != promotion.sha256:
+            raise UserError(
+                f"the current model {promoted} has changed or is damaged since it was chosen; choose a model in the "
+                "Train tab again"
+            )
+        return promoted.absolute()
     if name == "current":
         raise UserError("no grading model has been chosen yet; train one and choose it in the Train tab")
-    return starter.MODEL if starter.MODEL.is_file() else None
+    return _starter() if starter.MODEL.is_file() else None
 
 
-def _promoted(data: DataFolder) -> Path | None:
+def _promotion(data: DataFolder) -> Promotion | None:
     if not data.database.exists():
         return None
     with Database.open(data.database, backup_dir=data.backups) as database, database.reading() as session:
-        row = promotions.current_model(session)
-        return Path(row.model_path) if row else None
+        return promotions.current_model(session)
+
+
+def _starter() -> Path:
+    """The starter, whose model card names its SHA-256."""
+    recorded = recorded_sha256(starter.MODEL)
+    if recorded is not None and recorded != file_sha256(starter.MODEL):
+        raise UserError(
+            f"the starter model {starter.MODEL} is damaged: it is not the file that its model card describes; install "
+            "Loupe again, or give another model with --model"
+        )
+    return starter.MODEL.absolute()
 
 
 def _require_file(path: Path, message: str) -> Path:
@@ -53,8 +73,7 @@ def open_model(path: Path) -> tuple[LoadedModel, str]:
 
     The last model stays in memory until its file changes. Raises engine.storage.checkpoint.BadModel.
     """
-    stat = path.stat()
-    return _open(path, stat.st_mtime_ns, stat.st_size)
+    return _open(path, *_version(path))
 
 
 def open_grader(path: Path) -> tuple[LoadedModel, str]:
@@ -71,7 +90,23 @@ def model_identity(model: LoadedModel, digest: str, card: ModelCard | None) -> d
     return {"name": model.name, "sha256": digest, "trained_on": trained_on}
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, computed again only after the file has changed."""
+    return _sha256(path, *_version(path))
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """Time of the last change and size: part of a cache key, so that a changed file is read again."""
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, changed_ns: int, size: int) -> str:
+    del changed_ns, size
+    return sha256(path)
+
+
 @lru_cache(maxsize=1)
 def _open(path: Path, changed_ns: int, size: int) -> tuple[LoadedModel, str]:
-    del changed_ns, size  # part of the cache key: a changed file is loaded again
-    return load_model(path), sha256(path)
+    return load_model(path), _sha256(path, changed_ns, size)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.grading.calibration_report import UNCALIBRATED, calibration_tables
 from app.grading.model_card_report import card_lines
+from app.markdown import escape
 from engine.cards.grades import GRADES
 from engine.config import current_names
 from engine.evaluation.calibration import Calibration
@@ -27,16 +28,19 @@ VALIDATION_FIGURES = (
 )
 
 
-def model_report(path: Path) -> str:
-    """Build the report of a model file in Markdown. Raises BadModel, BadCard."""
+def model_report(path: Path, test_openings: Path) -> str:
+    """Build the report of a model file in Markdown; `test_openings` has the logs of test-set uses.
+
+    Raises BadModel, BadCard.
+    """
     content = require_model(load(path), path)
     summary: dict[str, Any] = content["summary"]
     digest = sha256(path)
-    lines = [f"# Model {content['name']}", "", f"- File: {path.name}, SHA-256 {digest}"]
+    lines = [f"# Model {escape(content['name'])}", "", f"- File: {escape(path.name)}, SHA-256 {digest}"]
     lines += [
-        f"- Trained on: {content['trained_on']}",
+        f"- Trained on: {escape(content['trained_on'])}",
         f"- Input: {INPUT_REGIONS[current_names(content['config']).get('input_region', 'card')]}",
-        f"- With this model the test split was opened {_times_text(access_count(path))}",
+        f"- With this model the test split was opened {_times_text(access_count(test_openings, path, digest))}",
         *_rounding(content),
         *_gap(summary),
         *_controls(path.parent),

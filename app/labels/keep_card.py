@@ -14,12 +14,19 @@ from db.schema import Side
 from db.session import Database
 from engine.cards.pairs import CardPair, write_manifest
 from engine.experiments.run_folder import sha256
-from engine.image.read import read_picture
+from engine.image.read import BadPicture, read_picture
 from engine.storage.atomic import atomic_write
 from labeling.import_cards import import_cards
 
 
-def keep_card(database: Database, data: DataFolder, front: Path | None, back: Path | None, grade: float | None) -> str:
+def keep_card(
+    database: Database,
+    data: DataFolder,
+    front: Path | None,
+    back: Path | None,
+    grade: float | None,
+    author: str = "",
+) -> str:
     """Store a pair as a card of the data folder, with the user's grade if known; returns the card's name.
 
     Pictures are stored upright as PNG, pixels unchanged, without location and camera data. Storing the same pictures
@@ -38,23 +45,32 @@ def keep_card(database: Database, data: DataFolder, front: Path | None, back: Pa
         raise UserError(imported.refused[0].reason)
     for side, path in uploads.items():
         if path is not None:
-            copy_correction(database, side, upload=path, stored=stored[side])
+            copy_correction(database, side, upload=path, stored=stored[side], author=author)
     with database.writing() as session:
         hashes: dict[Side, str] = {side: sha256(path) for side, path in stored.items()}
         card = cards.card_of_files(session, front=hashes.get("front"), back=hashes.get("back"))
         if card is None:
             raise UserError("the card was not saved; add its pictures again")
         if grade is not None:
-            labels.add_label(session, card_id=card.id, grade=grade, source="person")
+            labels.add_label(session, card_id=card.id, grade=grade, source="person", author=author)
         return card.name
 
 
 def _store(data: DataFolder, path: Path) -> Path:
     """Write the picture atomically as an upright PNG into the data folder, named by the hash of its pixels."""
     rgb = read_picture(path)
-    target = data.pictures / f"{hashlib.sha256(rgb.tobytes()).hexdigest()}.png"
-    if not target.exists():
+    pixels = hashlib.sha256(rgb.tobytes()).hexdigest()
+    target = data.pictures / f"{pixels}.png"
+    if _pixel_hash(target) != pixels:
         data.pictures.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as part:
             Image.fromarray(rgb).save(part, "PNG")
     return target
+
+
+def _pixel_hash(path: Path) -> str:
+    """The hash of a stored picture's pixels; empty if there is none, or if it cannot be read and is to be replaced."""
+    try:
+        return hashlib.sha256(read_picture(path).tobytes()).hexdigest()
+    except BadPicture:
+        return ""

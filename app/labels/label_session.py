@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.labels.previews import preview_file
+from app.markdown import escape
 from app.settings import DataFolder
 from db import cards, labels
 from db.schema import Card, LabelEvent
 from db.session import Database
 from engine.cards.grades import GRADES, HALF_GRADES, grade_name
+from labeling.picture_files import locate_pictures
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
 
 ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
@@ -30,11 +32,11 @@ class CardView:
     history: str
 
 
-def queue_filter(entry: str) -> QueueFilter:
-    """The queue filter of an entry of FILTERS."""
+def queue_filter(entry: str | None) -> QueueFilter:
+    """The queue filter of an entry of FILTERS; all cards for an emptied field."""
     if entry == UNLABELLED:
         return QueueFilter(unlabelled_only=True)
-    if entry == ALL_CARDS:
+    if entry is None or entry == ALL_CARDS:
         return QueueFilter()
     return QueueFilter(grade=float(entry.removeprefix("Grade ")))
 
@@ -46,10 +48,12 @@ def card_view(database: Database, data: DataFolder, card: Card | None) -> CardVi
     with database.reading() as session:
         events = labels.label_history(session, card_id=card.id)
         current = labels.current_label(session, card_id=card.id)
-    front, front_error = preview_file(card.front, data)
-    back, back_error = preview_file(card.back, data)
-    title = f"## {'Not labelled' if current is None else f'Label: {label_text(current)}'}\n{card.name}"
-    title += "".join(f"\n\n{error}" for error in (front_error, back_error) if error)
+    locations = locate_pictures(database, (side for side in (card.front, card.back) if side is not None))
+    (front, front_error), (back, back_error) = (
+        (None, "") if side is None else preview_file(side, locations[side.id], data) for side in (card.front, card.back)
+    )
+    title = f"## {'Not labelled' if current is None else f'Label: {label_text(current)}'}\n{escape(card.name)}"
+    title += "".join(f"\n\n**Left out of training:** {escape(error)}" for error in (front_error, back_error) if error)
     lines = [f"- {_event_text(event)}" for event in reversed(events)]
     return CardView(card.id, title, front, back, "\n".join(lines))
 
@@ -57,7 +61,8 @@ def card_view(database: Database, data: DataFolder, card: Card | None) -> CardVi
 def _event_text(event: LabelEvent) -> str:
     """A label event as text: "29 Nov 2026, 23:51 UTC, imported: 1 Poor"."""
     source = SOURCES.get(event.source, event.source)
-    return f"{event.created_at.day} {event.created_at:%b %Y, %H:%M} UTC, {source}: {label_text(event)}"
+    note = f", {escape(event.note)}" if event.note else ""
+    return f"{event.created_at.day} {event.created_at:%b %Y, %H:%M} UTC, {source}{note}: {label_text(event)}"
 
 
 def label_text(label: LabelEvent | None) -> str:
@@ -79,9 +84,11 @@ def neighbor_view(
     database: Database, data: DataFolder, card_id: int | None, filter_entry: str, *, backwards: bool
 ) -> CardView:
     """The view of the next or previous card; after the last comes the first, before the first it stays."""
-    if card_id is None:
-        return first_view(database, data, filter_entry)
     step = previous_card if backwards else next_card
+    with database.reading() as session:
+        is_known = card_id is not None and cards.get(session, card_id=card_id) is not None
+    if card_id is None or not is_known:
+        return first_view(database, data, filter_entry)
     with database.reading() as session:
         card = step(session, after=card_id, filter=queue_filter(filter_entry))
         if card is None:
@@ -94,11 +101,21 @@ def neighbor_view(
 
 
 def save_label(
-    database: Database, data: DataFolder, card_id: int | None, filter_entry: str, grade: float | None, qualifier: str
+    database: Database,
+    data: DataFolder,
+    card_id: int | None,
+    filter_entry: str,
+    grade: float | None,
+    qualifier: str,
+    author: str = "",
 ) -> tuple[CardView, str]:
     """Save the user's label for a card; returns the view of the next card and a message."""
     if card_id is None:
         return first_view(database, data, filter_entry), "There is no card to label here."
+    with database.reading() as session:
+        is_known = cards.get(session, card_id=card_id) is not None
+    if not is_known:
+        return first_view(database, data, filter_entry), "This card is not in the data folder; reload the page."
     # The next card is chosen before the label is written, since a label can move its card within the queue.
     with database.reading() as session:
         following = next_card(session, after=card_id, filter=queue_filter(filter_entry))
@@ -109,9 +126,11 @@ def save_label(
             grade=grade,
             qualifier=None if qualifier == NO_QUALIFIER else qualifier,
             source="person",
+            author=author,
         )
     with database.reading() as session:
         card = cards.get(session, card_id=card_id)
         label = labels.current_label(session, card_id=card_id)
         following = following or first_card(session, filter=queue_filter(filter_entry))
-    return card_view(database, data, following), f"Saved: {card.name if card else card_id} is {label_text(label)}."
+    name = escape(card.name) if card else card_id
+    return card_view(database, data, following), f"Saved: {name} is {label_text(label)}."

@@ -9,8 +9,10 @@ from PIL import Image
 
 from app.settings import DataFolder
 from db.schema import Picture
+from engine.image.content_hash import check_content
 from engine.image.read import BadPicture, read_picture
 from engine.storage.atomic import atomic_write
+from labeling.picture_files import PictureLocation
 
 MAX_SIDE_PX = 1600
 JPEG_QUALITY = 92
@@ -18,22 +20,26 @@ JPEG_QUALITY = 92
 _preview_lock = threading.Lock()
 
 
-def preview_file(picture: Picture | None, data: DataFolder) -> tuple[str | None, str]:
-    """Return the preview file of a picture, made on first use, and an error message if it cannot be read."""
-    if picture is None:
-        return None, ""
-    target = data.cache / "shown" / f"{picture.sha256}.jpg"
+def preview_file(picture: Picture, location: PictureLocation, data: DataFolder) -> tuple[str | None, str]:
+    """Return the preview file of a picture, made on first use, and a sentence if its file cannot be used.
+
+    A preview made before its file changed or went missing still shows the picture that was labelled.
+    """
+    target = data.shown / f"{picture.sha256}.jpg"
     with _preview_lock:
         if not target.exists():
+            if location.reason:
+                return None, location.reason
             try:
-                _write_preview(Path(picture.path), target)
+                _write_preview(location.path, picture.sha256, target)
             except BadPicture as error:
                 return None, str(error)
-    return str(target), ""
+    return str(target), location.reason
 
 
-def _write_preview(path: Path, target: Path) -> None:
+def _write_preview(path: Path, sha256: str, target: Path) -> None:
     image = Image.fromarray(read_picture(path))
+    check_content(path, sha256)  # after reading: the preview must show what its name says
     image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as part:

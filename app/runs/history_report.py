@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
+from app.markdown import escape
 from db import runs
 from db.schema import Epoch, Run
 from db.session import Database
 from engine import config as configuration
 from engine import recipes
 from engine.config import BadConfig
-from engine.evaluation.model_selection import select_best
+from engine.evaluation.model_selection import CHOSEN_BY, select_best
 from engine.events import epoch_metrics
 from engine.experiments import lineage
 from engine.experiments.plans import Check, ExperimentPlan, Verdict, judge
@@ -67,8 +67,9 @@ def history_page(database: Database) -> tuple[str, int]:
 def _table(histories: Sequence[RunHistory]) -> list[str]:
     head = ["| run | recipe | parent | changes | epochs | best val QWK | state | verdict |", "|---" * 8 + "|"]
     return head + [
-        f"| {history.run.id} | {history.run.recipe} | {history.plan.parent} | {_change_count(history.plan)} | "
-        f"{len(history.epochs)} | {_best(history.epochs)} | {history.run.state} | {history.verdict.outcome} |"
+        f"| {history.run.id} | {escape(history.run.recipe)} | {escape(history.plan.parent)} | "
+        f"{_change_count(history.plan)} | {len(history.epochs)} | {_best(history.epochs)} | {history.run.state} | "
+        f"{history.verdict.outcome} |"
         for history in histories
     ]
 
@@ -82,11 +83,11 @@ def _run_section(history: RunHistory) -> list[str]:
     run, plan = history.run, history.plan
     recipe = recipes.RECIPES.get(run.recipe)
     lines = [
-        f"## Run {run.id}: {run.recipe} ({run.created_at:%Y-%m-%d})",
+        f"## Run {run.id}: {escape(run.recipe)} ({run.created_at:%Y-%m-%d})",
         "",
         f"- **Problem.** {recipe.tests if recipe else NOT_STATED}",
-        f"- **Change** against {plan.parent}: {lineage.describe(plan.changes)}.{_bundle(plan)}",
-        f"- **Hypothesis.** {plan.hypothesis or NOT_STATED}",
+        f"- **Change** against {escape(plan.parent)}: {escape(lineage.describe(plan.changes))}.{_bundle(plan)}",
+        f"- **Hypothesis.** {escape(plan.hypothesis or NOT_STATED)}",
         f"- **Expectation.** {criteria_text(plan)}",
         f"- **Result.** {_result(history)}",
         f"- **Verdict.** {history.verdict.outcome}{_reasons(history.verdict)}",
@@ -98,7 +99,7 @@ def _bundle(plan: ExperimentPlan) -> str:
     if lineage.count(plan.changes) < 2:
         return ""
     if plan.bundle:
-        return f" Several changes at once, because: {plan.bundle}. Their effects cannot be separated."
+        return f" Several changes at once, because: {escape(plan.bundle)}. Their effects cannot be separated."
     return " Several changes at once, not declared: their effects cannot be separated."
 
 
@@ -115,7 +116,7 @@ def _result(history: RunHistory) -> str:
     if best is not None:
         parts += _best_epoch_metrics(best, run.summary or {})
     # Losses of different objectives have different units, so they appear only with their run and not in the table.
-    return "; ".join(parts) + (f". {run.message}" if run.message else "") + "."
+    return "; ".join(parts) + (f". {escape(run.message)}" if run.message else "") + "."
 
 
 def _best_epoch_metrics(best: Epoch, summary: Mapping[str, Any]) -> list[str]:
@@ -176,10 +177,18 @@ def _changed_settings(run: Run) -> lineage.Changes | None:
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> Epoch | None:
-    """The epoch whose model the run saved; None if no epoch has a QWK."""
-    return select_best(epochs, attrgetter("qwk"))
+    """The epoch whose model the run saved; None without epochs, and for an older run without any QWK."""
+    return select_best(epochs, lambda epoch: {**epoch.metrics, "qwk": epoch.qwk})
 
 
 def _best(epochs: Sequence[Epoch]) -> str:
     best = best_epoch(epochs)
-    return f"{best.qwk:.4f} at epoch {best.epoch}" if best else "undefined"
+    return f"{score_text(best)} at epoch {best.epoch}" if best else "undefined"
+
+
+def score_text(epoch: Epoch) -> str:
+    """QWK of the saved epoch, with the score it was chosen by if that is another."""
+    qwk = "undefined" if epoch.qwk is None else f"{epoch.qwk:.4f}"
+    if epoch.metrics.get(CHOSEN_BY) != "rps":
+        return qwk
+    return f"{qwk} (chosen by ranked probability score, {epoch.metrics['rps']:.4f})"

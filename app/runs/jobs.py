@@ -11,16 +11,18 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+from app.runs.disk_reserve import free_reserve, keep_reserve
 from app.settings import PROGRAM, DataFolder
 from db import runs
 from db.schema import Run
-from db.session import Database
+from db.session import Database, DatabaseUnusable
 from engine.config import Config
+from engine.data.selection import check_labels
 from engine.experiments.plans import ExperimentPlan
 from engine.training.initial_weights import validate_run
 from labeling.snapshot import freeze
 
-# A process takes its lock within its first second; without one after this time it failed to start.
+# A process takes its lock within seconds; without one after this time it failed to start.
 START_DEADLINE_S = 60.0
 # Time to finish the batch and save after a stop request; then the process and its children are killed.
 STOP_DEADLINE_S = 60.0
@@ -41,10 +43,12 @@ def queue_run(
 ) -> int:
     """Take a snapshot of the labels and queue a run on it with its plan; returns the run's id.
 
-    Raises NothingToTrainOn without labels, BadConfig and BadModel if the initial weights do not fit.
+    Raises NothingToTrainOn without labels, OneGrade if all are equal, BadConfig and BadModel if the initial weights do
+    not fit.
     """
     validate_run(config)
     frozen = freeze(database, folder=data.snapshots)
+    check_labels(frozen.pairs, config)
     with database.writing() as session:
         run = runs.add_run(
             session,
@@ -81,6 +85,7 @@ class Jobs:
         self._database = database
         self._data = data
         self._children: list[subprocess.Popen[bytes]] = []
+        self._last_child: dict[int, subprocess.Popen[bytes]] = {}  # by run
 
     def start(self, run_id: int) -> None:
         """Start the process of a queued run in a new session; its output is appended to the run's log."""
@@ -98,16 +103,29 @@ class Jobs:
                 start_new_session=True,
             )
         self._children.append(child)
+        self._last_child[run_id] = child
 
     def resume(self, run_id: int) -> bool:
         """Queue a stopped, failed or lost run again and start it from its checkpoint; False if it cannot be resumed."""
+        self._last_child.pop(run_id, None)  # its end says nothing about the process that is started next
         if not requeue(self._database, self._data, run_id):
             return False
         self.start(run_id)
         return True
 
     def reconcile(self) -> None:
-        """Update the rows of open runs: kill runs that did not stop in time, mark runs whose process died as lost."""
+        """Update the rows of open runs: kill runs that did not stop in time, mark runs whose process died as lost.
+
+        If the disk is full, the disk reserve is freed, so that the next call succeeds.
+        """
+        try:
+            self._reconcile()
+        except (DatabaseUnusable, OSError):
+            free_reserve(self._data.reserve)
+            raise
+        keep_reserve(self._data.reserve)
+
+    def _reconcile(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
         with self._database.reading() as session:
             open_runs = runs.open_runs(session)
@@ -117,8 +135,15 @@ class Jobs:
                     kill(run)
             elif run.state == "running":
                 self._end(run, "lost", _lost_message(run))
-            elif _older_than(self._queued_at(run), START_DEADLINE_S):
+            elif self._never_starts(run):
                 self._end(run, "failed", "The process did not start; see the log. You can resume the run")
+
+    def _never_starts(self, run: Run) -> bool:
+        """True if the process of a queued run has exited, or, started by another server, has taken too long."""
+        child = self._last_child.get(run.id)
+        if child is None:
+            return _older_than(self._queued_at(run), START_DEADLINE_S)
+        return child.poll() is not None  # on a busy machine a process may take minutes to start
 
     def _queued_at(self, run: Run) -> datetime:
         """The time a run was created or last resumed; resuming touches the log file."""

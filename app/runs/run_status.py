@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.runs.history_report import best_epoch, criteria_text, settings_changes, verdict_of
+from app.markdown import escape
+from app.runs.history_report import best_epoch, criteria_text, score_text, settings_changes, verdict_of
 from db import promotions, runs
 from db.schema import Epoch, Run
 from db.session import Database
@@ -64,7 +65,7 @@ def load_status(database: Database, run_id: int | None) -> RunStatus:
 
 def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     """Markdown text of a run's state, progress, best QWK, plan and message."""
-    lines = [f"### Run {run.id}: {run.recipe}, {_state(run)}"]
+    lines = [f"### Run {run.id}: {escape(run.recipe)}, {_state(run)}"]
     if run.state == "queued":
         lines.append("It starts in a few seconds, or when the run before it has ended.")
     if run.state == "running" and run.progress:
@@ -73,10 +74,10 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
         lines.append(f"{epoch}{progress['step_name']} {progress['batch']} of {progress['batches']}")
     best = best_epoch(epochs)
     if best:
-        lines.append(f"Best validation QWK {best.qwk:.4f} at epoch {best.epoch} of {len(epochs)} completed")
+        lines.append(f"Best validation QWK {score_text(best)} at epoch {best.epoch} of {len(epochs)} completed")
     lines += _experiment(run, epochs)
     if run.message:
-        lines.append(run.message)
+        lines.append(escape(run.message))
     if (Path(run.folder) / CHECKPOINT).is_file() and run.state != "finished":
         lines.append(f"Checkpoint: `{Path(run.folder) / CHECKPOINT}`")
     if grading:
@@ -87,12 +88,12 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
 def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:
     """The run's changes, hypothesis, criteria and verdict, as lines of text."""
     if not run.plan:
-        return [f"Changed against the recipe: {settings_changes(run)}"]
+        return [f"Changed against the recipe: {escape(settings_changes(run))}"]
     plan = ExperimentPlan.from_json(run.plan)
-    reason = f", several changes because: {plan.bundle}" if plan.bundle else ""
-    lines = [f"Changed against {plan.parent}: {describe(plan.changes)}{reason}"]
+    reason = f", several changes because: {escape(plan.bundle)}" if plan.bundle else ""
+    lines = [f"Changed against {escape(plan.parent)}: {escape(describe(plan.changes))}{reason}"]
     if plan.hypothesis:
-        lines.append(f"Hypothesis: {plan.hypothesis}")
+        lines.append(f"Hypothesis: {escape(plan.hypothesis)}")
     if plan.expect or plan.fail:
         lines.append(f"Expected: {criteria_text(plan)}: **{verdict_of(run, epochs).outcome}**")
     return lines

@@ -14,17 +14,20 @@ from typing import Any
 
 from filelock import Timeout
 
+from app.runs.disk_reserve import free_reserve, keep_reserve
 from app.settings import DataFolder, UserError
 from db import runs, snapshots
-from db.schema import Run
-from db.session import Database
+from db.schema import Run, Snapshot
+from db.session import Database, DatabaseUnusable
 from engine import config as configuration
 from engine.cards.pairs import BadManifest, read_snapshot
 from engine.errors import BadInput
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.experiments import plans
 from engine.experiments.plans import ExperimentPlan
+from engine.storage.disk_space import translate_disk_full
 from engine.training.loop import train
+from labeling.snapshot import left_out_lines
 
 # The screen polls about once a second; reading and writing rows at most twice a second means that most batches need no
 # database access.
@@ -56,7 +59,7 @@ class StopSignal:
 def train_queued_run(data: DataFolder, run_id: int) -> dict[str, Any]:
     """Train a queued run to its end; returns its summary, or the epoch at which it stopped.
 
-    Raises UserError if the run is not queued or already has a process, and the engine's errors.
+    Raises UserError if the run is not queued or already has a process, DatabaseUnusable, and the engine's errors.
     """
     # Installed first, so that an interrupt from here on is recorded in the row.
     signals = StopSignal()
@@ -132,26 +135,37 @@ def _wait_for_turn(data: DataFolder, run_id: int, stop: _StopRequest) -> Iterato
 def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -> dict[str, Any]:
     if not _change_state(database, run.id, "queued", "running", pid=os.getpid()):
         raise UserError(f"run {run.id} was started by another process")
+    keep_reserve(data.reserve)
     try:
-        config = configuration.from_saved(run.config)
-        pairs = read_snapshot(_snapshot_path(database, run))
-        if run.plan:
-            plans.write_plan(Path(run.folder), ExperimentPlan.from_json(run.plan))
-        record = _EventRecorder(database, run.id)
-        for event in train(config, pairs, Path(run.folder), stop, data.cache):
-            record(event)
-    except BadInput as error:
+        with translate_disk_full():
+            return _record_training(database, data, run, stop)
+    except (BadInput, DatabaseUnusable) as error:
+        # The disk may be full; the end of the run must be recorded nevertheless.
+        free_reserve(data.reserve)
         _change_state(database, run.id, "running", "failed", message=str(error))
         raise
+
+
+def _record_training(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -> dict[str, Any]:
+    config = configuration.from_saved(run.config)
+    snapshot = _snapshot(database, run)
+    for line in left_out_lines(snapshot.left_out):
+        _log(line)
+    pairs = read_snapshot(Path(snapshot.path))
+    if run.plan:
+        plans.write_plan(Path(run.folder), ExperimentPlan.from_json(run.plan))
+    record = _EventRecorder(database, run.id)
+    for event in train(config, pairs, Path(run.folder), stop, data.cache):
+        record(event)
     return record.outcome
 
 
-def _snapshot_path(database: Database, run: Run) -> Path:
+def _snapshot(database: Database, run: Run) -> Snapshot:
     with database.reading() as session:
         snapshot = snapshots.get(session, snapshot_id=run.snapshot_id or 0)
     if snapshot is None:
         raise BadManifest(f"run {run.id} has no snapshot of labels; start a new run")
-    return Path(snapshot.path)
+    return snapshot
 
 
 class _EventRecorder:

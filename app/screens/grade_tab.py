@@ -5,18 +5,23 @@ Modules that need torch are imported in the handlers: they take seconds to load,
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from app.errors import user_message
 from app.labels.keep_card import keep_card
+from app.markdown import escape
 from app.screens import charts
 from app.screens.error_messages import show_user_errors
 from app.screens.line_editor import line_editor
+from app.screens.login import labeler
+from app.screens.picture_input import PictureInput, read_preview
 from app.screens.uncertainty_panel import UncertaintyPanel
-from app.settings import DataFolder
+from app.settings import DataFolder, ServerOptions
 from db.session import Database
 from engine.cards.grades import GRADES
 
@@ -27,38 +32,51 @@ SIDES = ("front", "back")
 PICTURES = {"card": "", "overlay": "what lowers the grade", "quad": "outline found"}
 UNKNOWN_GRADE = "unknown"
 RANGE_COLORS = {charts.INSIDE: "#6366f1", charts.OUTSIDE: "#c7c9d9"}
+# The page marks the verdict as busy while it holds this element, see page.py.
+BUSY = '<span class="busy"></span>'
+LOADING = f"{BUSY}### Grading ...\nLoading the grading model; the first card takes some seconds longer."
+MEASURING = f"{BUSY}### Grading ...\nFinding the card in each picture, measuring and grading it."
+BACK_QUESTION = "**Is this still the right back?** The front is new; the back is from before."
+ANSWER_FIRST = "### Not graded yet\nSay first whether the back belongs to the new front."
+FAILED = (
+    "## Not graded\nThe program made an error, which the terminal that runs Loupe shows. Press **Grade** to try again."
+)
+# Shows at once, without the server, that the last card's answer no longer holds.
+CLEAR_AT_ONCE = f"""() => [`{BUSY}### Grading ...`, {{visible: false, __type__: "update"}}]"""
 
 
 class GradeTab:
     """The Grade tab of one data folder."""
 
-    def __init__(self, database: Database, data: DataFolder) -> None:
+    def __init__(self, database: Database, data: DataFolder, options: ServerOptions) -> None:
         """Add the tab to the Gradio layout being built and connect its events."""
         self._database, self._data = database, data
+        self._max_picture_bytes = options.max_picture_bytes
+        self._graded_before = False
         with gr.Tab("Grade", id="grade") as self._tab:
             self._model = gr.Markdown("Loading the model ...", elem_id="grading-model")
             with gr.Row():
-                self._sides = [self._side_input(side) for side in SIDES]
+                self._inputs = [PictureInput(side) for side in SIDES]
                 with gr.Column():
                     self._start = gr.Button("Grade", variant="primary", elem_id="grade-start")
+                    self._build_question()
                     self._verdict = gr.Markdown(elem_id="verdict")
             with gr.Column(visible=False) as self._answer:
                 self._build_answer()
             self._uncertainty = UncertaintyPanel()
+        self._sides = [field.file for field in self._inputs]
         self._wire()
 
-    @staticmethod
-    def _side_input(side: str) -> gr.Image:
-        label = f"{side.capitalize()} of the card"
-        # No image mode: the file must arrive unchanged, since line corrections are stored under its hash.
-        return gr.Image(
-            label=label,
-            type="filepath",
-            image_mode=None,
-            sources=["upload", "clipboard"],
-            height=320,
-            elem_id=f"{side}-in",
-        )
+    def _build_question(self) -> None:
+        """The question whether a back that is left over from another front belongs to the new one."""
+        with gr.Column(visible=False, elem_id="back-question") as self._question:
+            gr.Markdown(BACK_QUESTION)
+            with gr.Row(elem_classes="level"):
+                self._keep_back = gr.Button("Same card, keep it", elem_id="same-back")
+                self._remove_back = gr.Button("Remove the back", elem_id="remove-back")
+        # True after a front and the present back were in the fields together.
+        self._was_pair = gr.State(False)
+        self._is_open = gr.State(False)
 
     def _build_answer(self) -> None:
         with gr.Row():
@@ -107,16 +125,31 @@ class GradeTab:
         )
 
     def _wire(self) -> None:
+        # Not one status layer per output: the verdict says what is going on, and an error would cover every picture.
+        options: dict[str, Any] = {"show_progress": "hidden"}
         inputs = [*self._sides, *self._editors]
-        answer = [self._verdict, self._answer, self._prediction, self._probabilities, *self._pictures]
-        self._start.click(self.grade, inputs, [*answer, *self._editors, self._ceiling, self._keep_status])
+        answer = [self._verdict, self._answer, self._keep_status, *self._editors]
+        outputs = [*answer, self._prediction, self._probabilities, *self._pictures, self._ceiling]
+        self._start.click(None, None, [self._verdict, self._answer], js=CLEAR_AT_ONCE, **options)
+        grading = self._start.click(self.grade, [self._is_open, *inputs], outputs, **options)
+        grading.failure(self.fail, None, answer, **options)
+        question = [self._question, self._is_open, self._was_pair]
+        for index, field in enumerate(self._inputs):
+            changed = [field.file, field.preview, *question, *answer]
+            state = [*self._sides, self._was_pair]
+            # A grading that is under way would show its answer beside the new picture.
+            field.file.upload(partial(self.add_picture, index), state, changed, cancels=[grading], **options)
+            field.file.clear(partial(self.remove_picture, index), state, changed, cancels=[grading], **options)
+        back = self._inputs[1]
+        self._keep_back.click(self.keep_back, None, question, **options)
+        self._remove_back.click(self.remove_back, None, [back.file, back.preview, *question], **options)
         for index, editor in enumerate(self._editors):
-            outputs = [editor, self._ceiling]
-            editor.submit(partial(self.save_lines, index), inputs, outputs, show_progress="hidden")
-            editor.clear(partial(self.reset_lines, index), inputs, outputs, show_progress="hidden")
-        self._keep.click(self.keep_card, [*self._sides, self._true_grade], self._keep_status)
+            edited = [editor, self._ceiling]
+            editor.submit(partial(self.save_lines, index), inputs, edited, **options)
+            editor.clear(partial(self.reset_lines, index), inputs, edited, **options)
+        self._keep.click(self.keep_card, [*self._sides, self._true_grade], self._keep_status, **options)
         self._filled = [self._model, *self._uncertainty.components]
-        self._tab.select(self.fill, None, self._filled, show_progress="hidden")
+        self._tab.select(self.fill, None, self._filled, **options)
 
     def on_load(self, page: gr.Blocks) -> None:
         """Show the grading model whenever the page is loaded."""
@@ -129,12 +162,72 @@ class GradeTab:
 
         return [model_text(self._data), *UncertaintyPanel.updates(grading_calibration(self._data))]
 
-    @show_user_errors
-    def grade(self, front: str | None, back: str | None, *page_values: Any) -> list[Any]:
-        """Grade the uploaded pictures and show the whole answer.
+    def add_picture(self, index: int, front: str | None, back: str | None, was_pair: bool) -> dict[Any, Any]:
+        """Show a new picture and clear the answer, which belongs to other pictures; or say why it cannot be used."""
+        field, path = self._inputs[index], _path((front, back)[index])
+        if path is None:
+            return self._without_answer()
+        try:
+            preview = read_preview(path, self._max_picture_bytes)
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            refused = {field.file: None, field.preview: gr.update(visible=False, value=None)}
+            return {**refused, **self._without_answer(_refusal("This picture cannot be used", message))}
+        asks = index == 0 and back is not None and was_pair
+        question = {self._question: gr.update(visible=asks), self._is_open: asks}
+        shown = {field.preview: gr.update(visible=True, value=preview), self._was_pair: None not in (front, back)}
+        return {**shown, **question, **self._without_answer()}
 
+    def remove_picture(self, index: int, front: str | None, back: str | None, was_pair: bool) -> dict[Any, Any]:
+        """Clear the preview of a removed picture, and the answer. A back without a front is remembered as left over."""
+        del front
+        question = {self._question: gr.update(visible=False), self._is_open: False}
+        is_left_over = index == 0 and back is not None and was_pair
+        preview = {self._inputs[index].preview: gr.update(visible=False, value=None)}
+        return {**preview, **question, self._was_pair: is_left_over, **self._without_answer()}
+
+    def keep_back(self) -> dict[Any, Any]:
+        """The back belongs to the new front."""
+        return {self._question: gr.update(visible=False), self._is_open: False}
+
+    def remove_back(self) -> dict[Any, Any]:
+        """The back is another card's."""
+        back = self._inputs[1]
+        cleared = {back.file: None, back.preview: gr.update(visible=False, value=None)}
+        return {**cleared, **self.keep_back(), self._was_pair: False}
+
+    def _without_answer(self, text: str = "") -> dict[Any, Any]:
+        """Updates that take the answer off the page, with a text in the verdict's place."""
+        editors = dict.fromkeys(self._editors)
+        return {self._verdict: text, self._answer: gr.update(visible=False), self._keep_status: "", **editors}
+
+    def fail(self) -> dict[Any, Any]:
+        """Show that grading ended with an error of the program."""
+        return self._without_answer(FAILED)
+
+    def grade(self, is_open: bool, front: str | None, back: str | None, *page_values: Any) -> Iterator[dict[Any, Any]]:
+        """Grade the uploaded pictures: yields what is being done, then the whole answer or the reason for none.
+
+        is_open      True while the question about the back is not answered
         page_values  current values of the two line editors
         """
+        if is_open:
+            yield self._without_answer(ANSWER_FIRST)
+            return
+        yield {self._verdict: MEASURING if self._graded_before else LOADING, self._answer: gr.update(visible=False)}
+        try:
+            answer = self._graded(_path(front), _path(back), page_values)
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            yield self._without_answer(_refusal("Not graded", message))
+            return
+        self._graded_before = True
+        yield answer
+
+    def _graded(self, front: Path | None, back: Path | None, page_values: Sequence[Any]) -> dict[Any, Any]:
+        """Grade the pictures; returns the updates of the whole answer."""
         from app.grading.answer_text import (
             ceiling_text,
             grade_pictures,
@@ -142,16 +235,24 @@ class GradeTab:
             pictures_in_order,
             verdict_text,
         )
+        from app.screens.line_editor_state import checked_value
 
-        graded = grade_pictures(self._database, self._data, _path(front), _path(back))
+        graded = grade_pictures(self._database, self._data, front, back)
         prediction = graded.prediction
         pictures = [
             gr.update(visible=picture is not None, value=picture) for picture in pictures_in_order(graded, PICTURES)
         ]
-        bars = gr.update() if prediction is None else _bars(prediction)
-        values = line_editor_values(graded, self._data, page_values)
-        plot = [gr.update(visible=prediction is not None), bars]
-        return [verdict_text(graded), gr.update(visible=True), *plot, *pictures, *values, ceiling_text(*values), ""]
+        values = line_editor_values(graded, self._data, map(checked_value, page_values))
+        return {
+            self._verdict: verdict_text(graded),
+            self._answer: gr.update(visible=True),
+            self._prediction: gr.update(visible=prediction is not None),
+            self._probabilities: gr.update() if prediction is None else _bars(prediction),
+            **dict(zip(self._pictures, pictures, strict=True)),
+            **dict(zip(self._editors, values, strict=True)),
+            self._ceiling: ceiling_text(*values, graded),
+            self._keep_status: "",
+        }
 
     @show_user_errors
     def save_lines(self, index: int, *inputs: Any) -> list[Any]:
@@ -161,26 +262,39 @@ class GradeTab:
         inputs  the two pictures in the tab, then the values of the two line editors
         """
         from app.grading.answer_text import ceiling_text, save_lines
+        from app.screens.line_editor_state import checked_value, required
 
-        pictures, values = inputs[:2], list(inputs[2:])
-        values[index] = save_lines(self._database, self._data, values[index], _path(pictures[index]))
+        pictures, values = inputs[:2], [checked_value(value) for value in inputs[2:]]
+        values[index] = save_lines(
+            self._database, self._data, required(values[index]), _path(pictures[index]), labeler()
+        )
         return [values[index], ceiling_text(*values)]
 
     @show_user_errors
     def reset_lines(self, index: int, *inputs: Any) -> list[Any]:
         """Show a side as measured without its saved line correction; parameters as for `save_lines`."""
         from app.grading.answer_text import ceiling_text, reset_lines
+        from app.screens.line_editor_state import checked_value, required
 
-        pictures, values = inputs[:2], list(inputs[2:])
-        values[index] = reset_lines(self._data, values[index], _path(pictures[index]))
+        pictures, values = inputs[:2], [checked_value(value) for value in inputs[2:]]
+        values[index] = reset_lines(self._data, required(values[index]), _path(pictures[index]))
         return [values[index], ceiling_text(*values)]
 
-    @show_user_errors
-    def keep_card(self, front: str | None, back: str | None, true_grade: str) -> str:
+    def keep_card(self, front: str | None, back: str | None, true_grade: str | None) -> str:
         """Store the pair as a card, labelled if its grade is known."""
-        grade = None if true_grade == UNKNOWN_GRADE else float(true_grade)
-        name = keep_card(self._database, self._data, _path(front), _path(back), grade)
-        return f"Saved as {name}, " + ("not labelled yet." if grade is None else f"labelled {true_grade}.")
+        grade = None if true_grade in (None, UNKNOWN_GRADE) else float(true_grade)
+        try:
+            name = keep_card(self._database, self._data, _path(front), _path(back), grade, labeler())
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            return f"Not saved: {escape(message)}."
+        return f"Saved as {escape(name)}, " + ("not labelled yet." if grade is None else f"labelled {true_grade}.")
+
+
+def _refusal(head: str, message: str) -> str:
+    """A refusal in the verdict's place, in Markdown."""
+    return f"## {head}\n{escape(message)}."
 
 
 def _bars(prediction: Prediction) -> dict[str, Any]:

@@ -8,14 +8,18 @@ from typing import Any
 
 import gradio as gr
 
+from app.errors import user_message
 from app.labels.label_session import ALL_CARDS, FILTERS, NO_QUALIFIER, CardView, first_view, neighbor_view, save_label
+from app.markdown import escape
 from app.screens.error_messages import show_user_errors
+from app.screens.login import labeler
+from app.screens.security import is_local
 from app.settings import DataFolder
 from db import cards, labels
 from db.session import Database
 from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
 from engine.paths import expand_path
-from labeling.import_cards import Imported, import_cards
+from labeling.import_cards import Imported, changed_labels_text, import_cards
 
 WELCOME = """### Start here: import your cards
 Enter the path of the folder with your pictures. Three layouts work:
@@ -27,6 +31,16 @@ Enter the path of the folder with your pictures. Three layouts work:
 The pictures stay where they are; nothing leaves this machine. Then label each card: press **1** to **9**, or **0** for
 a 10."""
 MAX_REFUSALS = 20
+MAX_CARD_ID = 2**63 - 1  # of a database row
+ONLY_LOCAL = (
+    "Importing by path works only in a browser on the machine that runs Loupe; there, `python launch.py import PATH` "
+    "does the same."
+)
+IMPORT_FAILED = (
+    "**The import ended with an error of the program**, which the terminal that runs Loupe shows. Cards imported so "
+    "far are kept; import again to continue."
+)
+LABELS_WIN = "Imported labels replace mine"
 
 
 def counts_text(database: Database) -> str:
@@ -41,20 +55,26 @@ def counts_text(database: Database) -> str:
     return f"{total} cards: " + ", ".join([*named, *without]) + "."
 
 
-def import_text(imported: Imported) -> str:
-    """The result of an import, with a line for each refused file."""
+def import_text(imported: Imported, *, labels_win: bool = False) -> str:
+    """The result of an import, with a line for each refused file, and the labels that differ from those given here."""
     head = f"**{imported.added} cards added, {imported.known} already imported, {len(imported.refused)} refused.**"
-    lines = [f"- {refused}" for refused in imported.refused[:MAX_REFUSALS]]
+    remedy = f"tick “{LABELS_WIN}” and import again"
+    changed = changed_labels_text(imported.changed_labels, taken=labels_win, remedy=remedy)
+    notices = [*filter(None, [changed]), *imported.notices]
+    lines = [f"- {escape(line)}" for line in (*notices, *imported.refused[:MAX_REFUSALS])]
     if len(imported.refused) > MAX_REFUSALS:
         lines.append(f"- and {len(imported.refused) - MAX_REFUSALS} more; `launch.py import` lists them all")
     return "\n".join([head, "", *lines])
 
 
-def import_from(database: Database, path: str, progress: Callable[[int, int], None]) -> str:
+def import_from(
+    database: Database, path: str, progress: Callable[[int, int], None], *, labels_win: bool = False
+) -> str:
     """Import a folder or manifest; returns the result as text."""
     if not path.strip():
         return "Enter the path of a folder or a CSV file first."
-    return import_text(import_cards(database, expand_path(path.strip()), progress=progress))
+    imported = import_cards(database, expand_path(path.strip()), labels_win=labels_win, progress=progress)
+    return import_text(imported, labels_win=labels_win)
 
 
 def _view_updates(view: CardView) -> list[object]:
@@ -82,6 +102,7 @@ class LabelTab:
             with gr.Row(elem_classes="level"):
                 self._path = gr.Textbox(label="Folder or CSV file on this machine", elem_id="import-path", scale=4)
                 self._import = gr.Button("Import", variant="primary", elem_id="import-start", scale=1)
+            self._labels_win = gr.Checkbox(label=LABELS_WIN, elem_id="import-labels-win")
         # Outside the accordion: it closes after the first import, and the result must stay visible.
         self._outcome = gr.Markdown(elem_id="import-outcome")
 
@@ -131,19 +152,23 @@ class LabelTab:
             button.click(partial(self.label, grade), [*position, self._qualifier, self._half], outputs, **event_options)
         self._next.click(partial(self.show_neighbor, backwards=False), position, view, **event_options)
         self._previous.click(partial(self.show_neighbor, backwards=True), position, view, **event_options)
-        gr.on(
+        importing = gr.on(
             [self._import.click, self._path.submit],
             self.import_cards,
-            [self._path, self._filter],
+            [self._path, self._filter, self._labels_win],
             [self._outcome, *self._filled],
+            # Not over the labeling buttons: an error would stay there and take their clicks.
+            show_progress_on=self._outcome,
         )
-        self._filter.change(self.fill, self._filter, self._filled)
-        self._tab.select(self.fill, self._filter, self._filled)
+        importing.failure(lambda: IMPORT_FAILED, None, self._outcome, show_progress="hidden")
+        self._filter.change(self.fill, self._filter, self._filled, show_progress="hidden")
+        self._tab.select(self.fill, self._filter, self._filled, show_progress="hidden")
 
     def on_load(self, page: gr.Blocks) -> None:
         """Fill the tab whenever the page is loaded."""
-        page.load(self.fill, self._filter, self._filled)
+        page.load(self.fill, self._filter, self._filled, show_progress="hidden")
 
+    @show_user_errors
     def fill(self, filter_entry: str) -> list[object]:
         """Show the first card of the filter; without any cards, only the import section."""
         with self._database.reading() as session:
@@ -158,17 +183,44 @@ class LabelTab:
         """Save the grade for the card on the screen and show the next card."""
         if half and grade is not None and grade + 0.5 in HALF_GRADES:
             grade += 0.5
-        view, message = save_label(self._database, self._data, card_id, filter_entry, grade, qualifier)
+        view, message = save_label(
+            self._database, self._data, _row_id(card_id), filter_entry, grade, qualifier, labeler()
+        )
         return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
 
+    @show_user_errors
     def show_neighbor(self, card_id: int | None, filter_entry: str, *, backwards: bool) -> list[object]:
         """Show the next or previous card."""
-        return _view_updates(neighbor_view(self._database, self._data, card_id, filter_entry, backwards=backwards))
+        shown_id = _row_id(card_id)
+        return _view_updates(neighbor_view(self._database, self._data, shown_id, filter_entry, backwards=backwards))
 
     @show_user_errors
-    def import_cards(self, path: str, filter_entry: str, progress: gr.Progress = gr.Progress()) -> list[object]:  # noqa: B008
-        """Import cards, with a progress bar."""
-        message = import_from(
-            self._database, path, lambda done, total: progress((done, total), desc="Reading pictures")
-        )
+    def import_cards(
+        self,
+        path: str | None,
+        filter_entry: str | None,
+        labels_win: bool,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> list[object]:
+        """Import cards, with a progress bar; a refusal stands in the place of the result."""
+        if not is_local(request):
+            return [ONLY_LOCAL, *self.fill(filter_entry)]
+        progress(0, desc="Looking for cards")
+        try:
+            message = import_from(
+                self._database,
+                path or "",
+                lambda done, total: progress((done, total), desc="Reading pictures"),
+                labels_win=labels_win,
+            )
+        except Exception as error:
+            if (refusal := user_message(error)) is None:
+                raise
+            message = f"**Not imported:** {escape(refusal)}."
         return [message, *self.fill(filter_entry)]
+
+
+def _row_id(card_id: int | None) -> int | None:
+    """The id of the card that the page shows, None if it can be no id."""
+    return card_id if card_id is not None and 0 < card_id <= MAX_CARD_ID else None

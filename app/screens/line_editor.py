@@ -22,11 +22,11 @@ def line_editor(side: str) -> gr.HTML:
     )
 
 
-def numbers_of_lines(value: dict[str, Any]) -> dict[str, Any]:
+def numbers_of_lines(value: Any) -> dict[str, Any]:
     """The centering of the lines in the browser; called by line_editor.js while they are dragged."""
     from app.screens import line_editor_state
 
-    return line_editor_state.numbers_of_lines(value)
+    return line_editor_state.numbers_of_lines(value if isinstance(value, dict) else {})
 
 
 def _part(suffix: str) -> str:

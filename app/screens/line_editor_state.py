@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 
 from app.grading.centering_ceiling import as_sentence, axes_of_side
@@ -40,23 +41,24 @@ DEFAULT_BORDER_MM = 3.0
 # Edges can be dragged this far beyond the detected card; detecting a sleeve or frame instead of the card errs by less.
 DRAG_MARGIN_MM = 8.0
 MAX_COORDINATE_MM = 500.0
+MAX_COORDINATE_PX = 1e6
 NOT_SAVED = "Not saved yet."  # compared in line_editor.js too
 INCOMPLETE_LINES = "the eight lines arrived incomplete; reload the page and correct them again"
 
 
-def save(database: Database, value: Value) -> str:
+def save(database: Database, value: Value, author: str = "") -> str:
     """Save the line correction of a value, or withdraw the saved one after a reset; returns a message.
 
     Raises UserError if the lines are incomplete, BadLines if they enclose no frame.
     """
     sha256, side = key_of(value)
     if not value.get("by_hand"):
-        withdraw_correction(database, sha256, side)
+        withdraw_correction(database, sha256, side, author)
         return "Measured lines restored."
-    height, width = _array(value, "picture_px", shape=(2,))
+    height, width = _array(value, "picture_px", shape=(2,), max_abs=MAX_COORDINATE_PX)
     correction = with_card_from_edges(correction_of(value), (int(height), int(width)))
     centering_from_lines(correction.physical, correction.printed)
-    return saved_sentence(save_correction(database, sha256, side, correction))
+    return saved_sentence(save_correction(database, sha256, side, correction, author))
 
 
 def flat_with_margin(analysis: SideAnalysis) -> FlatCard:
@@ -166,15 +168,40 @@ def numbers_of_lines(value: Value) -> Value:
 
 def correction_of(value: Value) -> Correction:
     """The line correction of a value from the browser. Raises UserError if the eight lines are incomplete."""
-    size = _array(value, "width_mm", "height_mm", shape=(2,))
-    if (size <= 0).any():
+    size = _array(value, "width_mm", "height_mm", shape=(2,), max_abs=MAX_COORDINATE_MM)
+    quad = _array(value, "quad", shape=(4, 2), max_abs=MAX_COORDINATE_PX)
+    if (size <= 0).any() or not cv2.isContourConvex(quad.astype(np.float32)):
         raise UserError(INCOMPLETE_LINES)
     return Correction(
-        quad=_array(value, "quad", shape=(4, 2)),
+        quad=quad,
         size=CardSize(float(size[0]), float(size[1]), CORRECTED_SIZE_NAME),
         physical=_array(value, "physical", shape=(4, 2, 2), max_abs=MAX_COORDINATE_MM),
         printed=_array(value, "printed", shape=(4, 2, 2), max_abs=MAX_COORDINATE_MM),
     )
+
+
+def checked_value(value: Any) -> Value | None:
+    """A value as the browser sends it, if it is a side with its eight lines; None for anything else.
+
+    A component that is not on the page comes back as an empty string. The picture is taken by its path alone: with an
+    address beside it, Gradio would send the picture of that address in place of ours.
+    """
+    if not isinstance(value, dict) or not isinstance(picture := value.get("picture"), dict):
+        return None
+    try:
+        key_of(value)
+        correction_of(value)
+    except UserError:
+        return None
+    picture = {key: picture[key] for key in ("path", "meta") if key in picture}
+    return {**value, "picture": picture, "numbers": numbers_of_lines(value)}
+
+
+def required(value: Value | None) -> Value:
+    """The value. Raises UserError if there is none."""
+    if value is None:
+        raise UserError(INCOMPLETE_LINES)
+    return value
 
 
 def key_of(value: Value) -> tuple[str, Side]:

@@ -7,18 +7,19 @@ from typing import Any
 import gradio as gr
 
 from app.runs.jobs import Jobs
+from app.screens.checked_blocks import CheckedBlocks
 from app.screens.grade_tab import GradeTab
 from app.screens.label_tab import LabelTab
 from app.screens.train_tab import TrainTab
-from app.settings import DataFolder
+from app.settings import DataFolder, ServerOptions
 from db.session import Database
 
+DEFAULT_OPTIONS = ServerOptions()
 UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
 
 # 1 to 9, and 0 for 10, press the button of the grade; the arrow keys go to the next and previous card. Ignored while
 # typing and on key repeat. A checkbox does not count as typing: "Half grade" keeps the focus after it is ticked.
 KEYS = """
-<script>
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true]");
   if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -27,12 +28,10 @@ document.addEventListener("keydown", (event) => {
   const button = name && document.getElementById(name);
   if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
 });
-</script>
 """
 # Without this, of two requests in flight the server may handle the later one first: of 500 keys 30 ms apart, 4 overtook
 # their predecessor. So each event is sent after the one before it has joined Gradio's queue.
 SEND_IN_ORDER = """
-<script>
 {
   const send = window.fetch.bind(window);
   let before = Promise.resolve();
@@ -43,14 +42,38 @@ SEND_IN_ORDER = """
     return answer;
   };
 }
-</script>
 """
+# The verdict is busy while it holds an element of that class; programs and screen readers look at the attribute.
+MARK_BUSY = """
+new MutationObserver(() => {
+  const verdict = document.getElementById("verdict");
+  if (verdict) verdict.setAttribute("aria-busy", String(verdict.querySelector(".busy") !== null));
+}).observe(document, { childList: true, subtree: true });
+"""
+# Gradio's file field takes no picture from the clipboard: a pasted one goes to the first empty side.
+PASTE = """
+document.addEventListener("paste", (event) => {
+  const files = event.clipboardData?.files;
+  const input = document.querySelector(":is(#front-in, #back-in) input[type=file]"); // the front's is first
+  if (!files?.length || !input || input.closest("[role=tabpanel]")?.offsetParent === null) return;
+  event.preventDefault();
+  input.files = files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+});
+"""
+PAGE_SCRIPTS = (SEND_IN_ORDER, KEYS, MARK_BUSY, PASTE)
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
 button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important; }
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
-#front-in, #back-in { border: 1px solid var(--border-color-primary); }
+.picture-input { gap: 0.5rem; }
+.picture-input .preview img { object-fit: contain; width: 100%; }
+.picture-input .preview .icon-button-wrapper { display: none; }
+.picture-input .block:has(.upload-container, .file-preview) {
+  border: 1px solid var(--border-color-primary) !important;
+}
+#import-outcome:has([data-testid="status-tracker"]:not(.hide)) { min-height: 7rem; }
 .out-of-sight { display: none !important; }
 .level { align-items: end; }
 .level button { flex: none; width: auto; }
@@ -58,8 +81,8 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 /* Gradio ignores the min_width of a checkbox. */
 .settings .form > * { min-width: 200px !important; }
 /* Labels above the picture, not over it: a label on a corner hides wear. */
-:is(.card-picture, #front-in, #back-in) [data-testid="block-label"] { position: static; width: fit-content; }
-:is(.card-picture, #front-in, #back-in) .image-container { height: calc(100% - 2rem); }
+.card-picture [data-testid="block-label"] { position: static; width: fit-content; }
+.card-picture .image-container { height: calc(100% - 2rem); }
 /* The buttons of a picture at the height of its label, not over the picture. */
 .card-picture .image-container { position: static; }
 #current-grade h2 { margin-top: 0; }
@@ -74,7 +97,7 @@ footer { display: none !important; }
 """
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
-LAUNCH_OPTIONS: dict[str, Any] = {
+PAGE_OPTIONS: dict[str, Any] = {
     # Gradio's themes name fonts that a browser would download.
     "theme": gr.themes.Soft(font=SYSTEM_FONTS, font_mono=FIXED_FONTS, primary_hue="indigo").set(
         # The empty checkbox of the Soft theme is white on white.
@@ -92,22 +115,25 @@ LAUNCH_OPTIONS: dict[str, Any] = {
         button_primary_background_fill_hover_dark="*primary_700",
     ),
     "css": STYLE,
-    "head": SEND_IN_ORDER + KEYS,
-    "quiet": True,
+    "head": "".join(f"<script>{script}</script>" for script in PAGE_SCRIPTS),
     "ssr_mode": False,
     "run_history": False,
     "footer_links": [],
 }
 
 
-def build(database: Database, data: DataFolder, jobs: Jobs) -> gr.Blocks:
+def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptions = DEFAULT_OPTIONS) -> CheckedBlocks:
     """Build the page of one data folder."""
-    with gr.Blocks(title="Loupe", analytics_enabled=False, delete_cache=(UPLOADS_CHECKED_S, UPLOADS_KEPT_S)) as page:
+    cache = (UPLOADS_CHECKED_S, UPLOADS_KEPT_S)
+    with CheckedBlocks(title="Loupe", analytics_enabled=False, delete_cache=cache) as page:
         gr.Markdown(
             "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."
         )
         with gr.Tabs():
-            tabs = (GradeTab(database, data), LabelTab(database, data), TrainTab(database, data, jobs))
+            tabs = (GradeTab(database, data, options), LabelTab(database, data), TrainTab(database, data, jobs))
         for tab in tabs:
             tab.on_load(page)
+    for block in page.blocks.values():
+        if isinstance(block, gr.Markdown):
+            block.latex_delimiters = []  # a name with two dollar signs is no formula
     return page

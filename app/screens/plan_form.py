@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from app.markdown import escape
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
 from app.runs.run_status import run_choices
 from app.settings import UserError
@@ -75,11 +76,11 @@ def difference_text(plan_input: PlanInput, config: Config, recipe: str, database
     if undeclared_bundle_warning(plan):
         number, changed = lineage.count(plan.changes), lineage.describe(plan.changes)
         return (
-            f"**{number} changes at once against {plan.parent}:** {changed}. "
+            f"**{number} changes at once against {escape(plan.parent)}:** {escape(changed)}. "
             f"Their effects cannot be separated; {REMEDY}."
         )
-    warnings = "".join(f" **{sentence}.**" for sentence in lineage.ineffective(plan.changes, config))
-    return f"Changed against {plan.parent}: {lineage.describe(plan.changes)}.{warnings}"
+    warnings = "".join(f" **{escape(sentence)}.**" for sentence in lineage.ineffective(plan.changes, config))
+    return f"Changed against {escape(plan.parent)}: {escape(lineage.describe(plan.changes))}.{warnings}"
 
 
 def declared_plan(plan_input: PlanInput, config: Config, recipe: str, database: Database) -> ExperimentPlan:

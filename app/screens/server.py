@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import uvicorn
 from filelock import Timeout
 
 from app.errors import USER_ERRORS
 from app.runs.jobs import Jobs
-from app.settings import DataFolder, UserError
+from app.screens.security import is_loopback
+from app.settings import DataFolder, ServerOptions, UserError
 from app.terminal import print_message
+from db.backups import copy_daily
 from db.session import Database
 
 RECONCILE_INTERVAL_S = 2.0
 # Errors after which the runs are checked again at the next interval: a full disk, for example, may be temporary.
 RETRIED_ERRORS: tuple[type[Exception], ...] = (*USER_ERRORS, OSError)
+OPEN_TO_ALL = (
+    "Anyone who can reach this machine over the network can use Loupe and see your cards; add --auth NAME to ask for a "
+    "password"
+)
 # Otherwise Gradio and its hub client send usage statistics and check for updates.
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 
 
-def serve(data: DataFolder, *, host: str, port: int, open_browser: bool) -> None:
+UPLOADS_KEPT_S, CLEANING_INTERVAL_S = 24 * 3600.0, 3600.0
+# Pages keep a connection open for events; it would otherwise keep a stopped server alive.
+SHUTDOWN_S = 2
+
+
+def serve(data: DataFolder, options: ServerOptions) -> None:
     """Serve until interrupted. Raises UserError if the port is in use or the data folder is already served."""
-    with _server_lock(data, f"http://{host}:{port}"):
-        _check_port(host, port)
-        os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads))
+    address = _address(options)
+    with _server_lock(data, address), _listen(options.host, options.port) as listener:
+        os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads), GRADIO_EXAMPLES_CACHE=str(data.uploads))
         with Database.open(data.database, backup_dir=data.backups) as database:
             jobs = Jobs(database, data)
             threading.Thread(target=_reconcile_runs_forever, args=[jobs], name="reconcile", daemon=True).start()
-            _launch(database, data, jobs, host=host, port=port, open_browser=open_browser)
+            threading.Thread(target=_clean_forever, args=[data], name="clean", daemon=True).start()
+            _serve(database, data, jobs, options, listener, address)
 
 
 @contextmanager
@@ -49,16 +65,26 @@ def _server_lock(data: DataFolder, address: str) -> Iterator[None]:
         ) from error
 
 
-def _check_port(host: str, port: int) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         # As web servers do: a port that was just released counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            listener.bind((host, port))
+            # Two servers may bind a port with this option; only one may listen.
+            listener.listen()
         except OSError as error:
             raise UserError(
-                f"cannot serve on {host}:{port} ({error.strerror}); give another port with --port"
+                f"cannot serve on {host}:{port} ({error.strerror}); give another --host or --port"
             ) from error
+        yield listener
+
+
+def _address(options: ServerOptions) -> str:
+    """The address to open in a browser on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
 
 
 def _reconcile_runs_forever(jobs: Jobs) -> None:
@@ -72,20 +98,69 @@ def _reconcile_runs_forever(jobs: Jobs) -> None:
         time.sleep(RECONCILE_INTERVAL_S)
 
 
-def _launch(database: Database, data: DataFolder, jobs: Jobs, *, host: str, port: int, open_browser: bool) -> None:
-    # Imported late: Gradio reads the environment variables on import.
-    from app.screens.page import LAUNCH_OPTIONS, build  # noqa: PLC0415
+def _clean_forever(data: DataFolder) -> None:
+    """Delete uploads that are older than a day, also those of a server that was killed; copy the database daily."""
+    while True:
+        delete_older(data.uploads, time.time() - UPLOADS_KEPT_S)
+        copy_daily(data.database, data.backups)
+        time.sleep(CLEANING_INTERVAL_S)
 
-    screen = build(database, data, jobs)
-    screen.launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=open_browser,
-        allowed_paths=[str(data.root)],
-        prevent_thread_lock=True,
-        **LAUNCH_OPTIONS,
+
+def delete_older(folder: Path, before: float) -> None:
+    """Delete the entries of a folder that were last changed before a time in seconds."""
+    if not folder.is_dir():
+        return
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # deleted by Gradio meanwhile
+            if entry.lstat().st_mtime >= before:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+
+
+class _Server(uvicorn.Server):
+    """Server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, address: str, sentences: list[str], *, open_browser: bool) -> None:
+        super().__init__(config)
+        self._address, self._sentences, self._open_browser = address, sentences, open_browser
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for sentence in self._sentences:
+            print_message(sentence)
+        if self._open_browser:
+            # In a thread: some browsers return only when they are closed.
+            threading.Thread(target=webbrowser.open, args=[self._address], daemon=True).start()
+
+
+def _serve(
+    database: Database,
+    data: DataFolder,
+    jobs: Jobs,
+    options: ServerOptions,
+    listener: socket.socket,
+    address: str,
+) -> None:
+    # Imported late: Gradio reads the environment variables on import.
+    from app.screens.application import application  # noqa: PLC0415
+    from app.screens.page import build  # noqa: PLC0415
+
+    app = application(build(database, data, jobs, options), data, options)
+    sentences = [f"Loupe is at {address}, its data in {data.root}; Ctrl-C ends the app, a training run continues"]
+    if not is_loopback(options.host):
+        sentences.append(f"Other machines reach it at http://{socket.gethostname()}:{options.port}")
+    if not is_loopback(options.host) and options.login is None:
+        sentences.append(OPEN_TO_ALL)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        # The address of a client is that of its connection; anyone may send an X-Forwarded-For header.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    print_message(
-        f"Loupe is at http://{host}:{port}, its data in {data.root}; Ctrl-C ends the app, a training run continues"
-    )
-    screen.block_thread()
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has shut down
+        _Server(config, address, sentences, open_browser=options.open_browser).run(sockets=[listener])

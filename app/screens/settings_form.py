@@ -45,7 +45,7 @@ def draw() -> list[Component]:
 
 
 def pretrained(widgets: list[Component]) -> gr.Dropdown:
-    """The widget for the initial weights: named choices, or any path."""
+    """The widget for the initial weights: the named ones, and models of this data folder, see `starting_weights`."""
     return cast(gr.Dropdown, widgets[names().index("pretrained")])
 
 
@@ -60,11 +60,16 @@ def values(settings: config.Config) -> list[Any]:
 
 
 def read(values: tuple[Any, ...] | list[Any]) -> config.Config:
-    """Build the config of the widgets' values. Raises BadConfig naming the first bad value."""
+    """Build the config of the widgets' values. Raises BadConfig naming the first bad value.
+
+    Files are named on the command line only: the page may be open on another machine, whose user must not read here.
+    """
     settings = dict(zip(names(), values, strict=True))
     for name, value in settings.items():
         if value is None:
             raise config.BadConfig(f"{name} is empty; enter a value")
+    if settings["teachers"]:
+        raise config.BadConfig("teachers are files of this machine; start such a run with launch.py train --set")
     return config.build(settings)
 
 
@@ -77,7 +82,7 @@ def _widget(name: str) -> Component:
     if options := config.choices(name):
         return gr.Dropdown(list(options), value=field.default, **common)
     if name == "pretrained":
-        return gr.Dropdown(list(config.WEIGHTS), value=field.default, allow_custom_value=True, **common)
+        return gr.Dropdown(list(config.WEIGHTS), value=field.default, **common)
     if field.annotation is bool:
         return gr.Checkbox(value=field.default, **common)
     if field.annotation in (str, int | str):

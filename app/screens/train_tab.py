@@ -11,6 +11,7 @@ import gradio as gr
 import pandas as pd
 
 from app.grading.model_registry import CONTROL_CANNOT_GRADE
+from app.markdown import escape
 from app.runs.jobs import Jobs, queue_run
 from app.runs.run_status import load_status, model_choices, run_choices
 from app.screens import charts, plan_form, settings_form
@@ -28,6 +29,7 @@ NO_CARDS = "### No labelled cards yet\nImport cards and label some in the **Labe
 NO_USABLE_LABELS = (
     "### No card to train on yet\nLabel some without a qualifier in the **Label** tab, then start a run here."
 )
+NO_RECIPE = "choose a recipe first"
 DOWNLOADS = (
     "**pretrained = imagenet downloads torchvision's weights once, unless they are already on this machine. "
     "It is the only request this program ever makes.**"
@@ -70,7 +72,11 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
         raise UserError(f"run {run.id}: {CONTROL_CANNOT_GRADE.format(region)}")
     # A copy named by its hash: a later epoch of the run may overwrite model.pt, but not the promoted model.
     temporary_path = path.with_name("promoted.part")
-    shutil.copyfile(path, temporary_path)
+    try:
+        shutil.copyfile(path, temporary_path)
+    except OSError:  # a part of it would keep a full disk full
+        temporary_path.unlink(missing_ok=True)
+        raise
     digest = sha256(temporary_path)
     model_path = temporary_path.replace(path.with_name(f"{digest[:16]}.pt"))
     with database.writing() as session:
@@ -202,10 +208,12 @@ class TrainTab:
             show_progress="hidden",
         )
 
+    @show_user_errors
     def choose_recipe(self, name: str) -> list[Any]:
         """Show a recipe and fill the form with its settings."""
         return [recipe_text(name), *settings_form.values(recipes.recipe_config(name))]
 
+    @show_user_errors
     def show_run(self, run_id: int | None, last_drawn: Any) -> list[Any]:
         """Show a run; the plots are redrawn only after a new epoch, so that they do not flicker."""
         status = load_status(self._database, run_id)
@@ -217,10 +225,12 @@ class TrainTab:
         log = gr.update(value=status.log, visible=bool(status.log))
         return [status.status, log, *buttons, *plots, version]
 
+    @show_user_errors
     def poll(self, run_id: int | None, last_drawn: Any) -> list[Any]:
         """Refresh the list of runs and the chosen run."""
         return [gr.update(choices=run_choices(self._database)), *self.show_run(run_id, last_drawn)]
 
+    @show_user_errors
     def fill(self, run_id: int | None) -> list[Any]:
         """Fill the whole tab from the database."""
         choices = run_choices(self._database)
@@ -240,18 +250,22 @@ class TrainTab:
         ]
 
     @show_user_errors
-    def show_changes(self, recipe: str, *values: Any) -> str:
+    def show_changes(self, recipe: str | None, *values: Any) -> str:
         """Show the changes of the run being set up against its parent, or the first bad value of the form."""
+        if recipe is None:
+            return NO_RECIPE
         setting_count = len(settings_form.names())
         try:
             config = settings_form.read(list(values[:setting_count]))
         except BadConfig as error:
-            return str(error)
+            return escape(error)
         return plan_form.difference_text(plan_form.read(list(values[setting_count:])), config, recipe, self._database)
 
     @show_user_errors
-    def start(self, recipe: str, *values: Any) -> list[Any]:
+    def start(self, recipe: str | None, *values: Any) -> list[Any]:
         """Start a run and watch it."""
+        if recipe is None:
+            raise UserError(NO_RECIPE)
         run_id = start_run(self._database, self._data, self._jobs, recipe, list(values))
         choices = gr.update(choices=run_choices(self._database), value=run_id)
         return [gr.update(visible=True), choices, *self.show_run(run_id, None)]

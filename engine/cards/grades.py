@@ -43,7 +43,16 @@ NO_GRADES: dict[str, str] = {
     "N8": "miscut beyond grading",
     "N9": "not gradable",
 }
-GRADE_PATTERN = re.compile(r"(?:PSA\s*)?([0-9]+(?:\.[0-9]*)?)", re.IGNORECASE)
+# The words that PSA prints before the number, by the grade; a half grade has a "+".
+LABEL_WORDS: dict[str, int | float] = {
+    **{name.upper(): grade for grade, name in GRADE_NAMES.items()},
+    **{"GEM MT": 10, "NM": 7, "EX": 5, "VG": 3, "PR": 1},
+}
+GRADE_PATTERN = re.compile(
+    rf"(?:PSA\s*)?(?:(?P<words>{'|'.join(map(re.escape, LABEL_WORDS))})(?P<half>\+?)\s*)?"
+    r"(?P<number>[0-9]+(?:[.,][0-9]*)?)",
+    re.IGNORECASE,
+)
 
 
 class BadGrade(BadInput):
@@ -58,15 +67,17 @@ class NoTarget:
 
 
 def parse_grade(text: str | float | None) -> float | None:
-    """Parse a grade as people write it: "9", "8.5", "PSA 10", or empty for none.
+    """Parse a grade as people write it: "9", "8.5", "8,5", "PSA 10", "GEM MT 10", or empty for none.
 
-    Raises BadGrade if the value is not on the scale (1 to 10 in halves, no 9.5).
+    Raises BadGrade if the value is not on the scale (1 to 10 in halves, no 9.5), or its words name another grade.
     """
     stripped = "" if text is None else str(text).strip()
     if not stripped:
         return None
     match = GRADE_PATTERN.fullmatch(stripped)
-    grade = float(match[1]) if match else float("nan")
+    grade = float(match["number"].replace(",", ".")) if match else float("nan")
+    if match and match["words"] and LABEL_WORDS[match["words"].upper()] + (0.5 if match["half"] else 0) != grade:
+        raise BadGrade(f"grade {stripped!r}: the words and the number name two grades; keep the right one")
     if grade not in GRADES and grade not in HALF_GRADES:
         raise BadGrade(f"grade {stripped!r} is not on the PSA scale; use 1 to 10, or a half grade from 1.5 to 8.5")
     return grade

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import NamedTuple, TypeVar
 
 from engine.cards.pairs import CardPair
 from engine.errors import BadInput
+from engine.image.content_hash import content_hash
+from engine.image.read import BadPicture
 
 # A back shared by more cards than this is the game's stock picture: it links no cards.
 MAX_CARDS_PER_BACK = 2
@@ -38,30 +39,54 @@ class _CardPicture(NamedTuple):
     card_index: int
     path: Path
     is_back: bool
+    sha256: str  # "" if not recorded
 
 
 def shared_pictures(pairs: Sequence[CardPair]) -> Iterator[SharedPicture]:
     """Find cards whose pictures are the same file, or byte-identical files: each card paired with one reference card.
 
-    Only files of equal size are read, each path once; missing files are skipped. A back shared by three or more cards
-    is a stock picture and is ignored, even if it replaces a front.
+    A recorded hash is used as it is, without the file. Without one, only files of equal size are read, each path once;
+    missing files are skipped. A back shared by three or more cards is a stock picture and is ignored, even if it
+    replaces a front.
     """
     pictures = [
-        _CardPicture(index, path, is_back)
+        _CardPicture(index, path, is_back, sha256)
         for index, pair in enumerate(pairs)
-        for path, is_back in ((pair.front, False), (pair.back, True))
+        for path, is_back, sha256 in ((pair.front, False, pair.front_sha256), (pair.back, True, pair.back_sha256))
         if path is not None
     ]
-    hash_of = cache(_sha256)
-    for same_size in _equal(pictures, lambda picture: picture.path.stat().st_size if picture.path.is_file() else None):
-        for same in _equal(same_size, lambda picture: hash_of(picture.path)):
-            fronts, backs = ([picture for picture in same if picture.is_back == back] for back in (False, True))
-            # A front first: `both_backs` is then False for every pair with a front.
-            linked = fronts if len(backs) > MAX_CARDS_PER_BACK else fronts + backs
-            for reference, picture in ((linked[0], picture) for picture in linked[1:]):
-                if picture.card_index != reference.card_index:
-                    first, second = sorted((reference.card_index, picture.card_index))
-                    yield SharedPicture(first, second, picture.path, reference.is_back and picture.is_back)
+    for same in _equal(pictures, _hash_function(pictures)):
+        fronts, backs = ([picture for picture in same if picture.is_back == back] for back in (False, True))
+        # A front first: `both_backs` is then False for every pair with a front.
+        linked = fronts if len(backs) > MAX_CARDS_PER_BACK else fronts + backs
+        for reference, picture in ((linked[0], picture) for picture in linked[1:]):
+            if picture.card_index != reference.card_index:
+                first, second = sorted((reference.card_index, picture.card_index))
+                yield SharedPicture(first, second, picture.path, reference.is_back and picture.is_back)
+
+
+def _hash_function(pictures: Sequence[_CardPicture]) -> Callable[[_CardPicture], str | None]:
+    """A function that returns a picture's recorded hash, or computes it if another file has the same size."""
+    hash_of_file = cache(_readable_hash)
+    if all(picture.sha256 for picture in pictures):
+        return lambda picture: picture.sha256
+    sizes = {path: path.stat().st_size for path in {picture.path for picture in pictures} if path.is_file()}
+    pictures_of_size = Counter(sizes[picture.path] for picture in pictures if picture.path in sizes)
+
+    def hash_of(picture: _CardPicture) -> str | None:
+        if picture.sha256:
+            return picture.sha256
+        size = sizes.get(picture.path)
+        return hash_of_file(picture.path) if size is not None and pictures_of_size[size] > 1 else None
+
+    return hash_of
+
+
+def _readable_hash(path: Path) -> str | None:
+    try:
+        return content_hash(path)
+    except BadPicture:  # reported by the code that uses the picture
+        return None
 
 
 def check_no_leakage(pairs: Iterable[CardPair]) -> None:
@@ -97,8 +122,3 @@ def _equal(pictures: Iterable[_CardPicture], key: Callable[[_CardPicture], Key |
         if value is not None:
             of_key[value].append(picture)
     return (equal for equal in of_key.values() if len(equal) > 1)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from engine import paths
 from engine.cards.grades import BadGrade, NoTarget, parse_grade, parse_qualifier, training_target
-from engine.errors import BadInput
+from engine.cards.table import BadManifest, Table, defuse_formula, read_table, unused_columns_message
+from engine.storage.atomic import atomic_write, write_text
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 REQUIRED_COLUMNS = ("card_id", "front")
 COLUMNS = ("card_id", "front", "back", "grade", "group", "split", "cert", "game", "qualifier", "notes")
-
-
-class BadManifest(BadInput):
-    """A manifest or snapshot that cannot be read as a whole; the message names the file and the remedy."""
+SNAPSHOT_COLUMNS = (*COLUMNS, "front_sha256", "back_sha256")
 
 
 @dataclass(frozen=True)
 class CardPair:
     """One card: the paths of its pictures and its label. Either side may be None.
 
-    synthetic  generated for training only; never in a manifest, a snapshot or a count of labels
+    synthetic      generated for training only; never in a manifest, a snapshot or a count of labels
+    front_sha256   hash of the bytes of the front that was labelled, in a snapshot; "" if not recorded. A file with
+                   another hash shows another picture, which the label does not describe
+    back_sha256    the same of the back
     """
 
     card_id: str
@@ -41,6 +44,14 @@ class CardPair:
     qualifier: str | None = None
     notes: str = ""
     synthetic: bool = False
+    front_sha256: str = ""
+    back_sha256: str = ""
+
+    @property
+    def sides(self) -> list[tuple[Path, str]]:
+        """Path and recorded hash of each picture that the card has, front first."""
+        sides = ((self.front, self.front_sha256), (self.back, self.back_sha256))
+        return [(path, sha256) for path, sha256 in sides if path is not None]
 
     @property
     def group_key(self) -> str:
@@ -63,11 +74,15 @@ class CardPair:
 
 @dataclass(frozen=True)
 class Refused:
-    """A row, picture or card that was not accepted, and the reason in one sentence."""
+    """A row, picture or card that was not accepted, and the reason in one sentence.
+
+    pictures  keys (`name_key`) of the names of the picture files that a refused row of a manifest names
+    """
 
     path: str
     reason: str
     card_id: str = ""
+    pictures: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Path and reason in one line; a file name at the start of the reason is not repeated."""
@@ -76,10 +91,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Contents of a manifest: its valid rows in order, and the refused rows."""
+    """Contents of a manifest: its valid rows in order, the refused rows, and sentences for the user."""
 
     pairs: list[CardPair]
     refused: list[Refused]
+    notices: list[str] = field(default_factory=list)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -88,58 +104,84 @@ def read_manifest(path: Path) -> Manifest:
     A bad row is refused with its line number, the others are read; pictures are not opened. Raises BadManifest if the
     file cannot be read or lacks the columns card_id and front.
     """
-    rows = manifest_rows(path)
+    table = _read_columns(path)
+    rows = _manifest_rows(path, table)
     pairs = [row for row in rows if isinstance(row, CardPair)]
-    return Manifest(pairs, [row for row in rows if isinstance(row, Refused)])
+    refused = [row for row in rows if isinstance(row, Refused)]
+    return Manifest(pairs, refused, unused_columns_message(path, table))
 
 
 def manifest_rows(path: Path) -> list[CardPair | Refused]:
     """Rows of a manifest in file order, each a pair or refused; otherwise as read_manifest."""
+    return _manifest_rows(path, _read_columns(path))
+
+
+def name_key(name: str) -> str:
+    """Key of a card's name: composed and decomposed accents are equal, as are capital and small letters."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _read_columns(path: Path) -> Table:
+    return read_table(path, columns=COLUMNS, required=REQUIRED_COLUMNS)
+
+
+def _manifest_rows(path: Path, table: Table) -> list[CardPair | Refused]:
     rows: list[CardPair | Refused] = []
     card_ids: set[str] = set()
-    for line, row in _read_rows(path):
+    find_file = _file_finder()
+    for row in table.rows:
         try:
-            pair = _pair_from_row(row, path.parent)
-            if pair.card_id in card_ids:
+            if row.problem:
+                raise BadManifest(row.problem)
+            pair = _pair_from_row(row.cells, path.parent, find_file)
+            card_key = unicodedata.normalize("NFC", pair.card_id)
+            if card_key in card_ids:
                 raise BadManifest(f"card_id {pair.card_id!r} occurs twice; give every card its own")
         except (BadGrade, BadManifest) as error:
-            rows.append(Refused(f"{path.name}:{line}", str(error), row["card_id"]))
+            pictures = [name_key(Path(row.cells.get(side, "")).name) for side in ("front", "back")]
+            card_id = row.cells.get("card_id", "")
+            rows.append(Refused(f"{path.name}:{row.line}", str(error), card_id, frozenset(filter(None, pictures))))
         else:
-            card_ids.add(pair.card_id)
+            card_ids.add(card_key)
             rows.append(pair)
     return rows
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, {k: (v or "").strip() for k, v in row.items() if k}) for row in reader]
-            columns = reader.fieldnames or []
-    except OSError as error:
-        raise BadManifest(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadManifest(f"{path}: is not a CSV file in UTF-8; save it as CSV (UTF-8)") from error
-    missing = [name for name in REQUIRED_COLUMNS if name not in columns]
-    if missing:
-        raise BadManifest(
-            f"{path}: the column {missing[0]!r} is missing; the first line must name {', '.join(COLUMNS[:4])}"
-        )
-    return rows
+def _file_finder() -> Callable[[Path], Path]:
+    """A function that finds a file whose name differs in its accents or its capitals only; lists each folder once."""
+
+    @cache
+    def files_by_key(folder: Path) -> Mapping[str, list[Path]]:
+        files: dict[str, list[Path]] = {}
+        if folder.is_dir():
+            for file in folder.iterdir():
+                files.setdefault(name_key(file.name), []).append(file)
+        return files
+
+    def find_file(path: Path) -> Path:
+        if path.exists():
+            return path
+        matches = files_by_key(path.parent).get(name_key(path.name), [])
+        return matches[0] if len(matches) == 1 else path
+
+    return find_file
 
 
-def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
-    if not row["card_id"]:
+def _pair_from_row(
+    row: Mapping[str, str], folder: Path, find_file: Callable[[Path], Path] = lambda path: path
+) -> CardPair:
+    if not row.get("card_id"):
         raise BadManifest("card_id is empty; give every card an id")
-    if not row["front"] and not row.get("back"):
+    front, back = row.get("front", ""), row.get("back", "")
+    if not front and not back:
         raise BadManifest(f"card {row['card_id']!r} has neither front nor back; give at least one picture")
     split = row.get("split", "").lower()
     if split and split not in SPLITS:
         raise BadManifest(f"split {split!r} is not known; use train, val, test, or leave it empty")
     return CardPair(
         card_id=row["card_id"],
-        front=_resolve(row["front"], folder),
-        back=_resolve(row.get("back", ""), folder),
+        front=_resolve(front, folder, find_file),
+        back=_resolve(back, folder, find_file),
         grade=parse_grade(row.get("grade")),
         group=row.get("group", ""),
         split=split or None,
@@ -147,36 +189,43 @@ def _pair_from_row(row: dict[str, str], folder: Path) -> CardPair:
         game=row.get("game", ""),
         qualifier=parse_qualifier(row.get("qualifier")),
         notes=row.get("notes", ""),
+        front_sha256=row.get("front_sha256", ""),
+        back_sha256=row.get("back_sha256", ""),
     )
 
 
-def _resolve(text: str, folder: Path) -> Path | None:
+def _resolve(text: str, folder: Path, find_file: Callable[[Path], Path]) -> Path | None:
     if not text:
         return None
     try:
-        return (folder / paths.expand_path(text)).absolute()
+        return find_file((folder / paths.expand_path(text)).absolute())
     except paths.BadPath as error:
         raise BadManifest(str(error)) from error
+    except OSError as error:
+        raise BadManifest(f"{text!r} cannot be looked up ({error.strerror}); check the path") from error
 
 
 def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:
-    """Write pairs as a manifest with absolute paths; read_manifest gives the same pairs back."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(_as_row(pair) for pair in pairs)
+    """Write pairs as a manifest with absolute paths, atomically; read_manifest gives the same pairs back.
+
+    A cell that a spreadsheet would run as a formula gets an apostrophe, which read_manifest removes.
+    """
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([defuse_formula(cell) for cell in _as_row(pair, COLUMNS).values()] for pair in pairs)
 
 
-def _as_row(pair: CardPair) -> dict[str, str]:
-    values = {name: getattr(pair.absolute(), name) for name in COLUMNS}
+def _as_row(pair: CardPair, columns: Iterable[str]) -> dict[str, str]:
+    values = {name: getattr(pair.absolute(), name) for name in columns}
     values["grade"] = None if pair.grade is None else f"{pair.grade:g}"
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def write_snapshot(path: Path, pairs: Iterable[CardPair]) -> None:
-    """Write pairs as JSON lines with absolute paths, in order: the frozen input of a run."""
-    lines = [json.dumps(_as_row(pair), ensure_ascii=False, sort_keys=True) for pair in pairs]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
+    """Write pairs as JSON lines with absolute paths and hashes, in order: the frozen input of a run."""
+    lines = [json.dumps(_as_row(pair, SNAPSHOT_COLUMNS), ensure_ascii=False, sort_keys=True) for pair in pairs]
+    write_text(path, "".join(line + "\n" for line in lines))
 
 
 def read_snapshot(path: Path) -> list[CardPair]:
@@ -185,5 +234,5 @@ def read_snapshot(path: Path) -> list[CardPair]:
         # Not splitlines: it also splits at U+2028 and the like, which JSON leaves unescaped within strings.
         lines = path.read_text(encoding="utf-8").split("\n")
         return [_pair_from_row(json.loads(line), path.parent) for line in lines if line]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, BadGrade, BadManifest) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:  # ValueError: not JSON, not UTF-8, a bad value
         raise BadManifest(f"{path}: is not a readable snapshot ({error}); freeze the labels again") from error

@@ -62,14 +62,18 @@ def overall_ceiling(front: float | None, back: float | None, graded_on: date) ->
     return min(ceilings, default=None)
 
 
-def explain(side: Side, percent: float, graded_on: date) -> str:
-    """Explanation in one sentence: "front centering is 57/43; PSA allows at most a 9 (rule since 2025)"."""
+def explain(side: Side, percent: float, graded_on: date, *, or_worse: bool = False) -> str:
+    """Explanation in one sentence: "front centering is 57/43; PSA allows at most a 9 (rule since 2025)".
+
+    or_worse  the percentage is the least that the measurement allows: "57/43 or worse"
+    """
     rule = "rule since 2025" if graded_on >= RULE_CHANGE_DATE else "rule before 2025"
     larger = round(percent, 1)  # 55.3 must not be printed as 55/45, which a 10 allows
     smaller = round(100 - larger, 1)
     grade = centering_ceiling(side, percent, graded_on)
     allowed = {10: "a 10", 8: "at most an 8"}.get(grade, f"at most a {grade}")
-    return f"{side} centering is {larger:g}/{smaller:g}; PSA allows {allowed} ({rule})"
+    ratio = f"{larger:g}/{smaller:g}{' or worse' if or_worse else ''}"
+    return f"{side} centering is {ratio}; PSA allows {allowed} ({rule})"
 
 
 def format_centering(first_mm: float, second_mm: float) -> str:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from engine.config import Config
 from engine.data.distillation import TeacherPredictions
+from engine.data.feature_cache import FeatureCache
 from engine.data.measurement_cache import MeasurementCache
 from engine.data.picture_cache import PixelCache
 from engine.data.region_cache import RegionCache
@@ -21,12 +22,14 @@ from engine.data.selection import LabelledCard
 from engine.measure.side.features import FEATURE_NAMES
 from engine.preprocessing.augmentation import Augmentation, apply_gamma, augment_canvas, draw_augmentation
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, mirror_region_crops
+from engine.preprocessing.photographic_augmentation import vary_photograph
 
 
 class PictureBatch(TypedDict):
     """Pictures and measurements of B cards; sides in the order front, back."""
 
-    canvases: Tensor  # (B, 2, S, S, 3) uint8, zeros where a side is missing
+    canvases: NotRequired[Tensor]  # (B, 2, S, S, 3) uint8, zeros where a side is missing
+    features: NotRequired[tuple[Tensor, Tensor]]  # in place of canvases: (B, F) of each side, by a frozen encoder
     present: Tensor  # (B, 2) bool
     regions: NotRequired[Tensor]  # (B, 2, 8, 9216, 3) uint8 by `region_crops`, zeros where a side is missing
     measured: NotRequired[Tensor]  # (B, 2, F) float in the order of FEATURE_NAMES, NaN where not measured
@@ -78,6 +81,8 @@ class CardDataset(Dataset):
         training: bool,
         auxiliary: AuxiliaryInputs = AuxiliaryInputs(),
     ) -> None:
+        """`features`, set later, replaces the pictures by features of frozen encoders, one cache per side."""
+        self.features: tuple[FeatureCache, FeatureCache] | None = None
         self.cards = cards
         self._cache = cache
         self._config = config
@@ -103,17 +108,26 @@ class CardDataset(Dataset):
             measurements=np.full((2, len(FEATURE_NAMES)), np.nan, np.float32),
         )
         for row, side in enumerate(sides):
-            if side is not None:
+            if side is not None and self.features is None:
                 augmentation = draw_augmentation(random) if self._training and self._config.augment else None
                 self._load_side(side, augmentation, arrays, row)
+                if self._training and self._config.vary_photograph:
+                    arrays.canvases[row] = vary_photograph(arrays.canvases[row], random)
         item: Batch = {
-            "canvases": torch.from_numpy(arrays.canvases),
             "present": torch.tensor([side is not None for side in sides]),
             "grade": torch.tensor(card.grade - 1),
             "edge": torch.from_numpy(arrays.edge),
             "centering": torch.from_numpy(arrays.centering),
             "index": torch.tensor(index),
         }
+        if self.features is None:
+            item["canvases"] = torch.from_numpy(arrays.canvases)
+        else:
+            views = [int(random.integers(cache.views)) if self._training else 0 for cache in self.features]
+            item["features"] = (
+                self._features_of(sides[0], self.features[0], views[0]),
+                self._features_of(sides[1], self.features[1], views[1]),
+            )
         if self._auxiliary.regions:
             item["regions"] = torch.from_numpy(arrays.regions)
         if self._auxiliary.measurements:
@@ -123,6 +137,11 @@ class CardDataset(Dataset):
         if self._auxiliary.teachers and self._training:
             item["teachers"] = torch.from_numpy(self._auxiliary.teachers[card.pair.card_id])
         return item
+
+    @staticmethod
+    def _features_of(side: Path | None, cache: FeatureCache, view: int) -> Tensor:
+        """Features of a side, (F,); zeros if it is missing."""
+        return torch.zeros(cache.size) if side is None else torch.from_numpy(cache.features(side, view))
 
     def _load_side(self, side: Path, augmentation: Augmentation | None, arrays: CardArrays, row: int) -> None:
         """Fill in the arrays of one side, with the same augmentation for its inputs and targets."""

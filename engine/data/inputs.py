@@ -17,7 +17,7 @@ from engine.preprocessing.channels_torch import six_channels_batch
 class Inputs(NamedTuple):
     """Arguments of `DualBranch.forward`."""
 
-    front: Tensor  # (B, 6 or 3, S, S) float in [0, 1]
+    front: Tensor  # (B, 6 or 3, S, S) float in [0, 1], or features of a frozen encoder, (B, F)
     back: Tensor  # likewise
     present: Tensor  # (B, 2) bool
     regions: Tensor | None = None  # (B, 2, 8, 3, 9216) float in [0, 1], if the network uses them
@@ -37,13 +37,16 @@ def model_input(batch: PictureBatch, config: Config, phase: int, device: torch.d
     present = batch["present"].clone()
     if phase == 1:
         present[:, 0] = False
-    front, back = (_channels(batch["canvases"][:, side], config, device) for side in (0, 1))
+    if "features" in batch:
+        front, back = (features.to(device) for features in batch["features"])
+    else:
+        front, back = (channels_of(batch["canvases"][:, side], config, device) for side in (0, 1))
     regions = batch["regions"].to(device).movedim(-1, -2).float() / 255 if "regions" in batch else None
     measured = with_missing_mask(batch["measured"], present).to(device) if "measured" in batch else None
     return Inputs(front, back, present.to(device), regions, measured)
 
 
-def _channels(canvases: Tensor, config: Config, device: torch.device) -> Tensor:
+def channels_of(canvases: Tensor, config: Config, device: torch.device) -> Tensor:
     """(B, S, S, 3) uint8 -> (B, 6 or 3, S, S) float in [0, 1] on the device, channels last in memory."""
     canvases = canvases.to(device)
     channels = six_channels_batch(canvases) if config.channels == "six" else canvases.movedim(-1, 1).float() / 255

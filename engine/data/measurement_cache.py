@@ -17,7 +17,9 @@ import numpy as np
 
 from engine.data.picture_cache import PREPARATION, PixelCache
 from engine.errors import BadInput
+from engine.image.content_hash import check_content
 from engine.image.detection import PictureKind
+from engine.image.read import BadPicture
 from engine.measure.side import features
 from engine.measure.side.targets import NOT_MEASURED, AuxiliaryTargets, measure_targets
 from engine.process_pool import spawn_pool
@@ -93,9 +95,20 @@ class MeasurementCache:
                     content: np.array(values, np.float32)
                     for (content, _), values in zip(chunk, measure(jobs), strict=True)
                 }
-                self._journal.append(_line(content, values) for content, values in measured.items())
-                self._values |= measured
+                unchanged = {content: values for content, values in measured.items() if self._is_unchanged(content)}
+                self._journal.append(_line(content, values) for content, values in unchanged.items())
+                self._values |= (
+                    dict.fromkeys(measured, np.full(self._spec.values, NOT_MEASURED, np.float32)) | unchanged
+                )
                 yield len(self._values), len(self._path_of)
+
+    def _is_unchanged(self, content: str) -> bool:
+        """True if the measured file still has the hash under which its values are recorded."""
+        try:
+            check_content(self._path_of[content], content)
+        except BadPicture:
+            return False
+        return True
 
     def __getitem__(self, path: Path) -> np.ndarray:
         """Values of one side, (values,) float32, NaN where not measured."""

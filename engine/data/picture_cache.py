@@ -7,7 +7,6 @@ match the checksum is ignored, and its picture is prepared again into a new row.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -21,9 +20,11 @@ from engine.config import InputRegion
 from engine.data.controls import CANVASES
 from engine.detection.find_card import picture_bounds
 from engine.detection.read_and_find import canvas_from_picture, canvas_from_quad
+from engine.image.content_hash import CHANGED, ChangedPicture, check_content, content_hash
 from engine.image.detection import PictureKind
 from engine.image.read import BadPicture, picture_size
 from engine.image.rectify import CanvasSize, canvas_shape
+from engine.storage.disk_space import reserve, translate_disk_full
 from engine.storage.jsonl import JsonLinesFile
 
 # Part of every cache's name: increase it when a change of reading, detection or rectification changes the pixels, or
@@ -51,10 +52,9 @@ class MemmapCache:
 
     def _identify(self, path: Path) -> None:
         try:
-            with path.open("rb") as file:
-                self._hash_of[path] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            self.refused[path] = f"{path.name}: cannot be read ({error.strerror}); check that the file still exists"
+            self._hash_of[path] = content_hash(path)
+        except BadPicture as error:
+            self.refused[path] = str(error)
 
     def compute(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         """Compute a picture's array, of the cache's shape, and extra values for its line; raises BadPicture."""
@@ -63,7 +63,7 @@ class MemmapCache:
     def fill(self, threads: int | None = None) -> Iterator[tuple[int, int]]:
         """Prepare the pictures not yet in the cache, in parallel; yields (done, total) after every chunk.
 
-        One fill at a time: a second one, in this or another process, yields (0, total) while it waits.
+        One fill at a time: a second one, in this or another process, yields (0, total) while it waits. Raises DiskFull.
         """
         path_of = {content: path for path, content in self._hash_of.items()}
         while not self._journal.acquire():
@@ -76,16 +76,18 @@ class MemmapCache:
     def _fill(self, path_of: dict[str, Path], threads: int | None) -> Iterator[tuple[int, int]]:
         lines = list(self._journal.read())
         rows = 1 + max((line["row"] for line in lines if _is_row(line)), default=-1)
-        self._pixels = _memory_map(self._file, (rows + len(path_of), *self._shape))
+        self._pixels = _memory_map(self._file, self._shape, rows, rows)
         reasons = self._verify(lines)
         todo = [(content, path) for content, path in sorted(path_of.items()) if content not in reasons]
         self._row_of |= {content: rows + index for index, (content, _) in enumerate(todo)}
+        self._pixels = _memory_map(self._file, self._shape, rows, rows + len(todo))
         with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
             for start in range(0, len(todo), CHUNK):
                 chunk = todo[start : start + CHUNK]
                 lines = list(pool.map(lambda item: self._prepare(*item), chunk))
                 self._pixels.flush()
-                self._journal.append(lines)
+                # A changed file is not recorded: the picture that it was is usable again once it is back.
+                self._journal.append(line for line in lines if "changed" not in line)
                 reasons |= {line["sha256"]: line.get("refused") for line in lines}
                 yield len(reasons), len(path_of)
         for path, content in self._hash_of.items():
@@ -95,6 +97,9 @@ class MemmapCache:
     def _prepare(self, content: str, path: Path) -> dict[str, Any]:
         try:
             array, extras = self.compute(path)
+            check_content(path, content)  # the hash was computed up to hours ago
+        except ChangedPicture as error:
+            return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: "), "changed": True}
         except BadPicture as error:
             # Without the file name: identical pictures share one line.
             return {"sha256": content, "refused": str(error).removeprefix(f"{path.name}: ")}
@@ -138,6 +143,14 @@ class MemmapCache:
         """SHA-256 of the picture's bytes, 64 hex digits."""
         return self._hash_of[path]
 
+    def reason_not_recorded(self, path: Path, recorded_sha256: str) -> str:
+        """The reason why the picture with the recorded hash is not at its path; "" if it is, or if none is recorded."""
+        if not recorded_sha256:
+            return ""
+        if path not in self._hash_of:
+            return self.refused[path]
+        return "" if self._hash_of[path] == recorded_sha256 else f"a picture {CHANGED}"
+
     def extras(self, path: Path) -> dict[str, Any]:
         """Extra values in the picture's line."""
         return self._extras[self._hash_of[path]]
@@ -177,6 +190,10 @@ class PixelCache(MemmapCache):
         canvas, detection = canvas_from_picture(path, size=self._size)
         return canvas, {"quad": detection.quad.tolist(), "kind": detection.kind}
 
+    def has_quad(self, path: Path) -> bool:
+        """True unless the picture is prepared for a control, without detection."""
+        return "quad" in self.extras(path)
+
     def quad(self, path: Path) -> np.ndarray:
         """Quad of the card in the upright picture: (4, 2) pixels, clockwise from the printed top left."""
         return np.array(self.extras(path)["quad"], np.float64)
@@ -193,8 +210,9 @@ def _is_row(line: Any) -> bool:
     return False
 
 
-def _memory_map(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """Map the file, extended with zeros to the shape; a sparse file where the file system supports it."""
-    with path.open("ab") as file:
-        file.truncate(max(int(np.prod(shape)), file.tell(), 1))
-    return np.memmap(path, np.uint8, "r+", shape=shape)
+def _memory_map(path: Path, shape: tuple[int, ...], used_rows: int, rows: int) -> np.memmap:
+    """Map the first `rows` arrays of a file, of which the first `used_rows` keep their content. Raises DiskFull."""
+    bytes_per_row = int(np.prod(shape))
+    with translate_disk_full(path), path.open("r+b" if path.exists() else "w+b") as file:
+        reserve(file, max(rows * bytes_per_row, 1), used=used_rows * bytes_per_row)
+    return np.memmap(path, np.uint8, "r+", shape=(rows, *shape))

@@ -15,7 +15,14 @@ from engine.data.distillation import TeacherPredictions
 from engine.data.measurement_cache import FEATURE_SPEC, TARGET_SPEC, MeasurementCache
 from engine.data.picture_cache import PixelCache
 from engine.data.region_cache import RegionCache
-from engine.data.selection import LabelledCard, NoCards, labelled_pictures, training_and_validation, with_pictures
+from engine.data.selection import (
+    LabelledCard,
+    NoCards,
+    check_grades_differ,
+    labelled_pictures,
+    training_and_validation,
+    with_pictures,
+)
 from engine.data.synthetic_wear import synthesize_worn_cards
 from engine.distributed import ProcessGroup
 from engine.events import Event, Notice, Progress
@@ -39,7 +46,9 @@ class PreparedData:
 def prepare_run_data(
     ranks: ProcessGroup, config: Config, pairs: Sequence[CardPair], folder: Path, stop: Stop
 ) -> Generator[Event, None, PreparedData | None]:
-    """Prepare the data of a run; returns None if stopped. Raises NoCards if either split is empty.
+    """Prepare the data of a run; returns None if stopped.
+
+    Raises NoCards if either split is empty, OneGrade if all training cards have the same grade.
 
     One rank makes the worn copies, and one fills each cache; the others reuse them. Raises BadPredictions first of all
     if the teachers' predictions cannot be read.
@@ -69,6 +78,7 @@ def prepare_run_data(
     usable, refused = with_pictures(cards, pixels)
     yield from _refusal_notices(refused)
     training, validation = (_of_split(usable, split, name) for split, name in SPLITS)
+    check_grades_differ([card.grade for card in training])
     with ranks.rank_zero_first():
         auxiliary = yield from prepare_auxiliary(usable, pixels, config, folder, stop)
     # Not `auxiliary is None` alone: all ranks must stop together.

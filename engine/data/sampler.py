@@ -64,4 +64,7 @@ def _collate(cards: CardDataset, items: list[Batch]) -> Batch:
     """Stack cards into a batch; without cards, tensors of the same shapes with zero rows."""
     if items:
         return default_collate(items)
-    return cast(Batch, {name: value[:0] for name, value in default_collate([cards[0, 0, 0]]).items()})
+    one = default_collate([cards[0, 0, 0]])
+    # Features of the two sides are a list of two tensors.
+    pairs = {name: [part[:0] for part in value] for name, value in one.items() if isinstance(value, list)}
+    return cast(Batch, {name: pairs.get(name, value[:0]) for name, value in one.items()})

@@ -22,6 +22,10 @@ class NoCards(BadInput):
     """No card is left to train or evaluate on; the message gives the reason and the remedy."""
 
 
+class OneGrade(BadInput):
+    """All training cards have the same grade; the message gives the remedy."""
+
+
 @dataclass(frozen=True)
 class LabelledCard:
     """A card with its training class, 1 to 10."""
@@ -33,6 +37,27 @@ class LabelledCard:
 def training_and_validation(pairs: Iterable[CardPair], config: Config) -> list[CardPair]:
     """Cards of the training and validation splits, at most `config.max_pairs`."""
     return subsample([pair for pair in pairs if pair.split != "test"], config.max_pairs, config.seed)
+
+
+def check_grades_differ(grades: Sequence[int]) -> None:
+    """Raise OneGrade if there are training cards and all have the same grade."""
+    if len(set(grades)) == 1:
+        raise OneGrade(
+            f"{f'all {len(grades)} training cards have' if len(grades) > 1 else 'the only training card has'} grade "
+            f"{grades[0]}, so a model would learn nothing; label cards of other grades"
+        )
+
+
+def check_labels(pairs: Iterable[CardPair], config: Config) -> None:
+    """Raise OneGrade if a run would train on a single grade, before any picture is read.
+
+    Without a training split, as before a cross-validation, all cards count. Worn copies add grades: `prepare_run_data`
+    checks them.
+    """
+    cards = training_and_validation(pairs, config)
+    training = [pair for pair in cards if pair.split == "train"] or cards
+    if config.synthetic_wear_per_grade == 0:
+        check_grades_differ([grade for pair in training if not isinstance(grade := pair.target(), NoTarget)])
 
 
 def subsample(pairs: Sequence[CardPair], max_pairs: int, seed: int) -> list[CardPair]:
@@ -60,18 +85,29 @@ def labelled_pictures(pairs: Sequence[CardPair]) -> list[Path]:
 
 
 def with_pictures(pairs: Sequence[CardPair], cache: PixelCache) -> tuple[list[LabelledCard], list[Refused]]:
-    """Select cards with a training class and at least one prepared picture; returns them and the refused ones."""
+    """Select cards with a training class and at least one prepared picture; returns them and the refused ones.
+
+    A card is also refused if one of its files is not the recorded picture, which its label describes.
+    """
     usable, refused = [], []
     for pair in pairs:
         grade = pair.target()
         if isinstance(grade, NoTarget):
             refused.append(Refused(pair.card_id, grade.reason))
+        elif reason := _reason_not_recorded(pair, cache):
+            refused.append(Refused(pair.card_id, reason))
         elif pair.front not in cache and pair.back not in cache:
             reasons = [cache.refused[side] for side in (pair.front, pair.back) if side]
             refused.append(Refused(pair.card_id, "; ".join(reasons) or "no picture of a side that the model uses"))
         else:
             usable.append(LabelledCard(pair, grade))
     return usable, refused
+
+
+def _reason_not_recorded(pair: CardPair, cache: PixelCache) -> str:
+    """The reason why a picture of the card is not the recorded one; "" if all are."""
+    reasons = (cache.reason_not_recorded(path, sha256) for path, sha256 in pair.sides)
+    return next(filter(None, reasons), "")
 
 
 def counts_by_grade(cards: Sequence[LabelledCard]) -> np.ndarray:

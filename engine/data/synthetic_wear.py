@@ -20,10 +20,11 @@ from engine.cards.pairs import CardPair
 from engine.config import Config
 from engine.detection.read_and_find import read_and_find
 from engine.events import Notice, Progress
+from engine.image.content_hash import check_content
 from engine.image.read import BadPicture
 from engine.image.rectify import card_size, rectify_card
 from engine.simulate.worn_copies import MIN_HEIGHT_PX, make_worn_copy
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import write_bytes
 
 # Cards of these grades show almost no wear.
 SOURCE_GRADES = (9, 10)
@@ -80,7 +81,9 @@ def _summary(copies: list[CardPair], requested: int) -> str:
 
 def _copy(source: CardPair, grade: int, random: np.random.Generator, folder: Path, key: str) -> CardPair | None:
     """Make one copy with its pictures on disk; None if the source's pictures are unusable."""
-    name = f"{hashlib.sha256(source.card_id.encode()).hexdigest()[:16]}-worn-{grade}-{key}"
+    # With the recorded hashes: a card whose picture was replaced gets new copies.
+    identity = " ".join(filter(None, (source.card_id, source.front_sha256, source.back_sha256)))
+    name = f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-worn-{grade}-{key}"
     files = [
         folder / f"{name}-{side}.jpg" if path else None for side, path in (("f", source.front), ("b", source.back))
     ]
@@ -88,9 +91,12 @@ def _copy(source: CardPair, grade: int, random: np.random.Generator, folder: Pat
         source, card_id=f"{source.card_id} worn to {grade} ({key})", front=files[0], back=files[1], grade=float(grade)
     )
     card = replace(card, group=source.group_key, cert="", qualifier=None, synthetic=True)
+    card = replace(card, front_sha256="", back_sha256="")
     if all(file.exists() for file in files if file):
         return card
     try:
+        for path, sha256 in source.sides:
+            check_content(path, sha256)
         sides = [_rectified(path) if path else None for path in (source.front, source.back)]
     except BadPicture:  # the run reports the reason for the source itself
         return None
@@ -112,5 +118,4 @@ def _rectified(path: Path) -> np.ndarray:
 def _write(file: Path, rgb: np.ndarray) -> None:
     """Write atomically: a killed run leaves no partial picture, which the next run would reuse."""
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    with atomic_write(file) as part:
-        part.write_bytes(jpeg.tobytes())
+    write_bytes(file, jpeg.tobytes())

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from engine.detection.blocks import conv_bn_relu, fuse_for_inference, upsample_2x
 from engine.image.quads import side_directions
+from engine.storage.checkpoint import load_weights
 
 # Sampled part of a side, as fractions of its length: corners are rounded, worn, or under a finger.
 SIDE_SPAN = (0.04, 0.96)
@@ -114,5 +115,5 @@ def predict_edges(rgb: np.ndarray, quad: np.ndarray, reach_px: float) -> tuple[n
 @cache
 def _network() -> EdgeNetwork:
     network = EdgeNetwork()
-    network.load_state_dict(torch.load(WEIGHTS, map_location="cpu", weights_only=True))
+    network.load_state_dict(load_weights(WEIGHTS))
     return fuse_for_inference(network)

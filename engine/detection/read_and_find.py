@@ -6,16 +6,27 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.detection.find_card import find_card, find_cropped_card, has_card_aspect, picture_bounds
+from engine.detection.find_card import (
+    REFUSAL_MESSAGES,
+    find_card,
+    find_cropped_card,
+    has_card_aspect,
+    picture_bounds,
+)
+from engine.detection.several_cards import shows_two_cards
+from engine.image.color_profile import to_srgb
 from engine.image.detection import Detection, NoCard, NoCardLike, SeveralCards
+from engine.image.perspective import quad_geometry
 from engine.image.quads import side_lengths
-from engine.image.read import read_picture, read_reduced
+from engine.image.read import read_reduced, read_unconverted
 from engine.image.rectify import CanvasSize, canvas_shape, card_canvas
 
 # The card in a picture decoded at reduced size must be at least this many times larger than the canvas, which keeps the
 # canvas within 45 dB of the full picture's. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
 MIN_OVERSAMPLING = 4.0
 MIN_CARD_HEIGHT_PX = 48
+# The widest cards are 0.83 times as wide as high; a square is a coaster, the label of a case, a chip or a disc.
+MAX_ASPECT = 0.9
 WHOLE_PICTURE_NOTE = "no outline found; the picture has the shape of a card, so all of it is treated as the card"
 
 
@@ -33,21 +44,47 @@ def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
     """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard, whose message begins with the file's name.
 
     A picture without a visible background around its card was cropped to the card, and the whole picture is the card.
-    A card less than 48 pixels high is refused.
+    A second card in the picture, a square, and a card less than 48 pixels high are refused.
     """
-    rgb = read_picture(path)
+    rgb, profile = read_unconverted(path)
+    try:
+        detection = _only_card(rgb)
+    except NoCard as error:
+        raise NoCard(f"{path.name}: {error}") from error
+    return to_srgb(rgb, profile), detection
+
+
+def _only_card(rgb: np.ndarray) -> Detection:
+    """Find the card in a picture, or a card cropped to the picture; raises NoCard if it is not the only one."""
     try:
         detection = find_card(rgb)
+    except SeveralCards:
+        raise
     except NoCard as error:
-        cropped = None if isinstance(error, SeveralCards) else find_cropped_card(rgb)
-        if cropped is None and not (isinstance(error, NoCardLike) and has_card_aspect(rgb)):
-            raise NoCard(f"{path.name}: {error}") from error
-        bounds = picture_bounds(rgb.shape[:2])
-        detection = cropped or Detection("scan", bounds, 0.0, whole_picture=True, note=WHOLE_PICTURE_NOTE)
+        detection = _whole_picture(rgb, error)
+    else:
+        if shows_two_cards(rgb, detection, find_card):
+            raise _several_cards()
     height_px = side_lengths(detection.quad).max()
     if height_px < MIN_CARD_HEIGHT_PX:
-        raise NoCard(f"{path.name}: the card is only {height_px:.0f} pixels high; photograph it closer, or scan it")
-    return rgb, detection
+        raise NoCard(f"the card is only {height_px:.0f} pixels high; photograph it closer, or scan it")
+    aspect = quad_geometry(detection.quad, rgb.shape[:2]).aspect
+    if min(aspect, 1 / aspect) > MAX_ASPECT:
+        raise NoCard("what was found is square, and a card is not; photograph one card with its four corners visible")
+    return detection
+
+
+def _whole_picture(rgb: np.ndarray, error: NoCard) -> Detection:
+    """Return a card that fills its picture, in which no outline was found; raises `error` if it is none."""
+    cropped = find_cropped_card(rgb)
+    if cropped is None and not (isinstance(error, NoCardLike) and has_card_aspect(rgb)):
+        raise _several_cards() if shows_two_cards(rgb, None, find_card) else error
+    bounds = picture_bounds(rgb.shape[:2])
+    return cropped or Detection("scan", bounds, 0.0, whole_picture=True, note=WHOLE_PICTURE_NOTE)
+
+
+def _several_cards() -> SeveralCards:
+    return SeveralCards(REFUSAL_MESSAGES["many"])
 
 
 def canvas_from_quad(path: Path, quad: np.ndarray, *, size: CanvasSize) -> np.ndarray:

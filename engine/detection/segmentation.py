@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.detection.blocks import conv_bn_relu, fuse_for_inference, upsample_2x
 from engine.image.detection import PictureKind
+from engine.storage.checkpoint import load_weights
 
 INPUT_SIDE = 192
 MASK_STRIDE = 2
@@ -132,5 +133,5 @@ def segment(rgb: np.ndarray, picture_size: tuple[int, int]) -> Segmentation:
 @cache
 def _network() -> SegmentationNetwork:
     network = SegmentationNetwork()
-    network.load_state_dict(torch.load(WEIGHTS, map_location="cpu", weights_only=True))
+    network.load_state_dict(load_weights(WEIGHTS))
     return fuse_for_inference(network)

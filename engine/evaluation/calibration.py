@@ -19,6 +19,15 @@ from engine.errors import BadInput
 from engine.evaluation.bootstrap import group_indices
 from engine.evaluation.conformal import COVERAGE, Pool, fit_pools, min_groups, narrowest_intervals, prediction_intervals
 from engine.evaluation.predictions import HasGrade, Predictions
+from engine.evaluation.strata import (
+    EVERYTHING,
+    MIN_STRATUM_CARDS,
+    Given,
+    Sides,
+    Stratum,
+    stratum_of,
+    widest_pools,
+)
 from engine.evaluation.uncertainty import MIN_PROBABILITY, CalibratedPredictions, all_metrics
 
 VALIDATION_CARDS = "the validation cards by which its epoch was chosen"
@@ -47,6 +56,8 @@ class Calibration:
     on             description of these cards, as a phrase
     measured       metrics by `engine.evaluation.uncertainty.all_metrics` on these cards, cross-validated; None with too
                    few groups
+    strata         thresholds of cards of which less is given; without any, `pools` apply to all cards
+    min_px_per_mm  resolution from which `pools` apply, if there are strata
     """
 
     temperature: float
@@ -57,10 +68,28 @@ class Calibration:
     groups: int
     on: str
     measured: dict[str, Any] | None = None
+    strata: tuple[Stratum, ...] = ()
+    min_px_per_mm: float = 0.0
+
+    def temperature_and_pools(self, given: Given) -> tuple[float, tuple[Pool, ...]]:
+        """Those of the card's stratum; without one, if there are strata, the highest thresholds of all."""
+        stratum = stratum_of(self.strata, given)
+        if stratum is not None:
+            return stratum.temperature, stratum.pools
+        if self.is_calibrated_for(given) or not self.strata:
+            return self.temperature, self.pools
+        return self.temperature, widest_pools([self.pools, *(stratum.pools for stratum in self.strata)])
+
+    def is_calibrated_for(self, given: Given) -> bool:
+        """True if the held-out cards include such cards; otherwise the interval may miss the grade more often."""
+        if stratum_of(self.strata, given) is not None:
+            return True
+        return given.in_domain and given.sides == "pair" and given.px_per_mm >= self.min_px_per_mm
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to dicts, lists, numbers and text."""
-        return {**asdict(self), "pools": [asdict(pool) for pool in self.pools]}
+        values = asdict(self)
+        return {**values, "pools": list(values["pools"]), "strata": [_stratum_to_dict(s) for s in self.strata]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
@@ -68,30 +97,54 @@ class Calibration:
 
         `measured`, which is only reported, is not validated.
         """
-        calibration = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"])})
+        strata = tuple(
+            Stratum(**{**stratum, "pools": tuple(Pool(**pool) for pool in stratum["pools"])})
+            for stratum in values.get("strata", ())
+        )
+        calibration = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"]), "strata": strata})
         valid_temperature, valid_coverage = 0 < calibration.temperature < np.inf, 0 < calibration.coverage < 1
         if not (valid_temperature and valid_coverage and calibration.widest in range(1, len(GRADES) + 1)):
             raise ValueError("invalid temperature, coverage or maximum interval width")
-        lows, highs = [pool.low for pool in calibration.pools], [pool.high for pool in calibration.pools]
-        if [*lows, GRADES[-1] + 1] != [1, *(high + 1 for high in highs)] or not all(map(_is_valid, calibration.pools)):
-            raise ValueError("the pools must cover the grades 1 to 10 without gaps, with thresholds of at least 0")
+        for pools in (calibration.pools, *(stratum.pools for stratum in strata)):
+            _require_valid(pools)
         return calibration
+
+
+def _require_valid(pools: Sequence[Pool]) -> None:
+    lows, highs = [pool.low for pool in pools], [pool.high for pool in pools]
+    if [*lows, GRADES[-1] + 1] != [1, *(high + 1 for high in highs)] or not all(map(_is_valid, pools)):
+        raise ValueError("the pools must cover the grades 1 to 10 without gaps, with thresholds of at least 0")
+
+
+def _stratum_to_dict(stratum: Stratum) -> dict[str, Any]:
+    values = asdict(stratum)
+    return {**values, "pools": list(values["pools"])}
 
 
 def _is_valid(pool: Pool) -> bool:
     return isinstance(pool.low, int) and isinstance(pool.high, int) and pool.low <= pool.high and pool.threshold >= 0
 
 
-def apply_calibration(probabilities: NDArray[np.floating], calibration: Calibration | None) -> CalibratedPredictions:
+def apply_calibration(
+    probabilities: NDArray[np.floating], calibration: Calibration | None, given: Sequence[Given] = ()
+) -> CalibratedPredictions:
     """Calibrate the network's probabilities of N cards, (N, 10), and add prediction intervals.
+
+    given  what is given of each card; empty: both sides of all, in pictures of any resolution
 
     Without a calibration: the unchanged probabilities, and the narrowest intervals with 90 % of the probability.
     """
     if calibration is None:
         uncalibrated = probabilities.astype(np.float64)
         return CalibratedPredictions(uncalibrated, *narrowest_intervals(uncalibrated, COVERAGE), COVERAGE)
-    calibrated = apply_temperature(probabilities, calibration.temperature)
-    return CalibratedPredictions(calibrated, *prediction_intervals(calibrated, calibration.pools), calibration.coverage)
+    calibrated = np.zeros(probabilities.shape)
+    low, high = np.zeros((2, len(calibrated)), np.int64)
+    kinds = [calibration.temperature_and_pools(card) for card in given or [EVERYTHING] * len(calibrated)]
+    for temperature, pools in set(kinds):
+        rows = np.array([kind == (temperature, pools) for kind in kinds])
+        calibrated[rows] = apply_temperature(probabilities[rows], temperature)
+        low[rows], high[rows] = prediction_intervals(calibrated[rows], pools)
+    return CalibratedPredictions(calibrated, low, high, calibration.coverage)
 
 
 def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
@@ -181,6 +234,19 @@ def fit(
             calibrated.widths, np.abs(calibrated.grades - held_out.truth), held_out.groups
         )
     return replace(calibration, widest=max_interval_width, measured=_cross_validated_metrics(held_out, coverage))
+
+
+def with_stratum(
+    calibration: Calibration, held_out: Calibration, *, sides: Sides, max_px_per_mm: float | None
+) -> Calibration:
+    """Add a kind of card with the calibration `held_out`, fitted on cards of this kind alone.
+
+    Raises TooFewCards if it was fitted on fewer than 60 cards.
+    """
+    if held_out.cards < MIN_STRATUM_CARDS:
+        raise TooFewCards(f"{held_out.cards} cards are too few for a stratum; give at least {MIN_STRATUM_CARDS}")
+    stratum = Stratum(sides, max_px_per_mm, held_out.temperature, held_out.pools, held_out.cards, held_out.on)
+    return replace(calibration, strata=(*calibration.strata, stratum))
 
 
 def calibrate_on_validation(cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> dict[str, Any] | None:

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cards.pairs import CardPair
+from engine.cards.table import defuse_formula, without_apostrophe
 from engine.errors import BadInput
 from engine.evaluation.metrics import CLASSES, metric_intervals
+from engine.evaluation.strata import Given
 from engine.storage.atomic import atomic_write
 
 FILE_NAME = "predictions.csv"
@@ -45,21 +47,26 @@ class Predictions:
     groups         N group names
     truth          (N,) true grades, 1 to 10
     probabilities  (N, 10)
+    given          what is given of each card; empty: both sides of all. Not stored in files
     """
 
     cards: tuple[str, ...]
     groups: tuple[str, ...]
     truth: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    given: tuple[Given, ...] = ()
 
     @classmethod
-    def from_cards(cls, cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> Predictions:
-        """Create from cards and their (N, 10) probabilities, in the same order."""
+    def from_cards(
+        cls, cards: Sequence[HasGrade], probabilities: NDArray[np.floating], given: Sequence[Given] = ()
+    ) -> Predictions:
+        """Create from cards, their (N, 10) probabilities and what is given of them, in the same order."""
         return cls(
             tuple(card.pair.card_id for card in cards),
             tuple(card.pair.group_key for card in cards),
             np.array([card.grade for card in cards], np.int64),
             probabilities.astype(np.float64),
+            tuple(given),
         )
 
     @classmethod
@@ -71,6 +78,7 @@ class Predictions:
             tuple(chain.from_iterable(part.groups for part in parts)),
             np.concatenate([part.truth for part in parts]),
             np.concatenate([part.probabilities for part in parts]),
+            tuple(chain.from_iterable(part.given for part in parts)),
         )
 
     def select_cards(self, cards: Sequence[str]) -> Predictions:
@@ -81,7 +89,8 @@ class Predictions:
     def select(self, positions: Sequence[int] | NDArray[np.integer]) -> Predictions:
         """Select by position, counted from 0, in the given order."""
         cards, groups = (tuple(names[position] for position in positions) for names in (self.cards, self.groups))
-        return Predictions(cards, groups, self.truth[positions], self.probabilities[positions])
+        given = tuple(self.given[position] for position in positions) if self.given else ()
+        return Predictions(cards, groups, self.truth[positions], self.probabilities[positions], given)
 
 
 def write(path: Path, predictions: Predictions) -> None:
@@ -90,7 +99,9 @@ def write(path: Path, predictions: Predictions) -> None:
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([card, group, grade, *(f"{value:.9g}" for value in row)] for card, group, grade, row in rows)
+        for card, group, grade, row in rows:
+            names = defuse_formula(card), defuse_formula(group)
+            writer.writerow([*names, grade, *(f"{value:.9g}" for value in row)])
 
 
 def read(path: Path) -> Predictions:
@@ -101,7 +112,10 @@ def read(path: Path) -> Predictions:
         truth = np.array([int(row["grade"]) for row in rows], np.int64)
         probabilities = np.array([[float(row[name]) for name in COLUMNS[3:]] for row in rows]).reshape(-1, CLASSES)
         return Predictions(
-            tuple(row["card_id"] for row in rows), tuple(row["group"] for row in rows), truth, probabilities
+            tuple(without_apostrophe(row["card_id"]) for row in rows),
+            tuple(without_apostrophe(row["group"]) for row in rows),
+            truth,
+            probabilities,
         )
     except OSError as error:
         raise BadPredictions(

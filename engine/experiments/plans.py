@@ -12,7 +12,7 @@ from engine.config import current_names
 from engine.events import EpochDone
 from engine.experiments.lineage import Changes
 from engine.experiments.run_folder import holds_run
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import write_text
 from engine.storage.jsonl import JsonLinesFile
 from engine.thresholds import MetricCondition
 
@@ -159,5 +159,4 @@ def write_verdict(folder: Path, summary: Mapping[str, Any] | None) -> dict[str, 
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

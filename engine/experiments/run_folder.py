@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.cards.pairs import CardPair, read_snapshot, write_snapshot
 from engine.config import BadConfig, Config, current_names
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import write_text
 
 CONFIG = "config.json"
 PAIRS = "pairs.jsonl"
@@ -31,8 +31,7 @@ def save(folder: Path, config: Config, pairs: Sequence[CardPair]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_snapshot(folder / PAIRS, pairs)
         # The config comes last: its presence marks the folder as complete.
-        with atomic_write(folder / CONFIG) as temporary:
-            temporary.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
     if load(folder) != (config, list(pairs)):
         raise BadConfig(f"{folder}: already holds a run with other settings or cards; choose another folder")
 

@@ -1,67 +1,78 @@
-"""Log of every use of the test split, one JSON line each, in the model's folder. Free of torch.
+"""Log of every use of the test split, one JSON line each, in the data folder with a file per model. Free of torch.
 
-One log per folder: all models of a run share it. Exporting or calibrating a model copies the log.
+A file is named by the model's SHA-256: the model itself may be in a read-only folder, as the starter is. The log that
+an earlier version wrote next to a model counts too. Exporting or calibrating a model copies its log.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import BadInput
 
-FILE = "test_openings.jsonl"
+EARLIER_FILE = "test_openings.jsonl"  # next to the model, shared by all models of that folder
 
 
 class CannotLogTestAccess(BadInput):
     """The log cannot be written, so the test split must not be used."""
 
 
-def access_count(model: Path) -> int:
-    """Number of times that the test split was used with a model."""
-    return len(_lines(model))
+def access_count(folder: Path, model: Path, sha256: str) -> int:
+    """Number of times that the test split was used with the model file with this SHA-256; `folder` has the logs."""
+    return _lines(folder, model, sha256).total()
 
 
-def _lines(model: Path) -> list[str]:
-    try:
-        return [line for line in (model.parent / FILE).read_text(encoding="utf-8").split("\n") if line.strip()]
-    except FileNotFoundError:
-        return []
-
-
-def log_test_access(model: Path, *, sha256: str, cards: int, of: str) -> int:
+def log_test_access(folder: Path, model: Path, *, sha256: str, cards: int, of: str) -> int:
     """Log a use of the test split, before anything is measured; return the number of uses so far.
 
     Raises CannotLogTestAccess.
 
-    cards  number of test cards
-    of     their manifest or data folder
+    folder  folder of the logs, created if missing
+    cards   number of test cards
+    of      their manifest or data folder
     """
     line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "sha256": sha256, "cards": cards, "of": of}
-    _append(model, [json.dumps(line)])
-    return access_count(model)
+    _append(_file(folder, sha256), [json.dumps(line)])
+    return access_count(folder, model, sha256)
 
 
-def copy_log(model: Path, derived: Path) -> None:
+def copy_log(folder: Path, model: Path, sha256: str, *, derived: Path, derived_sha256: str) -> None:
     """Copy the log of a model to one derived from it; lines that are already there are not repeated.
 
     Raises CannotLogTestAccess.
     """
-    # As a multiset: two uses within one second may give equal lines.
-    missing = Counter(_lines(model)) - Counter(_lines(derived))
+    missing = _lines(folder, model, sha256) - _lines(folder, derived, derived_sha256)
     if missing:
-        _append(derived, list(missing.elements()))
+        _append(_file(folder, derived_sha256), missing.elements())
 
 
-def _append(model: Path, lines: Sequence[str]) -> None:
+def _file(folder: Path, sha256: str) -> Path:
+    return folder / f"{sha256}.jsonl"
+
+
+def _lines(folder: Path, model: Path, sha256: str) -> Counter[str]:
+    """Lines of both logs; as a multiset, since two uses within one second may give equal lines."""
+    # The greater count, not the sum: a log copied to another model of the same folder repeats the lines of that folder.
+    return _read(_file(folder, sha256)) | _read(model.parent / EARLIER_FILE)
+
+
+def _read(file: Path) -> Counter[str]:
     try:
-        with (model.parent / FILE).open("a", encoding="utf-8") as file:
+        return Counter(line for line in file.read_text(encoding="utf-8").split("\n") if line.strip())
+    except FileNotFoundError:
+        return Counter()
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
     except OSError as error:
         raise CannotLogTestAccess(
-            f"{model.parent / FILE}: the use of the test split cannot be logged ({error.strerror}); copy the model to "
-            "a writable folder"
+            f"{path}: the use of the test split cannot be logged ({error.strerror}); give a writable folder with --data"
         ) from error

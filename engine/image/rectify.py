@@ -72,6 +72,11 @@ def px_per_mm(quad: np.ndarray, size: CardSize) -> float:
     return float(np.sqrt(area_px / (size.width_mm * size.height_mm)))
 
 
+def detected_px_per_mm(quad: np.ndarray) -> float:
+    """Return the pixels per mm of a detected card whose game is unknown."""
+    return px_per_mm(quad, card_size(quad))
+
+
 def finest_px_per_mm(quad: np.ndarray, size: CardSize) -> float:
     """Return the pixels per mm along the side with the highest resolution; at this density no detail is lost."""
     top, right, bottom, left = side_lengths(quad)

@@ -24,8 +24,10 @@ from engine.evaluation import predictions
 from engine.evaluation.calibration import apply_calibration
 from engine.evaluation.metrics import point_metrics
 from engine.evaluation.predictions import Predictions
+from engine.evaluation.strata import Given, sides_given
 from engine.evaluation.uncertainty import all_metrics
 from engine.events import Notice, Progress
+from engine.image.rectify import detected_px_per_mm
 from engine.inference.load_model import LoadedModel
 from engine.model.losses import Objective
 from engine.storage.checkpoint import BadModel
@@ -114,7 +116,7 @@ def evaluate(
     """
     for event in predict_cards(model, pairs, cache_folder, views):
         if isinstance(event, Predictions):
-            calibrated_predictions = apply_calibration(event.probabilities, model.calibration)
+            calibrated_predictions = apply_calibration(event.probabilities, model.calibration, event.given)
             if predictions_path is not None:
                 predictions.write(predictions_path, replace(event, probabilities=calibrated_predictions.probabilities))
             yield all_metrics(event, calibrated_predictions, calibrated=model.calibration is not None)
@@ -147,7 +149,9 @@ def predict_cards(
     )
     objective = Objective(model.config, torch.from_numpy(counts_by_grade(labelled_cards))).to(model.device)
     # Augmented as in training, but without its dropout of sides and measurements.
-    augmented = model.config.model_copy(update={"augment": True, "side_dropout": 0.0, "measurement_dropout": 0.0})
+    augmented = model.config.model_copy(
+        update={"augment": True, "vary_photograph": False, "side_dropout": 0.0, "measurement_dropout": 0.0}
+    )
     probabilities = []
     for view in range(views):
         config = augmented if view else model.config
@@ -162,4 +166,33 @@ def predict_cards(
                 f"{model.name}: the loss on card {names} is not finite; train the model again at a lower learning rate"
             )
         probabilities.append(probabilities_of(results))
-    yield Predictions.from_cards(labelled_cards, np.mean(probabilities, axis=0))
+    means = np.mean(probabilities, axis=0)
+    if known := _replace_by_out_of_fold(means, labelled_cards, cache, model):
+        yield Notice(f"{known} cards are among the model's training cards: predicted by models that were not")
+    yield Predictions.from_cards(labelled_cards, means, [_given(card.pair, cache) for card in labelled_cards])
+
+
+def _replace_by_out_of_fold(
+    probabilities: np.ndarray, cards: Sequence[LabelledCard], cache: PixelCache, model: LoadedModel
+) -> int:
+    """Replace the (N, 10) predictions of training cards, in place, by the out-of-fold ones; returns their number."""
+    if model.out_of_fold is None:
+        return 0
+    known = 0
+    for row, card in enumerate(cards):
+        front, back = (
+            None if side is None or side not in cache else cache.content_hash(side)
+            for side in (card.pair.front, card.pair.back)
+        )
+        replacement = model.out_of_fold.probabilities(front, back)
+        if replacement is not None:
+            probabilities[row], known = replacement, known + 1
+    return known
+
+
+def _given(pair: CardPair, cache: PixelCache) -> Given:
+    """What is given of a card with at least one usable picture."""
+    pictures = [side if side in cache else None for side in (pair.front, pair.back)]
+    quads = [cache.quad(side) for side in pictures if side is not None and cache.has_quad(side)]
+    resolution = min((detected_px_per_mm(quad) for quad in quads), default=float("inf"))
+    return Given(sides_given(*(side is not None for side in pictures)), resolution)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import BadInput
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import write_text
 
 FILE_NAME = "card.json"
 METRIC_NAMES = {"qwk": "QWK", "mae": "MAE", "macro_mae": "macro-MAE", "auc_9_10": "AUC (9, 10)", "ece": "ECE"}
@@ -84,7 +84,7 @@ def read_model_card(model: Path, sha256: str) -> ModelCard | None:
     A card.json of another program or of another model is ignored.
     """
     path = model.with_name(FILE_NAME)
-    if _sha256_in(path) != sha256:
+    if recorded_sha256(model) != sha256:
         return None
     try:
         return ModelCard.model_validate_json(path.read_bytes())
@@ -94,8 +94,9 @@ def read_model_card(model: Path, sha256: str) -> ModelCard | None:
         ) from error
 
 
-def _sha256_in(path: Path) -> str | None:
-    """SHA-256 named by a card.json; None if there is none, as other programs write files of this name too."""
+def recorded_sha256(model: Path) -> str | None:
+    """SHA-256 that the card next to a model file names; None without one: other programs too write a card.json."""
+    path = model.with_name(FILE_NAME)
     if not path.is_file():
         return None
     try:
@@ -113,7 +114,7 @@ def copy_model_card(card: ModelCard, target: Path, sha256: str, *, replaced: str
     returns   False if the folder has another program's or model's card.json, which is not overwritten
     """
     path = target.with_name(FILE_NAME)
-    if path.exists() and _sha256_in(path) not in {sha256, replaced} - {None}:
+    if path.exists() and recorded_sha256(target) not in {sha256, replaced} - {None}:
         return False
     origin = [] if sha256 == card.sha256 else [f"Its metrics are those of the model it was made from, {card.sha256}."]
     write(target.parent, card.model_copy(update={"sha256": sha256, "limits": [*card.limits, *origin]}))
@@ -123,6 +124,5 @@ def copy_model_card(card: ModelCard, target: Path, sha256: str, *, replaced: str
 def write(folder: Path, card: ModelCard) -> Path:
     """Write the card into the folder of its model; returns its path."""
     path = folder / FILE_NAME
-    with atomic_write(path) as part:
-        part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path, card.model_dump_json(indent=2) + "\n")
     return path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +14,20 @@ from engine.cards.grades import GRADES
 from engine.data.dataset import PictureBatch
 from engine.data.inputs import Inputs, model_input
 from engine.detection.read_and_find import read_and_find
-from engine.evaluation.calibration import apply_calibration
+from engine.evaluation.calibration import Calibration, apply_calibration
 from engine.evaluation.conformal import Interval
+from engine.evaluation.domain import Domain
+from engine.evaluation.grade_ceiling import apply_ceilings
+from engine.evaluation.strata import EVERYTHING, Given, sides_given
+from engine.evaluation.uncertainty import CalibratedPredictions
 from engine.image.detection import Detection
 from engine.image.quality import Quality, card_quality
-from engine.image.rectify import CanvasSize, card_canvas, card_size, px_per_mm
+from engine.image.rectify import CanvasSize, card_canvas, detected_px_per_mm
 from engine.inference.load_model import LoadedModel
 from engine.measure.side.features import FEATURE_NAMES, SideMeasurementsLike, feature_vector
 from engine.measure.side.measure_side import SideMeasurements, measure_detected_side
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, region_crops
+from engine.storage.checkpoint import BadModel
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,30 @@ class PictureWithDetection:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for one card, calibrated if the model is."""
+    """A model's prediction for one card, calibrated if the model is.
+
+    is_familiar  (front, back): False if the side is unlike the pictures that the model was checked on; None if the side
+                 is missing or the model does not know these pictures
+    """
 
     grade: int
     expected: float
     probabilities: np.ndarray  # (10,) float64, grades 1 to 10, sum 1
     interval: Interval
+    is_familiar: tuple[bool | None, bool | None] = (None, None)
+
+    @property
+    def in_domain(self) -> bool | None:
+        """False if a side is unfamiliar, None if no side could be checked."""
+        checked = [familiar for familiar in self.is_familiar if familiar is not None]
+        return all(checked) if checked else None
 
 
 def open_picture(path: Path) -> PictureWithDetection:
     """Read a picture and detect the card in it. Raises BadPicture with one sentence naming the file."""
     rgb, detection = read_and_find(path)
     quality = card_quality(rgb, detection)
-    return PictureWithDetection(rgb, detection, quality, px_per_mm(detection.quad, card_size(detection.quad)))
+    return PictureWithDetection(rgb, detection, quality, detected_px_per_mm(detection.quad))
 
 
 def build_inputs(
@@ -93,16 +110,78 @@ def build_inputs(
     return model_input(batch, model.config, model.phase, model.device)
 
 
-def predict(model: LoadedModel, inputs: Inputs) -> Prediction:
-    """Predict the grade of one card."""
+def what_is_given(model: LoadedModel, front: PictureWithDetection | None, back: PictureWithDetection | None) -> Given:
+    """What is given of a card with at least one picture of a side that the model uses."""
+    used = [picture if is_used else None for picture, is_used in zip((front, back), model.sides, strict=True)]
+    resolution = min(picture.px_per_mm for picture in used if picture is not None)
+    return Given(sides_given(*(picture is not None for picture in used)), resolution)
+
+
+def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING) -> Prediction:
+    """Predict the grade of one card; `given` selects the thresholds of its interval.
+
+    Raises BadModel if a probability is not finite.
+    """
+    is_familiar: tuple[bool | None, ...] = (None, None)
     with torch.inference_mode():
-        scores = model.forward_module(*inputs)
+        if model.onnx is None and any(model.domains):
+            features = model.network.side_features(inputs.front, inputs.back, inputs.present)
+            auxiliary = model.network.auxiliary_features(inputs.present, inputs.regions, inputs.measured)
+            scores = model.network.fuse_and_score(*features, auxiliary)
+            is_familiar = tuple(map(_is_familiar, model.domains, features, inputs.present[0].tolist()))
+        else:
+            scores = model.forward_module(*inputs)
         uncalibrated = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
-    predictions = apply_calibration(uncalibrated, model.calibration)
+    _check_finite(model, uncalibrated)
+    given = given._replace(in_domain=False not in is_familiar)
+    calibrated = _calibrated(uncalibrated, model.calibration, given)
+    _check_finite(model, calibrated["probabilities"])
+    return Prediction(**calibrated, is_familiar=(is_familiar[0], is_familiar[1]))
+
+
+def _check_finite(model: LoadedModel, probabilities: np.ndarray) -> None:
+    if not np.isfinite(probabilities).all():
+        raise BadModel(
+            f"{model.name}: its probabilities for this card are not finite numbers: the model is damaged, or was "
+            "trained at too high a learning rate; use another model"
+        )
+
+
+def with_probabilities(
+    prediction: Prediction, uncalibrated: np.ndarray, calibration: Calibration | None, given: Given
+) -> Prediction:
+    """The prediction with other probabilities of the ten grades, (10,), calibrated as those of the network."""
+    given = given._replace(in_domain=prediction.in_domain is not False)
+    return replace(prediction, **_calibrated(uncalibrated[None], calibration, given))
+
+
+def _calibrated(uncalibrated: np.ndarray, calibration: Calibration | None, given: Given) -> dict[str, Any]:
+    """Grade, expected grade, probabilities and interval from the network's probabilities, (1, 10)."""
+    return _of_one_card(apply_calibration(uncalibrated, calibration, [given]))
+
+
+def with_ceiling(prediction: Prediction, ceiling: int, *, is_calibrated: bool) -> Prediction:
+    """The prediction if grades above the ceiling, 1 to 10, are out of reach."""
+    interval = prediction.interval
+    low, high = np.array([[interval.low], [interval.high]])
+    predictions = CalibratedPredictions(prediction.probabilities[None], low, high, interval.coverage)
+    limited = apply_ceilings(predictions, np.array([ceiling]), is_calibrated=is_calibrated)
+    return replace(prediction, **_of_one_card(limited))
+
+
+def _of_one_card(predictions: CalibratedPredictions) -> dict[str, Any]:
+    """Grade, expected grade, probabilities and interval of the only card."""
     probabilities = predictions.probabilities[0]
-    return Prediction(
-        grade=int(predictions.grades[0]),
-        expected=float(probabilities @ GRADES),
-        probabilities=probabilities,
-        interval=Interval(predictions.coverage, int(predictions.low[0]), int(predictions.high[0])),
-    )
+    return {
+        "grade": int(predictions.grades[0]),
+        "expected": float(probabilities @ GRADES),
+        "probabilities": probabilities,
+        "interval": Interval(predictions.coverage, int(predictions.low[0]), int(predictions.high[0])),
+    }
+
+
+def _is_familiar(domain: Domain | None, features: torch.Tensor, is_present: bool) -> bool | None:
+    """Return whether the (1, F) features of a side are in its domain; None if it is missing or has no domain."""
+    if domain is None or not is_present:
+        return None
+    return domain.contains(features[0].float().cpu().numpy())

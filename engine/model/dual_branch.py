@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from engine.config import Config
+from engine.config import Config, FrozenLayers
 from engine.distributed import sum_over_ranks
 from engine.model.attention import CBAM
-from engine.model.encoders import ENCODER_FEATURES, build_encoder
+from engine.model.encoders import EARLY_LAYERS, ENCODER_FEATURES, Normalize, build_encoder
 from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
 from engine.model.measurement_branch import MEASUREMENT_FEATURES, MeasurementBranch
 from engine.model.region_branch import REGION_FEATURES, RegionBranch
 
 FUSED_FEATURES = 512
+# Added to the deviation of a feature, which is 0 if no training card has it. ReLU6 features are within 0 and 6.
+MIN_DEVIATION = 0.01
 
 
 class Scores(NamedTuple):
@@ -31,28 +33,74 @@ class SideEncoder(nn.Module):
     """Encode one side of each card as a feature vector.
 
     Only cards that have the side pass the encoder, so a placeholder picture never affects its weights or batch
-    statistics. Cards without the side get a learned vector.
+    statistics. Cards without the side get a learned vector. Features of a frozen encoder are standardized by their mean
+    and deviation over the training cards, without which the fusion layers learn slowly; others are used as they are.
     """
+
+    center: Tensor
+    scale: Tensor
 
     def __init__(self, encoder: nn.Module, attention: nn.Module, features: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.attention = attention
         self.missing = nn.Parameter(torch.zeros(features))
+        self.register_buffer("center", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self._has_fixed_statistics = False
+
+    def train(self, mode: bool = True) -> SideEncoder:
+        """Switch to training or inference; fixed batch statistics are used in both."""
+        super().train(mode)
+        if self._has_fixed_statistics:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def freeze(self, layers: FrozenLayers, early_layers: int) -> None:
+        """Freeze the named layers' weights and, unless there are none, the encoder's batch statistics."""
+        self._has_fixed_statistics = layers != "none"
+        if layers == "encoders":
+            self.encoder.requires_grad_(False)
+        elif layers == "early":
+            trunk = [module for module in self.encoder.children() if not isinstance(module, Normalize)]
+            for module in trunk[:early_layers]:
+                module.requires_grad_(False)
 
     def forward(self, channels: Tensor, present: Tensor) -> Tensor:
-        """channels (B, 6 or 3, S, S) in [0, 1], present (B,) bool -> (B, features)."""
+        """channels (B, 6 or 3, S, S) in [0, 1] or encoded (B, features), present (B,) bool -> (B, features)."""
         rows = present.nonzero().squeeze(1)
         features = self.missing.expand(len(channels), -1)
         # In training all ranks must pass the encoder or none: its batch-norm layers synchronize their statistics.
         if (sum_over_ranks(len(rows), rows.device) if self.training else len(rows)) == 0:
             return features
-        encoded = self.encode(channels[rows])
+        encoded = self.standardize(channels[rows]) if channels.ndim == 2 else self.encode(channels[rows])
         return features.to(encoded.dtype).index_put((rows,), encoded)
 
     def encode(self, channels: Tensor) -> Tensor:
+        """(B, 6 or 3, S, S) -> (B, features): standardized spatial mean of the encoder's map after attention."""
+        return self.standardize(self.pool(channels))
+
+    def pool(self, channels: Tensor) -> Tensor:
         """(B, 6 or 3, S, S) -> (B, features): spatial mean of the encoder's map after attention."""
         return self.attention(self.encoder(channels)).mean(dim=(2, 3))
+
+    def fit_standardization(self, features: Tensor) -> None:
+        """Set mean and deviation from the (N, features) output of `pool`, unless a former run has set them."""
+        if len(features) > 1 and not self.center.any():
+            self.center.copy_(features.mean(dim=0))
+            self.scale.copy_(features.std(dim=0) + MIN_DEVIATION)
+
+    def standardize(self, features: Tensor) -> Tensor:
+        """(B, features) output of `pool` -> the same shape, standardized."""
+        return (features - self.center) / self.scale
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        # Earlier versions saved no mean and deviation.
+        for name in ("center", "scale"):
+            state_dict.setdefault(f"{prefix}{name}", getattr(self, name))
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 class DualBranch(nn.Module):
@@ -69,6 +117,7 @@ class DualBranch(nn.Module):
         self.regions = RegionBranch() if config.regions else None
         self.measured = MeasurementBranch() if config.use_measurements else None
         auxiliary_size = REGION_FEATURES * config.regions + MEASUREMENT_FEATURES * config.use_measurements
+        self.config = config
         self.fusion_weight = config.fusion_weight
         self.fuse = nn.Sequential(
             nn.Linear(front_size + back_size + auxiliary_size, FUSED_FEATURES),
@@ -97,8 +146,18 @@ class DualBranch(nn.Module):
         regions      (B, 2, 8, 3, 9216) float in [0, 1], for a network with a region branch
         measured     (B, 2, 2, F) float from `with_missing_mask`, for a network with a measurement branch
         """
-        sides = self.front(front, present[:, 0]), self.back(back, present[:, 1])
+        sides = self.side_features(front, back, present)
         return self.fuse_and_score(*sides, self.auxiliary_features(present, regions, measured))
+
+    def side_features(self, front: Tensor, back: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of front and back, (B, F) each, from the arguments of `forward`."""
+        return self.front(front, present[:, 0]), self.back(back, present[:, 1])
+
+    def set_trainable(self, phase: int) -> None:
+        """Choose the parameters trained in a phase: the front's only in phase 2, and never those of frozen layers."""
+        self.front.requires_grad_(phase == 2)
+        self.front.freeze(self.config.frozen_layers, EARLY_LAYERS[self.config.front_encoder])
+        self.back.freeze(self.config.frozen_layers, EARLY_LAYERS[self.config.back_encoder])
 
     def auxiliary_features(self, present: Tensor, regions: Tensor | None, measured: Tensor | None) -> list[Tensor]:
         """Features of the region and measurement branches, (B, 64) each; empty for a network without them."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from math import ceil, sqrt
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,7 +35,12 @@ class SamePaddingConv2d(nn.Conv2d):
         """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
         sizes = zip(features.shape[-2:], self.kernel_size, self.stride, strict=True)
         vertical, horizontal = (_same_padding(size, kernel, stride) for size, kernel, stride in sizes)
-        return super().forward(F.pad(features, (*horizontal, *vertical)))
+        padded = F.pad(features, (*horizontal, *vertical))
+        if self.groups > 1 and features.is_cpu and (features.requires_grad or self.weight.requires_grad):
+            # On a CPU the backward pass of a depthwise bf16 convolution takes most of the time of a step.
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(padded.float()).to(features.dtype)
+        return super().forward(padded)
 
 
 class InvertedResidual(nn.Module):

@@ -34,6 +34,16 @@ RGB_OF_CHANNEL = F.normalize(
     torch.tensor([(1, 1, 1), (1, -1, 0), (1, 1, -2), (1, 1, 1), (1, 1, 1), (1, 1, 1)], dtype=torch.float64)
 )
 
+# Number of a trunk's first layers, the last of which has 1/8 of the resolution: they see edges and textures.
+EARLY_LAYERS = {
+    "resnet18": 6,
+    "resnet34": 6,
+    "resnet50": 6,
+    "mobilenet_v2": 7,
+    "efficientnet_lite0": 8,
+    "efficientnet_lite2": 10,
+}
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # EfficientNet-Lite's preprocessing of 8-bit values is (x - 127) / 128.
 LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3

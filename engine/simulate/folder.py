@@ -29,7 +29,8 @@ from engine.cards.pairs import COLUMNS
 from engine.errors import BadInput
 from engine.simulate.cards import CARDS_PER_DESIGN, PICTURE_FOLDER, CardSimulator, SimulationConfig
 from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import write_bytes
+from engine.storage.disk_space import translate_disk_full
 
 CONFIG_FILE, LABELS_FILE, TRUTH_FILE = "recipe.json", "labels.csv", "truth.jsonl"
 FORMAT_VERSION = 1  # increased when the drawing changes: a folder begun by another version cannot be resumed
@@ -59,7 +60,7 @@ def write_cards(
     """Fill a folder with the first `card_count` cards of a configuration, or resume an interrupted folder.
 
     progress  called after each new card with the number of finished cards and `card_count`
-    raises    BadFolder if the folder contains cards of another configuration, or more cards
+    raises    BadFolder if the folder contains cards of another configuration, or more cards; DiskFull
     """
     (folder / PICTURE_FOLDER).mkdir(parents=True, exist_ok=True)
     _claim_folder(folder, config)
@@ -68,7 +69,8 @@ def write_cards(
         raise BadFolder(f"{folder}: already contains {len(cards)} cards, more than {card_count}; choose another folder")
     start, new_count = len(cards), 0
     _write_manifest(folder, cards)
-    with (folder / TRUTH_FILE).open("a", encoding="utf-8", newline="\n") as truth:
+    truth_file = folder / TRUTH_FILE
+    with translate_disk_full(truth_file), truth_file.open("a", encoding="utf-8", newline="\n") as truth:
         for card in _simulate_cards(folder, config, range(start, card_count), workers):
             truth.write(card.to_json_line() + "\n")
             truth.flush()
@@ -101,7 +103,7 @@ def _claim_folder(folder: Path, config: SimulationConfig) -> None:
     if not path.exists():
         if (folder / TRUTH_FILE).exists() or (folder / LABELS_FILE).exists():
             raise BadFolder(f"{folder}: already contains a {LABELS_FILE} of other cards; choose another folder")
-        _write_file(path, (json.dumps(settings, indent=2) + "\n").encode())
+        write_bytes(path, (json.dumps(settings, indent=2) + "\n").encode())
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -122,7 +124,7 @@ def _existing_cards(folder: Path) -> list[CardTruth]:
     content = path.read_bytes()
     complete = content[: content.rfind(b"\n") + 1]
     if complete != content:
-        _write_file(path, complete)
+        write_bytes(path, complete)
     cards = read_truth(path)
     for index, card in enumerate(cards):
         if card.seeds.index != index:
@@ -130,12 +132,6 @@ def _existing_cards(folder: Path) -> list[CardTruth]:
                 f"{path}:{index + 1}: expected card {index}, found card {card.seeds.index}; choose another folder"
             )
     return cards
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    """Write a file atomically: it exists complete or not at all."""
-    with atomic_write(path) as part:
-        part.write_bytes(content)
 
 
 def _write_manifest(folder: Path, cards: Sequence[CardTruth]) -> None:
@@ -147,7 +143,7 @@ def _write_manifest(folder: Path, cards: Sequence[CardTruth]) -> None:
         row = {"card_id": card.card_id, "front": card.front.picture, "back": card.back.picture, "grade": card.label}
         details = {"group": card.group, "game": card.game, "notes": f"simulated {card.kind}, {card.layout}"}
         writer.writerow(row | details)
-    _write_file(folder / LABELS_FILE, text.getvalue().encode())
+    write_bytes(folder / LABELS_FILE, text.getvalue().encode())
 
 
 def _simulate_cards(folder: Path, config: SimulationConfig, indices: range, workers: int) -> Iterator[CardTruth]:
@@ -212,7 +208,7 @@ def _simulate_batch(folder: Path, indices: Sequence[int]) -> list[CardTruth]:
     cards = []
     for index in indices:
         card = _simulators()[0].card(index)
-        _write_file(folder / card.truth.front.picture, card.front.jpeg())
-        _write_file(folder / card.truth.back.picture, card.back.jpeg())
+        write_bytes(folder / card.truth.front.picture, card.front.jpeg())
+        write_bytes(folder / card.truth.back.picture, card.back.jpeg())
         cards.append(card.truth)
     return cards

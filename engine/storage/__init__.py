@@ -1,1 +1,1 @@
-"""Files: atomic writes, JSON lines, checkpoints, quantized weights."""
+"""Files: atomic writes, full disks, JSON lines, checkpoints, quantized weights."""

@@ -6,14 +6,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.storage.disk_space import translate_disk_full
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` at the end of the block: `path` is always the old or the new file.
 
-    If the block raises, `path` stays unchanged and the temporary file remains until the next write. Not safe for two
-    writers of the same file: they would share the temporary file.
+    If the block raises, `path` stays unchanged and the temporary file is removed, so that it does not keep a full disk
+    full; after a kill it remains until the next write. Raises DiskFull. Not safe for two writers of the same file: they
+    would share the temporary file.
     """
     temporary = path.with_name(f"{path.name}.part")
-    yield temporary
-    temporary.replace(path)
+    try:
+        with translate_disk_full(path):
+            yield temporary
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, in UTF-8 and with the line breaks of `text`. Raises DiskFull."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically. Raises DiskFull."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)

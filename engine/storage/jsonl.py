@@ -9,6 +9,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from engine.storage.disk_space import translate_disk_full
+
 LOCK_TIMEOUT_S = 1.0
 
 
@@ -46,7 +48,7 @@ class JsonLinesFile:
                 continue
 
     def append(self, lines: Iterable[Any]) -> None:
-        """Append values, one per line."""
-        with self._path.open("a", encoding="utf-8") as file:
+        """Append values, one per line. Raises DiskFull."""
+        with translate_disk_full(self._path), self._path.open("a", encoding="utf-8") as file:
             # The line break comes first: it also terminates a line truncated by an earlier kill.
             file.writelines("\n" + json.dumps(line) for line in lines)

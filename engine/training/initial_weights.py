@@ -17,7 +17,7 @@ from engine.data.distillation import TeacherPredictions
 from engine.data.selection import training_and_validation
 from engine.device import precision
 from engine.experiments.provenance import overlapping_cards, training_cards
-from engine.experiments.run_folder import MODEL
+from engine.experiments.run_folder import MODEL, sha256
 from engine.model.dual_branch import DualBranch
 from engine.model.encoders import WeightsUnavailable
 from engine.storage import checkpoint
@@ -55,6 +55,8 @@ def initialize_model(config: Config) -> InitialModel:
     try:
         return InitialModel(DualBranch(config, pretrained=config.pretrained), Path(config.pretrained).name)
     except WeightsUnavailable as error:
+        if config.frozen_layers != "none":
+            raise BadConfig(f"{error}; or start from other weights, such as pretrained = starter") from error
         notice = f"PRETRAINED WEIGHTS MISSING: {error}; this run starts from random weights"
         return InitialModel(DualBranch(config), notices=(notice,))
 
@@ -78,11 +80,24 @@ def validate_run(config: Config, pairs: Sequence[CardPair] = (), folder: Path | 
         return
     if folder is not None and model.resolve() == (folder / MODEL).resolve():
         raise BadConfig(f"pretrained = {config.pretrained!r} would be overwritten by this run; give another folder")
-    for pair in overlapping_cards(training_cards(model).cards, _evaluation_cards(config, pairs)):
+    evaluation_cards = _evaluation_cards(config, pairs)
+    known_pictures = _pictures_in_model_file(model)
+    known = [pair for pair in evaluation_cards if known_pictures and known_pictures & set(_hashes(pair))]
+    for pair in [*known, *overlapping_cards(training_cards(model).cards, evaluation_cards)]:
         raise Leak(
             f"pretrained = {config.pretrained!r} was trained on the card {pair.card_id!r}, which this run evaluates on "
             f"({pair.split}); use other weights, or move that model's training cards to the train split"
         )
+
+
+def _pictures_in_model_file(model: Path) -> set[str]:
+    """SHA-256 of the training pictures that a model file names with its out-of-fold predictions, as the starter's."""
+    saved = checkpoint.load(model).get("out_of_fold")
+    return set() if saved is None else {picture for key in saved["pictures"] for picture in key if picture is not None}
+
+
+def _hashes(pair: CardPair) -> list[str]:
+    return [sha256(side) for side in (pair.front, pair.back) if side is not None and side.is_file()]
 
 
 def _evaluation_cards(config: Config, pairs: Iterable[CardPair]) -> list[CardPair]:

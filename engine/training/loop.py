@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import islice
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,12 +19,15 @@ from engine.cards import leakage
 from engine.cards.pairs import CardPair
 from engine.config import Config
 from engine.data.dataset import Batch, CardDataset
+from engine.data.feature_cache import FeatureCache
 from engine.data.inputs import Inputs, model_input
 from engine.data.prepare import PreparedData, Stop, prepare_run_data
 from engine.data.sampler import batch_loader, epoch_order
+from engine.data.selection import check_labels
 from engine.device import is_out_of_memory, launch
 from engine.distributed import ProcessGroup, cleanup
 from engine.evaluation import calibration, predictions
+from engine.evaluation.model_selection import selection_criterion
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.experiments import plans, run_folder
 from engine.experiments.run_folder import CHECKPOINT, MODEL
@@ -33,6 +36,7 @@ from engine.model.dual_branch import DualBranch
 from engine.storage import checkpoint
 from engine.thresholds import parse_conditions
 from engine.training import initial_weights
+from engine.training.frozen_encoders import feature_caches
 from engine.training.initial_weights import InitialModel
 from engine.training.optimizer import FailedByRule, Learner, StepResult, TrainingFailed
 from engine.training.state import TrainingState
@@ -51,10 +55,11 @@ def train(
 
     With torchrun, all ranks call this with the same arguments and share every batch; rank 0 writes the files and yields
     the events, the other ranks yield only the last event.
-    Raises BadConfig, BadModel, Leak, NoCards and TrainingFailed with one sentence each.
+    Raises BadConfig, BadModel, Leak, NoCards, OneGrade, DiskFull and TrainingFailed with one sentence each.
     """
     leakage.check_no_leakage(pairs)
     if not (folder / CHECKPOINT).exists():
+        check_labels(pairs, config)
         initial_weights.validate_run(config, pairs, folder)
     fabric = launch(config)
     with cleanup():
@@ -87,7 +92,7 @@ def _events(
         return
     # After the preparation, which draws random numbers: cached pictures must not change the run.
     seed_everything(config.seed, verbose=False)
-    run = _Run(fabric, ranks, config, prepared, folder)
+    run = _Run(fabric, ranks, config, prepared, folder, cache)
     yield from run.build()
     yield from run.train(stop)
 
@@ -102,15 +107,20 @@ class _Run:
         config: Config,
         prepared: PreparedData,
         folder: Path,
+        cache: Path,
     ) -> None:
-        self.fabric, self.ranks, self.config, self.folder = fabric, ranks, config, folder
+        self.fabric, self.ranks, self.config, self.folder, self.cache = fabric, ranks, config, folder, cache
         pixels, auxiliary = prepared.pixels, prepared.auxiliary
+        self.pixels = pixels
         self.training = CardDataset(prepared.training, pixels, config, training=True, auxiliary=auxiliary)
         self.validation = CardDataset(prepared.validation, pixels, config, training=False, auxiliary=auxiliary)
         self.sides_present = [
             any(side in pixels for side in sides)
             for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)
         ]
+        self.criterion, self.criterion_notice = selection_criterion([card.grade for card in self.validation.cards])
+        if config.kept_epoch == "last":
+            self.criterion, self.criterion_notice = "last", ""
         self.rules = parse_conditions(config.stop_if)
         self.state = TrainingState()
 
@@ -126,6 +136,8 @@ class _Run:
         too_few = calibration.too_few_groups_message([card.pair.group_key for card in self.validation.cards])
         if too_few and not saved:
             yield Notice(f"{too_few}; this run's model will not be calibrated")
+        if self.criterion_notice and not saved:
+            yield Notice(self.criterion_notice)
         self.state = TrainingState(**saved["state"]) if saved else TrainingState(begun_from=initial.source)
         self.learner.enter_phase(self.phase)
         if saved:
@@ -141,6 +153,9 @@ class _Run:
 
     def train(self, stop: Stop) -> Iterator[Event]:
         """Run the remaining epochs; the last event is Finished or Stopped. Raises TrainingFailed."""
+        if self.config.caches_features and (yield from self._encode_pictures(stop)):
+            yield from self._stopped()
+            return
         while self.state.epoch <= self.config.epochs and not self.state.failure:
             for event in self._epoch(stop):
                 yield event
@@ -153,6 +168,31 @@ class _Run:
         if self.state.failure:
             raise FailedByRule(self.state.failure)
         yield Finished(self.folder / MODEL, summary)
+
+    def _encode_pictures(self, stop: Stop) -> Generator[Event, None, bool]:
+        """Encode the pictures once, since the encoders are frozen; returns True if stopped."""
+        network, device = cast(DualBranch, self.learner.network.module), self.fabric.device
+        cards = [*self.training.cards, *self.validation.cards]
+        network.eval()
+        caches = feature_caches(network, cards, self.pixels, self.config, self.cache, device)
+        for cache in caches:
+            for done, total in cache.fill():
+                yield Progress("features", 0, done, total)
+                if self.ranks.any(stop()):
+                    return True
+        self.training.features = self.validation.features = caches
+        self._fit_standardization(caches)
+        return False
+
+    def _fit_standardization(self, caches: tuple[FeatureCache, FeatureCache]) -> None:
+        """Standardize the features of the network and of its EMA by the training cards' unchanged pictures."""
+        pairs = [card.pair for card in self.training.cards]
+        sides = [pair.front for pair in pairs], [pair.back for pair in pairs]
+        for network in (cast(DualBranch, self.learner.network.module), cast(DualBranch, self.learner.ema.module)):
+            for module, pictures, cache in zip((network.front, network.back), sides, caches, strict=True):
+                features = [cache.features(side, 0) for side in pictures if side is not None and side in cache]
+                if features:
+                    module.fit_standardization(torch.from_numpy(np.stack(features)).to(module.center.device))
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.learner.rate
@@ -168,14 +208,14 @@ class _Run:
                 f"the validation loss of card {bad_cards} is not finite in epoch {epoch}; lower the learning rate"
             )
         metrics, val_loss, probabilities = summarize(self.validation.cards, results)
-        done = self.state.end_epoch(phase, rate, val_loss, metrics)
+        done = self.state.end_epoch(phase, rate, val_loss, metrics, self.criterion)
         yield from self._save_if_best(done, probabilities)
         if self.ranks.is_first:
             plans.record_epoch(self.folder, done)
         # Yield before saving: a run killed in between repeats the event instead of losing it.
         yield done
         self._check_rules(done)
-        self.learner.schedule.step(metrics["qwk"])
+        self.learner.schedule.step(-metrics["rps"] if self.criterion == "rps" else metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
             self.learner.enter_phase(2)
@@ -274,10 +314,17 @@ class _Run:
             f"accumulated to a batch of {config.batch_size}; batch normalization uses {state.cards_at_once} cards"
         )
 
-    def _save_if_best(self, done: EpochDone, probabilities: np.ndarray) -> Iterator[Saved]:
-        """Save the model and its validation predictions if its validation QWK is the best so far."""
+    def _save_if_best(self, done: EpochDone, probabilities: np.ndarray) -> Iterator[Event]:
+        """Save the model and its validation predictions if its epoch is the best so far, or the last is kept."""
+        if self.state.ties_with_best(done) and not self.state.tie_reported:
+            self.state.tie_reported = True
+            yield Notice(
+                f"epochs {self.state.best['epoch']} and {done.epoch} have the same validation QWK: among equal epochs "
+                "the one with the better ranked probability score is kept"
+            )
         if not self.state.is_best(done):
             return
+        self.state.keep(done)
         if self.ranks.is_first:
             self.state.best |= predictions.write_validation(self.folder, self.validation.cards, probabilities)
         content = {

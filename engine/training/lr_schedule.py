@@ -1,4 +1,4 @@
-"""Learning-rate schedules: each is stepped once per epoch with the validation QWK."""
+"""Learning-rate schedules: each is stepped once per epoch with a validation score, higher is better: QWK, or -RPS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST_FRACTION, LAST_FRACTION = 1 / 25, 1 / 250_000
 
 
 class Plateau:
-    """Halve the learning rate when QWK has not risen for more than three epochs, down to 1e-6."""
+    """Halve the learning rate when the score has not risen for more than three epochs, down to 1e-6."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         # threshold 0: with torch's default, a relative rise of 1e-4, a constant QWK below 0 counts as a rise.
@@ -26,9 +26,9 @@ class Plateau:
             optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=MIN_RATE
         )
 
-    def step(self, qwk: float | None) -> None:
-        """End an epoch; an undefined QWK counts as no rise."""
-        self._inner.step(-math.inf if qwk is None else qwk)
+    def step(self, score: float | None) -> None:
+        """End an epoch; an undefined score counts as no rise."""
+        self._inner.step(-math.inf if score is None else score)
 
     def state_dict(self) -> dict[str, object]:
         """State for an exact resume."""
@@ -51,8 +51,8 @@ class Curve:
         self._done = 0
         self._apply()
 
-    def step(self, qwk: float | None) -> None:
-        """End an epoch; its QWK is ignored."""
+    def step(self, score: float | None) -> None:
+        """End an epoch; its score is ignored."""
         self._done += 1
         self._apply()
 
@@ -102,7 +102,7 @@ def _half_cosine(start: float, end: float, progress: float) -> float:
 class Constant:
     """Constant learning rate."""
 
-    def step(self, qwk: float | None) -> None:
+    def step(self, score: float | None) -> None:
         """End an epoch; does nothing."""
 
     def state_dict(self) -> dict[str, object]:

@@ -65,7 +65,7 @@ class Learner:
     def enter_phase(self, phase: int) -> None:
         """Create a new optimizer and schedule for the parameters of the phase; the front is frozen in phase 1."""
         config = self._config
-        self.network.front.requires_grad_(phase == 2)
+        cast(DualBranch, self.network.module).set_trainable(phase)
         trainable = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         rate = config.lr_phase1 if phase == 1 else config.lr_phase2
         # A fused optimizer unscales float16 gradients itself, after they should have been clipped.

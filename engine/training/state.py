@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.evaluation.metrics import CLASSES, qwk
-from engine.evaluation.model_selection import is_better
+from engine.evaluation.model_selection import CHOSEN_BY, Criterion, is_better
 from engine.events import EpochDone
 
 
@@ -46,6 +46,8 @@ class TrainingState:
     total_wait_seconds: float = 0.0
     best_qwk: float | None = None
     best: dict[str, Any] = field(default_factory=dict)
+    # True once the user was told that epochs tie in QWK.
+    tie_reported: bool = False
     # Name of the model that the weights were initialized from, "" if they were random.
     begun_from: str = ""
     # Sentence on the stop_if rule that failed the run.
@@ -64,8 +66,10 @@ class TrainingState:
         self.seen += int(counts.sum())
         self.confusion = (np.array(self.confusion) + counts).tolist()
 
-    def end_epoch(self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any]) -> EpochDone:
-        """Compute the results of the epoch from its sums."""
+    def end_epoch(
+        self, phase: int, rate: float, val_loss: float, metrics: dict[str, Any], chosen_by: Criterion
+    ) -> EpochDone:
+        """Compute the results of the epoch from its sums; `chosen_by` is the criterion of the run's model selection."""
         self.pairs_trained += self.seen
         self.train_seconds += self.epoch_seconds
         self.total_wait_seconds += self.wait_seconds
@@ -77,7 +81,12 @@ class TrainingState:
             train_loss=self.loss_sum / self.seen,
             val_loss=val_loss,
             learning_rate=rate,
-            metrics={**metrics, "train_qwk": train_qwk, "qwk_gap": generalization_gap(train_qwk, metrics["qwk"])},
+            metrics={
+                **metrics,
+                CHOSEN_BY: chosen_by,
+                "train_qwk": train_qwk,
+                "qwk_gap": generalization_gap(train_qwk, metrics["qwk"]),
+            },
             train_metrics={"qwk": train_qwk, "exact": float(np.trace(counts) / counts.sum())},
             seconds=self.epoch_seconds,
             pairs_per_second=self.seen / self.epoch_seconds,
@@ -85,13 +94,17 @@ class TrainingState:
         )
 
     def is_best(self, done: EpochDone) -> bool:
-        """Return True if the epoch's validation QWK is the best yet, and remember it; an undefined QWK is the worst."""
-        score = done.metrics["qwk"]
-        if self.best and not is_better(score, self.best_qwk):
-            return False
-        self.best_qwk = score
+        """Return True if the epoch is the best yet by the run's criterion."""
+        return not self.best or is_better(done.metrics, self.best)
+
+    def ties_with_best(self, done: EpochDone) -> bool:
+        """Return True if QWK cannot tell the epoch from the best yet."""
+        return bool(self.best) and done.metrics[CHOSEN_BY] == "qwk" and done.metrics["qwk"] == self.best_qwk
+
+    def keep(self, done: EpochDone) -> None:
+        """Remember the epoch as the one whose model is saved."""
+        self.best_qwk = done.metrics["qwk"]
         self.best = {"epoch": done.epoch, **done.all_metrics}
-        return True
 
     def summary(self, epochs: int) -> dict[str, Any]:
         """Summary that `train` prints: validation metrics of the best epoch, and speed."""

@@ -19,8 +19,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from app.commands import evaluate
 from app.settings import DataFolder
 from app.terminal import print_message
-from benchmarks.harness import REAL_PICTURES
-from engine.cards.folds import assign_folds, hash_order
+from engine.cards.folds import hash_order
 from engine.cards.pairs import CardPair, write_manifest
 from engine.evaluation.predictions import Predictions
 from evidence.cached_json import load_or_compute, require_same_plan, write_json
@@ -33,10 +32,19 @@ from evidence.frozen_features import (
     ridge_predictions,
     to_probabilities,
 )
-from labeling.snapshot import pairs_from_manifest
+from evidence.real_sources import (
+    BASEBALL,
+    FRONTS,
+    PAIRS,
+    SEALED_CARDS,
+    baseball,
+    folds_of,
+    fronts,
+    open_and_sealed_pairs,
+    require_real_pictures,
+)
 
 FOLDS, SEEDS = 5, (1, 2, 3)
-SEALED_CARDS = 40
 BASEBALL_PER_GRADE = 100
 CHANGED_CARDS = 60
 # The weights that the training history gave the sides.
@@ -58,14 +66,12 @@ STARTER_METRICS = ("qwk", "exact", "within_one", "mae", "coverage")
 
 def run(folder: Path) -> dict[str, Any]:
     """Extract the features, fit and evaluate; returns the content of real_pairs.json."""
-    sources = ("pokemon_pairs", "pokemon_fronts", "psa_baseball")
-    if missing := [name for name in sources if not (REAL_PICTURES / name).is_dir()]:
-        raise SystemExit(f"{REAL_PICTURES / missing[0]} is absent; set LOUPE_REAL_PICTURES to the real pictures")
+    require_real_pictures()
     require_same_plan(
         {"folds": FOLDS, "seeds": SEEDS, "sealed": SEALED_CARDS, "specs": [spec.name for spec in SPECS]},
         folder / "real_pairs" / "plan.json",
     )
-    pairs = _open_pairs()
+    pairs, _ = open_and_sealed_pairs()
     parts = folder / "real_pairs"
     results = {
         "n": len(pairs),
@@ -81,14 +87,6 @@ def run(folder: Path) -> dict[str, Any]:
     }
     write_json(folder / "real_pairs.json", results)
     return results
-
-
-def _open_pairs() -> list[CardPair]:
-    """The pairs without the sealed ones, each in the group of its near-duplicates."""
-    pairs = pairs_from_manifest(REAL_PICTURES / "pokemon_pairs" / "labels.csv").pairs
-    sealed = {pair.card_id for pair in sorted(pairs, key=lambda pair: hash_order(pair.card_id, 0))[:SEALED_CARDS]}
-    # The manifest has no splits of its own; folds validate every card.
-    return [pair for pair in pairs if pair.card_id not in sealed]
 
 
 def _inputs(folder: Path, pairs: Sequence[CardPair], spec: InputSpec) -> dict[str, Any]:
@@ -107,7 +105,7 @@ def _out_of_fold(
     pairs: Sequence[CardPair], front: NDArray[np.float32], back: NDArray[np.float32], seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Expected grade of each card by front and by back, from the ridge of the folds without it."""
-    fold_of = _folds(pairs, seed)
+    fold_of = folds_of(pairs, FOLDS, seed)
     grades = _grades(pairs)
     expected = np.zeros((2, len(pairs)))
     for fold in range(FOLDS):
@@ -118,54 +116,47 @@ def _out_of_fold(
 
 
 def _control(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
-    """Boosted trees on the photographs' properties, out of fold, and the gain of the features over them card by card.
-
-    The correlation is between the true grade and the features' expected grade, each less the control's prediction.
-    """
-    measures = np.array([photograph_measures(pair.front) + photograph_measures(pair.back) for pair in pairs])  # type: ignore[arg-type]
+    """The control's metrics, and the gain of the features over it."""
     front, back = (_side_features(folder, pairs, side, DEFAULT) for side in ("front", "back"))
-    grades = _grades(pairs)
     controls, mixes = [], []
     for seed in SEEDS:
-        fold_of, control = _folds(pairs, seed), np.zeros(len(pairs))
-        for fold in range(FOLDS):
-            held_out = fold_of == fold
-            trees = HistGradientBoostingRegressor(
-                max_iter=150, learning_rate=0.05, min_samples_leaf=8, random_state=seed
-            )
-            control[held_out] = trees.fit(measures[~held_out], grades[~held_out]).predict(measures[held_out])
-        controls.append(control)
-        fronts, backs = _out_of_fold(pairs, front, back, seed)
-        mixes.append(FRONT_WEIGHT * fronts + (1 - FRONT_WEIGHT) * backs)
+        controls.append(control_predictions(pairs, seed))
+        fronts_expected, backs_expected = _out_of_fold(pairs, front, back, seed)
+        mixes.append(FRONT_WEIGHT * fronts_expected + (1 - FRONT_WEIGHT) * backs_expected)
+    return {"metrics": _metrics(pairs, controls), **gain_over_control(pairs, mixes, controls)}
+
+
+def control_predictions(pairs: Sequence[CardPair], seed: int) -> NDArray[np.float64]:
+    """Grade of each pair by boosted trees on the properties of its photographs, out of fold."""
+    measures = np.array([photograph_measures(pair.front) + photograph_measures(pair.back) for pair in pairs])  # type: ignore[arg-type]
+    grades, fold_of, control = _grades(pairs), folds_of(pairs, FOLDS, seed), np.zeros(len(pairs))
+    for fold in range(FOLDS):
+        held_out = fold_of == fold
+        trees = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.05, min_samples_leaf=8, random_state=seed)
+        control[held_out] = trees.fit(measures[~held_out], grades[~held_out]).predict(measures[held_out])
+    return control
+
+
+def gain_over_control(
+    pairs: Sequence[CardPair], expected: Sequence[NDArray[np.float64]], controls: Sequence[NDArray[np.float64]]
+) -> dict[str, Any]:
+    """Gain of expected grades over the control's, one of each per seed.
+
+    gain         difference in QWK
+    correlation  of the true and the expected grade, each less the control's prediction
+    """
+    grades = _grades(pairs)
     left_over = [
-        np.corrcoef(grades - control, mix - control)[0, 1] for control, mix in zip(controls, mixes, strict=True)
+        np.corrcoef(grades - control, grade - control)[0, 1] for control, grade in zip(controls, expected, strict=True)
     ]
-    gain = qwk_differences(
-        {
-            "features": (
-                [_predictions(pairs, mix) for mix in mixes],
-                [_predictions(pairs, control) for control in controls],
-            )
-        }
-    )
-    return {
-        "metrics": _metrics(pairs, controls),
-        "gain": gain["features"],
-        "correlation": float(np.mean(left_over)),
-    }
+    candidates, references = ([_predictions(pairs, grade) for grade in group] for group in (expected, controls))
+    gain = qwk_differences({"features": (candidates, references)})["features"]
+    return {"gain": gain, "correlation": float(np.mean(left_over))}
 
 
 def _across(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
     """QWK of fronts when trained on one source and evaluated on another."""
-    fronts = pairs_from_manifest(REAL_PICTURES / "pokemon_fronts" / "labels.csv").pairs
-    baseball = [
-        CardPair(path.stem, path, None, float(path.parent.name.removeprefix("psa")))
-        for grade in range(1, 11)
-        for path in sorted(
-            (REAL_PICTURES / "psa_baseball" / f"psa{grade}").iterdir(), key=lambda path: hash_order(path.name, 0)
-        )[:BASEBALL_PER_GRADE]
-    ]
-    sources = {"pokemon_pairs": list(pairs), "pokemon_fronts": fronts, "psa_baseball": baseball}
+    sources = {PAIRS: list(pairs), FRONTS: fronts(), BASEBALL: baseball(BASEBALL_PER_GRADE)}
     features = {name: _side_features(folder, cards, "front", DEFAULT) for name, cards in sources.items()}
     table = {}
     for target, cards in sources.items():
@@ -182,7 +173,7 @@ def _changes(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
     """Change of the expected grade under photographic changes of the same card: median and 95th percentile."""
     chosen = sorted(range(len(pairs)), key=lambda index: hash_order(pairs[index].card_id, 1))[:CHANGED_CARDS]
     cards = [pairs[index] for index in chosen]
-    fold_of, grades = _folds(pairs, SEEDS[0]), _grades(pairs)
+    fold_of, grades = folds_of(pairs, FOLDS, SEEDS[0]), _grades(pairs)
     whole = {side: _side_features(folder, pairs, side, DEFAULT) for side in ("front", "back")}
 
     def expected(features: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -257,11 +248,6 @@ def _side_features(
 ) -> NDArray[np.float32]:
     paths = [pair.front if side == "front" else pair.back for pair in pairs]
     return card_features([path for path in paths if path is not None], spec, folder / "features", change, name)
-
-
-def _folds(pairs: Sequence[CardPair], seed: int) -> NDArray[np.int64]:
-    """Fold of each card; groups stay whole, and no card is kept out as a test card."""
-    return np.array(assign_folds([replace(pair, split="train") for pair in pairs], FOLDS, seed))
 
 
 def _grades(pairs: Sequence[CardPair]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ import pytest
 from tests.commands import start
 
 PATIENCE_S = 120.0
+DEAD_PROXY = "http://127.0.0.1:9"
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 
@@ -75,7 +76,7 @@ def free_port() -> int:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except urllib.error.URLError:
         return False
@@ -85,7 +86,9 @@ def answers(url: str) -> bool:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app on an empty data folder; its runs are killed at the end."""
     root, port = tmp_path_factory.mktemp("served") / "data", free_port()
-    process = start("--data", root, "--port", port, "--no-browser")
+    # Behind a proxy that does not answer: the app must reach neither itself nor anything else through it.
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), DEAD_PROXY)
+    process = start("--data", root, "--port", port, "--no-browser", env={**os.environ, **proxies})
     served = Server(f"http://127.0.0.1:{port}", root, psutil.Process(process.pid))
     wait_for(lambda: process.poll() is not None or answers(served.url), "the server to answer")
     ended = threading.Event()
@@ -146,6 +149,30 @@ class Visitor:
     def waits_to_read(self, selector: str, text: str, patience_s: float = PATIENCE_S) -> None:
         """Wait until an element shows a text."""
         self.page.locator(selector).get_by_text(text).first.wait_for(timeout=patience_s * 1000)
+
+    def adds_picture(self, side: str, path: Path) -> None:
+        """Put a file into the field of a side in place of the one there."""
+        self.removes_picture(side)
+        self.page.locator(f"#{side}-in input[type=file]").set_input_files(path)
+
+    def removes_picture(self, side: str) -> None:
+        """Empty the field of a side."""
+        clear = self.page.locator(f"#{side}-in").get_by_role("button", name="Clear")
+        if clear.count():
+            clear.click()
+        self.page.locator(f"#{side}-in input[type=file]").wait_for(state="attached")
+
+    def sees_preview(self, side: str) -> None:
+        """Wait until the picture of a side is visible beside its field."""
+        picture = self.page.locator(f"#{side}-in img")
+        picture.wait_for()
+        wait_for(lambda: picture.evaluate("image => image.naturalWidth") > 0, "the preview to load")
+
+    def grades(self) -> str:
+        """Press Grade and wait for the answer; returns the verdict."""
+        self.page.locator("#grade-start").click()
+        self.page.locator('#verdict[aria-busy="false"]').wait_for()
+        return self.reads("#verdict")
 
     def chooses(self, selector: str, entry: str) -> None:
         """Choose the first entry of a dropdown that contains a text."""

@@ -3,10 +3,12 @@
 The tests of this file run in order on one page.
 """
 
+import csv
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -18,6 +20,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 GRADES = [1 + (7 * number // 3) % 10 for number in range(25)]
 USER_LABEL_COUNT = "SELECT count(*) FROM label_events WHERE source = 'person'"
+MARKUP = (
+    '![x](http://evil.example/md.png)<img src="http://evil.example/i.png"><div style="position:fixed;inset:0">x</div>'
+)
+# Notes the greatest height at which the import shows a step in progress.
+WATCH_IMPORT = """
+() => {
+  window.progressHeight = 0;
+  new MutationObserver(() => {
+    const outcome = document.getElementById("import-outcome");
+    if (/Looking for cards|Reading pictures/.test(outcome.innerText)) {
+      window.progressHeight = Math.max(window.progressHeight, outcome.getBoundingClientRect().height);
+    }
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}
+"""
 NUMBERS = ("image_size", "batch_size", "phase2_epochs")
 
 
@@ -91,11 +108,26 @@ def test_an_empty_data_folder_shows_instructions_and_no_empty_parts(visitor, ser
     visitor.takes_a_picture("03-train-first-visit")
 
 
+def test_a_heic_picture_is_shown_and_graded_as_the_first_one_after_the_start(visitor, new_card, tmp_path):
+    visitor.turn_to("Grade")
+    path = tmp_path / "front.heic"
+    pillow_heif.from_pillow(Image.open(new_card[0])).save(path)
+    visitor.adds_picture("front", path)
+    visitor.sees_preview("front")
+    verdict = visitor.grades()
+    assert "Front: " in verdict
+    assert "cannot be used" not in verdict
+    visitor.removes_picture("front")
+    wait_for(lambda: visitor.reads("#verdict").strip() == "", "the answer to go with its picture")
+
+
 def test_cards_are_imported_and_a_bad_picture_is_named(visitor, server, shoebox):
     visitor.turn_to("Label")
     visitor.enters("#import-path", shoebox)
+    visitor.page.evaluate(WATCH_IMPORT)
     visitor.page.locator("#import-start").click()
     visitor.waits_to_read("#import-outcome", "25 cards added, 0 already imported, 1 refused")
+    assert visitor.page.evaluate("window.progressHeight") > 40, "the progress is visible"
     assert "card-025_front.png" in visitor.reads("#import-outcome")
     visitor.page.locator("#grade-1").wait_for()
     assert "25 cards" in visitor.reads("#label-counts")
@@ -237,6 +269,53 @@ def test_a_pair_is_graded_with_both_overlays_and_ten_bars(visitor, server, new_c
     visitor.takes_a_picture("08-grade-graded")
 
 
+def test_a_front_alone_and_a_pair_again_are_graded_one_after_the_other(visitor, new_card):
+    visitor.removes_picture("back")
+    wait_for(lambda: not visitor.sees("#front-card"), "the answer to go with the back")
+    assert "without the back" in visitor.grades()
+    assert visitor.sees("#front-card img")
+    assert not visitor.sees("#back-card img")
+    visitor.adds_picture("back", new_card[1])
+    visitor.sees_preview("back")
+    verdict = visitor.grades()
+    assert "without the back" not in verdict
+    assert "% range: " in verdict
+    assert visitor.sees("#back-card img")
+
+
+def test_a_new_front_asks_whether_the_back_left_over_is_still_the_right_one(visitor, new_card):
+    for answer, has_back in (("keep it", True), ("Remove", False)):
+        visitor.adds_picture("front", new_card[0])
+        visitor.page.get_by_text("Is this still the right back?").wait_for()
+        assert "Not graded" in visitor.grades(), "not with another card's back"
+        visitor.page.get_by_role("button", name=answer).click()
+        wait_for(lambda: not visitor.page.get_by_text("Is this still the right back?").is_visible(), "the answer taken")
+        assert visitor.page.locator("#back-in img").count() == has_back
+    visitor.adds_picture("back", new_card[1])
+    visitor.sees_preview("back")
+
+
+@pytest.mark.parametrize("name", ["text.jpg", "notes.txt", "empty.heic"])
+def test_a_file_that_is_no_picture_takes_the_answer_away_and_is_named_in_its_place(visitor, server, tmp_path, name):
+    if name == "text.jpg":
+        visitor.grades()
+        visitor.page.locator("#front-card img").wait_for()
+    path = tmp_path / name
+    path.write_text("" if name == "empty.heic" else "no picture")
+    visitor.adds_picture("front", path)
+    visitor.waits_to_read("#verdict", f"{name}: ")
+    assert not visitor.sees("#front-card")
+    assert not any(part.is_visible() for part in visitor.page.get_by_text("Error", exact=True).all())
+    assert list(server.root.glob(f"uploads/*/{name}")) == [], "a refused file is deleted"
+    visitor.takes_a_picture(f"10-grade-refused-{name}")
+
+
+def test_grading_works_again_after_refused_files(visitor, new_card):
+    visitor.adds_picture("front", new_card[0])
+    visitor.page.get_by_role("button", name="keep it").click()
+    assert "% range: " in visitor.grades()
+
+
 def test_the_graded_pair_is_saved_as_a_card_with_a_corrected_grade(visitor, server):
     before = labels_given(server)
     visitor.chooses("#own-grade", "4")
@@ -261,6 +340,44 @@ def test_a_retraining_uses_the_new_label_and_waits_for_the_earlier_run(visitor, 
     visitor.waits_to_read("#run-status", "Run 2: baseline, running")
     visitor.page.locator("#stop-run").click()
     visitor.waits_to_read("#run-status", "Run 2: baseline, stopped")
+
+
+def test_a_failed_import_is_explained_in_its_place_and_covers_no_button(visitor, server):
+    visitor.turn_to("Label")
+    visitor.page.locator("#grade-3").wait_for()
+    visitor.page.get_by_role("button", name="Import cards").click()
+    visitor.enters("#import-path", f"/nowhere/{MARKUP}")
+    visitor.page.locator("#import-start").click()
+    visitor.waits_to_read("#import-outcome", "Not imported")
+    assert MARKUP in visitor.reads("#import-outcome")
+    assert not any(part.is_visible() for part in visitor.page.get_by_text("Error", exact=True).all())
+    before = labels_given(server)
+    visitor.page.locator("#grade-3").click(timeout=5000)  # fails if anything lies over it
+    wait_for(lambda: labels_given(server) == before + 1, "the label")
+
+
+def test_markup_in_names_is_shown_as_text(visitor, server, shoebox, tmp_path):
+    manifest = tmp_path / "markup.csv"
+    with manifest.open("w", newline="") as file:
+        csv.writer(file).writerows([("card_id", "front"), (MARKUP, shoebox / "card-000_back.png")])
+    visitor.enters("#import-path", manifest)
+    visitor.page.locator("#import-start").click()
+    visitor.waits_to_read("#import-outcome", "1 cards added")
+    visitor.waits_to_read("#current-grade", "Not labelled")
+    assert MARKUP in visitor.reads("#current-grade")
+    assert visitor.page.locator("#current-grade :is(img, p[style*=fixed])").count() == 0
+    visitor.page.locator("#grade-3").click()
+    visitor.waits_to_read("#label-status", "is 3")
+    assert MARKUP in visitor.reads("#label-status")
+    visitor.turn_to("Train")
+    visitor.page.get_by_role("button", name="Hypothesis and success criteria").click()
+    visitor.enters("#run-hypothesis", MARKUP)
+    visitor.page.locator("#start-run").click()
+    visitor.waits_to_read("#run-status", "Run 4")
+    assert MARKUP in visitor.reads("#run-status")
+    visitor.page.locator("#stop-run").click()
+    visitor.waits_to_read("#run-status", "stopped")
+    visitor.takes_a_picture("11-markup")
 
 
 def test_a_second_server_and_a_used_port_give_one_clear_message(visitor, server, tmp_path):

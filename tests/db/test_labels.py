@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.append_only import AppendOnly
 from db.cards import add_card, add_picture
-from db.labels import add_label, count_by_grade, current_label, current_labels, label_history, last_imports
+from db.labels import add_label, count_by_grade, current_label, current_labels, label_history, last_labels
 from db.schema import GRADES_SQL, QUALIFIERS_SQL, LabelEvent
 from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
 
@@ -68,7 +68,9 @@ def test_the_current_label_is_the_latest_by_a_person_or_else_the_latest_import(d
         assert {card: event.grade for card, event in singly.items() if event is not None} == expected
         assert count_by_grade(session) == Counter(expected.get(card) for card in cards)
         imports = {cards[index]: grade for index, grade, source in events if source == "import"}
-        assert {card: event.grade for card, event in last_imports(session, card_ids=cards).items()} == imports
+        assert {
+            card: event.grade for card, event in last_labels(session, card_ids=cards, source="import").items()
+        } == imports
         raise ZeroDivisionError
 
 

@@ -16,14 +16,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import db.migrate
-from db.cards import add_card, add_picture, counts
-from db.labels import add_label, current_labels
+from db.cards import add_picture, all_pictures, counts
+from db.labels import add_label, current_labels, label_history
 from db.line_corrections import current_lines
 from db.runs import runs
 from db.schema import Base
 from db.session import Database, DatabaseUnusable
 
-NEWEST = "0003"
+NEWEST = "0005"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
@@ -36,6 +36,11 @@ def upgrade() -> None:
     op.create_table("extra", sa.Column("id", sa.Integer(), primary_key=True))
     {then}
 '''
+
+
+def from_revision_on(revision: int):
+    """What to leave out of the migrations to have those before a revision."""
+    return shutil.ignore_patterns("__pycache__", *(f"{later:04d}*" for later in range(revision, int(NEWEST) + 1)))
 
 
 @pytest.fixture
@@ -165,26 +170,45 @@ def test_a_migrated_database_keeps_its_rows(database_path, with_next_migration):
     database.close()
 
 
+def add_picture_without_size(path: Path) -> None:
+    """Add a picture to a database of revision 0003 or before."""
+    with closing(sqlite3.connect(path)) as raw:
+        columns = "sha256, path, width, height, phash, created_at"
+        values = ("a" * 64, "0" * 16, "2026-01-01 00:00:00")
+        raw.execute(f"INSERT INTO pictures ({columns}) VALUES (?, '/p', 1, 1, ?, ?)", values)
+        raw.commit()
+
+
+def add_label_without_author(path: Path) -> None:
+    """Add a card with a grade to a database of revision 0004 or before."""
+    with closing(sqlite3.connect(path)) as raw:
+        columns = "name, group_name, front_id, cert, game, notes, synthetic, created_at"
+        raw.execute(f"INSERT INTO cards ({columns}) VALUES ('c', 'c', 1, '', '', '', 0, '2026-01-01 00:00:00')")
+        columns = "card_id, grade, source, note, created_at"
+        raw.execute(f"INSERT INTO label_events ({columns}) VALUES (1, 9, 'person', '', '2026-01-01 00:00:00')")
+        raw.commit()
+
+
 def test_a_file_without_line_corrections_is_migrated_with_its_labels(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(2))
         patch.setattr(db.migrate, "MIGRATIONS", folder)
-        with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:
-            picture = add_picture(session, path=Path("/p"), sha256="a" * 64, width=1, height=1, phash="0" * 16)
-            add_label(session, card_id=add_card(session, name="c", front_id=picture.id).id, grade=9, source="person")
+        Database.open(tmp_path / "loupe.db").close()
+        add_picture_without_size(tmp_path / "loupe.db")
+        add_label_without_author(tmp_path / "loupe.db")
     assert "lines_events" not in tables(tmp_path / "loupe.db")
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         assert [label.grade for label in current_labels(session).values()] == [9]
         assert current_lines(session) == {}
-    [copy] = (tmp_path / "backups").iterdir()
+    [copy] = (tmp_path / "backups").glob("loupe-0*")  # and not the daily copy
     assert copy.name.startswith("loupe-0001-")
 
 
 def test_a_run_without_a_plan_is_migrated_without_one(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(3))
         patch.setattr(db.migrate, "MIGRATIONS", folder)
         Database.open(tmp_path / "loupe.db").close()
     with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
@@ -196,3 +220,28 @@ def test_a_run_without_a_plan_is_migrated_without_one(tmp_path, monkeypatch):
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         [run] = runs(session)
         assert (run.recipe, run.plan) == ("r", None)
+
+
+def test_a_picture_without_a_size_is_migrated_with_an_unknown_size(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        folder = tmp_path / "migrations_of_then"
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(4))
+        patch.setattr(db.migrate, "MIGRATIONS", folder)
+        Database.open(tmp_path / "loupe.db").close()
+    add_picture_without_size(tmp_path / "loupe.db")
+    with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
+        [picture] = all_pictures(session)
+        assert (picture.path, picture.size_bytes) == ("/p", None)
+
+
+def test_a_label_without_an_author_is_migrated_with_an_unknown_author(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        folder = tmp_path / "migrations_of_then"
+        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(5))
+        patch.setattr(db.migrate, "MIGRATIONS", folder)
+        Database.open(tmp_path / "loupe.db").close()
+    add_picture_without_size(tmp_path / "loupe.db")
+    add_label_without_author(tmp_path / "loupe.db")
+    with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:
+        add_label(session, card_id=1, grade=8, source="person", author="ann")
+        assert [(label.grade, label.author) for label in label_history(session, card_id=1)] == [(9, ""), (8, "ann")]

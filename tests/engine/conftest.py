@@ -18,6 +18,15 @@ from engine.storage import checkpoint
 from tests.engine.training_helpers import EVERYTHING_ON, config, run
 
 
+# Both variants with the other inputs that differ from the default: region crops and a card-shaped canvas.
+EFFICIENTNET_LITE = {
+    "front_encoder": "efficientnet_lite0",
+    "back_encoder": "efficientnet_lite2",
+    "regions": True,
+    "image_size": "96x64",
+}
+
+
 def drawn_card(path: Path, seed: int) -> Path:
     """Write a picture of an upright card with a light border and colored art on a dark ground."""
     random = np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from engine.inference.load_model import load_model
 from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, OnnxSession, export, random_inputs
 from engine.inference.predict import build_inputs, open_picture, predict
 from engine.model.attention import rim_mask
-from tests.engine.conftest import saved_model
+from tests.engine.conftest import EFFICIENTNET_LITE, saved_model
 from tests.engine.training_helpers import config, events_of, run
 
 SIZE = "96x64"
@@ -20,7 +20,9 @@ SIZE = "96x64"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", image_size=SIZE, loss="ordinal")
+    """EfficientNet-Lite on both sides, with region crops; the run below has MobileNet."""
+    assert EFFICIENTNET_LITE["image_size"] == SIZE
+    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", loss="ordinal", **EFFICIENTNET_LITE)
     return load_model(path, "cpu")
 
 
@@ -48,15 +50,18 @@ def test_the_rim_of_a_card_shaped_map_is_its_outer_ring():
     assert mask.sum() == 2 * 8 + 2 * 9
 
 
-def test_a_picture_is_graded_and_explained(model, cards):
-    picture = open_picture(cards[0].front)
-    inputs = build_inputs(model, picture, None)
-    assert inputs.front.shape == (1, 6, 96, 64)
+def test_a_card_is_graded_and_explained_on_both_sides(model, cards):
+    pictures = [open_picture(side) for side in (cards[0].front, cards[0].back)]
+    inputs = build_inputs(model, *pictures)
+    assert (inputs.front.shape, inputs.back.shape) == ((1, 6, 96, 64), (1, 6, 96, 64))
+    assert inputs.regions.shape == (1, 2, 8, 3, 9216)
     prediction = predict(model, inputs)
     assert prediction.probabilities.sum() == pytest.approx(1)
-    saliency = explain(model, inputs).front
-    assert saliency.shape == (96, 64)
-    assert overlay(picture.canvas((96, 64)), saliency).shape == (96, 64, 3)
+    saliency = explain(model, inputs)
+    assert not saliency.is_blank
+    for picture, side_map in zip(pictures, (saliency.front, saliency.back), strict=True):
+        assert side_map.shape == (96, 64)
+        assert overlay(picture.canvas((96, 64)), side_map).shape == (96, 64, 3)
 
 
 def test_a_run_trains_and_its_model_evaluates_to_the_metrics_of_its_epoch(cards, tmp_path):

@@ -52,6 +52,14 @@ PARENTS = {
         "ordinal",
         {"use_measurements", "measurement_dropout", "auxiliary_targets", "schedule", "side_dropout"},
     ),
+    "photographs": (
+        "ordinal",
+        {
+            *("front_encoder", "back_encoder", "pretrained", "image_size", "channels", "attention", "frozen_layers"),
+            *("vary_photograph", "auxiliary_targets", "side_dropout", "dropout", "weight_decay", "ema_decay"),
+            *("schedule", "phase2_epochs", "precision", "cached_views", "lr_phase2"),
+        },
+    ),
 }
 
 
@@ -86,7 +94,7 @@ def test_a_recorded_run_matches_the_table(row):
 
 
 def test_every_recipe_has_a_row_in_the_table_or_is_new():
-    assert {*RECIPES} == {row[0] for row in ROWS} | {"loupe"} == {*PARENTS}
+    assert {*RECIPES} == {row[0] for row in ROWS} | {"loupe", "photographs"} == {*PARENTS}
     assert DEFAULT == "loupe"
 
 

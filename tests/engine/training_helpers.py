@@ -30,11 +30,16 @@ EVERYTHING_ON = {
     "ema_decay": 0.8,
     "seed": 5,
 }
-# Notice of a run with the four validation cards that most tests use.
+# Notices of a run with the four validation cards that most tests use.
 UNCALIBRATED = (
     "4 groups of held-out cards are too few to calibrate on: at least 9 are needed, about a hundred for a reliable "
     "result; this run's model will not be calibrated"
 )
+BY_RPS = (
+    "4 validation cards are too few to choose an epoch by QWK: it is chosen by the ranked probability score instead; "
+    "label at least 10, better a hundred"
+)
+FEW_CARDS = [UNCALIBRATED, BY_RPS]
 
 
 def config(**settings):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from labeling.discover import ImportRefused, cards_at, cards_in_folder, name_and_side
+from labeling.discover import ImportRefused, cards_at, cards_in_folder
 from labeling.label_file import with_labels
+from labeling.side_names import name_and_side
 
 
 @pytest.fixture
@@ -105,6 +106,7 @@ def test_an_invalid_grade_is_refused_and_the_rest_is_listed(files):
         "misc": "the folder's name is not a grade; name it psa1 to psa10, or 1 to 10",
         "loose.jpg": "is not in a grade folder; move it into one of them",
         "psa4/deeper": "is a subfolder; move its pictures up",
+        "readme.txt": "is not a picture",
     }
 
 
@@ -190,7 +192,7 @@ def test_a_label_file_outranks_the_grade_of_a_folder(files, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "cannot be read"), (b"card_id,front\n", "column 'grade' is missing"), (b"\xff\xfe", "not a CSV file")],
+    [(None, "cannot be read"), (b"card_id,front\n", "column 'grade' is missing"), (b"\xff\xfe\0", "not a CSV file")],
 )
 def test_a_label_file_that_cannot_be_read_is_refused_as_a_whole(files, tmp_path, content, reason):
     labels = tmp_path / "grades.csv"

@@ -356,3 +356,144 @@ def test_a_missing_path_is_refused_and_changes_nothing(database, tmp_path):
         import_cards(database, tmp_path / "nowhere")
     with database.reading() as session:
         assert counts(session).cards == 0
+
+
+def person_grades(database) -> list[tuple[float | None, str]]:
+    return rows(database, "SELECT grade, note FROM label_events WHERE source = 'person' ORDER BY id")
+
+
+def test_labels_unlike_a_person_s_are_counted_and_not_taken(database, picture, tmp_path):
+    for number in range(3):
+        picture(f"{number}.png", seed=number)
+    lines = [f"c{number},{number}.png,,8" for number in range(3)]
+    import_cards(database, write_manifest(tmp_path / "m.csv", *lines))
+    with database.writing() as session:
+        add_label(session, card_id=1, grade=6, source="person")
+        add_label(session, card_id=2, grade=9, source="person")
+    corrected = write_manifest(tmp_path / "m.csv", "c0,0.png,,7", "c1,1.png,,9", "c2,2.png,,5")
+    assert import_cards(database, corrected).changed_labels == 1, "c0 only: c1 agrees, c2 was never labelled by hand"
+    with database.reading() as session:
+        assert [current_label(session, card_id=number).grade for number in (1, 2, 3)] == [6, 9, 5]
+
+
+def test_labels_win_on_request_and_the_history_keeps_what_was_said(database, picture, tmp_path):
+    picture("0.png")
+    import_cards(database, write_manifest(tmp_path / "m.csv", "c,0.png,,8"))
+    with database.writing() as session:
+        add_label(session, card_id=1, grade=6, source="person")
+    corrected = write_manifest(tmp_path / "m.csv", "c,0.png,,7")
+    assert import_cards(database, corrected, labels_win=True).changed_labels == 1
+    with database.reading() as session:
+        assert current_label(session, card_id=1).grade == 7
+    assert person_grades(database) == [(6.0, ""), (7.0, "taken from the imported file")]
+    assert import_cards(database, corrected, labels_win=True).changed_labels == 0, "nothing differs any more"
+
+
+def test_a_withdrawn_label_differs_from_an_imported_one(database, picture, tmp_path):
+    picture("0.png")
+    manifest = write_manifest(tmp_path / "m.csv", "c,0.png,,8")
+    import_cards(database, manifest)
+    with database.writing() as session:
+        add_label(session, card_id=1, grade=None, source="person")
+    assert import_cards(database, manifest).changed_labels == 1
+
+
+def test_a_file_replaced_in_place_is_refused_with_that_reason(database, picture, tmp_path):
+    picture("in/psa9/a.png", seed=1)
+    import_cards(database, tmp_path / "in")
+    picture("in/psa9/a.png", seed=2)
+    [refused] = import_cards(database, tmp_path / "in").refused
+    assert refused.reason.startswith("card 'psa9/a': a.png changed since the import, and the label of that card is of")
+
+
+def test_pictures_are_recognized_by_content_and_every_other_file_is_named(database, picture, tmp_path):
+    for seed, suffix in enumerate(["jfif", "jpe", "pjpeg", "mpo", "dat"]):
+        picture(f"in/{seed}.jpg", seed=seed).rename(tmp_path / "in" / f"{seed}.{suffix}")
+    picture("in/5.webp", seed=5).rename(tmp_path / "in" / "5.bin")
+    picture("in/6.png", seed=6).rename(tmp_path / "in" / "6")
+    for name in ("g.gif", "r.cr2", "n.txt", "t.csv", "s.xlsx"):
+        (tmp_path / "in" / name).write_text("x")
+    os.mkfifo(tmp_path / "in" / "pipe.jpg")
+    (tmp_path / "in" / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    imported = import_cards(database, tmp_path / "in")
+    assert imported.added == 7
+    reasons = {Path(refused.path).name: refused.reason.split(";")[0] for refused in imported.refused}
+    assert reasons == {
+        "g.gif": "cannot be read",
+        "r.cr2": "cannot be read",
+        "n.txt": "is not a picture",
+        "t.csv": "is a table that was not used",
+        "s.xlsx": "is a table that was not used",
+        "pipe.jpg": "is a pipe or a device, not a file",
+        "link.jpg": "is a link to a file that does not exist",
+    }
+
+
+def test_pictures_that_a_folder_s_manifest_does_not_name_are_named(database, picture, tmp_path):
+    picture("in/a.png", seed=1)
+    picture("in/more/b.png", seed=2)
+    picture("in/bad grade.png", seed=3)
+    write_manifest(tmp_path / "in" / "labels.csv", "a,a.png,,9", "bad,bad grade.png,,77")
+    imported = import_cards(database, tmp_path / "in")
+    assert imported.added == 1
+    assert {Path(refused.path).name: refused.reason.split(";")[0] for refused in imported.refused} == {
+        "labels.csv:3": "grade '77' is not on the PSA scale",
+        "b.png": "is not in labels.csv",
+    }
+
+
+def test_a_manifest_finds_a_file_whose_accents_or_capitals_are_written_otherwise(database, picture, tmp_path):
+    decomposed = picture("in/Poke\u0301mon.JPG", seed=1)
+    manifest = tmp_path / "in" / "m.csv"
+    manifest.write_text("card_id,front,grade\np,Pok\u00e9mon.jpg,9\n", encoding="utf-8")
+    assert import_cards(database, manifest) == Imported(1, 0, [])
+    assert rows(database, "SELECT path FROM pictures") == [(str(decomposed),)]
+
+
+def test_a_label_file_matches_composed_and_decomposed_accents_and_names_cards_without_a_grade(
+    database, picture, tmp_path
+):
+    picture("in/Poke\u0301mon_front.png", seed=1)
+    picture("in/other.png", seed=2)
+    labels = tmp_path / "grades.csv"
+    labels.write_text("Card ID;Grade;Price\nPok\u00e9mon;8,5;3\n", encoding="utf-8")
+    imported = import_cards(database, tmp_path / "in", labels=labels)
+    assert (imported.added, imported.refused) == (2, [])
+    assert grades_of(database, "Pok\u00e9mon") == [(8.5, "import")]
+    assert [notice.split(":", 1)[1] for notice in imported.notices] == [
+        " not used, because the name of the column is not known: 'Price'",
+        " has no grade for 1 of the folder's cards: 'other'",
+    ]
+
+
+def test_an_import_never_ends_because_of_one_picture(database, picture, tmp_path, monkeypatch):
+    for seed in range(3):
+        picture(f"in/{seed}.png", seed=seed)
+
+    def fail_on_one(path: Path, **options) -> PictureFile:
+        if path.stem == "1":
+            raise OverflowError("cannot convert float infinity\nto integer")
+        return load_picture_file(path, **options)
+
+    monkeypatch.setattr("labeling.import_cards.load_picture_file", fail_on_one)
+    imported = import_cards(database, tmp_path / "in")
+    assert imported.added == 2
+    [refused] = imported.refused
+    assert refused.reason == (
+        "cannot be read (OverflowError: cannot convert float infinity to integer); export it again, as a PNG"
+    )
+
+
+def test_pipes_devices_and_huge_files_named_in_a_manifest_are_refused_at_once(database, picture, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(5_000_000_000)
+    picture("good.png")
+    manifest = write_manifest(
+        tmp_path / "m.csv", "a,/dev/urandom", "b,/dev/zero", "c,pipe.jpg", "d,huge.jpg", f"e,{tmp_path}", "f,good.png"
+    )
+    began = time.monotonic()
+    imported = import_cards(database, manifest)
+    assert time.monotonic() - began < 5
+    assert (imported.added, len(imported.refused)) == (1, 5)
+    assert all(refused.reason.count("\n") == 0 for refused in imported.refused)

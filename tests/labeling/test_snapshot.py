@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -12,7 +13,14 @@ from db.cards import card_by_name
 from db.labels import add_label
 from engine.cards.pairs import read_snapshot
 from labeling.import_cards import import_cards
-from labeling.snapshot import LeftOutCard, NothingToTrainOn, freeze, pairs_from_rows
+from labeling.snapshot import (
+    LeftOutCard,
+    NothingToTrainOn,
+    freeze,
+    left_out_lines,
+    pairs_from_manifest,
+    pairs_from_rows,
+)
 from labeling.splits import LeakingSplit, split_of
 
 
@@ -101,3 +109,43 @@ def test_a_leaking_split_is_refused(imported, tmp_path):
         card_by_name(session, name="nine").group_name = "g"
     with pytest.raises(LeakingSplit, match=r"'nine'.*'fixed'"):
         freeze(imported, folder=tmp_path / "snapshots")
+
+
+def test_a_changed_picture_is_left_out_and_the_other_cards_keep_their_splits(imported, picture, tmp_path):
+    before = {pair.card_id: pair.split for pair in pairs_from_rows(imported)[0]}
+    picture("2.png", seed=50)
+    pairs, left_out = pairs_from_rows(imported)
+    assert {pair.card_id: pair.split for pair in pairs} == {key: before[key] for key in ("nine", "fixed")}
+    assert left_out[-1].card_id == "half"
+    assert left_out[-1].reason.startswith(f"the picture {tmp_path / '2.png'} has changed since it was imported;")
+    frozen = freeze(imported, folder=tmp_path / "snapshots")
+    assert left_out_lines([asdict(card) for card in frozen.left_out]) == [
+        f"half: left out: {left_out[-1].reason}",
+        "1 card is left out, because a picture is missing or has changed",
+    ]
+
+
+def test_a_moved_picture_is_trained_on_from_its_new_place(imported, tmp_path):
+    (tmp_path / "2.png").rename(tmp_path / "renamed.png")
+    [half] = [pair for pair in pairs_from_rows(imported)[0] if pair.card_id == "half"]
+    assert half.front == tmp_path / "renamed.png"
+
+
+def test_a_snapshot_holds_the_hashes_of_its_pictures(imported, tmp_path):
+    for pair in read_snapshot(freeze(imported, folder=tmp_path / "snapshots").path):
+        for path, sha256 in pair.sides:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def test_if_every_picture_has_changed_that_is_the_reason_given(imported, picture, tmp_path):
+    for number in range(4):
+        picture(f"{number}.png", seed=50 + number)
+    with pytest.raises(NothingToTrainOn, match=r"none of the 3 labelled cards can be trained on; .* has changed"):
+        freeze(imported, folder=tmp_path / "snapshots")
+
+
+def test_a_manifest_s_pairs_have_the_hashes_of_their_files(picture, tmp_path):
+    front = picture("a.png")
+    (tmp_path / "m.csv").write_text("card_id,front,back,grade\na,a.png,gone.png,9\n")
+    [pair] = pairs_from_manifest(tmp_path / "m.csv").pairs
+    assert (pair.front_sha256, pair.back_sha256) == (hashlib.sha256(front.read_bytes()).hexdigest(), "")

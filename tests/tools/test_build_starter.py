@@ -5,12 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from engine.inference.load_model import load_model
 from engine.inference.model_card import FILE_NAME, ModelCard
 from engine.starter import MODEL
 from tests.commands import call
-from tools.build_starter import CannotBuild, CardSet, StarterPlan, build, limits
+from tools.build_starter import MAX_MODEL_BYTES, CannotBuild, CardSet, StarterPlan, build, real_limits
+from tools.real_cards import SMALL_PX_PER_MM, THUMBNAIL_PX_PER_MM
 
 TINY = StarterPlan(
+    real=None,
+    recipe="loupe",
     training=CardSet(pairs=24, seed=1, height=300),
     calibration=CardSet(pairs=27, seed=3, height=300),
     fresh=CardSet(pairs=8, seed=2, height=300),
@@ -40,9 +44,9 @@ def test_the_starter_is_built_end_to_end_and_a_second_call_repeats_nothing(tmp_p
     assert card.changes == TINY.settings
     assert f"the true grade of {card.measured[0].figures['coverage']:.0%} (" in card.limits[-1]
     assert "real fronts" not in " ".join(card.limits)
-    first_build = (work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()
+    first_build = (work / "starter-train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()
     assert build(TINY, work, out) == card
-    assert ((work / "train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()) == first_build
+    assert ((work / "starter-train.json").stat().st_mtime_ns, (out / "model.pt").read_bytes()) == first_build
     assert str(tmp_path) not in (out / "card.json").read_text(encoding="utf-8")
 
     monkeypatch.setattr("engine.starter.MODEL", out / "model.pt")
@@ -58,12 +62,25 @@ def test_the_starter_is_built_end_to_end_and_a_second_call_repeats_nothing(tmp_p
 
 def test_the_limits_in_the_shipped_card_match_its_figures():
     card = ModelCard.model_validate_json(MODEL.with_name(FILE_NAME).read_bytes())
-    figures = [item.figures for item in card.measured]
-    assert card.limits == limits(dict(zip(("evaluate", "fronts", "small", "real"), figures, strict=False)))
-    coverage = [
-        f"{item['coverage']:.0%} ({item['coverage_low']:.0%} to {item['coverage_high']:.0%})" for item in figures[:4]
-    ]
-    assert [text in card.limits[-1] for text in coverage] == [True] * 4
+    pair, elsewhere = card.measured[0].figures, card.measured[3].figures
+    assert card.limits == real_limits({"calibrations": {"pair": pair}, "without-pairs": elsewhere})
+    assert f"{pair['exact']:.0%} of its grades are right" in card.limits[0]
+    assert f"{elsewhere['within_one']:.0%} of these cards within one grade" in card.limits[1]
+    assert f"it did for {pair['coverage']:.0%} of these cards" in card.limits[2]
+
+
+def test_the_shipped_starter_knows_its_training_cards_its_strata_and_its_domain():
+    model = load_model(MODEL, "cpu")
+    # The pairs in three ways, the sealed pairs, the small fronts and the thumbnails.
+    assert len(model.out_of_fold) > 3 * 256 + 40 + 600
+    assert {(stratum.sides, stratum.max_px_per_mm) for stratum in model.calibration.strata} == {
+        ("front", None),
+        ("back", None),
+        ("front", SMALL_PX_PER_MM),
+        ("front", THUMBNAIL_PX_PER_MM),
+    }
+    assert all(model.domains)
+    assert MODEL.stat().st_size <= MAX_MODEL_BYTES
 
 
 def test_a_work_folder_of_another_plan_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """A preview is made once, however many requests arrive."""
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,12 +12,18 @@ from PIL import Image
 import app.labels.previews
 from app.labels.previews import preview_file
 from db.schema import Picture
+from labeling.picture_files import PictureLocation
 
 
 @pytest.fixture
 def requested(picture):
     """A picture row with the columns that matter here."""
-    return Picture(path=str(picture("front.png")), sha256="a" * 64)
+    path = picture("front.png")
+    return Picture(path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def preview_of(picture, data):
+    return preview_file(picture, PictureLocation(Path(picture.path)), data)
 
 
 def test_two_simultaneous_requests_get_the_same_preview(requested, data_home, monkeypatch):
@@ -31,7 +38,7 @@ def test_two_simultaneous_requests_get_the_same_preview(requested, data_home, mo
     read_picture = app.labels.previews.read_picture
     monkeypatch.setattr("app.labels.previews.read_picture", read_together)
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda _: preview_file(requested, data_home.data), range(2)))
+        answers = list(pool.map(lambda _: preview_of(requested, data_home.data), range(2)))
     assert answers[0] == answers[1]
     path, error = answers[0]
     assert error == ""
@@ -43,8 +50,17 @@ def test_two_simultaneous_requests_get_the_same_preview(requested, data_home, mo
 
 def test_a_picture_that_cannot_be_read_is_reported_and_blocks_no_other(requested, data_home, picture):
     Path(requested.path).unlink()
-    path, error = preview_file(requested, data_home.data)
+    path, error = preview_of(requested, data_home.data)
     assert path is None
     assert "front.png" in error
-    readable = Picture(path=str(picture("other.png", seed=1)), sha256="b" * 64)
-    assert Path(preview_file(readable, data_home.data)[0]).is_file()
+    other = picture("other.png", seed=1)
+    readable = Picture(path=str(other), sha256=hashlib.sha256(other.read_bytes()).hexdigest())
+    assert Path(preview_of(readable, data_home.data)[0]).is_file()
+
+
+def test_another_picture_under_the_recorded_path_is_never_shown(requested, data_home, picture):
+    picture("front.png", seed=9)
+    path, error = preview_of(requested, data_home.data)
+    assert path is None
+    assert "front.png: has changed since it was imported" in error
+    assert not list(data_home.data.shown.glob("*.jpg"))

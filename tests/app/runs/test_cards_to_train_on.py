@@ -1,5 +1,7 @@
 """The Train tab shows the number of cards that a run will be trained on."""
 
+import hashlib
+
 import pytest
 
 from app.screens.train_tab import cards_text
@@ -14,7 +16,8 @@ def label(data_home, picture):
     def add(grade, qualifier=None):
         with data_home.database.writing() as session:
             number = cards.counts(session).cards
-            path, sha256 = picture(f"{number}.png"), f"{number:064x}"
+            path = picture(f"{number}.png", seed=number)
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             front = cards.add_picture(session, path=path, sha256=sha256, width=60, height=84, phash=sha256[:16])
             card = cards.add_card(session, name=f"card-{number}", front_id=front.id)
             labels.add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source="person")

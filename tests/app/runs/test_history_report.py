@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.runs.history_report import best_epoch, history_page
+from app.runs.history_report import best_epoch, history_page, score_text
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
 from app.settings import UserError
 from db import runs
@@ -14,7 +14,7 @@ from engine.thresholds import BadThreshold
 
 
 def epochs(*scores):
-    return [Epoch(run_id=1, epoch=number, qwk=score) for number, score in enumerate(scores, start=1)]
+    return [Epoch(run_id=1, epoch=number, qwk=score, metrics={}) for number, score in enumerate(scores, start=1)]
 
 
 def test_of_equal_epochs_the_first_is_the_best_as_the_engine_keeps_only_a_better_model():
@@ -25,6 +25,17 @@ def test_an_undefined_qwk_is_never_the_best_and_zero_can_be():
     assert best_epoch(epochs(None, 0.0, None, -0.1)).epoch == 2
     assert best_epoch(epochs(None)) is None
     assert best_epoch([]) is None
+
+
+def test_the_page_says_by_which_score_an_epoch_was_chosen_if_not_by_qwk():
+    scores = [(None, 0.05), (0.0, 0.03), (0.0, 0.04)]
+    rows = [
+        Epoch(run_id=1, epoch=number, qwk=qwk, metrics={"qwk": qwk, "rps": rps, "chosen_by": "rps"})
+        for number, (qwk, rps) in enumerate(scores, start=1)
+    ]
+    assert best_epoch(rows).epoch == 2
+    assert score_text(rows[1]) == "0.0000 (chosen by ranked probability score, 0.0300)"
+    assert score_text(rows[0]) == "undefined (chosen by ranked probability score, 0.0500)"
 
 
 @pytest.fixture

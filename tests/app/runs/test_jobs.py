@@ -198,25 +198,36 @@ def test_killing_a_run_whose_process_has_ended_kills_no_other_process(home):
         assert other_process.returncode == 0
 
 
+def test_a_process_that_exits_before_its_run_starts_is_a_failed_run(home, tmp_path, monkeypatch):
+    (tmp_path / "launch.py").write_text("import sys; sys.exit('no such thing')", encoding="utf-8")
+    monkeypatch.setattr("app.runs.jobs.PROGRAM", tmp_path)
+    run_id = queue(home)
+    home.jobs.start(run_id)
+    wait_for(lambda: not home.jobs.reconcile() and row(home, run_id).state == "failed", "the exit to be noticed")
+    assert "no such thing" in load_status(home.database, run_id).log
+    assert row(home, run_id).message.startswith("The process did not start; see the log")
+
+
 def test_a_process_that_never_starts_is_a_failed_run_only_after_the_timeout(home, tmp_path, monkeypatch):
+    """The server that started the process has ended, so that the exit is not noticed."""
     (tmp_path / "launch.py").write_text("import sys; sys.exit('no such thing')", encoding="utf-8")
     monkeypatch.setattr("app.runs.jobs.PROGRAM", tmp_path)
     monkeypatch.setattr("app.runs.jobs.START_DEADLINE_S", 1.0)
     run_id = queue(home)
     home.jobs.start(run_id)
-    home.jobs.reconcile()
+    next_server = Jobs(home.database, home.data)
+    next_server.reconcile()
     assert row(home, run_id).state == "queued"
     time.sleep(1.1)
-    home.jobs.reconcile()
+    next_server.reconcile()
     assert row(home, run_id).state == "failed"
-    assert "no such thing" in load_status(home.database, run_id).log
 
     # The deadline restarts with each start of the run.
     assert home.jobs.resume(run_id)
-    home.jobs.reconcile()
+    next_server.reconcile()
     assert row(home, run_id).state == "queued"
     time.sleep(1.1)
-    home.jobs.reconcile()
+    next_server.reconcile()
     assert row(home, run_id).state == "failed"
     wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 

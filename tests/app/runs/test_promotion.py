@@ -72,6 +72,16 @@ def test_a_control_of_an_earlier_version_cannot_be_promoted(data_home, run_id):
         use_for_grading(data_home.database, run_id)
 
 
+def test_a_promoted_model_whose_file_has_changed_since_is_refused(data_home, run_id):
+    write_model(data_home, b"epoch 1")
+    use_for_grading(data_home.database, run_id)
+    path = model_path("current", data_home.data)
+    path.write_bytes(b"epoch 7")
+    for name in (None, "current"):
+        with pytest.raises(UserError, match="has changed or is damaged since it was chosen; choose a model"):
+            model_path(name, data_home.data)
+
+
 def test_a_missing_promoted_model_is_reported(data_home, run_id):
     write_model(data_home, b"epoch 1")
     use_for_grading(data_home.database, run_id)

@@ -28,7 +28,7 @@ def data(tmp_path, monkeypatch):
     save_run(data.run_folder(1))
     stop(data)
     monkeypatch.setattr(train, "train_queued_run", lambda data, run_id: {"worked": run_id})
-    monkeypatch.setattr(train.cross_validate, "train_with_controls", lambda out: {"without a row": out})
+    monkeypatch.setattr(train.cross_validate, "train_with_controls", lambda out, cache: {"without a row": out})
     return data
 
 

@@ -60,8 +60,8 @@ def test_the_pretrained_widget_is_found_among_the_form_s_widgets(widgets):
     assert settings_form.pretrained(widgets).elem_id == "set-pretrained"
 
 
-def test_starting_weights_are_the_named_ones_then_the_models_or_any_path(widgets):
+def test_starting_weights_are_the_named_ones_then_the_models_and_no_other_path(widgets):
     offered = settings_form.starting_weights([("Run 2: loupe", "/runs/2/model.pt")])["choices"]
     assert [value for _, value in offered] == ["none", "starter", "imagenet", "/runs/2/model.pt"]
     assert offered[3][0] == "Run 2: loupe"
-    assert settings_form.pretrained(widgets).allow_custom_value
+    assert not settings_form.pretrained(widgets).allow_custom_value

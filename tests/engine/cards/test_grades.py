@@ -89,3 +89,17 @@ def test_a_qualified_or_ungraded_card_is_left_out_and_the_reason_names_the_flaw(
 
 def test_an_unlabelled_card_is_left_out_as_not_labelled():
     assert training_target(None, None) == NoTarget("not labelled")
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [("8,5", 8.5), ("GEM MT 10", 10), ("Mint 9", 9), ("PSA NM-MT+ 8.5", 8.5), ("VG-EX 4", 4), ("fair 1.5", 1.5)],
+)
+def test_a_decimal_comma_and_the_words_on_a_label_are_read(text, grade):
+    assert parse_grade(text) == grade
+
+
+@pytest.mark.parametrize("text", ["MINT 10", "NM 8", "NM-MT 8.5", "BGS 9", "9 MINT", "8,5,5"])
+def test_words_that_name_another_grade_or_grader_are_refused(text):
+    with pytest.raises(BadGrade, match=text):
+        parse_grade(text)

@@ -1,5 +1,6 @@
 """Cards of one group or picture in different splits are found from their files."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -82,3 +83,22 @@ def test_a_leak_is_refused_naming_both_cards(files, first, second, message):
     check_no_leakage([card("x", "train", **first), card("y", "train", **second)])
     check_no_leakage([card("x", "train", **first), card("y", None, **second)])
     check_no_leakage([card("x", "train", **first), card("y", "test", **second, grade=None)])
+
+
+def test_a_recorded_hash_counts_whatever_the_file_holds_now(files):
+    recorded = hashlib.sha256(b"aaaa").hexdigest()
+    pairs = [
+        CardPair("0", files / "longer", None, front_sha256=recorded),
+        CardPair("1", files / "gone", None, front_sha256=recorded),
+        CardPair("2", None, files / "longer", back_sha256=hashlib.sha256(b"other").hexdigest()),
+    ]
+    assert [(same.first, same.second) for same in shared_pictures(pairs)] == [(0, 1)]
+
+
+def test_recorded_hashes_are_compared_with_files_that_have_none(files):
+    pairs = [
+        CardPair("0", files / "a", None, front_sha256=hashlib.sha256(b"aaaa").hexdigest()),
+        CardPair("1", files / "copy of a", None),
+        CardPair("2", files / "same size", None),
+    ]
+    assert [(same.first, same.second) for same in shared_pictures(pairs)] == [(0, 1)]

@@ -188,7 +188,7 @@ def test_a_picture_that_cannot_be_used_is_refused_by_name_and_not_tried_again(tm
         cache = filled(tmp_path / "c", [*pictures, broken, missing])
         assert set(cache.refused) == {broken, missing}
         assert cache.refused[broken].startswith("broken.png: is not a picture")
-        assert cache.refused[missing].startswith("gone.png: cannot be read")
+        assert cache.refused[missing].startswith("gone.png: there is no such file")
         assert broken not in cache
         assert missing not in cache
         assert None not in cache
@@ -254,3 +254,21 @@ def test_a_control_has_a_separate_cache(tmp_path):
         np.testing.assert_array_equal(again, cache[picture])
     assert not np.array_equal(canvases["card"], canvases["background"])
     assert len(list((tmp_path / "cache").glob("*.u8"))) == 2
+
+
+def test_a_file_replaced_while_it_is_read_is_refused_but_not_for_good(tmp_path, pictures, monkeypatch):
+    original = pictures[0].read_bytes()
+
+    def replace_while_reading(path, *, size):
+        result = canvas_from_picture(path, size=size)
+        if path == pictures[0]:
+            path.write_bytes(pictures[1].read_bytes())
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "canvas_from_picture", replace_while_reading)
+        cache = filled(tmp_path / "c", pictures)
+    assert cache.refused[pictures[0]].startswith(f"{pictures[0].name}: has changed since it was imported")
+    assert_correct(cache, pictures[1:])
+    pictures[0].write_bytes(original)
+    assert_correct(filled(tmp_path / "c", pictures), pictures)

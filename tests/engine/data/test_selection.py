@@ -1,14 +1,17 @@
 """Selection of the cards of a run."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from engine.cards.pairs import CardPair
 from engine.data.picture_cache import PixelCache
 from engine.data.selection import LabelledCard, counts_by_grade, labelled_pictures, subsample, with_pictures
+from tests.card_factory import card_picture
 
 
 def pair(name, grade=9.0, split="train", **fields):
@@ -95,5 +98,26 @@ def test_cards_that_cannot_be_used_are_refused_with_the_reason(tmp_path, cards):
         ("authentic", "no grade given (authentic, without a grade)"),
         ("unlabelled", "not labelled"),
         ("broken", "broken.png: is not a picture in a supported format; use JPEG, PNG, WebP, TIFF, BMP or HEIC"),
-        ("gone", "gone.png: cannot be read (No such file or directory); check that the file still exists"),
+        ("gone", "gone.png: there is no such file; check the path"),
+    ]
+
+
+def test_a_card_whose_file_is_not_the_recorded_picture_is_refused(tmp_path):
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for seed, path in enumerate(paths):
+        Image.fromarray(card_picture(9, seed, "front")).save(path)
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    pairs = [
+        CardPair(str(number), path, None, 9, front_sha256=sha256)
+        for number, (path, sha256) in enumerate(zip(paths, hashes, strict=True))
+    ]
+    Image.fromarray(card_picture(2, 7, "front")).save(paths[1])
+    paths[2].unlink()
+    cache = PixelCache(tmp_path / "cache", labelled_pictures(pairs), 64)
+    list(cache.fill())
+    usable, refused = with_pictures(pairs, cache)
+    assert [card.pair.card_id for card in usable] == ["0"]
+    assert [(card.path, card.reason.split(";")[0]) for card in refused] == [
+        ("1", "a picture has changed since it was imported"),
+        ("2", "2.png: there is no such file"),
     ]

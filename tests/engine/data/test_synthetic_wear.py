@@ -12,6 +12,7 @@ from engine.data.synthetic_wear import WORN_GRADES, synthesize_worn_cards
 from engine.detection.read_and_find import read_and_find
 from engine.events import Notice, Progress, Stopped
 from engine.experiments.run_folder import MODEL
+from engine.image.content_hash import content_hash
 from engine.storage import checkpoint
 from engine.training.loop import train
 from tests.engine.conftest import drawn_pairs
@@ -130,3 +131,24 @@ def test_a_run_trains_on_copies_and_validates_on_none(mixed, tmp_path):
     assert any(isinstance(event, Notice) and "13 worn copies" in event.text for event in events)
     about = checkpoint.load(tmp_path / "run" / MODEL)
     assert about["trained_on"] == "5 cards and 13 worn copies, 1 more to choose the epoch"
+
+
+def test_a_source_whose_file_is_not_the_recorded_picture_is_never_copied(mixed, tmp_path):
+    changed = [replace(card, front_sha256="0" * 64) for card in mixed]
+    copies, notices = synthesize(changed, tmp_path)
+    assert copies == []
+    assert "13 could not be made" in notices[0]
+
+
+def test_a_copy_has_no_recorded_hash_and_is_made_anew_if_its_source_was_replaced(mixed, tmp_path):
+    def one_copy(cards):
+        stops = iter([False, True])
+        [copy], _ = synthesize(cards, tmp_path, stop=lambda: next(stops))
+        return copy
+
+    recorded = [
+        replace(card, front_sha256=content_hash(card.front), back_sha256=content_hash(card.back)) for card in mixed
+    ]
+    copy = one_copy(recorded)
+    assert (copy.front_sha256, copy.back_sha256) == ("", "")
+    assert copy.front != one_copy(mixed).front

@@ -18,7 +18,7 @@ from engine.inference.evaluate import BatchResult, evaluate, infer, predict_card
 from engine.inference.load_model import load_model
 from engine.inference.predict import build_inputs, open_picture, predict
 from engine.model.losses import Objective
-from engine.storage.checkpoint import BadModel, save
+from engine.storage.checkpoint import BadModel, load, save
 from tests.engine.conftest import saved_model
 
 
@@ -114,6 +114,20 @@ def test_a_model_with_non_finite_losses_is_refused_naming_the_cards(cards, prepa
         BadModel, match=r"^drawn: the loss on card 'train 0' and 13 more is not finite; train the model"
     ):
         evaluation_events(model, cards, prepared)
+
+
+def test_a_single_card_is_not_graded_by_a_model_whose_outputs_are_not_finite(cards, tmp_path):
+    """Its weights are finite, but the root of a negative variance is not."""
+    path = saved_model(tmp_path / "model.pt")
+    content = load(path)
+    content["model"] = {
+        name: torch.full_like(tensor, -1.0) if name.endswith("running_var") else tensor
+        for name, tensor in content["model"].items()
+    }
+    save(path, content)
+    model = load_model(path, "cpu")
+    with pytest.raises(BadModel, match=r"^drawn: its probabilities for this card are not finite numbers: the model is"):
+        predict(model, build_inputs(model, *(open_picture(side) for side in (cards[0].front, cards[0].back))))
 
 
 def test_a_card_that_cannot_be_evaluated_is_named(model, cards, prepared):

@@ -13,9 +13,16 @@ from tests.engine.conftest import saved_model
 SIZE = 128
 
 
-@pytest.fixture(scope="module", params=["ce_emd", "ordinal"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        {"loss": "ce_emd"},
+        {"loss": "ordinal", "front_encoder": "efficientnet_lite0", "back_encoder": "efficientnet_lite2"},
+    ],
+    ids=["mobilenet_v2", "efficientnet_lite"],
+)
 def model(request, tmp_path_factory):
-    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", loss=request.param, image_size=SIZE)
+    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", image_size=SIZE, **request.param)
     return load_model(path, "cpu")
 
 

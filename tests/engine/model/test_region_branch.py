@@ -104,12 +104,17 @@ def test_no_card_at_all_and_cards_without_sides_are_legal():
 
 def network(**settings):
     torch.manual_seed(0)
-    return DualBranch(Config(**SMALL, dropout=0.0, **settings)).eval()
+    return DualBranch(Config(**{**SMALL, "dropout": 0.0, **settings})).eval()
 
 
+@pytest.mark.parametrize(
+    "encoders",
+    [{}, {"front_encoder": "efficientnet_lite0", "back_encoder": "efficientnet_lite2"}],
+    ids=["mobilenet_v2", "efficientnet_lite"],
+)
 @torch.no_grad()
-def test_the_network_uses_the_regions_of_the_sides_that_are_present():
-    model, crops = network(regions=True), region_crops()
+def test_the_network_uses_the_regions_of_the_sides_that_are_present(encoders):
+    model, crops = network(regions=True, **encoders), region_crops()
     channels = torch.rand(2, 4, 6, 64, 64)
     before = model(*channels, PRESENT, crops).grade
     for card, side in PRESENT.nonzero().tolist():

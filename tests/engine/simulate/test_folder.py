@@ -9,7 +9,9 @@ from engine.cards.pairs import read_manifest
 from engine.simulate.cards import SimulationConfig
 from engine.simulate.folder import LABELS_FILE, TRUTH_FILE, BadFolder, write_cards
 from engine.simulate.wear.truth import read_truth
+from engine.storage.disk_space import DiskFull
 from tests.commands import call, run
+from tests.full_disk import largest_file
 
 CONFIG = SimulationConfig(seed=2, mix="uniform", noise=1.0, height=220)
 OPTIONS = ("--seed", 2, "--mix", "uniform", "--noise", 1.0, "--height", 220)
@@ -50,6 +52,17 @@ def test_two_processes_write_the_same_bytes(finished, tmp_path):
     assert output.result["pairs"] == output.result["made"] == 8
     assert sum(output.result["grades"].values()) == sum(output.result["labels"].values()) == 8
     assert 0 < output.result["noise"]["best"]["qwk"] < 1
+
+
+def test_on_a_full_disk_the_cards_so_far_are_kept_and_the_folder_is_resumed_when_there_is_room(finished, tmp_path):
+    folder = tmp_path / "out"
+    sizes = [picture.stat().st_size for picture in (finished / "images").iterdir()]
+    with largest_file(max(sizes) - 1), pytest.raises(DiskFull, match=rf"^the disk is full: {folder}/images/"):
+        write_cards(folder, CONFIG, 8, workers=1)
+    assert not list(folder.rglob("*.part"))
+    assert len(read_truth(folder / TRUTH_FILE)) < 8
+    write_cards(folder, CONFIG, 8, workers=1)
+    assert content(folder) == content(finished)
 
 
 def test_a_folder_interrupted_within_a_line_is_resumed(finished, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.detection import segmentation
 from engine.experiments import run_folder
 from engine.storage import checkpoint
 from engine.storage.checkpoint import BadModel
@@ -117,6 +118,32 @@ def test_a_damaged_file_is_refused_with_one_message_or_still_readable(tmp_path):
             assert str(refusal).startswith(f"{path}: ")
             assert "\n" not in str(refusal)
     assert refused > 300
+
+
+def test_a_single_flipped_bit_in_the_weights_is_noticed(tmp_path):
+    """torch reads such a file without a word."""
+    path = tmp_path / "m.pt"
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=50_000).astype(np.float32))
+    checkpoint.save(path, {"model": {"layer": weights}})
+    whole, start = path.read_bytes(), path.read_bytes().index(weights.numpy().tobytes())
+    for bit in range(32):
+        content = bytearray(whole)
+        content[start + 4 * 1234 * (bit + 1) + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bytes(content))
+        assert not torch.equal(torch.load(path, weights_only=True)["model"]["layer"], weights)
+        with pytest.raises(BadModel, match=r"m\.pt: is damaged: the checksum of its part .* does not match; copy it"):
+            checkpoint.load(path)
+
+
+def test_damaged_weights_of_the_card_finder_are_noticed(tmp_path):
+    content = bytearray(segmentation.WEIGHTS.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "w.pt").write_bytes(bytes(content))
+    with pytest.raises(BadModel, match=r"w\.pt: is damaged, so no card can be found; install Loupe again$"):
+        checkpoint.load_weights(tmp_path / "w.pt")
+    (tmp_path / "w.pt").write_bytes(bytes(content[:1000]))
+    with pytest.raises(BadModel, match=r"w\.pt: cannot be read, so no card can be found"):
+        checkpoint.load_weights(tmp_path / "w.pt")
 
 
 def test_the_sha256_is_hashlib_s(tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.inference.load_model import load_model
+from engine.inference.onnx_export import random_inputs
 from engine.model.dual_branch import DualBranch
 from engine.recipes import recipe_config
 from engine.storage import checkpoint
@@ -18,7 +19,7 @@ from engine.storage.quantization import (
     quantize_state_dict,
     quantize_tensor,
 )
-from tests.engine.conftest import saved_model
+from tests.engine.conftest import EFFICIENTNET_LITE, saved_model
 
 SHAPES = [(64, 64), (1, 4096), (4096, 1), (7, 13, 5, 11), (16, 6, 7, 7), (3, 5, 1, 1)]
 
@@ -85,13 +86,16 @@ def test_small_tensors_counts_and_vectors_are_unchanged():
     assert torch.equal(quantize_state_dict(restored)[1]["whole"]["conv.weight"], quantized["whole"]["conv.weight"])
 
 
-def test_an_8_bit_model_is_loaded_like_any_other_and_hardly_differs(tmp_path):
-    path = saved_model(tmp_path / "model.pt", loss="ordinal")
+@pytest.mark.parametrize("settings", [{}, EFFICIENTNET_LITE], ids=["mobilenet_v2", "efficientnet_lite"])
+def test_an_8_bit_model_is_loaded_like_any_other_and_hardly_differs(tmp_path, settings):
+    path = saved_model(tmp_path / "model.pt", loss="ordinal", **settings)
     checkpoint.save_quantized(tmp_path / "eight.pt", checkpoint.load(path))
+    # Depthwise kernels, biases and batch statistics stay in float.
+    assert (tmp_path / "eight.pt").stat().st_size < 0.29 * path.stat().st_size
     full, eight = load_model(path, "cpu"), load_model(tmp_path / "eight.pt", "cpu")
     assert (eight.config, eight.sides, eight.trained_on) == (full.config, full.sides, full.trained_on)
     assert {value.dtype for value in eight.network.state_dict().values()} == {torch.float32, torch.int64}
-    inputs = torch.rand(4, 6, 64, 64), torch.rand(4, 6, 64, 64), torch.ones(4, 2, dtype=torch.bool)
+    inputs = random_inputs(full, [(True, True)] * 4)
     with torch.inference_mode():
         answers = [m.network.grade.log_probabilities(m.network(*inputs).grade).exp() for m in (full, eight)]
     assert (answers[0] - answers[1]).abs().max() < 0.02

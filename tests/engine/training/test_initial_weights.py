@@ -4,6 +4,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models import mobilenet_v2
@@ -12,12 +13,14 @@ from engine.cards.leakage import Leak
 from engine.config import RENAMED_SETTINGS, BadConfig
 from engine.evaluation.predictions import BadPredictions
 from engine.events import Finished, Notice, Stopped
-from engine.experiments.run_folder import save
+from engine.experiments.run_folder import save, sha256
 from engine.inference.load_model import load_model
+from engine.inference.out_of_fold import OutOfFold
 from engine.storage.checkpoint import BadModel, load, save_quantized
+from engine.storage.checkpoint import save as save_model
 from engine.training.initial_weights import initialize_model, validate_run
 from tests.engine.conftest import saved_model
-from tests.engine.training_helpers import UNCALIBRATED, config, events_of, run
+from tests.engine.training_helpers import FEW_CARDS, config, events_of, run
 
 
 @pytest.fixture
@@ -177,6 +180,18 @@ def test_a_training_card_is_recognized_by_its_picture_under_any_path(earlier, tr
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_card_whose_out_of_fold_prediction_is_in_the_model_file_cannot_validate_or_test(tmp_path, cards, split):
+    path = saved_model(tmp_path / "known.pt")
+    known = next(card for card in cards if card.split == "val" and card.back)
+    key = (None, sha256(known.back))
+    save_model(path, {**load(path), "out_of_fold": OutOfFold({key: np.full(10, 0.1)}).to_dict()})
+    settings = config(pretrained=str(path))
+    validate_run(settings, [card for card in cards if card is not known])
+    with pytest.raises(Leak, match=f"which this run evaluates on \\({split}\\)"):
+        validate_run(settings, [replace(known, split=split)])
+
+
 def test_only_cards_used_for_training_are_refused(earlier, cards, training_card, tmp_path):
     pairs = [replace(training_card, grade=None), *(pair for pair in cards if pair != training_card)]
     save(tmp_path, config(), pairs)
@@ -241,7 +256,7 @@ def test_a_run_resumes_without_its_parent_model_and_its_file_names_the_parent(ea
     settings = config(pretrained=str(tmp_path / "before" / "model.pt"), phase2_epochs=2)
     steps = iter([False] * 5 + [True] * 100)
     first = run(settings, cards, tmp_path / "run", prepared, stop=lambda: next(steps))
-    assert [notice.text for notice in events_of(Notice, first)] == ["starts with the weights of run", UNCALIBRATED]
+    assert [notice.text for notice in events_of(Notice, first)] == ["starts with the weights of run", *FEW_CARDS]
     assert isinstance(first[-1], Stopped)
     shutil.rmtree(tmp_path / "before")
     second = run(settings, cards, tmp_path / "run", prepared)

@@ -12,7 +12,7 @@ from engine.model.measurement_branch import with_missing_mask
 from engine.recipes import RECIPES, recipe, recipe_config
 from engine.training import loop
 from tests.engine.conftest import drawn_pairs
-from tests.engine.training_helpers import UNCALIBRATED, config, epoch_results, events_of, run
+from tests.engine.training_helpers import FEW_CARDS, config, epoch_results, events_of, run
 
 # Parents of the recorded runs.
 PARENTS = {
@@ -27,6 +27,7 @@ PARENTS = {
     "smoothing_15": "label_smoothing",
     "focal": "baseline",
     "loupe": "ordinal",
+    "photographs": "ordinal",
 }
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -49,12 +50,13 @@ def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_s_network_can_be_built_and_run_at_its_image_size(name):
     original = recipe_config(name)
-    assert original.image_size == 224
+    assert original.image_size == ("352x256" if name == "photographs" else 224)
     network = DualBranch(original).eval()
     both = torch.ones(1, 2, dtype=torch.bool)
     measured = with_missing_mask(torch.rand(1, 2, len(FEATURE_NAMES)), both) if original.use_measurements else None
     with torch.no_grad():
-        scores = network(*torch.rand(2, 1, 6, 224, 224), both, None, measured)
+        channels = 3 if original.channels == "rgb" else 6
+        scores = network(*torch.rand(2, 1, channels, *original.canvas_shape), both, None, measured)
     assert scores.grade.shape == (1, 9 if original.loss == "ordinal" else 10)
     assert network.grade.log_probabilities(scores.grade).exp().sum().item() == pytest.approx(1, abs=1e-4)
 
@@ -68,7 +70,8 @@ def test_every_recipe_trains_two_steps(tmp_path, cards, prepared, name):
         "phase2_epochs": 1 if original.phase1_epochs else 2,
     }
     encoders = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2"}
-    settings = recipe_config(name, {**encoders, **phases, "image_size": 64, "batch_size": 10, "device": "cpu"})
+    size = {"image_size": 64, "batch_size": 10, "device": "cpu", "pretrained": "none"}
+    settings = recipe_config(name, {**encoders, **phases, **size})
     assert recipe(name).parent == PARENTS[name]
     events = run(settings, cards, tmp_path / "run", prepared)
     first, second = events_of(EpochDone, events)
@@ -90,7 +93,7 @@ def test_a_run_with_regions_and_measured_targets_does_not_depend_on_who_filled_t
     ]
     assert {event.step for event in events_of(Progress, second)} == {"training", "validation"}
     expected = "auxiliary targets of 14 cards: edge damage measured on 0, centering on 0"
-    assert [notice.text for notice in events_of(Notice, first)] == [expected, UNCALIBRATED]
+    assert [notice.text for notice in events_of(Notice, first)] == [expected, *FEW_CARDS]
 
 
 @pytest.mark.slow
@@ -99,7 +102,7 @@ def test_the_learning_rate_falls_on_a_plateau_and_every_epoch_reports_it(tmp_pat
 
     def never_better(*arguments):
         metrics, loss, probabilities = plain(*arguments)
-        return {**metrics, "qwk": 0.5}, loss, probabilities
+        return {**metrics, "qwk": 0.5, "rps": 0.1}, loss, probabilities
 
     monkeypatch.setattr(loop, "summarize", never_better)
     settings = config(phase2_epochs=10, batch_size=16, lr_phase2=4e-4)

@@ -8,7 +8,7 @@ from engine.events import EpochDone, Notice
 from engine.inference.evaluate import evaluate
 from engine.inference.load_model import load_model
 from tests.engine.conftest import drawn_pairs
-from tests.engine.training_helpers import UNCALIBRATED, config, events_of, run
+from tests.engine.training_helpers import FEW_CARDS, config, events_of, run
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 
@@ -30,7 +30,7 @@ def test_enough_validation_cards_calibrate_the_model_on_their_predictions(tmp_pa
 
 def test_too_few_validation_cards_give_one_notice_at_the_start_and_no_calibration(tmp_path, cards, prepared):
     events = run(config(), cards, tmp_path / "run", prepared)
-    assert [notice.text for notice in events_of(Notice, events)] == [UNCALIBRATED]
+    assert [notice.text for notice in events_of(Notice, events)] == FEW_CARDS
     assert load_model(tmp_path / "run/model.pt", "cpu").calibration is None
     repeated = run(config(), cards, tmp_path / "run", prepared)
     assert events_of(Notice, repeated) == []

@@ -175,6 +175,28 @@ def test_lines_that_bound_no_frame_are_refused_with_one_message(printed, message
     assert issubclass(BadLines, BadInput)
 
 
+def test_the_borders_of_one_frame_agree_however_far_it_is_printed_off_center():
+    edges = rectangle_lines(0, 0, 63, 88)
+    for across, down in ((0, 0), (2.5, 0), (-2.9, 3.2)):
+        assert centering_from_lines(
+            edges, rectangle_lines(3 + across, 3.5 + down, 60 + across, 84.5 + down)
+        ).borders_agree
+    one_line_too_deep = centering_from_lines(edges, rectangle_lines(3, 3, 60, 88 - 6.5))
+    at_the_card_s_edges = centering_from_lines(edges, rectangle_lines(0.8, 0.9, 62, 87.3))
+    assert not one_line_too_deep.borders_agree
+    assert not at_the_card_s_edges.borders_agree
+
+
+def test_the_borders_of_real_cards_measured_by_hand_agree():
+    cards = json.loads((HERE / "hand_measured.json").read_text(encoding="utf-8"))["cards"]
+    whole = [borders for borders in cards.values() if len(borders) == 4]
+    assert len(whole) == 7
+    for borders in whole:
+        left, top, right, bottom = (borders[side] for side in ("left", "top", "right", "bottom"))
+        frame = rectangle_lines(left, top, 63 - right, 88 - bottom)
+        assert centering_from_lines(rectangle_lines(0, 0, 63, 88), frame).borders_agree
+
+
 def test_real_cards_are_measured_within_two_points_of_manual_measurements_or_refused():
     cards = json.loads((HERE / "hand_measured.json").read_text(encoding="utf-8"))["cards"]
     marked = json.loads((HERE.parents[1] / "detection" / "marked_corners.json").read_text(encoding="utf-8"))

@@ -1,0 +1,25 @@
+"""Text from users, files and models within Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Backslashes before what begins emphasis, code, links, tables and HTML. Underscores within a word begin nothing.
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])|@|:(?=//)|(?<=www)\.", re.IGNORECASE)
+# At the start of a line: headings, lists, quotes, rules.
+_BLOCK = re.compile(r"^(\d*)([#+=.)-])")
+
+
+def code_block(lines: Iterable[str]) -> list[str]:
+    """The lines as a block of code, within a fence that none of them can close."""
+    lines = list(lines)
+    ticks = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    return [fence, *lines, fence]
+
+
+def escape(text: object) -> str:
+    """The text on one line, to be shown as it is: no markup, no link, no picture that a browser would load."""
+    line = " ".join(str(text).split())
+    return _BLOCK.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))

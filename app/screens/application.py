@@ -1,0 +1,43 @@
+"""The web application: Gradio's page, mounted behind access control and the login."""
+
+from __future__ import annotations
+
+import gradio as gr
+from fastapi import FastAPI
+
+from app.screens.login import LoginLimit
+from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
+from app.screens.security import AccessControl, host_names
+from app.settings import DataFolder, ServerOptions
+
+
+def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> FastAPI:
+    """Mount the page. Unlike Gradio's own `launch`, this asks nothing over the network while it starts."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    if options.login is not None:
+        app.add_middleware(LoginLimit)
+    # Added last, so that it is asked first.
+    app.add_middleware(
+        AccessControl,
+        hosts=host_names(options.host, options.public_hosts),
+        public_hosts=frozenset(name.lower() for name in options.public_hosts),
+        folders=(data.shown, data.uploads),
+        max_upload=options.max_upload_bytes,
+        page_scripts=PAGE_SCRIPTS,
+    )
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        server_name=options.host,
+        server_port=options.port,
+        auth=None if options.login is None else (options.login.user, options.login.password),
+        # Gradio sends the files of an allowed folder as what they are, those of the upload folder as a download unless
+        # they are pictures.
+        allowed_paths=[str(data.shown)],
+        max_file_size=options.max_upload_bytes,
+        **PAGE_OPTIONS,
+    )
+    # Gradio checks the paths in a handler's values only in a page that was launched, and mounting does not count.
+    page.has_launched = True
+    return app

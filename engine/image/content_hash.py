@@ -1,0 +1,38 @@
+"""Content hash of a picture file: the SHA-256 of its bytes, which distinguishes the labelled picture from another."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from engine.image.read import BadPicture, require_picture_file
+
+CHANGED = "has changed since it was imported; put the original back, or import the new one under another name"
+
+
+class ChangedPicture(BadPicture):
+    """A file whose content is not the picture that was recorded under its path."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path.name}: {CHANGED}")
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a picture file's bytes, 64 hex digits. Raises BadPicture if it is missing or no file of that size."""
+    require_picture_file(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadPicture(
+            f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
+
+
+def check_content(path: Path, recorded_sha256: str) -> None:
+    """Check that a file has the recorded hash. Raises ChangedPicture, and BadPicture if it cannot be read.
+
+    recorded_sha256  "" if none was recorded: the file is not read
+    """
+    if recorded_sha256 and content_hash(path) != recorded_sha256:
+        raise ChangedPicture(path)

@@ -1,0 +1,106 @@
+"""Grading a card whose centering rules grades out, with a network of random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.grading.answer_text import ceiling_text, line_editor_values, verdict_text
+from app.grading.grade_card import GradedCard, grade_card
+from app.grading.json_report import report
+from engine.cards.grades import GRADES
+from engine.evaluation.conformal import Pool
+from engine.storage import checkpoint
+from tests.app.card_factory import picture_of_card
+from tests.app.conftest import Home
+from tests.commands import call
+from tests.engine.conftest import saved_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A model that gives every grade some probability."""
+    return saved_model(tmp_path_factory.mktemp("model") / "model.pt")
+
+
+@pytest.fixture(scope="module")
+def calibrated(model) -> Path:
+    """The same model with ranges that contain all ten grades."""
+    path = model.with_name("calibrated.pt")
+    pools = [{"low": 1, "high": 10, "cards": 60, "groups": 60, "threshold": 9.0}]
+    calibration = {
+        **{"temperature": 1.0, "coverage": 0.9, "pools": pools, "widest": 10, "cards": 60, "groups": 60, "on": "cards"}
+    }
+    assert Pool(**pools[0])
+    checkpoint.save(path, {**checkpoint.load(model), "calibration": calibration})
+    return path
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory) -> Path:
+    """A front of 66.7/33.3, which allows a 7."""
+    path = tmp_path_factory.mktemp("pictures") / "front.png"
+    Image.fromarray(picture_of_card(4.0, 2.0, 3.0, 3.0)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def both(front, model) -> tuple[GradedCard, GradedCard]:
+    """The card graded without and with the ceiling."""
+    return tuple(grade_card(front, None, model, with_saliency=False, ceiling_binds=binds) for binds in (False, True))
+
+
+def test_the_probability_of_the_grades_out_of_reach_goes_to_the_others_and_all_figures_follow(both):
+    without, limited = (report(graded) for graded in both)
+    before = np.array(without["probabilities"])
+    assert before[7:].sum() > 0.05, "the network must consider a grade that is out of reach"
+    expected = np.append(before[:7] / before[:7].sum(), [0, 0, 0])
+    np.testing.assert_allclose(limited["probabilities"], expected)
+    assert limited["expected"] == pytest.approx(expected @ GRADES)
+    assert limited["grade"] == 1 + expected.argmax() <= limited["centering_ceiling"] == 7
+    assert limited["interval"]["high"] <= 7
+    assert limited["ceiling_applied"] == {"grade": 7, "probability_moved": pytest.approx(before[7:].sum())}
+    share = f"{before[7:].sum():.0%}"
+    assert [reason for reason in limited["reasons"] if f"the {share} for better grades went to" in reason]
+    assert without["ceiling_applied"] is None
+    assert not [reason for reason in without["reasons"] if "centering" in reason]
+    assert without["centering_ceiling"] == 7, "the ceiling is measured either way"
+
+
+def test_a_calibrated_range_is_clipped_to_the_ceiling(front, calibrated):
+    intervals = [
+        report(grade_card(front, None, calibrated, with_saliency=False, ceiling_binds=binds))["interval"]
+        for binds in (False, True)
+    ]
+    assert [(interval["low"], interval["high"]) for interval in intervals] == [(1, 10), (1, 7)]
+
+
+def test_the_page_states_the_ceiling_and_whether_the_grade_takes_it_into_account(both, data_home: Home):
+    without, limited = both
+    values = line_editor_values(limited, data_home.data)
+    texts = [ceiling_text(*values, graded) for graded in (limited, without, None)]
+    assert all("Centering limits this card to a 7" in text for text in texts)
+    assert "takes into account that more than a 7 is out of reach" in texts[0]
+    assert "does not take this limit into account" in texts[1]
+    assert "Press **Grade** to apply this limit" in texts[2]
+    assert "went to the grades in reach" in verdict_text(limited)
+
+
+def test_a_centered_card_is_graded_as_without_the_ceiling(model, tmp_path):
+    path = tmp_path / "front.png"
+    Image.fromarray(picture_of_card(3.0, 3.0, 3.0, 3.0)).save(path)
+    reports = [
+        report(grade_card(path, None, model, with_saliency=False, ceiling_binds=binds)) for binds in (False, True)
+    ]
+    assert reports[0] == reports[1]
+    assert reports[1]["ceiling_applied"] is None
+
+
+def test_the_grade_command_has_a_switch_for_the_ceiling(front, model, both, monkeypatch, tmp_path):
+    monkeypatch.setenv("LOUPE_DATA", str(tmp_path))
+    limited, free = (call("grade", front, "--model", model, *switch).result for switch in ((), ("--no-ceiling",)))
+    assert limited["probabilities"] == report(both[1])["probabilities"]
+    assert free["probabilities"] == report(both[0])["probabilities"]

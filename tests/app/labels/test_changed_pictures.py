@@ -1,0 +1,97 @@
+"""A card whose file changed says so, on the page and by command, and a kept card's file is mended."""
+
+import shutil
+
+import numpy as np
+from PIL import Image
+
+from app.commands import evaluate, export
+from app.labels.keep_card import keep_card
+from app.labels.label_session import card_view, first_view
+from app.screens.label_tab import LABELS_WIN, import_from
+from db.cards import card_by_name
+from db.labels import add_label
+from labeling.import_cards import import_cards
+
+
+def no_progress(done, total):
+    pass
+
+
+def view_of(home, name):
+    with home.database.reading() as session:
+        card = card_by_name(session, name=name)
+    return card_view(home.database, home.data, card)
+
+
+def test_the_card_shows_that_its_file_changed_and_never_the_other_picture(data_home, picture, tmp_path):
+    picture("in/a_front.png", seed=1)
+    picture("in/a_back.png", seed=2)
+    import_cards(data_home.database, tmp_path / "in")
+    before = view_of(data_home, "a")
+    assert "Left out" not in before.title
+    picture("in/a_front.png", seed=3)
+    (tmp_path / "in/a_back.png").unlink()
+    for path in (before.front, before.back):
+        assert path is not None
+    after = view_of(data_home, "a")
+    assert after.title.count("**Left out of training:**") == 2
+    assert "has changed since it was imported" in after.title
+    assert "is missing" in after.title
+    assert (after.front, after.back) == (before.front, before.back), "the pictures that were labelled"
+    shutil.rmtree(data_home.data.shown)
+    assert (view_of(data_home, "a").front, view_of(data_home, "a").back) == (None, None)
+
+
+def test_a_moved_file_is_shown_from_its_new_place(data_home, picture, tmp_path):
+    picture("in/a.png", seed=1)
+    import_cards(data_home.database, tmp_path / "in")
+    (tmp_path / "in/a.png").rename(tmp_path / "in/b.png")
+    view = view_of(data_home, "a")
+    assert "Left out" not in view.title
+    assert view.front is not None
+
+
+def test_evaluation_and_export_name_and_count_what_they_leave_out(data_home, picture, tmp_path, capsys):
+    for seed in range(3):
+        picture(f"in/psa9/{seed}.png", seed=seed)
+    import_cards(data_home.database, tmp_path / "in")
+    picture("in/psa9/1.png", seed=8)
+    cards = evaluate.load_pairs(data_home.data, None, "all")
+    assert [pair.card_id for pair in cards] == ["psa9/0", "psa9/2"]
+    assert "1 card is left out, because a picture is missing or has changed" in capsys.readouterr().err
+    result = export.run(data_home.data, "labels", None, tmp_path / "labels.csv")
+    assert (result["cards"], [card["card_id"] for card in result["left_out"]]) == (2, ["psa9/1"])
+    assert "psa9/1: left out: the picture" in capsys.readouterr().err
+
+
+def test_a_kept_card_whose_file_was_changed_is_kept_again_with_its_own_pixels(data_home, picture):
+    upload = picture("upload/card.png", seed=1)
+    name = keep_card(data_home.database, data_home.data, upload, None, 9.0)
+    [stored] = data_home.data.pictures.glob("*.png")
+    picture("other.png", seed=2).replace(stored)
+    assert "has changed" in view_of(data_home, name).title
+    assert keep_card(data_home.database, data_home.data, upload, None, 8.0) == name
+    with Image.open(stored) as kept, Image.open(upload) as original:
+        assert np.array_equal(np.asarray(kept), np.asarray(original))
+    assert "has changed" not in view_of(data_home, name).title
+
+
+def test_the_import_form_offers_to_take_labels_that_differ(data_home, picture, tmp_path):
+    picture("in/a.png", seed=1)
+    table = tmp_path / "in" / "labels.csv"
+    table.write_text("card_id,front,Grade,<b>x</b>\na,a.png,8,\n")
+    pasted = f'"{table}"'
+    text = import_from(data_home.database, pasted, no_progress)
+    assert text.startswith("**1 cards added")
+    assert "<b>" not in text.replace("\\<", "")
+    with data_home.database.writing() as session:
+        add_label(session, card_id=1, grade=5, source="person")
+    table.write_text("card_id,front,grade\na,a.png,9\n")
+    text = import_from(data_home.database, pasted, no_progress)
+    assert "1 label differs from what a person has said since" in text
+    assert LABELS_WIN in text
+    text = import_from(data_home.database, pasted, no_progress, labels_win=True)
+    assert "the imported label now applies" in text
+    view = first_view(data_home.database, data_home.data, "Grade 9")
+    assert "taken from the imported file" in view.history

@@ -1,0 +1,172 @@
+"""Hosts, origins, routes, files and sizes that the app answers, and the headers of its answers."""
+
+import base64
+import hashlib
+import re
+import socket
+
+import psutil
+import pytest
+from fastapi.testclient import TestClient
+
+from app.screens.security import host_names
+from app.settings import ServerOptions
+from tests.app.screens.conftest import mounted
+
+OWN = "http://127.0.0.1:7860"
+UPLOAD, FILE = "/gradio_api/upload", "/gradio_api/file="
+LARGEST_UPLOAD = 200_000
+
+
+@pytest.fixture(scope="module")
+def home(empty_home):
+    return empty_home
+
+
+@pytest.fixture(scope="module")
+def browser(home):
+    """A browser of this machine that has opened the app."""
+    options = ServerOptions(max_upload_bytes=LARGEST_UPLOAD, public_hosts=("cards.example",))
+    with TestClient(mounted(home, options).app, base_url=OWN, client=("127.0.0.1", 50000)) as client:
+        yield client
+
+
+def upload(client, name: str, content: bytes, **options):
+    return client.post(UPLOAD, files={"files": (name, content)}, **options)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "LOCALHOST", "[::1]:7860", "cards.example"])
+def test_the_app_answers_at_loopback_and_at_the_names_it_was_given(browser, host):
+    assert browser.get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "0.0.0.0:7860", "192.168.0.7", "a@127.0.0.1", "127.0.0.1/x", ""]
+)
+def test_any_other_host_is_refused_with_the_remedy(browser, host):
+    for answer in (browser.get("/", headers={"Host": host}), upload(browser, "a.png", b"", headers={"Host": host})):
+        assert answer.status_code == 403
+        assert "--allow-host" in answer.text
+    assert browser.get("/", headers={"X-Forwarded-Host": host or "evil.example"}).status_code == 403
+
+
+def test_beyond_loopback_the_machine_s_own_names_and_addresses_are_answered():
+    addresses = {
+        address.address
+        for group in psutil.net_if_addrs().values()
+        for address in group
+        if address.family is socket.AF_INET
+    }
+    names = host_names("0.0.0.0", ["Cards.example"])
+    assert {socket.gethostname().lower(), "localhost", "cards.example", *addresses} <= names
+    assert not {"0.0.0.0", "::", ""} & names
+    assert host_names("127.0.0.1") == {"127.0.0.1", "localhost", "::1"}
+    assert "192.0.2.7" in host_names("192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "http://127.0.0.1:8000", "http://localhost:7860.evil.example", "null", "file://", ""],
+)
+def test_a_request_from_the_page_of_another_site_is_refused(browser, origin, home):
+    for answer in (
+        upload(browser, "page.html", b"<script>", headers={"Origin": origin}),
+        browser.get("/config", headers={"Origin": origin}),
+        browser.options(UPLOAD, headers={"Origin": origin, "Access-Control-Request-Method": "POST"}),
+    ):
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+    assert list(home.data.uploads.glob("*/page.html")) == []
+
+
+def test_the_page_itself_programs_without_an_origin_and_the_named_proxy_may_send_requests(browser):
+    picture = b"a picture"
+    assert upload(browser, "a.png", picture, headers={"Origin": OWN}).status_code == 200
+    assert upload(browser, "a.png", picture).status_code == 200
+    assert upload(browser, "a.png", picture, headers={"Origin": "https://cards.example"}).status_code == 200
+
+
+def test_only_derived_pictures_and_uploads_are_sent(browser, home, tmp_path):
+    data = home.data
+    shown, model, original = data.shown / "a.jpg", data.run_folder(1) / "model.pt", data.pictures / "a.png"
+    secret, link = tmp_path / "secret.png", data.uploads / "link.png"
+    for path in (shown, model, original, secret, link):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for path in (shown, model, original, secret):
+        path.write_bytes(b"content")
+    link.symlink_to(data.database)
+    [uploaded] = upload(browser, "b.png", b"a picture").json()
+    for path in (shown, uploaded):
+        assert browser.get(f"{FILE}{path}").status_code == 200, path
+    paths = [data.database, model, original, secret, link, data.shown, "/etc/hostname", "loupe.db", ""]
+    for path in [*paths, f"{data.shown}/../../loupe.db", f"{data.uploads}/../loupe.db"]:
+        assert browser.get(f"{FILE}{path}").status_code == 403, path
+
+
+def test_an_uploaded_page_is_a_download_that_runs_nothing(browser):
+    for name in ("page.html", "drawing.svg", "page.xhtml", "script.js"):
+        [path] = upload(browser, name, b"<script>document.title = 'ran'</script>").json()
+        answer = browser.get(f"{FILE}{path}")
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://192.0.2.1/a.png", "https://192.0.2.1/a.png", "ftp://192.0.2.1/a", "//192.0.2.1/a", "file:///etc"],
+)
+def test_no_route_fetches_a_url(browser, address):
+    assert browser.get(f"{FILE}{address}").status_code == 403
+    assert browser.get(f"/gradio_api/proxy={address}").status_code == 404
+    assert browser.get(f"/gradio_api/file/{address}").status_code == 404
+
+
+def test_routes_that_the_page_does_not_use_are_closed(browser):
+    for path in ("deep_link", "process_recording", "vibe-edit", "runs", "token", "dev/reload", "stream/a/b/c", "../x"):
+        for answer in (browser.get(f"/gradio_api/{path}"), browser.post(f"/gradio_api/{path}")):
+            assert answer.status_code == 404, path
+    assert browser.get("/monitoring").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/nowhere", "/theme.css", "/static/js/nothing.js"])
+def test_every_answer_forbids_frames_sniffing_and_other_hosts(browser, path):
+    headers = browser.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "connect-src 'self'" in policy
+    assert re.search(r"http|\*", policy) is None, "no source but the app itself"
+
+
+def test_the_policy_allows_the_page_s_own_scripts_and_no_others(browser):
+    answer = browser.get("/")
+    [sources] = re.findall(r"script-src ([^;]+)", answer.headers["Content-Security-Policy"])
+    assert "'unsafe-inline'" not in sources
+    scripts = re.findall(r"<script(?:\s+data-[a-z-]+)?>(.*?)</script>", answer.text, re.DOTALL)
+    assert len(scripts) >= 3
+    for script in scripts:
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in sources
+
+
+def test_an_upload_that_is_too_large_is_refused_and_nothing_is_left(browser, home):
+    before = set(home.data.uploads.rglob("*"))
+    assert upload(browser, "a.png", bytes(LARGEST_UPLOAD + 2**17)).status_code == 413
+
+    def in_pieces():
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        for _ in range(60):
+            yield bytes(10_000)
+        yield b"\r\n--x--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert browser.post(UPLOAD, content=in_pieces(), headers=headers).status_code == 413
+    assert set(home.data.uploads.rglob("*")) == before
+
+
+def test_a_request_of_ten_megabytes_that_is_no_upload_is_refused(browser):
+    text = '{"data": ["' + "a" * 10**7 + '"], "fn_index": 0, "session_hash": "a"}'
+    in_pieces = (text[start : start + 10**6].encode() for start in range(0, len(text), 10**6))
+    for content in (text, in_pieces):
+        assert browser.post("/gradio_api/queue/join", content=content).status_code == 413
