@@ -81,8 +81,10 @@ def kill_at_random(data: DataFolder, *, kills: int, seed: int, longest_pause_s: 
     processes = {name: _start(name, data, acknowledged) for name in ("labeler", "server")}
     with Database.open(data.database) as database:
         while sum(counts.values()) < kills:
-            time.sleep(random.uniform(SMALLEST_PAUSE_S, longest_pause_s))
             name = random.choice(list(counts))
+            if name == "run":  # so that on a busy machine, too, as many kills are of runs
+                _wait(lambda: _process_of_run(data, database) is not None, processes["server"])
+            time.sleep(random.uniform(SMALLEST_PAUSE_S, longest_pause_s))
             if name == "run":
                 counts["run"] += _kill_run(data, database)
                 continue
@@ -126,17 +128,26 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _kill_run(data: DataFolder, database: Database) -> bool:
-    """Kill the process of a run, if there is one; it may be in any state from its first second on."""
+def _process_of_run(data: DataFolder, database: Database) -> psutil.Process | None:
+    """The process of an open run, in any state from its first second on; None if there is none at the moment."""
     with database.reading() as session:
-        for run in runs.open_runs(session):
-            for process in psutil.process_iter():
-                with suppress(psutil.Error):
-                    words = process.cmdline()
-                    if "--run" in words and str(run.id) in words and str(data.root) in words:
-                        process.kill()
-                        return True
-    return False
+        run_ids = [str(run.id) for run in runs.open_runs(session)]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            if "--run" in words and words[words.index("--run") + 1] in run_ids and str(data.root) in words:
+                return process
+    return None
+
+
+def _kill_run(data: DataFolder, database: Database) -> bool:
+    """Kill the process of an open run; False if it has ended meanwhile."""
+    process = _process_of_run(data, database)
+    if process is None:
+        return False
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+    return True
 
 
 def _states(database: Database) -> list[str]:

@@ -48,7 +48,8 @@ def test_a_card_passes_from_import_through_training_and_grading_to_retraining(ma
     # Corrected: its true grade is 3, and it is imported like any other card.
     row = f"card_id,front,back,grade,split\nnew,{pair[0]},{pair[1]},3,train\n"
     (tmp_path / "new.csv").write_text(row, encoding="utf-8")
-    assert call("import", tmp_path / "new.csv", *data).result == {"added": 1, "known": 0, "refused": [], "changed_labels": 0}
+    expected = {"added": 1, "known": 0, "refused": [], "changed_labels": 0}
+    assert call("import", tmp_path / "new.csv", *data).result == expected
 
     # Retrained: from the labels as they are now.
     second = call("train", "--recipe", "baseline", *settings(), *data)

@@ -175,7 +175,7 @@ def reset_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
     return {**new_value, "kept": True, "said": NOT_SAVED}
 
 
-def ceiling_text(front: Value | None, back: Value | None, graded: GradedCard | None = None) -> str:
+def ceiling_text(front: Value | None, back: Value | None, *, graded: GradedCard | None = None) -> str:
     """The centering ceiling of the card in Markdown, and whether the grade takes it into account.
 
     graded  None: the lines were changed since the card was graded

@@ -1,4 +1,4 @@
-"""Centering ceiling: the best grade that the borders allow, per axis and card, and the one that binds the prediction."""
+"""Centering ceiling: the best grade that the borders allow, per axis and card, and the one that binds the grade."""
 
 from __future__ import annotations
 
@@ -96,10 +96,14 @@ class AppliedCeiling:
 
 @dataclass(frozen=True)
 class SureCeiling:
-    """The best grade that remains in reach, 1 to 9, and a clause with the side and the rule that rule out better ones."""
+    """The best grade that remains in reach, 1 to 9, and a clause with the side and the rule that rule out better ones.
+
+    by_hand  a person laid the lines that it is based on
+    """
 
     grade: int
     reason: str
+    by_hand: bool = False
 
 
 def sure_ceiling(
@@ -122,7 +126,18 @@ def sure_ceiling(
     limiting_side = min(least, key=lambda side: centering_ceiling(side, least[side], on))
     percent = least[limiting_side]
     grade = centering_ceiling(limiting_side, percent, on)
-    return SureCeiling(grade, explain(limiting_side, percent, on, or_worse=True)) if grade < GRADES[-1] else None
+    if grade == GRADES[-1]:
+        return None
+    by_hand = isinstance(centering := centerings[limiting_side], MeasuredCentering) and centering.by_hand
+    return SureCeiling(grade, explain(limiting_side, percent, on, or_worse=True), by_hand)
+
+
+def contradiction_reason(ceiling: SureCeiling, probability: float) -> str:
+    """A clause on a ceiling that does not bind, because the grades in reach have only this probability, 0 to 1."""
+    return (
+        f"{ceiling.reason}, but the model gives grades up to {ceiling.grade} only {probability:.0%}, so that one of "
+        "them is wrong and the grade is not limited; check the lines of the centering"
+    )
 
 
 def moved_probability_reason(ceiling: SureCeiling, probability: float) -> str:

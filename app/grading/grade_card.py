@@ -13,15 +13,24 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from app.grading.annotate import annotated_picture
-from app.grading.centering_ceiling import AppliedCeiling, SureCeiling, moved_probability_reason, sure_ceiling
+from app.grading.centering_ceiling import (
+    AppliedCeiling,
+    SureCeiling,
+    contradiction_reason,
+    moved_probability_reason,
+    sure_ceiling,
+)
 from app.grading.line_corrections import Corrections
 from app.grading.measured_side import MeasuredSide, measure_side
 from app.grading.model_registry import model_identity, open_grader
 from db.schema import Side
 from engine.cards.grades import GRADES
+from engine.detection.card_sides import card_thumbnail, is_known_back, show_same_side
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
+from engine.evaluation.grade_ceiling import is_credible
 from engine.experiments import run_folder
+from engine.image.read import BadPicture
 from engine.image.rectify import canvas_window
 from engine.inference.grad_cam import SaliencyMaps, explain, overlay
 from engine.inference.load_model import LoadedModel
@@ -39,6 +48,9 @@ from engine.inference.predict import (
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
 FLAT_SALIENCY = "no heat map: no single area stands out on this card"
+SAME_SIDE = "{} and {}: are the same picture of one side; give one picture of the front and one of the back"
+EXCHANGED_SIDES = "{} and {}: front and back are exchanged; give the front first"
+BACK_AS_FRONT = "front: this is the back of a card, so the grade is not reliable; give it as the back"
 MISSING_SIDE = "without the {}, the range may miss the true grade more often"
 UNCHECKED_RANGE = "the range was not checked on cards given like this: it is as wide as the widest"
 UNFAMILIAR = "{}: unlike the cards that the model was checked on; do not rely on its grade"
@@ -108,7 +120,7 @@ def grade_card(
     ceiling_binds: bool = True,
     load_model: Callable[[Path], tuple[LoadedModel, str]] = open_grader,
 ) -> GradedCard:
-    """Find, measure and grade a card. Raises BadPicture, BadModel.
+    """Find, measure and grade a card. Raises BadPicture, also for one side twice or exchanged sides, and BadModel.
 
     corrections         line corrections that replace the measured lines of these pictures
     max_interval_width  grades that the interval may span, 1 to 10; None: the calibration's recommendation
@@ -119,7 +131,8 @@ def grade_card(
     paths: dict[Side, Path | None] = {"front": front, "back": back}
     sides = _analyze_sides(paths, corrections or {})
     pictures = {side: analysis.picture if analysis else None for side, analysis in sides.items()}
-    reasons = [
+    reasons = _side_notes(paths, sides)
+    reasons += [
         f"{side}: {reason}"
         for side, picture in pictures.items()
         if picture is not None
@@ -157,10 +170,8 @@ def grade_card(
     applied = None
     ceiling = ceiling_of_sides(sides) if ceiling_binds else None
     if ceiling is not None:
-        applied = AppliedCeiling(ceiling.grade, float(prediction.probabilities[ceiling.grade :].sum()))
-        prediction = with_ceiling(prediction, ceiling.grade, is_calibrated=loaded.calibration is not None)
-        if applied.probability_moved >= MIN_STATED_PROBABILITY:
-            reasons = [moved_probability_reason(ceiling, applied.probability_moved), *reasons]
+        prediction, applied, ceiling_reasons = limit_prediction(prediction, ceiling, loaded.calibration)
+        reasons = [*ceiling_reasons, *reasons]
     max_width = max_interval_width or default_max_interval_width(loaded.calibration)
     if prediction.interval.width > max_width:
         reasons = [_too_wide_reason(prediction.interval, max_width), *reasons]
@@ -169,12 +180,41 @@ def grade_card(
     )
 
 
+def limit_prediction(
+    prediction: Prediction, ceiling: SureCeiling, calibration: Calibration | None
+) -> tuple[Prediction, AppliedCeiling | None, list[str]]:
+    """Apply a ceiling unless the model contradicts it: the prediction, the ceiling if it binds, and the reasons."""
+    moved = float(prediction.probabilities[ceiling.grade :].sum())
+    if not ceiling.by_hand and not is_credible(prediction.probabilities[None], np.array([ceiling.grade]))[0]:
+        return prediction, None, [contradiction_reason(ceiling, 1 - moved)]
+    limited = with_ceiling(prediction, ceiling.grade, is_calibrated=calibration is not None)
+    reasons = [moved_probability_reason(ceiling, moved)] if moved >= MIN_STATED_PROBABILITY else []
+    return limited, AppliedCeiling(ceiling.grade, moved), reasons
+
+
 def ceiling_of_sides(sides: Mapping[Side, SideAnalysis | None]) -> SureCeiling | None:
     """The best grade that the measured centering of both sides surely leaves in reach today, if not all."""
     present = {side: analysis for side, analysis in sides.items() if analysis is not None}
     centerings = {side: analysis.measured.centering for side, analysis in present.items()}
     whole_pictures = {side: analysis.picture.detection.whole_picture for side, analysis in present.items()}
     return sure_ceiling(centerings, whole_pictures, date.today())
+
+
+def _side_notes(paths: Mapping[Side, Path | None], sides: Mapping[Side, SideAnalysis | None]) -> list[str]:
+    """A note if the front is the back of a card; raises BadPicture if both are one side, or exchanged."""
+    front, back = sides["front"], sides["back"]
+    if front is None:
+        return []
+    front_thumbnail = card_thumbnail(front.picture.rgb, front.picture.detection.quad)
+    shows_back = is_known_back(front_thumbnail)
+    if back is not None:
+        names = [path.name for path in paths.values() if path is not None]
+        back_thumbnail = card_thumbnail(back.picture.rgb, back.picture.detection.quad)
+        if front.sha256 == back.sha256 or show_same_side(front_thumbnail, back_thumbnail):
+            raise BadPicture(SAME_SIDE.format(*names))
+        if shows_back and not is_known_back(back_thumbnail):
+            raise BadPicture(EXCHANGED_SIDES.format(*names))
+    return [BACK_AS_FRONT] if shows_back else []
 
 
 def _side_reasons(

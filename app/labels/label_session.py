@@ -73,7 +73,7 @@ def label_text(label: LabelEvent | None) -> str:
     return f"{grade} {label.qualifier}" if label.qualifier else grade
 
 
-def first_view(database: Database, data: DataFolder, filter_entry: str) -> CardView:
+def first_view(database: Database, data: DataFolder, filter_entry: str | None) -> CardView:
     """The view of the first card that matches the filter."""
     with database.reading() as session:
         card = first_card(session, filter=queue_filter(filter_entry))

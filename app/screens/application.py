@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 from fastapi import FastAPI
 
-from app.screens.login import LoginLimit
+from app.screens.login import WAIT_MESSAGE, LoginLimit
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
 from app.screens.security import AccessControl, host_names
 from app.settings import DataFolder, ServerOptions
@@ -32,6 +32,7 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         server_name=options.host,
         server_port=options.port,
         auth=None if options.login is None else (options.login.user, options.login.password),
+        auth_message=WAIT_MESSAGE,
         # Gradio sends the files of an allowed folder as what they are, those of the upload folder as a download unless
         # they are pictures.
         allowed_paths=[str(data.shown)],

@@ -250,7 +250,7 @@ class GradeTab:
             self._probabilities: gr.update() if prediction is None else _bars(prediction),
             **dict(zip(self._pictures, pictures, strict=True)),
             **dict(zip(self._editors, values, strict=True)),
-            self._ceiling: ceiling_text(*values, graded),
+            self._ceiling: ceiling_text(*values, graded=graded),
             self._keep_status: "",
         }
 

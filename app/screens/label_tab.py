@@ -169,7 +169,7 @@ class LabelTab:
         page.load(self.fill, self._filter, self._filled, show_progress="hidden")
 
     @show_user_errors
-    def fill(self, filter_entry: str) -> list[object]:
+    def fill(self, filter_entry: str | None) -> list[object]:
         """Show the first card of the filter; without any cards, only the import section."""
         with self._database.reading() as session:
             empty = cards.counts(session).cards == 0

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_FAILURES = 5
 WINDOW_S = 300.0
 LOGIN_ROUTE = "/login"
+# Gradio's login page shows no other message of ours.
+WAIT_MESSAGE = f"After {MAX_FAILURES} wrong passwords, wait {WINDOW_S / 60:.0f} minutes."
 TOO_MANY = f"Too many wrong passwords; wait {WINDOW_S / 60:.0f} minutes, then try again"
 
 

@@ -42,7 +42,7 @@ SHUTDOWN_S = 2
 def serve(data: DataFolder, options: ServerOptions) -> None:
     """Serve until interrupted. Raises UserError if the port is in use or the data folder is already served."""
     address = _address(options)
-    with _server_lock(data, address), _listen(options.host, options.port) as listener:
+    with _server_lock(data, address), _bind(options.host, options.port) as listener:
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads), GRADIO_EXAMPLES_CACHE=str(data.uploads))
         with Database.open(data.database, backup_dir=data.backups) as database:
             jobs = Jobs(database, data)
@@ -66,14 +66,12 @@ def _server_lock(data: DataFolder, address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def _bind(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        # As web servers do: a port that was just released counts as free.
+        # As web servers do: a port that was just released counts as free. It is listened to once the app can answer.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-            # Two servers may bind a port with this option; only one may listen.
-            listener.listen()
         except OSError as error:
             raise UserError(
                 f"cannot serve on {host}:{port} ({error.strerror}); give another --host or --port"

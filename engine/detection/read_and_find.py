@@ -26,7 +26,8 @@ from engine.image.rectify import CanvasSize, canvas_shape, card_canvas
 MIN_OVERSAMPLING = 4.0
 MIN_CARD_HEIGHT_PX = 48
 # The widest cards are 0.83 times as wide as high; a square is a coaster, the label of a case, a chip or a disc.
-MAX_ASPECT = 0.9
+# A doubtful or strongly tilted outline may look like one by mistake.
+MAX_ASPECT, MIN_SURE_CONFIDENCE, MAX_SURE_TILT_DEG = 0.9, 0.5, 25.0
 WHOLE_PICTURE_NOTE = "no outline found; the picture has the shape of a card, so all of it is treated as the card"
 
 
@@ -62,14 +63,14 @@ def _only_card(rgb: np.ndarray) -> Detection:
         raise
     except NoCard as error:
         detection = _whole_picture(rgb, error)
-    else:
-        if shows_two_cards(rgb, detection, find_card):
-            raise _several_cards()
     height_px = side_lengths(detection.quad).max()
     if height_px < MIN_CARD_HEIGHT_PX:
         raise NoCard(f"the card is only {height_px:.0f} pixels high; photograph it closer, or scan it")
-    aspect = quad_geometry(detection.quad, rgb.shape[:2]).aspect
-    if min(aspect, 1 / aspect) > MAX_ASPECT:
+    if shows_two_cards(rgb, detection, find_card):
+        raise _several_cards()
+    geometry = quad_geometry(detection.quad, rgb.shape[:2])
+    is_sure = detection.confidence > MIN_SURE_CONFIDENCE and geometry.tilt_deg < MAX_SURE_TILT_DEG
+    if is_sure and min(geometry.aspect, 1 / geometry.aspect) > MAX_ASPECT:
         raise NoCard("what was found is square, and a card is not; photograph one card with its four corners visible")
     return detection
 

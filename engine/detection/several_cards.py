@@ -44,8 +44,9 @@ def shows_two_cards(rgb: np.ndarray, detection: Detection | None, find: Finder) 
     low, high = quad.min(axis=0) + 0.5, quad.max(axis=0) + 0.5
     lengths = side_lengths(quad)
     is_double = lengths.min() < MAX_DOUBLE_RATIO * lengths.max()
-    # A slab holds one card; some cards are a sheet of several pictures.
-    if is_double or (detection.kind != "slab" and _has_gutter(rgb, quad)):
+    # Of two upright cards the quad is lying, and the networks see no printed top. A slab holds one card.
+    may_be_two = high[0] - low[0] > high[1] - low[1] and not detection.upright_known and detection.kind != "slab"
+    if is_double or (may_be_two and _has_gutter(rgb, quad)):
         margin = MARGIN * float((high - low).max())
         box = (low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin)
         if _are_two_cards(rgb, _halves(box), find):

@@ -88,7 +88,7 @@ def require_all_scans(content: bytes) -> None:
         if marker in FRAMES:
             is_progressive = marker in PROGRESSIVE
             # Bit masks of the coefficients whose last bit is still to come, by component.
-            missing = {component: (1 << 64) - 1 for component in body[6 : 6 + 3 * body[5] : 3]} if len(body) > 5 else {}
+            missing = dict.fromkeys(body[6 : 6 + 3 * body[5] : 3], (1 << 64) - 1) if len(body) > 5 else {}
         if marker != SCAN:
             continue
         scans += 1

@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import simplejpeg
 
-from engine.image.metadata import DamagedFile, PictureParts, exif_orientation
+from engine.image.metadata import DamagedFile, PictureParts
 
 SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 ORIENTATION, COMPRESSION, JPEG_TABLES = 0x0112, 259, 347

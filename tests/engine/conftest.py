@@ -17,7 +17,6 @@ from engine.model.dual_branch import DualBranch
 from engine.storage import checkpoint
 from tests.engine.training_helpers import EVERYTHING_ON, config, run
 
-
 # Both variants with the other inputs that differ from the default: region crops and a card-shaped canvas.
 EFFICIENTNET_LITE = {
     "front_encoder": "efficientnet_lite0",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from evidence import frozen_features, page
+from evidence import frozen_features, page, real_sources
 from evidence.frozen_features import InputSpec, card_features, photograph_measures, ridge_predictions, to_probabilities
 from evidence.steps import real_pairs
 from tests.card_factory import card_picture, write_cards
@@ -69,7 +69,9 @@ def test_every_part_is_computed_once_and_shown_on_the_page(tmp_path, monkeypatch
         folder.mkdir(parents=True, exist_ok=True)
         path.rename(folder / path.name)
     assert fronts.exists()
-    for name, value in {"REAL_PICTURES": pictures, "SPECS": (SMALL,), "DEFAULT": SMALL, "SEALED_CARDS": 5}.items():
+    for name, value in {"REAL_PICTURES": pictures, "SEALED_CARDS": 5}.items():
+        monkeypatch.setattr(real_sources, name, value)
+    for name, value in {"SPECS": (SMALL,), "DEFAULT": SMALL}.items():
         monkeypatch.setattr(real_pairs, name, value)
     monkeypatch.setattr(real_pairs, "CHANGED_CARDS", 6)
     starter = {name: [0.5, 0.4, 0.6] for name in real_pairs.STARTER_METRICS}

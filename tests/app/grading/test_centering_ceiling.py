@@ -1,4 +1,4 @@
-"""The ceiling that binds a prediction: sure only beyond the uncertainty, and only of borders that can be one frame's."""
+"""The ceiling that binds a prediction: sure only beyond the uncertainty, and only if the borders can be one frame's."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def test_the_axis_and_the_side_that_allow_least_count():
     assert grade_of(front=measured(3.0, 3.0), back=measured(4.8, 1.2)) == 9
     assert grade_of(front=measured(3.0, 3.0), back=measured(3.0, 3.0)) is None
     ceiling = sure_ceiling({"front": measured(3.78, 2.22), "back": measured(4.8, 1.2)}, SEEN, TODAY)
+    assert not ceiling.by_hand
     assert ceiling.reason == "front centering is 62.5/37.5 or worse; PSA allows at most an 8 (rule since 2025)"
 
 
@@ -54,7 +55,8 @@ def test_lines_that_are_not_one_frame_and_edges_that_were_not_seen_rule_nothing_
     """Left and right are 2.9 mm together, top and bottom 4.8: one of the four lines is not the frame's."""
     another_line = measured(0.42, 2.47, 2.21, 2.62)
     assert grade_of(front=another_line) is None
-    assert grade_of(front=replace(another_line, by_hand=True)) == 5
+    by_hand = sure_ceiling({"front": replace(another_line, by_hand=True)}, SEEN, TODAY)
+    assert (by_hand.grade, by_hand.by_hand) == (5, True)
     cropped = {"front": True, "back": False}
     assert grade_of(front=measured(3.78, 2.22), whole_pictures=cropped) is None
     assert grade_of(front=replace(measured(3.78, 2.22), by_hand=True), whole_pictures=cropped) == 8

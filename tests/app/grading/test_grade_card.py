@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from PIL import Image
 
 from app.grading.answer_text import ceiling_text, line_editor_values, verdict_text
-from app.grading.grade_card import GradedCard, grade_card
+from app.grading.centering_ceiling import SureCeiling
+from app.grading.grade_card import GradedCard, grade_card, limit_prediction
 from app.grading.json_report import report
 from engine.cards.grades import GRADES
-from engine.evaluation.conformal import Pool
+from engine.evaluation.conformal import Interval, Pool
+from engine.inference.predict import Prediction
 from engine.storage import checkpoint
 from tests.app.card_factory import picture_of_card
 from tests.app.conftest import Home
@@ -81,12 +84,24 @@ def test_a_calibrated_range_is_clipped_to_the_ceiling(front, calibrated):
 def test_the_page_states_the_ceiling_and_whether_the_grade_takes_it_into_account(both, data_home: Home):
     without, limited = both
     values = line_editor_values(limited, data_home.data)
-    texts = [ceiling_text(*values, graded) for graded in (limited, without, None)]
+    texts = [ceiling_text(*values, graded=graded) for graded in (limited, without, None)]
     assert all("Centering limits this card to a 7" in text for text in texts)
     assert "takes into account that more than a 7 is out of reach" in texts[0]
     assert "does not take this limit into account" in texts[1]
     assert "Press **Grade** to apply this limit" in texts[2]
     assert "went to the grades in reach" in verdict_text(limited)
+
+
+def test_a_measured_ceiling_that_the_model_contradicts_does_not_bind_but_lines_laid_by_hand_do():
+    sure_of_a_ten = Prediction(10, 9.97, np.array([0, 0, 0, 0, 0, 0, 0, 0, 0.03, 0.97]), Interval(0.9, 9, 10))
+    measured = SureCeiling(9, "front centering is 57/43 or worse")
+    prediction, applied, [reason] = limit_prediction(sure_of_a_ten, measured, None)
+    assert (prediction, applied) == (sure_of_a_ten, None)
+    assert "57/43 or worse, but the model gives grades up to 9 only 3%" in reason
+    assert "check the lines" in reason
+    by_hand, applied, [reason] = limit_prediction(sure_of_a_ten, replace(measured, by_hand=True), None)
+    assert (by_hand.grade, by_hand.interval.high, applied.grade) == (9, 9, 9)
+    assert reason.endswith("the 97% for a 10 went to the grades in reach")
 
 
 def test_a_centered_card_is_graded_as_without_the_ceiling(model, tmp_path):

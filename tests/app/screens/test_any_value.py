@@ -140,3 +140,19 @@ def test_an_event_shows_its_state_in_one_place_at_most(page):
     for event in page.fns.values():
         places = event.outputs if event.show_progress_on is None else event.show_progress_on
         assert event.show_progress == "hidden" or len(places) <= 1, event.name
+
+
+@pytest.mark.parametrize(
+    "request_from",
+    [
+        gr.Request(client={"host": "192.0.2.7", "port": 1}, headers={}),
+        gr.Request(client={"host": "127.0.0.1", "port": 1}, headers={"x-forwarded-for": "192.0.2.7"}),
+    ],
+)
+def test_a_path_is_imported_only_from_this_machine(page, tmp_path, request_from):
+    [button] = [block for block in page.blocks.values() if getattr(block, "elem_id", None) == "import-start"]
+    event = next(event for event, _ in events_of(page) if (button._id, "click") in event.targets)
+    values = [block.value for block in event.inputs]
+    for request, expected in ((request_from, "only in a browser on the machine"), (REQUEST, "Not imported")):
+        output = asyncio.run(page.process_api(event, [str(tmp_path), *values[1:]], SessionState(page), request))
+        assert expected in output["data"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -14,7 +15,7 @@ from app.grading.grade_card import GradedCard, SideAnalysis, grade_card
 from app.grading.line_corrections import current_corrections, load_corrections
 from app.grading.measured_side import measure_side
 from app.labels.keep_card import keep_card
-from app.screens.line_editor_state import HANDLE_FRACTIONS, NOT_SAVED, numbers_of_lines, save
+from app.screens.line_editor_state import HANDLE_FRACTIONS, NOT_SAVED, checked_value, numbers_of_lines, save
 from app.settings import UserError
 from db.schema import LinesEvent
 from engine.experiments.run_folder import sha256
@@ -108,6 +109,19 @@ def test_incomplete_lines_are_refused_with_a_message(data_home, value, broken):
     with pytest.raises(UserError, match="arrived incomplete"):
         save(data_home.database, {**moved(value, "printed", 3, 0.1), **broken})
     assert current_corrections(data_home.database) == {}
+
+
+@pytest.mark.parametrize("odd", [None, "", "text", 7, [], {}, [[0, 0]], float("inf"), 1e300, "../../etc"])
+def test_a_value_with_anything_in_place_of_a_field_is_left_out_or_usable(data_home, value, odd):
+    """A browser can send any value, and an empty string for a component that is not on the page."""
+    assert checked_value(odd) is None
+    for field in value:
+        checked = checked_value({**moved(value, "printed", 3, 0.1), field: odd})
+        ceiling_text(checked, None)
+        if checked is not None:
+            with contextlib.suppress(UserError):
+                save(data_home.database, checked)
+            assert set(checked["picture"]) <= {"path", "meta"}, "no address from the browser"
 
 
 def test_lines_that_enclose_no_frame_are_not_saved(data_home, value):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.cards.grades import GRADES
 from engine.evaluation.conformal import narrowest_intervals
-from engine.evaluation.grade_ceiling import apply_ceilings, condition_on_ceiling
+from engine.evaluation.grade_ceiling import WRONG_CEILINGS, apply_ceilings, condition_on_ceiling, is_credible
 from engine.evaluation.uncertainty import CalibratedPredictions
 
 CEILINGS = st.integers(1, 10)
@@ -97,6 +97,17 @@ def test_an_uncalibrated_interval_has_again_the_probability_that_it_states():
     after = apply_ceilings(before, np.array([9]), is_calibrated=False)
     # Of .45 in reach, 7 to 9 have .4 / .45 = .89; clipping to the ceiling would state .9.
     assert (after.low[0], after.high[0]) == (6, 9)
+
+
+def test_a_ceiling_is_believed_if_it_is_right_in_most_drawn_cases_in_which_it_is_reported():
+    """A ceiling is wrong for a share of cards whatever their grade, otherwise reported only if it is true."""
+    random = np.random.default_rng(1)
+    is_wrong = random.random(400_000) < WRONG_CEILINGS
+    for in_reach in (0.02, 0.04, 0.07, 0.5):
+        grades = np.where(random.random(len(is_wrong)) < in_reach, 8, 9)
+        is_right = ~is_wrong & (grades <= 8)
+        expected = is_right.sum() > is_wrong.sum()
+        assert is_credible(row(g8=in_reach, g9=1 - in_reach), np.array([8])) == expected
 
 
 def test_a_card_without_any_probability_in_reach_gets_all_of_it_on_its_ceiling():

@@ -50,7 +50,7 @@ def test_eight_pairs_can_be_overfitted(tmp_path, tmp_path_factory, prepared):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_s_network_can_be_built_and_run_at_its_image_size(name):
     original = recipe_config(name)
-    assert original.image_size == ("352x256" if name == "photographs" else 224)
+    assert original.image_size == ("704x512" if name == "photographs" else 224)
     network = DualBranch(original).eval()
     both = torch.ones(1, 2, dtype=torch.bool)
     measured = with_missing_mask(torch.rand(1, 2, len(FEATURE_NAMES)), both) if original.use_measurements else None

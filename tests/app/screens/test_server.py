@@ -1,0 +1,32 @@
+"""Parts of the server that need no browser: old uploads, and what it says about other machines."""
+
+import os
+import time
+
+import pytest
+
+from app.screens.security import is_loopback
+from app.screens.server import delete_older
+
+
+def test_uploads_of_yesterday_are_deleted_and_those_of_today_stay(tmp_path):
+    old, new = tmp_path / "old" / "a.png", tmp_path / "new" / "b.png"
+    for path in (old, new):
+        path.parent.mkdir()
+        path.write_bytes(b"picture")
+    flat = tmp_path / "flat-1.jpg"
+    flat.touch()
+    yesterday = time.time() - 90_000
+    for path in (old.parent, flat):
+        os.utime(path, (yesterday, yesterday))
+    delete_older(tmp_path, time.time() - 86_400)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["b.png", "new"]
+    delete_older(tmp_path / "missing", time.time())
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.0.0.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("lan", False)],
+)
+def test_loopback_addresses_are_told_from_all_others(host, loopback):
+    assert is_loopback(host) is loopback
