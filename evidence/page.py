@@ -101,8 +101,9 @@ def _starter(folder: Path) -> list[str]:
     card = ModelCard.model_validate_json(MODEL.with_name(FILE_NAME).read_bytes())
     if read_json(folder / "evaluate.json")["model"]["sha256"] != card.sha256:
         raise SystemExit(f"{folder} holds another model than the one that ships; give the folder that it was built in")
-    # The fresh cards are the first with the ranges of the shipped model.
-    metrics = next(result.figures for result in card.measured if result.figures.get("calibration"))
+    # The first results with the ranges of the shipped model itself; those before are of models that lack the cards.
+    of_model = (result.figures for result in card.measured if result.figures.get("calibration"))
+    metrics = next(of_model, card.measured[0].figures)
     agreement = card.agreement
     pictures.draw_uncertainty(metrics, PICTURES / "starter.png")
     pairs = read_manifest(folder / "fresh" / "labels.csv").pairs

@@ -27,7 +27,7 @@ def test_no_two_fronts_are_detected_as_duplicates(tmp_path):
     write_cards(tmp_path, [1 + number % 10 for number in range(40)])
     hashes = np.array(
         [
-            int(load_picture_file(path, known_hashes=frozenset()).content.phash, 16)
+            int(load_picture_file(path, recorded_paths={}).content.phash, 16)
             for path in sorted(tmp_path.glob("*_front.png"))
         ],
         np.uint64,

@@ -205,7 +205,7 @@ class LabelTab:
     ) -> list[object]:
         """Import cards, with a progress bar; a refusal stands in the place of the result."""
         if not is_local(request):
-            return [ONLY_LOCAL, *self.fill(filter_entry)]
+            return self._not_imported(ONLY_LOCAL)
         progress(0, desc="Looking for cards")
         try:
             message = import_from(
@@ -217,8 +217,12 @@ class LabelTab:
         except Exception as error:
             if (refusal := user_message(error)) is None:
                 raise
-            message = f"**Not imported:** {escape(refusal)}."
+            return self._not_imported(f"**Not imported:** {escape(refusal)}.")
         return [message, *self.fill(filter_entry)]
+
+    def _not_imported(self, message: str) -> list[object]:
+        """Show a refusal; the path stays on the screen, to be corrected."""
+        return [message, *(gr.skip() for _ in self._filled)]
 
 
 def _row_id(card_id: int | None) -> int | None:

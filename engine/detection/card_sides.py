@@ -15,8 +15,8 @@ from engine.image.rectify import rectify
 DESIGNS = Path(__file__).with_name("back_designs.npy")
 THUMBNAIL_SIZE = (32, 24)  # height, width
 CELLS = (8, 11)  # width, height
-# Correlation of the cells with the nearest design. Of 590 real fronts of Pokemon cards the highest is 0.62, of their
-# backs the median is 0.94.
+# Correlation of the cells with the nearest design. Of 590 real fronts of Pokemon cards the highest is 0.69, of their
+# 293 backs 90 % are above the limit.
 MIN_BACK_CORRELATION = 0.8
 # Correlation of two pictures of one side. Of 290 real pairs of a front and a back the highest is 0.62.
 MIN_SAME_CORRELATION = 0.97

@@ -364,8 +364,7 @@ def test_markup_in_names_is_shown_as_text(visitor, server, shoebox, tmp_path):
     assert MARKUP in visitor.reads("#current-grade")
     assert visitor.page.locator("#current-grade :is(img, p[style*=fixed])").count() == 0
     visitor.page.locator("#grade-3").click()
-    visitor.waits_to_read("#label-status", "is 3")
-    assert MARKUP in visitor.reads("#label-status")
+    wait_for(lambda: f"{MARKUP} is 3" in visitor.reads("#label-status"), "the label")
     visitor.turn_to("Train")
     visitor.page.get_by_role("button", name="Hypothesis and success criteria").click()
     visitor.enters("#run-hypothesis", MARKUP)

@@ -10,7 +10,9 @@ from engine.detection import card_sides
 from engine.image.read import BadPicture
 from tests.card_factory import card_picture, card_quad
 
-SAME = r"^front\.png and back\.\w+: are the same picture of one side; give one picture of the front and one of the back$"
+SAME = (
+    r"^front\.png and back\.\w+: are the same picture of one side; give one picture of the front and one of the back$"
+)
 
 
 @pytest.fixture
@@ -48,7 +50,9 @@ def known_back(monkeypatch):
 
 @pytest.mark.usefixtures("known_back")
 def test_exchanged_sides_are_refused_where_the_back_s_design_is_known(files):
-    with pytest.raises(BadPicture, match=r"^back\.png and front\.png: front and back are exchanged; give the front first$"):
+    with pytest.raises(
+        BadPicture, match=r"^back\.png and front\.png: front and back are exchanged; give the front first$"
+    ):
         grade_card(files["back"], files["front"], None)
     assert BACK_AS_FRONT not in grade_card(files["front"], files["back"], None).reasons
 

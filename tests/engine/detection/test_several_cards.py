@@ -57,9 +57,7 @@ def test_a_front_and_a_back_in_one_picture_are_refused(tmp_path, stacked, gap, m
 
 
 def test_a_collage_with_a_white_bar_between_the_pictures_is_refused(tmp_path):
-    pictures = [
-        on_ground([face(seed)], stacked=False, gap=0, margin=30, ground=(40, 42, 46)) for seed in (3, 8)
-    ]
+    pictures = [on_ground([face(seed)], stacked=False, gap=0, margin=30, ground=(40, 42, 46)) for seed in (3, 8)]
     bar = np.full((len(pictures[0]), 16, 3), 255, np.uint8)
     path = tmp_path / "both.png"
     Image.fromarray(np.hstack([pictures[0], bar, pictures[1]])).save(path)
@@ -82,5 +80,7 @@ def test_one_card_is_not_taken_for_two():
 def test_a_square_is_no_card(tmp_path):
     path = tmp_path / "coaster.png"
     Image.fromarray(on_ground([face(5, 420, 420)], stacked=False, gap=0, margin=140, ground=(110, 105, 100))).save(path)
-    with pytest.raises(NoCard, match=r"^coaster\.png: what was found is square, and a card is not; photograph one card"):
+    with pytest.raises(
+        NoCard, match=r"^coaster\.png: what was found is square, and a card is not; photograph one card"
+    ):
         read_and_find(path)
