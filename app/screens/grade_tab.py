@@ -34,15 +34,16 @@ UNKNOWN_GRADE = "unknown"
 RANGE_COLORS = {charts.INSIDE: "#6366f1", charts.OUTSIDE: "#c7c9d9"}
 # The page marks the verdict as busy while it holds this element, see page.py.
 BUSY = '<span class="busy"></span>'
-LOADING = f"{BUSY}### Grading ...\nLoading the grading model; the first card takes some seconds longer."
-MEASURING = f"{BUSY}### Grading ...\nFinding the card in each picture, measuring and grading it."
+GRADING = f"### Grading ...{BUSY}"
+LOADING = f"{GRADING}\nLoading the grading model; the first card takes some seconds longer."
+MEASURING = f"{GRADING}\nFinding the card in each picture, measuring and grading it."
 BACK_QUESTION = "**Is this still the right back?** The front is new; the back is from before."
 ANSWER_FIRST = "### Not graded yet\nSay first whether the back belongs to the new front."
 FAILED = (
     "## Not graded\nThe program made an error, which the terminal that runs Loupe shows. Press **Grade** to try again."
 )
 # Shows at once, without the server, that the last card's answer no longer holds.
-CLEAR_AT_ONCE = f"""() => [`{BUSY}### Grading ...`, {{visible: false, __type__: "update"}}]"""
+CLEAR_AT_ONCE = f"""() => [`{GRADING}`, {{visible: false, __type__: "update"}}]"""
 
 
 class GradeTab:

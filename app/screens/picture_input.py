@@ -15,7 +15,7 @@ from PIL import Image
 from engine.image.read import BadPicture, picture_size, read_reduced
 
 PREVIEW_SIDE_PX = 800
-FIELD_HEIGHT_PX = 150
+FIELD_HEIGHT_PX = 180
 
 
 class PictureInput:

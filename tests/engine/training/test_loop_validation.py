@@ -19,7 +19,7 @@ def test_validation_cards_of_one_grade_choose_the_epoch_by_ranked_probability_sc
     tmp_path, cards, prepared
 ):
     one_grade = [replace(card, grade=9) if card.split == "val" else card for card in cards]
-    events = run(config(phase2_epochs=3, batch_size=5), one_grade, tmp_path / "run", prepared)
+    events = run(config(phase2_epochs=2, batch_size=10), one_grade, tmp_path / "run", prepared)
     assert any(notice.text.startswith("all 4 validation cards have grade 9") for notice in events_of(Notice, events))
     epochs = events_of(EpochDone, events)
     best = int(np.argmin([done.metrics["rps"] for done in epochs]))
@@ -30,7 +30,7 @@ def test_validation_cards_of_one_grade_choose_the_epoch_by_ranked_probability_sc
 def test_epochs_of_equal_qwk_are_chosen_by_ranked_probability_score_and_the_run_says_so_once(
     tmp_path, cards, prepared, monkeypatch
 ):
-    plain, scores = loop.summarize, iter([0.3, 0.2, 0.25, 0.1])
+    plain, scores = loop.summarize, iter([0.3, 0.2, 0.25])
 
     def equal_qwk(*arguments):
         metrics, loss, probabilities = plain(*arguments)
@@ -38,8 +38,8 @@ def test_epochs_of_equal_qwk_are_chosen_by_ranked_probability_score_and_the_run_
 
     monkeypatch.setattr(loop, "summarize", equal_qwk)
     monkeypatch.setattr(model_selection, "MIN_CARDS_FOR_QWK", 4)
-    events = run(config(phase2_epochs=4, batch_size=10), cards, tmp_path / "run", prepared)
-    assert [saved.epoch for saved in events_of(Saved, events) if saved.path.name == MODEL] == [1, 2, 4]
+    events = run(config(phase2_epochs=3, batch_size=10), cards, tmp_path / "run", prepared)
+    assert [saved.epoch for saved in events_of(Saved, events) if saved.path.name == MODEL] == [1, 2]
     assert [notice.text.split(":")[0] for notice in events_of(Notice, events)][1:] == [
         "epochs 1 and 2 have the same validation QWK"
     ]
