@@ -1,6 +1,7 @@
 """Append-only tables: sessions refuse to change or delete label and line events, on every database.
 
-On SQLite, triggers also refuse it for other programs (migrations/versions).
+On SQLite, triggers also refuse it for other programs (migrations/versions). Emptying the bin deletes the events of the
+cards in it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, sessionmaker
 
 from db.schema import Base, LabelEvent, LinesEvent
+
+# Execution option of the statements that empty the bin.
+EMPTIES_BIN = "empties_bin"
 
 
 class AppendOnly(RuntimeError):
@@ -34,7 +38,8 @@ def _refuse_flush(session: Session, _context: UOWTransaction, _instances: object
 
 
 def _refuse_statement(state: ORMExecuteState) -> None:
-    if (state.is_update or state.is_delete) and state.bind_mapper is not None:
+    empties_bin = state.is_delete and state.execution_options.get(EMPTIES_BIN, False)
+    if (state.is_update or state.is_delete) and state.bind_mapper is not None and not empties_bin:
         _refuse(state.bind_mapper.class_)
 
 

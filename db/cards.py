@@ -167,8 +167,8 @@ def cards_by_name(session: Session, *, names: Sequence[str]) -> dict[str, Card]:
 
 
 def all_cards(session: Session) -> Sequence[Card]:
-    """All cards with their pictures, oldest first."""
-    return session.scalars(select(Card).order_by(Card.id)).all()
+    """All cards with their pictures, oldest first, without those in the bin."""
+    return session.scalars(select(Card).where(Card.deleted_at.is_(None)).order_by(Card.id)).all()
 
 
 def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, str | None]]:
@@ -178,7 +178,8 @@ def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, s
 
 
 def counts(session: Session) -> Counts:
-    """Count pictures and cards."""
+    """Count pictures, and cards without those in the bin."""
     pictures = select(func.count(Picture.id)).scalar_subquery()
     both = func.count(Card.id).filter(Card.front_id.is_not(None), Card.back_id.is_not(None))
-    return Counts(*session.execute(select(pictures, func.count(Card.id), both)).one())
+    columns = select(pictures, func.count(Card.id), both)
+    return Counts(*session.execute(columns.where(Card.deleted_at.is_(None))).one())

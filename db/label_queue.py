@@ -31,7 +31,7 @@ def step(
         .join_from(Card, label, (label.c.card_id == Card.id) & (label.c.rank == 1), isouter=True)
         .cte("label_order")
     )
-    query = select(Card).join(order, order.c.id == Card.id)
+    query = select(Card).join(order, order.c.id == Card.id).where(Card.deleted_at.is_(None))
     key = [order.c.labelled, order.c.id]
     if grade is not None:
         query, key = query.where(order.c.grade == grade), [order.c.id]

@@ -22,9 +22,21 @@ def add_label(
     source: LabelSource,
     author: str = "",
     note: str = "",
+    returned: bool = False,
 ) -> LabelEvent:
-    """Record a label event. Neither grade nor qualifier: the label is withdrawn and the card unlabelled again."""
-    event = LabelEvent(card_id=card_id, grade=grade, qualifier=qualifier, source=source, author=author, note=note)
+    """Record a label event. Neither grade nor qualifier: the label is withdrawn and the card unlabelled again.
+
+    returned  the grading company gave this grade
+    """
+    event = LabelEvent(
+        card_id=card_id,
+        grade=grade,
+        qualifier=qualifier,
+        source=source,
+        author=author,
+        note=note,
+        returned=returned,
+    )
     add_labels(session, events=[event])
     return event
 
@@ -47,9 +59,10 @@ def ranked_labels() -> Subquery:
 
 
 def current_labels(session: Session) -> dict[int, LabelEvent]:
-    """The current label of each card, by the card's row id; a card without any event has no entry."""
+    """The current label of each card, by the card's row id; a card without any event, or in the bin, has no entry."""
     ranked = ranked_labels()
     current = select(LabelEvent).join(ranked, ranked.c.id == LabelEvent.id).where(ranked.c.rank == 1)
+    current = current.join(Card, Card.id == LabelEvent.card_id).where(Card.deleted_at.is_(None))
     return {event.card_id: event for event in session.scalars(current)}
 
 
@@ -76,8 +89,22 @@ def last_labels(session: Session, *, card_ids: Sequence[int], source: LabelSourc
 
 
 def count_by_grade(session: Session) -> dict[float | None, int]:
-    """Number of cards per current grade; None counts the cards without a grade. Sums to all cards."""
+    """Number of cards per current grade; None counts the cards without a grade. Sums to all cards outside the bin."""
     label = ranked_labels()
     is_current = (label.c.card_id == Card.id) & (label.c.rank == 1)
     grades = select(label.c.grade, func.count(Card.id)).join_from(Card, label, is_current, isouter=True)
-    return {row[0]: row[1] for row in session.execute(grades.group_by(label.c.grade))}
+    counted = grades.where(Card.deleted_at.is_(None)).group_by(label.c.grade)
+    return {row[0]: row[1] for row in session.execute(counted)}
+
+
+def returned_labels(session: Session) -> dict[int, list[LabelEvent]]:
+    """The grades that came back from the grading company, oldest first, by card; without cards in the bin.
+
+    A withdrawn one has neither grade nor qualifier.
+    """
+    query = select(LabelEvent).join(Card, Card.id == LabelEvent.card_id)
+    query = query.where(LabelEvent.returned, Card.deleted_at.is_(None)).order_by(LabelEvent.id)
+    by_card: dict[int, list[LabelEvent]] = {}
+    for event in session.scalars(query):
+        by_card.setdefault(event.card_id, []).append(event)
+    return by_card

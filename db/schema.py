@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -140,6 +141,9 @@ class Card(Base):
     game: Mapped[str] = mapped_column(default="")
     notes: Mapped[str] = mapped_column(default="")
     synthetic: Mapped[bool] = mapped_column(default=False)
+    title: Mapped[str] = mapped_column(default="", server_default="")  # given by the collector; "": the name
+    prices: Mapped[dict[str, Any] | None]  # {"raw": price, "10": price, ...}, in the collector's currency
+    deleted_at: Mapped[datetime | None]  # in the bin: shown nowhere else, not trained on, kept until it is emptied
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     front: Mapped[Picture | None] = relationship(foreign_keys=[front_id], lazy="joined")
@@ -164,6 +168,39 @@ class LabelEvent(Base):
     source: Mapped[LabelSource] = mapped_column(String(6))
     author: Mapped[str] = mapped_column(default="", server_default="")  # "": an import, or an earlier version
     note: Mapped[str] = mapped_column(default="")
+    returned: Mapped[bool] = mapped_column(
+        default=False, server_default=false()
+    )  # it came back from the grading company
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Grading(Base):
+    """A grading of a card of the collection by a model; a card is in the collection if it has one."""
+
+    __tablename__ = "gradings"
+    __table_args__ = (
+        CheckConstraint("length(model_sha256) = 64", name="sha256_length"),
+        Index(None, "card_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id"))
+    model_name: Mapped[str]
+    model_sha256: Mapped[str] = mapped_column(String(64))
+    prediction: Mapped[dict[str, Any]]  # {grade, expected, probabilities, interval, abstained} of the report
+    report: Mapped[dict[str, Any]] = mapped_column(deferred=True)  # the JSON of `grade`
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class CostsEntry(Base):
+    """Costs of submitting a card, as last entered; the last row is in use."""
+
+    __tablename__ = "submission_costs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    grading_fee: Mapped[float]
+    shipping: Mapped[float]
+    selling_fee: Mapped[float]  # fraction of the sale price
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -82,7 +82,7 @@ class Recorder:
             self._newest_card = max(self._newest_card, card_id)
 
     def _record_card(self, rows: ImportBatch, loaded: LoadedCard) -> Card:
-        """The row of a card: the existing row with any new side added, or a new row."""
+        """The row of a card: the existing row with any new side added, taken out of the bin, or a new row."""
         front, back = rows.picture(loaded.front), rows.picture(loaded.back)
         if front is not None and front is back:
             raise CardRefused("its front and its back are the same picture; give the other side")
@@ -98,6 +98,7 @@ class Recorder:
             self._fronts.add(front.phash, group=card.group_name, fixed_split=card.fixed_split)
         rows.add_sides(card, front, back)
         _update_details(card, loaded.pair)
+        card.deleted_at = None
         return card
 
     def _new_card(self, rows: ImportBatch, loaded: LoadedCard) -> Card:

@@ -23,7 +23,7 @@ from db.runs import runs
 from db.schema import Base
 from db.session import Database, DatabaseUnusable
 
-NEWEST = "0005"
+NEWEST = "0006"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,59 @@
+"""Queries for the bin: move cards into it, take them out, and delete those in it for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.append_only import EMPTIES_BIN
+from db.schema import Card, Grading, LabelEvent, LinesEvent, Picture, utc_now
+
+
+def move_to_bin(session: Session, *, card_ids: Sequence[int]) -> int:
+    """Move cards to the bin; returns the number of those that were not in it."""
+    moved = update(Card).where(Card.id.in_(card_ids), Card.deleted_at.is_(None)).values(deleted_at=utc_now())
+    return len(session.scalars(moved.returning(Card.id)).all())
+
+
+def restore(session: Session, *, card_ids: Sequence[int] | None = None) -> int:
+    """Take cards out of the bin, by default all; returns their number."""
+    restored = update(Card).where(Card.deleted_at.is_not(None)).values(deleted_at=None)
+    if card_ids is not None:
+        restored = restored.where(Card.id.in_(card_ids))
+    return len(session.scalars(restored.returning(Card.id)).all())
+
+
+def cards_in_bin(session: Session) -> int:
+    """The number of cards in the bin."""
+    return session.scalar(select(func.count(Card.id)).where(Card.deleted_at.is_not(None))) or 0
+
+
+def empty_bin(session: Session) -> list[Picture]:
+    """Delete the cards in the bin with their gradings, labels and lines; returns the pictures that no card has now.
+
+    The rows of those pictures are deleted too, their files are not.
+    """
+    cards = session.scalars(select(Card).where(Card.deleted_at.is_not(None))).all()
+    card_ids = [card.id for card in cards]
+    pictures = {picture.id: picture for card in cards for picture in (card.front, card.back) if picture is not None}
+    shared = select(Card).where(or_(Card.front_id.in_(pictures), Card.back_id.in_(pictures)))
+    still_used = {
+        picture_id
+        for card in session.scalars(shared.where(Card.deleted_at.is_(None)))
+        for picture_id in (card.front_id, card.back_id)
+    }
+    unused = [picture for picture in pictures.values() if picture.id not in still_used]
+    options = {EMPTIES_BIN: True, "synchronize_session": False}
+    for statement in (
+        delete(Grading).where(Grading.card_id.in_(card_ids)),
+        delete(LabelEvent).where(LabelEvent.card_id.in_(card_ids)),
+        # While the cards are still there: the triggers let lines go with them only.
+        delete(LinesEvent).where(LinesEvent.picture_sha256.in_([picture.sha256 for picture in unused])),
+        delete(Card).where(Card.id.in_(card_ids)),
+        delete(Picture).where(Picture.id.in_([picture.id for picture in unused])),
+    ):
+        session.execute(statement, execution_options=options)
+    session.expunge_all()
+    return unused
