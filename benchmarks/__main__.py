@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.harness import NothingMeasured, Row
 
 BENCHMARKS = {
     "cache": "benchmarks.speed.cache",
@@ -24,27 +29,35 @@ BENCHMARKS = {
     "simulate": "benchmarks.speed.simulate",
     "start": "benchmarks.speed.start",
     "grade": "benchmarks.speed.grade",
-    "stories": "benchmarks.stories",
     "targets": "benchmarks.accuracy.targets",
     "train": "benchmarks.speed.train",
 }
 
 
-def main() -> int:
-    """Run one benchmark by name; returns 1 if a bound does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=BENCHMARKS)
-    parser.add_argument("--json", type=Path, help="also write the rows here")
-    arguments = parser.parse_args()
-    rows = importlib.import_module(BENCHMARKS[arguments.name]).measure()
+Name = StrEnum("Name", list(BENCHMARKS))  # type: ignore[misc]  # the choices of the command line
+
+
+def main(
+    name: Name,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the rows to this file.")] = None,
+) -> None:
+    """Run a benchmark, print a table and check each bound.
+
+    Exit codes: 0 all bounds hold, 1 one does not, 2 nothing can be measured here.
+    """
+    try:
+        rows: list[Row] = importlib.import_module(BENCHMARKS[name]).measure()
+    except NothingMeasured as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
     for row in rows:
         bound = f">= {row.at_least:g}" if row.at_least is not None else f"<= {row.at_most:g}"
         verdict = "holds" if row.holds else "DOES NOT HOLD"
         print(f"{row.what:58} / {row.versus:44} {row.ratio:9.3f}  {bound:10} {verdict}  (n = {row.n})")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
-    return 0 if all(row.holds for row in rows) else 1
+    if json_file:
+        json_file.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+    raise typer.Exit(0 if all(row.holds for row in rows) else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

@@ -7,14 +7,14 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import torch
+
+from engine.process_pool import spawn_pool
 
 Result = TypeVar("Result")
 MEBI = 2**20
@@ -23,9 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL_PICTURES = Path(os.environ.get("LOUPE_REAL_PICTURES") or "folder-in-LOUPE_REAL_PICTURES").absolute()
 
 
+class NothingMeasured(Exception):
+    """A benchmark that cannot run on this machine; the message says what is missing."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One line of a benchmark: the quantities compared, their ratio and its bound."""
+    """One line of a benchmark: the quantities compared, their ratio and its bound, a lower or an upper one."""
 
     what: str
     versus: str
@@ -34,17 +38,19 @@ class Row:
     at_least: float | None = None
     at_most: float | None = None
 
+    def __post_init__(self) -> None:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"{self.what}: a row has one bound, either at_least or at_most")
+
     @property
     def holds(self) -> bool:
         """True if the ratio is within its bound."""
-        within = (self.at_least is None or self.ratio >= self.at_least) and (
-            self.at_most is None or self.ratio <= self.at_most
-        )
+        within = self.ratio <= self.at_most if self.at_least is None else self.ratio >= self.at_least
         return bool(within)  # NumPy's bool is not JSON
 
     def as_json(self) -> dict[str, str | float | int | bool]:
         """The row for the JSON file, with its one bound."""
-        bound = {"at_least": self.at_least} if self.at_least is not None else {"at_most": self.at_most or 0.0}
+        bound = {"at_most": self.at_most} if self.at_least is None else {"at_least": self.at_least}
         return {
             "what": self.what,
             "versus": self.versus,
@@ -80,7 +86,7 @@ def peak_memory_mib() -> float:
 
 def in_fresh_process(function: Callable[..., Result], *arguments: object) -> Result:
     """Call a function in a new process and return its result."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with spawn_pool(1) as pool:
         return pool.submit(function, *arguments).result()
 
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -17,12 +17,25 @@ from typing import Any, cast
 import cv2
 
 
-def spawn_pool() -> ProcessPoolExecutor:
-    """Create a pool with one single-threaded process per core.
+@contextmanager
+def spawn_pool(
+    workers: int | None = None, *, initializer: Callable[..., object] | None = None, arguments: Sequence[Any] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """Pool of single-threaded processes; at the end of the block, calls that have not begun are cancelled.
 
     Spawned, not forked: this process may have torch and OpenCV threads.
+
+    workers      number of processes; one per core if None
+    initializer  called with `arguments` in each process when it starts
     """
-    return _SpawnPool(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"), initializer=_init_worker)
+    context = multiprocessing.get_context("spawn")
+    pool = _SpawnPool(
+        workers or os.cpu_count(), mp_context=context, initializer=_init_worker, initargs=(initializer, arguments)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _SpawnPool(ProcessPoolExecutor):
@@ -51,7 +64,7 @@ def _ctrl_c_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _init_worker() -> None:
+def _init_worker(initializer: Callable[..., object] | None, arguments: Sequence[Any]) -> None:
     """Use one thread, ignore ctrl-C, and exit when the parent process ends, even if it is killed."""
     # The parent handles ctrl-C, after the current chunk of work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,3 +76,5 @@ def _init_worker() -> None:
         os._exit(1)
 
     Thread(target=exit_with_parent, daemon=True).start()
+    if initializer is not None:
+        initializer(*arguments)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import os
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from evidence.steps import simulated
 
@@ -24,27 +27,24 @@ STEPS = {
 SCALABLE_STEPS = ("simulated", "stronger")
 
 
-def main() -> None:
-    """Run one step and print its results."""
+Step = StrEnum("Step", list(STEPS))  # type: ignore[misc]  # the choices of the command line
+FULL_HELP = f"{', '.join(SCALABLE_STEPS)}: all recipes at full size, for a GPU; needs a separate --out folder."
+
+
+def main(
+    step: Step,
+    out: Annotated[Path, typer.Option(help="Folder for cards, runs and results; resumed if it exists.")],
+    full: Annotated[bool, typer.Option("--full", help=FULL_HELP)] = False,
+) -> None:
+    """Gather one part of the evidence, or resume it, and print its results."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    parser = argparse.ArgumentParser(prog="python -m evidence", description=__doc__)
-    parser.add_argument("step", choices=STEPS)
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for cards, runs and results; resumed if it exists"
-    )
-    parser.add_argument(
-        "--full",
-        action="store_true",
-        help=f"{', '.join(SCALABLE_STEPS)}: all recipes at full size, for a GPU; needs a separate --out folder",
-    )
-    arguments = parser.parse_args()
-    if arguments.full and arguments.step not in SCALABLE_STEPS:
-        parser.error(f"--full works only with {' and '.join(SCALABLE_STEPS)}")
-    out = arguments.out.absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    options = {"scale": simulated.FULL} if arguments.full else {}
-    print(json.dumps(importlib.import_module(STEPS[arguments.step]).run(out, **options), indent=2))
+    if full and step not in SCALABLE_STEPS:
+        raise typer.BadParameter(f"--full works only with {' and '.join(SCALABLE_STEPS)}")
+    folder = out.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {"scale": simulated.FULL} if full else {}
+    print(json.dumps(importlib.import_module(STEPS[step]).run(folder, **options), indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import write_text
 
 
 def load_or_compute(path: Path, compute: Callable[[], Any]) -> Any:
@@ -20,8 +20,7 @@ def load_or_compute(path: Path, compute: Callable[[], Any]) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Write the value atomically: an interruption leaves the old file intact."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from db.session import Database
 from engine.cards.pairs import write_manifest
@@ -33,10 +32,7 @@ def export_labels(database: Database, path: Path) -> Exported:
     pairs, left_out = all_pairs(database)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent) as folder:
-            temporary = Path(folder, path.name)
-            write_manifest(temporary, pairs)
-            temporary.replace(path)
+        write_manifest(path, pairs)
     except OSError as error:
         raise ExportRefused(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     return Exported(len(pairs), left_out)

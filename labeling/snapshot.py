@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from db.cards import all_cards
 from db.labels import current_labels
@@ -16,7 +14,7 @@ from db.schema import Card, LabelEvent, Picture
 from db.session import Database
 from db.snapshots import add_snapshot
 from engine.cards.grades import NoTarget
-from engine.cards.pairs import CardPair, Manifest, read_manifest, write_snapshot
+from engine.cards.pairs import CardPair, Manifest, freeze_snapshot, read_manifest
 from engine.image.content_hash import content_hash
 from engine.image.read import BadPicture
 from labeling.picture_files import PICTURE_REASON, locate_pictures
@@ -149,11 +147,7 @@ def freeze(database: Database, *, folder: Path) -> FrozenSnapshot:
     if not pairs:
         raise NothingToTrainOn(_nothing_message(left_out))
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as temporary_folder:
-        temporary = Path(temporary_folder, "snapshot")
-        write_snapshot(temporary, pairs)
-        sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
-        path = temporary.replace(folder.absolute() / f"{sha256[:16]}.jsonl")
+    path, sha256 = freeze_snapshot(folder, pairs)
     with database.writing() as session:
         row = add_snapshot(
             session, path=path, sha256=sha256, pairs=len(pairs), left_out=[asdict(card) for card in left_out]

@@ -10,11 +10,11 @@ from app.grading.answer_text import grade_pictures, model_text, verdict_text
 from app.grading.model_report import model_report
 from app.settings import data_folder
 from db.session import Database
-from engine.experiments.run_folder import sha256
 from engine.experiments.test_set_log import log_test_access
 from engine.inference import model_card as cards
 from engine.inference.model_card import read_model_card
 from engine.starter import MODEL
+from engine.storage.file_hash import sha256
 from tests.card_factory import write_cards
 from tests.commands import call
 from tests.engine.conftest import EFFICIENTNET_LITE, saved_model

@@ -36,6 +36,12 @@ HOME = {
     "alembic": "db",
     "gradio": "app.screens",
 }
+# Done in one place only: SHA-256 of a file, pools of processes.
+HOME_OF_CALL = {
+    "file_digest": "engine.storage.file_hash",
+    "ProcessPoolExecutor": "engine.process_pool",
+    "Popen": "app.runs.jobs",
+}
 TORCH_FREE = (
     "engine.config",
     "engine.recipes",
@@ -110,6 +116,16 @@ def violations(root: Path) -> list[str]:
 
 def test_no_import_breaks_a_rule():
     assert violations(ROOT) == []
+
+
+def test_a_file_is_hashed_and_a_process_started_in_one_place_only():
+    homes: dict[str, set[str]] = {}
+    for path in source_files(ROOT):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            if name in HOME_OF_CALL:
+                homes.setdefault(name, set()).add(module_name(path, ROOT))
+    assert homes == {name: {home} for name, home in HOME_OF_CALL.items()}
 
 
 def test_the_packages_of_the_engine_import_each_other_in_one_direction():

@@ -5,10 +5,10 @@ python -m tools.back_designs FOLDER [FOLDER ...]    a folder of pictures per des
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from engine.detection.card_sides import DESIGNS, card_thumbnail, design_cells
 from engine.detection.read_and_find import read_and_find
@@ -25,6 +25,11 @@ def mean_design(folder: Path) -> np.ndarray:
     return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
+def main(folders: list[Path]) -> None:
+    """Build the file from a folder of pictures per design."""
+    np.save(DESIGNS, np.stack([mean_design(folder) for folder in folders]))
+    print(f"{DESIGNS}: {len(folders)} designs")
+
+
 if __name__ == "__main__":
-    np.save(DESIGNS, np.stack([mean_design(Path(folder)) for folder in sys.argv[1:]]))
-    print(f"{DESIGNS}: {len(sys.argv) - 1} designs")
+    typer.run(main)

@@ -8,14 +8,15 @@ card are copied to `engine/starter`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from app.grading.calibration_report import how_often
 from benchmarks.accuracy.real_fronts import FRONTS, write_fronts_manifest
@@ -306,18 +307,16 @@ def _metrics(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if not isinstance(value, str) and key != "test_openings"}
 
 
-def main() -> None:
-    """Build the starter."""
-    parser = argparse.ArgumentParser(prog="python -m tools.build_starter", description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the pictures, the run and the results")
-    parser.add_argument("--out", type=Path, default=MODEL.parent, help="folder for model.pt and card.json")
-    parser.add_argument("--simulated-only", action="store_true", help="train on simulated cards alone")
-    options = parser.parse_args()
+def main(
+    work: Annotated[Path, typer.Option(help="Folder for the pictures, the run and the results.")],
+    out: Annotated[Path, typer.Option(help="Folder for model.pt and card.json.")] = MODEL.parent,
+    simulated_only: Annotated[bool, typer.Option("--simulated-only", help="Train on simulated cards alone.")] = False,
+) -> None:
+    """Build the starter model and its card, and print the card."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    plan = SIMULATED_ONLY if options.simulated_only else StarterPlan()
-    card = build(plan, options.work.absolute(), options.out.absolute())
-    print(card.summary())
+    plan = SIMULATED_ONLY if simulated_only else StarterPlan()
+    print(build(plan, work.absolute(), out.absolute()).summary())
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.settings import PROGRAM
 from engine.experiments.run_folder import MODEL, holds_run
+from engine.storage.atomic import atomic_write
 from evidence.cached_json import read_json
 
 Arguments = Sequence[str | Path]
@@ -37,17 +38,16 @@ def run_step(work: Path, step: Step, threads: int | None = None) -> dict[str, An
     threads  of the process; None: one per core
     """
     path = work / f"{step.name}.json"
-    part = path.with_suffix(".part")
     if not path.is_file():
-        # `simulate` has no option --data.
-        data = [] if step.arguments[0] == "simulate" else ["--data", work / "data"]
-        arguments = [str(argument) for argument in (*step.arguments, *data, "--json", part)]
-        print(shlex.join(["launch.py", *arguments]), flush=True)
-        environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
-        subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *arguments], check=True, env=environment)
-        if "stopped" in read_json(part):
-            raise CannotBuild(f"{step.name} was stopped; run the same command again to resume it")
-        part.replace(path)
+        with atomic_write(path) as part:
+            # `simulate` has no option --data.
+            data = [] if step.arguments[0] == "simulate" else ["--data", work / "data"]
+            arguments = [str(argument) for argument in (*step.arguments, *data, "--json", part)]
+            print(shlex.join(["launch.py", *arguments]), flush=True)
+            environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+            subprocess.run([sys.executable, str(PROGRAM / "launch.py"), *arguments], check=True, env=environment)
+            if "stopped" in read_json(part):
+                raise CannotBuild(f"{step.name} was stopped; run the same command again to resume it")
     return dict(read_json(path))
 
 

@@ -5,11 +5,12 @@ python -m tools.contact_sheet --out docs/simulated.jpg; with --real FOLDER the r
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
+import typer
 
 from engine.detection.find_card import picture_bounds
 from engine.image.read import read_picture
@@ -30,7 +31,7 @@ def simulated(seed: int) -> list[np.ndarray]:
     return [card.back.rgb if index % 4 == 3 else card.front.rgb for index, card in enumerate(cards)]
 
 
-def real(folder: Path, seed: int) -> list[np.ndarray]:
+def sample_pictures(folder: Path, seed: int) -> list[np.ndarray]:
     """A random sample of the same number of pictures from a folder, (H, W, 3) uint8 each."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     order = np.random.default_rng(seed).permutation(len(paths))[: COLUMNS * ROWS]
@@ -50,19 +51,18 @@ def contact_sheet(pictures: list[np.ndarray]) -> np.ndarray:
     return sheet
 
 
-def main() -> None:
+def main(
+    out: Annotated[Path, typer.Option()],
+    seed: int = 7,
+    real: Annotated[Path | None, typer.Option(help="Folder of real pictures for the right half.")] = None,
+) -> None:
     """Draw the sheet and write it as a JPEG."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--real", type=Path, help="folder of real pictures for the right half")
-    options = parser.parse_args()
-    sheets = [contact_sheet(simulated(options.seed))]
-    if options.real:
-        sheets.append(contact_sheet(real(options.real, options.seed)))
+    sheets = [contact_sheet(simulated(seed))]
+    if real:
+        sheets.append(contact_sheet(sample_pictures(real, seed)))
     bgr = cv2.cvtColor(np.hstack(sheets), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(options.out), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    cv2.imwrite(str(out), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -23,11 +23,10 @@ from engine.evaluation.calibration import fit, with_stratum
 from engine.evaluation.domain import Domain, fit_domain
 from engine.evaluation.predictions import Predictions
 from engine.evaluation.strata import Sides
-from engine.experiments.run_folder import sha256
 from engine.inference.load_model import load_model
 from engine.inference.out_of_fold import Key, OutOfFold
 from engine.storage import checkpoint
-from engine.storage.atomic import atomic_write
+from engine.storage.file_hash import sha256
 from engine.training.frozen_encoders import feature_caches
 from evidence.real_sources import baseball, folds_of, fronts, open_and_sealed_pairs, some_per_grade
 from tools.build_steps import Step, evaluate_step, model_of, run_at_once, train_step
@@ -234,8 +233,7 @@ def _write_manifests(plan: RealTraining, simulated: Path, work: Path) -> dict[st
     paths = {name: folder / f"{name}.csv" for name in cards}
     for name, path in paths.items():
         if not path.is_file():
-            with atomic_write(path) as part:
-                write_manifest(part, list(cards[name]))
+            write_manifest(path, cards[name])
     return paths
 
 

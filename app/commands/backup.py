@@ -27,8 +27,9 @@ from db.cards import counts
 from db.file_paths import FileReference
 from db.migrate import damaged_message
 from db.session import Database, DatabaseUnusable
-from engine.experiments.run_folder import PAIRS, sha256
+from engine.experiments.run_folder import PAIRS
 from engine.storage.atomic import atomic_write, write_text
+from engine.storage.file_hash import sha256
 
 CONTENTS = "contents.json"
 FORMAT = 1
@@ -160,15 +161,13 @@ def _add(archive: zipfile.ZipFile, source: Source) -> BackupEntry:
     info = zipfile.ZipInfo(source.name)
     info.compress_type = zipfile.ZIP_DEFLATED if source.path.suffix in COMPRESSED else zipfile.ZIP_STORED
     try:
+        if source.sha256 and sha256(source.path) != source.sha256:
+            raise _LeftOut("the file has changed since it was recorded; import it again if the change is meant")
         file = source.path.open("rb")
     except OSError as error:
         raise _LeftOut(f"cannot be read ({error.strerror})") from error
-    with file:
-        if source.sha256 and hashlib.file_digest(file, "sha256").hexdigest() != source.sha256:
-            raise _LeftOut("the file has changed since it was recorded; import it again if the change is meant")
-        file.seek(0)
-        with archive.open(info, "w", force_zip64=True) as copy:
-            digest, size = _copy(file, copy)
+    with file, archive.open(info, "w", force_zip64=True) as copy:
+        digest, size = _copy(file, copy)
     return BackupEntry(name=source.name, sha256=digest, size=size, path=str(source.path))
 
 

@@ -17,9 +17,10 @@ from engine.data.selection import training_and_validation
 from engine.evaluation.calibration import TooFewCards, fit, too_few_groups_message
 from engine.experiments import run_folder
 from engine.experiments.provenance import overlapping_cards, training_cards
-from engine.experiments.run_folder import holds_run, sha256
+from engine.experiments.run_folder import holds_run
 from engine.inference.evaluate import predict_cards
 from engine.storage import checkpoint
+from engine.storage.file_hash import sha256
 
 
 class CalibrationOptions(NamedTuple):

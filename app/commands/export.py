@@ -14,8 +14,8 @@ from app.grading.model_report import model_report
 from app.runs.history_report import history_page
 from app.settings import DataFolder, UserError
 from db.session import Database
-from engine.experiments.run_folder import sha256
 from engine.storage.atomic import write_text
+from engine.storage.file_hash import sha256
 from labeling.export import export_labels
 
 ExportKind = Literal["labels", "model", "report", "history"]

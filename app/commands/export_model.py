@@ -15,7 +15,6 @@ from app.terminal import print_message
 from engine.evaluation.comparison import agreement
 from engine.evaluation.predictions import Predictions
 from engine.experiments import test_set_log
-from engine.experiments.run_folder import sha256
 from engine.inference import model_card as cards
 from engine.inference import onnx_export
 from engine.inference.evaluate import predict_cards
@@ -24,6 +23,7 @@ from engine.inference.model_card import read_model_card
 from engine.inference.onnx_runtime import OnnxNetwork
 from engine.storage import checkpoint
 from engine.storage.atomic import atomic_write
+from engine.storage.file_hash import sha256
 
 Form = Literal["model", "8 bits", "onnx"]
 FILE_NAMES: dict[Form, str] = {"model": "model.pt", "8 bits": "model-8-bits.pt", "onnx": "model.onnx"}

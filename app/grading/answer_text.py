@@ -23,8 +23,8 @@ from db.schema import Side
 from db.session import Database
 from engine.cards.grades import grade_name
 from engine.evaluation.calibration import Calibration
-from engine.experiments import run_folder
 from engine.inference.model_card import read_model_card
+from engine.storage import file_hash
 
 JPEG_QUALITY = 92
 SIDES: tuple[Side, Side] = ("front", "back")
@@ -157,7 +157,7 @@ def save_lines(database: Database, data: DataFolder, value: Value, picture: Path
     """
     message = save(database, value, author)
     sha256, side = key_of(value)
-    if picture is None or run_folder.sha256(picture) != sha256:
+    if picture is None or file_hash.sha256(picture) != sha256:
         return {**value, "said": message, "kept": value["by_hand"]}
     analysis = analyze_side(side, picture, current_corrections(database))
     return {**_line_editor_value(side, analysis, data), "said": message}
@@ -169,7 +169,7 @@ def reset_lines(data: DataFolder, value: Value, picture: Path | None) -> Value:
     Raises UserError if the tab now holds another picture.
     """
     sha256, side = key_of(value)
-    if picture is None or run_folder.sha256(picture) != sha256:
+    if picture is None or file_hash.sha256(picture) != sha256:
         raise UserError(f"the {side} picture has changed; press Grade, then reset its lines")
     new_value = _line_editor_value(side, analyze_side(side, picture, {}), data)
     return {**new_value, "kept": True, "said": NOT_SAVED}

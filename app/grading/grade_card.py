@@ -29,7 +29,6 @@ from engine.detection.card_sides import card_thumbnail, is_known_back, show_same
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
 from engine.evaluation.grade_ceiling import is_credible
-from engine.experiments import run_folder
 from engine.image.read import BadPicture
 from engine.image.rectify import canvas_window
 from engine.inference.grad_cam import SaliencyMaps, explain, overlay
@@ -45,6 +44,7 @@ from engine.inference.predict import (
     with_ceiling,
     with_probabilities,
 )
+from engine.storage import file_hash
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
 FLAT_SALIENCY = "no heat map: no single area stands out on this card"
@@ -262,7 +262,7 @@ def _unfamiliar_sides(prediction: Prediction) -> Iterator[str]:
 
 def analyze_side(side: Side, path: Path, corrections: Corrections) -> SideAnalysis:
     """Find and measure the card in one picture. Raises BadPicture."""
-    picture, sha256 = open_picture(path), run_folder.sha256(path)
+    picture, sha256 = open_picture(path), file_hash.sha256(path)
     return SideAnalysis(sha256, picture, measure_side(picture, corrections.get((sha256, side))))
 
 

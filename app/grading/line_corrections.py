@@ -16,11 +16,11 @@ from app.settings import DataFolder
 from db import line_corrections
 from db.schema import Lines, LinesEvent, Points, Side
 from db.session import Database
-from engine.experiments import run_folder
 from engine.image.card_coordinates import apply_homography, millimeters_to_picture
 from engine.image.quads import quad_from_lines
 from engine.image.rectify import CardSize, card_size
 from engine.measure.centering.centering import BadLines
+from engine.storage import file_hash
 
 MIN_LINE_MM = 1.0
 CORRECTED_SIZE_NAME = "from the corrected edges"
@@ -120,8 +120,8 @@ def withdraw_correction(database: Database, sha256: str, side: Side, author: str
 def copy_correction(database: Database, side: Side, *, upload: Path, stored: Path, author: str = "") -> None:
     """Apply the correction of an uploaded picture to its stored copy, which has the same pixels in other bytes."""
     corrections = current_corrections(database)
-    correction = corrections.get((run_folder.sha256(upload), side))
-    key = (run_folder.sha256(stored), side)
+    correction = corrections.get((file_hash.sha256(upload), side))
+    key = (file_hash.sha256(stored), side)
     if correction is not None and (key not in corrections or not _same_lines(correction, corrections[key])):
         save_correction(database, *key, correction, author)
 

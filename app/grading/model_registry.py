@@ -10,10 +10,10 @@ from db import promotions
 from db.schema import Promotion
 from db.session import Database
 from engine import starter
-from engine.experiments.run_folder import sha256
 from engine.inference.load_model import LoadedModel, load_model
 from engine.inference.model_card import ModelCard, recorded_sha256
 from engine.paths import expand_path
+from engine.storage.file_hash import sha256
 
 CONTROL_CANNOT_GRADE = "is a control trained on the {} instead of the card; it cannot grade, choose another model"
 

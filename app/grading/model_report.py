@@ -12,10 +12,11 @@ from engine.cards.grades import GRADES
 from engine.config import current_names
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.metrics import METRIC_NAMES
-from engine.experiments.run_folder import MODEL, control_folders, sha256
+from engine.experiments.run_folder import MODEL, control_folders
 from engine.experiments.test_set_log import access_count
 from engine.inference.model_card import read_model_card
 from engine.storage.checkpoint import BadModel, load, require_model
+from engine.storage.file_hash import sha256
 
 INPUT_REGIONS = {
     "card": "the card alone",

@@ -13,9 +13,9 @@ from db import cards, labels
 from db.schema import Side
 from db.session import Database
 from engine.cards.pairs import CardPair, write_manifest
-from engine.experiments.run_folder import sha256
 from engine.image.read import BadPicture, read_picture
 from engine.storage.atomic import atomic_write
+from engine.storage.file_hash import sha256
 from labeling.import_cards import import_cards
 
 

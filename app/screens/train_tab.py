@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from db.session import Database
 from engine import recipes
 from engine.cards.grades import NoTarget, training_target
 from engine.config import BadConfig, current_names
-from engine.experiments.run_folder import MODEL, sha256
+from engine.experiments.run_folder import MODEL
+from engine.storage.file_hash import write_by_hash
 
 POLL_INTERVAL_S = 1.5
 NO_CARDS = "### No labelled cards yet\nImport cards and label some in the **Label** tab, then start a run here."
@@ -71,16 +71,9 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
     if (region := current_names(run.config).get("input_region", "card")) != "card":
         raise UserError(f"run {run.id}: {CONTROL_CANNOT_GRADE.format(region)}")
     # A copy named by its hash: a later epoch of the run may overwrite model.pt, but not the promoted model.
-    temporary_path = path.with_name("promoted.part")
-    try:
-        shutil.copyfile(path, temporary_path)
-    except OSError:  # a part of it would keep a full disk full
-        temporary_path.unlink(missing_ok=True)
-        raise
-    digest = sha256(temporary_path)
-    model_path = temporary_path.replace(path.with_name(f"{digest[:16]}.pt"))
+    model_path, digest = write_by_hash(path.parent, path.read_bytes(), ".pt")
     with database.writing() as session:
-        promotions.promote(session, model_path=model_path.absolute(), sha256=digest, run_id=run.id)
+        promotions.promote(session, model_path=model_path, sha256=digest, run_id=run.id)
     return f"The model of run {run.id} is now the grading model."
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import REAL_PICTURES, Row
+from benchmarks.harness import REAL_PICTURES, NothingMeasured, Row
 from engine.cards.pairs import CardPair
 from engine.config import build
 from engine.data.inputs import model_input
@@ -69,10 +69,9 @@ def predict_front(model: LoadedModel, canvas: np.ndarray) -> tuple[int, np.ndarr
 
 
 def measure() -> list[Row]:
-    """Train, then predict each slab three times; no rows if the pictures do not exist."""
+    """Train, then predict each slab three times. Raises NothingMeasured without the pictures."""
     if not FRONTS.is_dir():
-        print(f"{FRONTS} does not exist: label leakage is not measured")
-        return []
+        raise NothingMeasured(f"{FRONTS} does not exist; set LOUPE_REAL_PICTURES to the folder of the pictures")
     random = np.random.default_rng(3)
     pairs, pictures = split_fronts(random)
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ from datetime import date
 
 import cv2
 import numpy as np
+from scipy.stats import spearmanr
 
 from benchmarks.harness import REAL_PICTURES, ROOT, Row
 from engine.cards.grades import GRADES
@@ -172,7 +173,7 @@ def whitening_rows(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasur
                 corners.append((corner, bare_at_corner(side, index)))
             if edge is not None:
                 edges.append((edge, bare_at_edge(side, index)))
-    rows = [_row("scans: corners and edges that can be read", "share", np.array(readable), np.mean, at_least=0.0)]
+    rows = [_row("scans: corners and edges that can be read", "share", np.array(readable), np.mean, at_least=0.6)]
     for what, pairs in (("corner whitening", np.array(corners)), ("edge whitening and chips", np.array(edges))):
         large = pairs[pairs[:, 1] > MIN_AREA_MM2]
         relative_error = np.abs(large[:, 0] - large[:, 1]) / large[:, 1]
@@ -283,7 +284,7 @@ def surface_rows(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasurem
     return [
         _row(f"scans: {lines}", "all of 5 mm and more", on_plain, average_precision, at_least=0.8),
         _row(f"scans: {lines}, those that show", "5 mm and more", on_plain, precision_on_visible, at_least=0.8),
-        _row(f"scans: {lines}, on foil", "all of 5 mm and more", on_foil, average_precision, at_least=0.0),
+        _row(f"scans: {lines}, on foil", "all of 5 mm and more", on_foil, average_precision, at_least=0.25),
         _row("scans: false finds on a clean side", "finds", plain, np.mean, at_most=0.2),
         _row("scans: false finds on a clean foil side", "finds", foil, np.mean, at_most=0.2),
     ]
@@ -351,7 +352,7 @@ def rubric_row(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasuremen
     pairs = []
     for front in range(0, len(sides), 2):
         pairs.append((sides[front].card.grade, rubric_grade(measured[front], measured[front + 1])))
-    return _row("scans: QWK of the grade by rubric alone", "true grade", pairs, agreement, at_least=0.0)
+    return _row("scans: QWK of the grade by rubric alone", "true grade", pairs, agreement, at_least=0.8)
 
 
 def rubric_grade(front: SideMeasurements, back: SideMeasurements) -> int:
@@ -427,14 +428,8 @@ def agrees_with_hand(
 
 
 def rank_correlation(pairs: np.ndarray) -> float:
-    """Spearman's rank correlation of pairs, (N, 2); ties get their mean rank."""
-    return float(np.corrcoef(_ranks(pairs[:, 0]), _ranks(pairs[:, 1]))[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, index, count = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(count)
-    return np.asarray((ends - (count - 1) / 2)[index])
+    """Spearman's rank correlation of pairs, (N, 2)."""
+    return float(spearmanr(pairs).statistic)
 
 
 def _row(

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import REAL_PICTURES, ROOT, Row
+from benchmarks.harness import REAL_PICTURES, ROOT, NothingMeasured, Row
 from engine.cards.pairs import CardPair, write_manifest
 
 FRONTS = REAL_PICTURES / "psa_baseball"
@@ -78,10 +78,9 @@ def differing_tensors(first_path: Path, second_path: Path) -> int:
 
 
 def measure() -> list[Row]:
-    """Train the killed run and its twin; no rows if the pictures do not exist."""
+    """Train the killed run and its twin. Raises NothingMeasured without the pictures."""
     if not FRONTS.is_dir():
-        print(f"{FRONTS} does not exist: nothing is trained on real fronts")
-        return []
+        raise NothingMeasured(f"{FRONTS} does not exist; set LOUPE_REAL_PICTURES to the folder of the pictures")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = folder / "fronts.csv"
@@ -98,12 +97,13 @@ def measure() -> list[Row]:
     print(f"resumed QWK {resumed['qwk']}, twin QWK {uninterrupted['qwk']}; output of the twin:")
     print(json.dumps(uninterrupted, indent=2))
     controls = [
+        # A control that grades as well as the model: the grade is not read from the card.
         Row(
             f"control that sees the {input_region} alone: validation QWK",
             "1",
             control["qwk"],
             control["n"],
-            at_least=-1.0,
+            at_most=uninterrupted["qwk"],
         )
         for input_region, control in uninterrupted["controls"].items()
     ]

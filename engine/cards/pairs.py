@@ -14,7 +14,8 @@ from typing import Literal
 from engine import paths
 from engine.cards.grades import BadGrade, NoTarget, parse_grade, parse_qualifier, training_target
 from engine.cards.table import BadManifest, Table, defuse_formula, read_table, unused_columns_message
-from engine.storage.atomic import atomic_write, write_text
+from engine.storage.atomic import atomic_write, write_bytes
+from engine.storage.file_hash import write_by_hash
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -224,8 +225,17 @@ def _as_row(pair: CardPair, columns: Iterable[str]) -> dict[str, str]:
 
 def write_snapshot(path: Path, pairs: Iterable[CardPair]) -> None:
     """Write pairs as JSON lines with absolute paths and hashes, in order: the frozen input of a run."""
-    lines = [json.dumps(_as_row(pair, SNAPSHOT_COLUMNS), ensure_ascii=False, sort_keys=True) for pair in pairs]
-    write_text(path, "".join(line + "\n" for line in lines))
+    write_bytes(path, _snapshot_lines(pairs))
+
+
+def freeze_snapshot(folder: Path, pairs: Iterable[CardPair]) -> tuple[Path, str]:
+    """Write a snapshot named by its content; returns its absolute path and its SHA-256."""
+    return write_by_hash(folder, _snapshot_lines(pairs), ".jsonl")
+
+
+def _snapshot_lines(pairs: Iterable[CardPair]) -> bytes:
+    lines = (json.dumps(_as_row(pair, SNAPSHOT_COLUMNS), ensure_ascii=False, sort_keys=True) for pair in pairs)
+    return "".join(line + "\n" for line in lines).encode()
 
 
 def read_snapshot(path: Path) -> list[CardPair]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,9 +64,3 @@ def control_folders(folder: Path) -> dict[str, Path]:
     """Folders of a run's controls by their input region."""
     folders = {region: folder / f"{CONTROL}{region}" for region in CONTROLS}
     return {region: path for region, path in folders.items() if holds_run(path)}
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file as 64 hex digits; identifies a model."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from engine.image.read import BadPicture, require_picture_file
+from engine.storage.file_hash import sha256
 
 CHANGED = "has changed since it was imported; put the original back, or import the new one under another name"
 
@@ -21,8 +21,7 @@ def content_hash(path: Path) -> str:
     """SHA-256 of a picture file's bytes, 64 hex digits. Raises BadPicture if it is missing or no file of that size."""
     require_picture_file(path)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise BadPicture(
             f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"

@@ -10,7 +10,6 @@ grade head.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import Scores
 from engine.model.export_network import to_exportable
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
+from engine.storage.atomic import atomic_write
 
 OUTPUTS = ("log_probabilities", "edge", "centering", "scores")
 # Maximum difference of a probability; summing in a different order changes it by a few millionths.
@@ -103,14 +103,9 @@ def export(model: LoadedModel, path: Path) -> float:
 
     Raises BadGraph, without writing the file, if the export fails or differs by more than TOLERANCE.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with atomic_write(path, shared=True) as part:
         _write(model, part)
-        difference = verify(model, OnnxSession(part), path)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return difference
+        return verify(model, OnnxSession(part), path)
 
 
 def _write(model: LoadedModel, path: Path) -> None:

@@ -11,13 +11,7 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +21,7 @@ import cv2
 
 from engine.cards.pairs import COLUMNS
 from engine.errors import BadInput
+from engine.process_pool import spawn_pool
 from engine.simulate.cards import CARDS_PER_DESIGN, PICTURE_FOLDER, CardSimulator, SimulationConfig
 from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
 from engine.storage.atomic import write_bytes
@@ -154,20 +149,9 @@ def _simulate_cards(folder: Path, config: SimulationConfig, indices: range, work
         for batch in batches:
             yield from _simulate_batch(folder, batch)
         return
-    with _pool(config, min(workers, len(batches))) as pool:
+    with spawn_pool(min(workers, len(batches)), initializer=_start_simulator, arguments=(config,)) as pool:
         for truths in pool.map(_simulate_batch, [folder] * len(batches), batches):
             yield from truths
-
-
-@contextmanager
-def _pool(config: SimulationConfig, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Pool of spawned processes, as on every operating system; on exit, pending batches are cancelled."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_process, initargs=(config,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _batches_by_design(indices: range) -> list[list[int]]:
@@ -187,20 +171,6 @@ def _simulators() -> list[CardSimulator]:
 def _start_simulator(config: SimulationConfig) -> None:
     cv2.setNumThreads(1)  # one process per core: more threads would only compete for the cores
     _simulators()[:] = [CardSimulator(config)]
-
-
-def _start_process(config: SimulationConfig) -> None:
-    """Initialize a process of the pool: it ignores Ctrl-C, which its parent handles, and exits with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _start_simulator(config)
-
-
-def _exit_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # nothing can receive the results any more
 
 
 def _simulate_batch(folder: Path, indices: Sequence[int]) -> list[CardTruth]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -40,9 +41,8 @@ def label_probabilities(noise: float) -> np.ndarray:
     """
     if noise == 0:
         return np.eye(10)
-    bounds = np.array([-math.inf, *(grade + 0.5 for grade in range(1, 10)), math.inf])
-    cumulative = np.array([[_normal_cdf(float(bound - grade) / noise) for bound in bounds] for grade in range(1, 11)])
-    return np.diff(cumulative, axis=1)
+    bounds = (-math.inf, *(grade + 0.5 for grade in range(1, 10)), math.inf)
+    return np.diff([[NormalDist(grade, noise).cdf(bound) for bound in bounds] for grade in range(1, 11)], axis=1)
 
 
 def draw_label(random: Generator, grade: int, noise: float) -> int:
@@ -60,8 +60,3 @@ def best_agreement(mix: GradeMix, noise: float) -> dict[str, float]:
     kappa = qwk(joint)
     assert kappa is not None  # every mix has more than one grade
     return {"qwk": kappa, "exact": float(joint[distance == 0].sum()), "within_one": float(joint[distance <= 1].sum())}
-
-
-def _normal_cdf(x: float) -> float:
-    """Cumulative distribution function of the standard normal distribution."""
-    return 0.5 * math.erfc(-x / math.sqrt(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +11,15 @@ from engine.storage.disk_space import translate_disk_full
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` at the end of the block: `path` is always the old or the new file.
 
     If the block raises, `path` stays unchanged and the temporary file is removed, so that it does not keep a full disk
-    full; after a kill it remains until the next write. Raises DiskFull. Not safe for two writers of the same file: they
-    would share the temporary file.
+    full; after a kill it remains until the next write. Raises DiskFull.
+
+    shared  another process may write the same file at the same time: the temporary file is this process's own
     """
-    temporary = path.with_name(f"{path.name}.part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part" if shared else f"{path.name}.part")
     try:
         with translate_disk_full(path):
             yield temporary
@@ -33,7 +35,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically. Raises DiskFull."""
-    with atomic_write(path) as temporary:
+def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
+    """Write a file atomically, `shared` as in `atomic_write`. Raises DiskFull."""
+    with atomic_write(path, shared=shared) as temporary:
         temporary.write_bytes(content)

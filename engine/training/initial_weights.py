@@ -17,10 +17,11 @@ from engine.data.distillation import TeacherPredictions
 from engine.data.selection import training_and_validation
 from engine.device import precision
 from engine.experiments.provenance import overlapping_cards, training_cards
-from engine.experiments.run_folder import MODEL, sha256
+from engine.experiments.run_folder import MODEL
 from engine.model.dual_branch import DualBranch
 from engine.model.encoders import WeightsUnavailable
 from engine.storage import checkpoint
+from engine.storage.file_hash import sha256
 
 # Encoder weights are compatible if these settings agree.
 ENCODERS = ("front_encoder", "back_encoder", "channels")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
+import typer
 from numpy.random import Generator
 
 from engine.image.read import read_picture
@@ -174,38 +175,35 @@ def _encode(capture: Capture) -> tuple[np.ndarray, Capture]:
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1], capture
 
 
-def main() -> None:
-    """Make a dataset: python -m tools.finder.make_dataset --count 20000 --seed 1 --out FILE.npz."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--count", type=int, default=20000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--sources", type=Path, nargs="*", default=[], help="folders of pictures for art and backgrounds"
-    )
-    parser.add_argument("--faces", type=Path, nargs="*", default=[], help="folders of upright card fronts")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--simulated", action="store_true", help="simulated cards (engine.simulate)")
-    parser.add_argument("--plain", action="store_true", help="cards on a uniform background")
-    parser.add_argument("--marked", type=Path, help="JSON file of corners marked in real pictures; only these are used")
-    parser.add_argument("--pictures", type=Path, help="folder of the marked pictures")
-    options = parser.parse_args()
+def main(
+    out: Annotated[Path, typer.Option(help="Dataset file, .npz.")],
+    capture_count: Annotated[int, typer.Option("--count")] = 20000,
+    seed: int = 1,
+    sources: Annotated[list[Path] | None, typer.Option(help="Folder of pictures for art and backgrounds.")] = None,
+    faces: Annotated[list[Path] | None, typer.Option(help="Folder of upright card fronts.")] = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Simulated cards (engine.simulate).")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Cards on a uniform background.")] = False,
+    marked: Annotated[Path | None, typer.Option(help="JSON file of corners marked in real pictures.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder of the marked pictures.")] = None,
+) -> None:
+    """Make a dataset; with --marked of the marked pictures only. --sources and --faces may be repeated."""
     cv2.setNumThreads(1)
-    random = np.random.default_rng(options.seed)
-    sources = [picture for folder in options.sources for picture in read_pictures(folder, 400)]
-    faces = [picture for folder in options.faces for picture in read_pictures(folder, 460)]
-    if options.marked:
-        marked = read_marked_pictures(options.marked, options.pictures)
-        captures = (jitter(random, *marked[index % len(marked)]) for index in count())
-    elif options.plain:
-        captures = (card_on_plain_background(random, sources, faces) for _ in count())
-    elif options.simulated:
-        captures = simulated_captures(random, options.seed)
+    random = np.random.default_rng(seed)
+    art = [picture for folder in sources or [] for picture in read_pictures(folder, 400)]
+    fronts = [picture for folder in faces or [] for picture in read_pictures(folder, 460)]
+    if marked:
+        if pictures is None:
+            raise typer.BadParameter("--marked needs --pictures, the folder of the marked pictures")
+        examples = read_marked_pictures(marked, pictures)
+        captures = (jitter(random, *examples[index % len(examples)]) for index in count())
+    elif plain:
+        captures = (card_on_plain_background(random, art, fronts) for _ in count())
+    elif simulated:
+        captures = simulated_captures(random, seed)
     else:
-        captures = (draw_capture(random, sources, faces) for _ in count())
-    np.savez(
-        options.out, **vars(CaptureSet.from_captures([_encode(capture) for capture in islice(captures, options.count)]))
-    )
+        captures = (draw_capture(random, art, fronts) for _ in count())
+    np.savez(out, **vars(CaptureSet.from_captures([_encode(capture) for capture in islice(captures, capture_count)])))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

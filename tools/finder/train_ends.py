@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import cv2
@@ -24,7 +23,7 @@ from engine.detection.edge_network import (
 from engine.image.quads import longer_side, side_directions
 from tools.finder.augment_surroundings import paint_surroundings
 from tools.finder.make_dataset import CaptureSet
-from tools.finder.train_loop import TrainingOptions, parse_options, train
+from tools.finder.train_loop import TrainingOptions, run_as_command, train
 from tools.finder.train_outline import PAINT_PROBABILITY, jitter_colors
 
 BATCH_SIZE = 48
@@ -145,9 +144,8 @@ def batch_source(options: TrainingOptions, random: Generator) -> Callable[[], di
     return lambda: sampler.batch(random, BATCH_SIZE)
 
 
-def main() -> None:
+def main(options: TrainingOptions) -> None:
     """Train the edge network for a number of minutes; write its weights in half precision."""
-    options = parse_options(argparse.ArgumentParser(description=main.__doc__))
     torch.manual_seed(options.seed)
     cv2.setNumThreads(1)
     train(
@@ -159,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_as_command(main)

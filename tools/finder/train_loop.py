@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
+import typer
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -33,18 +33,24 @@ class TrainingOptions:
     out: Path
 
 
-def parse_options(parser: argparse.ArgumentParser) -> TrainingOptions:
-    """Parse the command line."""
-    parser.add_argument("--pictures", type=Path, nargs="+", required=True)
-    parser.add_argument("--shares", type=float, nargs="*", help="sampling weight of each file; default: equal")
-    parser.add_argument("--start", type=Path, help="initial weights; layers whose shape differs are skipped")
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, required=True)
-    options = vars(parser.parse_args())
-    return TrainingOptions(**options | {"shares": options["shares"] or [1.0] * len(options["pictures"])})
+def run_as_command(train_network: Callable[[TrainingOptions], None]) -> None:
+    """Call the function with the options of the command line."""
+
+    def main(
+        pictures: Annotated[list[Path], typer.Option(help="Dataset file; may be repeated.")],
+        out: Annotated[Path, typer.Option(help="File of the weights.")],
+        shares: Annotated[list[float] | None, typer.Option(help="Weight of each file; default: equal.")] = None,
+        start: Annotated[Path | None, typer.Option(help="Initial weights; layers of other shapes are skipped.")] = None,
+        minutes: float = 60,
+        rate: float = 2e-3,
+        seed: int = 0,
+        threads: int = torch.get_num_threads(),
+    ) -> None:
+        weights = shares or [1.0] * len(pictures)
+        train_network(TrainingOptions(pictures, weights, start, minutes, rate, seed, threads, out))
+
+    main.__doc__ = train_network.__doc__
+    typer.run(main)
 
 
 def train(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import cv2
@@ -14,7 +13,7 @@ from torch import Tensor
 from engine.detection.segmentation import INPUT_SIDE, KINDS, MASK_STRIDE, STATUSES, SegmentationNetwork, letterbox
 from tools.finder.augment_surroundings import paint_surroundings
 from tools.finder.make_dataset import CaptureSet
-from tools.finder.train_loop import TrainingOptions, parse_options, train
+from tools.finder.train_loop import TrainingOptions, run_as_command, train
 
 BATCH_SIZE = 32
 LEVELS = 256
@@ -127,13 +126,12 @@ def batch_source(options: TrainingOptions, random: np.random.Generator) -> Calla
     return lambda: sampler.batch(random, BATCH_SIZE)
 
 
-def main() -> None:
+def main(options: TrainingOptions) -> None:
     """Train the segmentation network for a number of minutes; write its weights in half precision."""
-    options = parse_options(argparse.ArgumentParser(description=main.__doc__))
     torch.manual_seed(options.seed)
     network = SegmentationNetwork().to(memory_format=torch.channels_last)
     train(network, compute_loss, batch_source(options, np.random.default_rng(options.seed)), options)
 
 
 if __name__ == "__main__":
-    main()
+    run_as_command(main)

@@ -19,7 +19,7 @@ from db.session import Database
 from engine.cards.pairs import read_snapshot
 from engine.config import build
 from engine.experiments import run_folder
-from engine.experiments.run_folder import sha256
+from engine.storage.file_hash import sha256
 from labeling.import_cards import import_cards
 from labeling.snapshot import freeze
 from tests.card_factory import write_cards

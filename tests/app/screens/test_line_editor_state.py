@@ -18,9 +18,9 @@ from app.labels.keep_card import keep_card
 from app.screens.line_editor_state import HANDLE_FRACTIONS, NOT_SAVED, checked_value, numbers_of_lines, save
 from app.settings import UserError
 from db.schema import LinesEvent
-from engine.experiments.run_folder import sha256
 from engine.image.card_coordinates import apply_homography, millimeters_to_picture
 from engine.measure.centering.centering import BadLines
+from engine.storage.file_hash import sha256
 from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
 from tests.card_factory import card_picture
 from tests.commands import call

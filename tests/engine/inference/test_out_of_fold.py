@@ -7,11 +7,11 @@ import pytest
 
 from engine.evaluation.predictions import Predictions
 from engine.events import Notice
-from engine.experiments.run_folder import sha256
 from engine.inference.evaluate import predict_cards
 from engine.inference.load_model import load_model
 from engine.inference.out_of_fold import OutOfFold
 from engine.storage.checkpoint import load, save
+from engine.storage.file_hash import sha256
 from tests.engine.conftest import saved_model
 
 ROW = np.array([0.5, 0.5, 0, 0, 0, 0, 0, 0, 0, 0])

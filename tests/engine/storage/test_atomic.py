@@ -1,5 +1,7 @@
 """Atomic writes: at every moment the file is the old one or the complete new one."""
 
+import os
+
 import pytest
 
 from engine.storage.atomic import atomic_write
@@ -27,3 +29,15 @@ def test_an_interrupted_write_leaves_the_old_file_and_its_remains_are_overwritte
     with atomic_write(file) as temporary:
         temporary.write_text("next")
     assert file.read_text() == "next"
+
+
+def test_two_processes_that_write_one_file_at_once_do_not_mix_their_content(tmp_path, monkeypatch):
+    file = tmp_path / "graph.onnx"
+    with atomic_write(file, shared=True) as first:
+        first.write_text("from one process")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with atomic_write(file, shared=True) as second:
+            second.write_text("from another")
+        assert file.read_text() == "from another"
+    assert file.read_text() == "from one process"
+    assert list(tmp_path.iterdir()) == [file]

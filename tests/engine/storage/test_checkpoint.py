@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from engine.detection import segmentation
-from engine.experiments import run_folder
-from engine.storage import checkpoint
+from engine.storage import checkpoint, file_hash
 from engine.storage.checkpoint import BadModel
 
 CONTENT = {"weights": {"a": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "best": None, "names": ["x", 1.5, True]}
@@ -148,4 +147,4 @@ def test_damaged_weights_of_the_card_finder_are_noticed(tmp_path):
 
 def test_the_sha256_is_hashlib_s(tmp_path):
     (tmp_path / "m.pt").write_bytes(b"loupe" * 100_000)
-    assert run_folder.sha256(tmp_path / "m.pt") == hashlib.sha256(b"loupe" * 100_000).hexdigest()
+    assert file_hash.sha256(tmp_path / "m.pt") == hashlib.sha256(b"loupe" * 100_000).hexdigest()

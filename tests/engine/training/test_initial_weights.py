@@ -13,11 +13,12 @@ from engine.cards.leakage import Leak
 from engine.config import RENAMED_SETTINGS, BadConfig
 from engine.evaluation.predictions import BadPredictions
 from engine.events import Finished, Notice, Stopped
-from engine.experiments.run_folder import save, sha256
+from engine.experiments.run_folder import save
 from engine.inference.load_model import load_model
 from engine.inference.out_of_fold import OutOfFold
 from engine.storage.checkpoint import BadModel, load, save_quantized
 from engine.storage.checkpoint import save as save_model
+from engine.storage.file_hash import sha256
 from engine.training.initial_weights import initialize_model, validate_run
 from tests.engine.conftest import saved_model
 from tests.engine.training_helpers import FEW_CARDS, config, events_of, run
