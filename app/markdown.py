@@ -1,9 +1,9 @@
-"""Text from users, files and models within Markdown."""
+"""Markdown: tables, and text from users, files and models."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Backslashes before what begins emphasis, code, links, tables and HTML. Underscores within a word begin nothing.
 _MARKUP = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])|@|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -23,3 +23,9 @@ def escape(text: object) -> str:
     """The text on one line, to be shown as it is: no markup, no link, no picture that a browser would load."""
     line = " ".join(str(text).split())
     return _BLOCK.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))
+
+
+def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a table, and an empty line after it. Cells with text of others must be escaped."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return [*("| " + " | ".join(map(str, line)) + " |" for line in lines), ""]

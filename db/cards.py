@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -20,31 +18,6 @@ class Counts:
     pictures: int
     cards: int
     both_sides: int
-
-
-def add_picture(
-    session: Session,
-    *,
-    path: Path,
-    sha256: str,
-    width: int,
-    height: int,
-    phash: str,
-    quality: dict[str, Any] | None = None,
-    size_bytes: int | None = None,
-) -> Picture:
-    """Add a picture file. sha256 is 64 hex digits, phash 16; width and height are in pixels."""
-    picture = Picture(
-        path=str(path),
-        sha256=sha256,
-        width=width,
-        height=height,
-        phash=phash,
-        quality=quality,
-        size_bytes=size_bytes,
-    )
-    add_pictures(session, pictures=[picture])
-    return picture
 
 
 def add_pictures(session: Session, *, pictures: Iterable[Picture]) -> None:
@@ -64,45 +37,11 @@ def paths_by_sha(session: Session) -> dict[str, str]:
     return {row[0]: row[1] for row in session.execute(select(Picture.sha256, Picture.path))}
 
 
-def all_pictures(session: Session) -> Sequence[Picture]:
-    """All stored pictures, oldest first."""
-    return session.scalars(select(Picture).order_by(Picture.id)).all()
-
-
 def update_files(session: Session, *, files: Mapping[int, tuple[str, int]]) -> None:
     """Set path and size of picture files, by row id."""
     values = [{"id": picture_id, "path": path, "size_bytes": size} for picture_id, (path, size) in files.items()]
     if values:
         session.execute(update(Picture), values)
-
-
-def add_card(
-    session: Session,
-    *,
-    name: str,
-    front_id: int | None = None,
-    back_id: int | None = None,
-    group_name: str = "",
-    fixed_split: str | None = None,
-    cert: str = "",
-    game: str = "",
-    notes: str = "",
-    synthetic: bool = False,
-) -> Card:
-    """Add a card; without a group, its name is its group."""
-    card = Card(
-        name=name,
-        front_id=front_id,
-        back_id=back_id,
-        group_name=group_name or name,
-        fixed_split=fixed_split,
-        cert=cert,
-        game=game,
-        notes=notes,
-        synthetic=synthetic,
-    )
-    add_cards(session, cards=[card])
-    return card
 
 
 def add_cards(session: Session, *, cards: Iterable[Card]) -> None:
@@ -154,11 +93,6 @@ def cards_of_pictures(session: Session, *, picture_ids: Sequence[int]) -> Sequen
     """All cards with one of these pictures on either side, oldest first."""
     condition = or_(Card.front_id.in_(picture_ids), Card.back_id.in_(picture_ids))
     return session.scalars(select(Card).where(condition).order_by(Card.id)).all()
-
-
-def card_by_name(session: Session, *, name: str) -> Card | None:
-    """The card with this name (the manifest's card_id)."""
-    return session.scalar(select(Card).where(Card.name == name))
 
 
 def cards_by_name(session: Session, *, names: Sequence[str]) -> dict[str, Card]:

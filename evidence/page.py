@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from app.markdown import table
 from app.settings import PROGRAM
 from engine.cards.pairs import read_manifest
 from engine.evaluation import predictions
@@ -16,7 +17,7 @@ from engine.inference.model_card import FILE_NAME, ModelCard
 from engine.starter import MODEL
 from evidence import pictures, sections, worst
 from evidence.cached_json import read_json
-from evidence.tables import METRIC_HEADS, Results, comma_list, metric_cells, table, with_interval
+from evidence.tables import METRIC_HEADS, Results, comma_list, metric_cells, with_interval
 
 # Section titles by step, in the order of the page.
 TITLES = {

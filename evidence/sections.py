@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.grading.calibration_report import UNCALIBRATED, coverage_table, how_often, reliability_table, risk_table
+from app.markdown import table
 from engine.cards.grades import GRADES
 from engine.recipes import recipe_config
 from evidence.collection import VALIDATION_EVERY
@@ -16,7 +17,6 @@ from evidence.tables import (
     metric_cells,
     seed_metric_cells,
     settings_text,
-    table,
     two_decimals,
     with_interval,
 )

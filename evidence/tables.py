@@ -1,4 +1,4 @@
-"""Markdown tables of the evidence page: metrics with their intervals, from the steps' JSON files."""
+"""Cells of the tables on the evidence page: metrics with their intervals, from the steps' JSON files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ METRIC_HEADS = {
 }
 
 Results = dict[str, Any]
-
-
-def table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lines of a Markdown table, and an empty line after it."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return [*("| " + " | ".join(map(str, line)) + " |" for line in lines), ""]
 
 
 def format_estimate(value: float | None, low: float | None, high: float | None) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from db import cards, labels
+from db import labels
 from db.session import Database
 from tests.card_factory import card_picture
 from tests.commands import call, settings
+from tests.db.row_factory import card_by_name
 
 
 @pytest.mark.slow
@@ -21,7 +22,7 @@ def test_a_card_passes_from_import_through_training_and_grading_to_retraining(ma
 
     # Corrected: a person's label stays current, also after the next import.
     with Database.open(tmp_path / "data" / "loupe.db") as database, database.writing() as session:
-        card = cards.card_by_name(session, name="card-000")
+        card = card_by_name(session, name="card-000")
         labels.add_label(session, card_id=card.id, grade=9, source="person")
     assert call("import", manifest, *data).result["known"] == 30
     assert labels_exported(tmp_path)["card-000"] == "9"

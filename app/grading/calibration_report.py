@@ -6,7 +6,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from app.markdown import escape
+from app.markdown import escape, table
 from engine.cards.grades import GRADES
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
@@ -93,32 +93,31 @@ def _bounds(measured: dict[str, Any], name: str, form: str) -> str:
 
 def coverage_table(rows: list[dict[str, Any]]) -> list[str]:
     """Interval coverage by true grade, as a Markdown table."""
-    lines = ["| true grade | cards | covered | 95 % |", "|---|---|---|---|"]
+    cells = []
     for row in rows:
         low, high = row["coverage_low"], row["coverage_high"]
         bounds = "" if low is None or high is None else f"{low:.1%} to {high:.1%}"
         coverage = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
-        lines.append(f"| {grade_range(row['grades'][0], row['grades'][-1])} | {row['n']} | {coverage} | {bounds} |")
-    return [*lines, ""]
+        cells.append((grade_range(row["grades"][0], row["grades"][-1]), row["n"], coverage, bounds))
+    return table(["true grade", "cards", "covered", "95 %"], cells)
 
 
 def risk_table(rows: list[dict[str, Any]]) -> list[str]:
     """Risk-coverage curve as a Markdown table, by the widest range that is still graded."""
-    lines = ["| graded up to a width of | cards graded | mean error, grades | wrong |", "|---|---|---|---|"]
+    cells = []
     for row in rows:
         if row["n"]:
-            lines.append(f"| {row['widest']} | {row['graded']:.1%} | {row['mae']:.3f} | {row['error']:.1%} |")
+            cells.append((row["widest"], f"{row['graded']:.1%}", f"{row['mae']:.3f}", f"{row['error']:.1%}"))
         if row["n"] == rows[-1]["n"]:
             break  # no card has a wider range
-    return [*lines, ""]
+    return table(["graded up to a width of", "cards graded", "mean error, grades", "wrong"], cells)
 
 
 def reliability_table(rows: list[dict[str, Any]]) -> list[str]:
     """Accuracy by confidence bin, as a Markdown table."""
-    lines = ["| confidence | cards | mean confidence | accuracy |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['from']:.2f} to {row['to']:.2f} | {row['n']} | {row['confidence']:.1%} | {row['accuracy']:.1%} |"
+    cells = [
+        (f"{row['from']:.2f} to {row['to']:.2f}", row["n"], f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}")
         for row in rows
         if row["n"]
     ]
-    return [*lines, ""]
+    return table(["confidence", "cards", "mean confidence", "accuracy"], cells)

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.grading.calibration_report import UNCALIBRATED, calibration_tables
 from app.grading.model_card_report import card_lines
-from app.markdown import escape
+from app.markdown import escape, table
 from engine.cards.grades import GRADES
 from engine.config import current_names
 from engine.evaluation.calibration import Calibration
@@ -59,10 +59,9 @@ def model_report(path: Path, test_openings: Path) -> str:
         for name, value in other_metrics.items()
         if name.removesuffix("_high") not in METRIC_NAMES
     ]
-    lines += ["", "| grade | " + " | ".join(map(str, GRADES)) + " |", "|---" * 11 + "|"]
-    if "recall" in summary:
-        lines += ["| recall | " + " | ".join(map(_number, summary["recall"])) + " |"]
-    lines += ["", "Confusion matrix, one row per true grade and one column per predicted grade, 1 to 10:", "", "```"]
+    recall = [["recall", *map(_number, summary["recall"])]] if "recall" in summary else []
+    lines += ["", *table(["grade", *GRADES], recall)]
+    lines += ["Confusion matrix, one row per true grade and one column per predicted grade, 1 to 10:", "", "```"]
     lines += [" ".join(f"{count:5d}" for count in row) for row in summary["confusion"]]
     card = read_model_card(path, digest)
     return "\n".join([*lines, "```", "", *(card_lines(card) if card else [])])

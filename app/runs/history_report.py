@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from app.markdown import escape
+from app.markdown import escape, table
 from db import runs
 from db.schema import Epoch, Run
 from db.session import Database
@@ -58,20 +58,20 @@ def history_page(database: Database) -> tuple[str, int]:
         "# Training history",
         "",
         *_table(histories),
-        "",
         *(line for history in histories for line in _run_section(history)),
     ]
     return "\n".join([*page, *_recipes(histories)]), len(rows)
 
 
 def _table(histories: Sequence[RunHistory]) -> list[str]:
-    head = ["| run | recipe | parent | changes | epochs | best val QWK | state | verdict |", "|---" * 8 + "|"]
-    return head + [
-        f"| {history.run.id} | {escape(history.run.recipe)} | {escape(history.plan.parent)} | "
-        f"{_change_count(history.plan)} | {len(history.epochs)} | {_best(history.epochs)} | {history.run.state} | "
-        f"{history.verdict.outcome} |"
+    rows = [
+        (
+            *(history.run.id, escape(history.run.recipe), escape(history.plan.parent), _change_count(history.plan)),
+            *(len(history.epochs), _best(history.epochs), history.run.state, history.verdict.outcome),
+        )
         for history in histories
     ]
+    return table(["run", "recipe", "parent", "changes", "epochs", "best val QWK", "state", "verdict"], rows)
 
 
 def _change_count(plan: ExperimentPlan) -> str:

@@ -1,11 +1,13 @@
 """Text of users and files stands in Markdown as it is; the oracle is a Markdown parser."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.markdown import code_block, escape
+from app.markdown import code_block, escape, table
 
 MARKUP = [
     '![x](http://evil.example/a.png)<div style="position:fixed">cover</div>',
@@ -57,3 +59,11 @@ def test_no_line_closes_its_block_of_code():
     for lines in (["a"], ["```", "<b>"], ["`````"]):
         [token] = MarkdownIt().parse("\n".join(code_block(lines)))
         assert (token.type, token.content.splitlines()) == ("fence", lines)
+
+
+def test_a_table_has_a_cell_for_each_value_and_ends_before_the_next_line():
+    lines = table(["run", "QWK"], [(1, 0.5), ("two", "")])
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse("\n".join([*lines, "after it"]))
+    cells = [after.content for token, after in pairwise(tokens) if token.type in ("th_open", "td_open")]
+    assert cells == ["run", "QWK", "1", "0.5", "two", ""]
+    assert tokens[-2].content == "after it"

@@ -8,8 +8,9 @@ from datetime import date, timedelta
 import pytest
 
 from db import backups
-from db.cards import add_card, add_picture, all_cards
+from db.cards import all_cards
 from db.session import Database, DatabaseUnusable
+from tests.db.row_factory import add_card, add_picture
 
 
 @pytest.fixture

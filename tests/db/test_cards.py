@@ -7,18 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from db.cards import (
-    Counts,
-    add_card,
-    add_picture,
-    all_cards,
-    card_by_name,
-    counts,
-    find_card,
-    fronts,
-    get,
-    pictures_by_sha,
-)
+from db.cards import Counts, all_cards, counts, find_card, fronts, get, pictures_by_sha
+from tests.db.row_factory import add_card, add_picture, card_by_name
 
 
 @pytest.fixture
@@ -98,11 +88,6 @@ def test_card_names_are_unique(session):
 def test_a_split_that_does_not_exist_is_refused(session):
     with pytest.raises(IntegrityError, match="fixed_split"):
         add_card(session, name="a", front_id=1, fixed_split="validation")
-
-
-def test_a_card_without_a_group_is_its_own_group(session):
-    assert add_card(session, name="a", front_id=1).group_name == "a"
-    assert add_card(session, name="b", front_id=2, group_name="a").group_name == "a"
 
 
 def test_cards_are_listed_oldest_first_and_found_by_id(session):

@@ -15,6 +15,7 @@ from db.append_only import AppendOnly
 from db.line_corrections import add_lines, current_lines
 from db.schema import Card, Grading, LabelEvent, LinesEvent, Picture
 from db.session import Database
+from tests.db import row_factory
 from tests.db.test_migrations import add_label_without_author, add_picture_without_size, from_revision_on
 
 REPORT = {
@@ -30,9 +31,9 @@ REPORT = {
 def add_card(session, number: int, picture_ids: tuple[int | None, int | None] | None = None) -> Card:
     if picture_ids is None:
         path, sha256 = Path(f"/p{number}.png"), f"{number:064d}"
-        picture = cards.add_picture(session, path=path, sha256=sha256, width=1, height=1, phash=f"{number:016d}")
+        picture = row_factory.add_picture(session, path=path, sha256=sha256, width=1, height=1, phash=f"{number:016d}")
         picture_ids = (picture.id, None)
-    return cards.add_card(session, name=f"card {number}", front_id=picture_ids[0], back_id=picture_ids[1])
+    return row_factory.add_card(session, name=f"card {number}", front_id=picture_ids[0], back_id=picture_ids[1])
 
 
 def keep(session, card: Card, sha256: str = "a" * 64) -> Grading:
@@ -107,7 +108,7 @@ def test_emptying_the_bin_deletes_all_of_its_cards_and_nothing_of_the_others(dat
     with database.writing() as session:
         binned = add_card(session, 1)
         sharing = add_card(session, 2)
-        shared = cards.add_card(session, name="card 3", front_id=binned.front_id, back_id=sharing.front_id)
+        shared = row_factory.add_card(session, name="card 3", front_id=binned.front_id, back_id=sharing.front_id)
         for card in (binned, sharing, shared):
             keep(session, card)
             labels.add_label(session, card_id=card.id, grade=9, source="person")

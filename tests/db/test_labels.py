@@ -14,10 +14,10 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from db.append_only import AppendOnly
-from db.cards import add_card, add_picture
 from db.labels import add_label, count_by_grade, current_label, current_labels, label_history, last_labels
 from db.schema import GRADES_SQL, QUALIFIERS_SQL, LabelEvent
 from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
+from tests.db.row_factory import add_card, add_picture
 
 
 def add_cards(session, many: int) -> list[int]:

@@ -16,12 +16,13 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import db.migrate
-from db.cards import add_picture, all_pictures, counts
+from db.cards import counts
 from db.labels import add_label, current_labels, label_history
 from db.line_corrections import current_lines
 from db.runs import runs
 from db.schema import Base
 from db.session import Database, DatabaseUnusable
+from tests.db.row_factory import add_picture, all_pictures
 
 NEWEST = "0006"
 NEXT_STEP = '''"""A step made up for this test."""

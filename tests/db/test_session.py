@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from db.cards import add_card, add_picture, all_cards, card_by_name, counts
+from db.cards import all_cards, counts
 from db.schema import Picture
 from db.session import Database, DatabaseUnusable
+from tests.db.row_factory import add_card, add_picture, card_by_name
 
 
 def add_one(session, number: int) -> None:

@@ -15,10 +15,11 @@ import imagehash
 import pytest
 from PIL import Image
 
-from db.cards import all_cards, card_by_name, counts
+from db.cards import all_cards, counts
 from db.labels import add_label, current_label, label_history
 from labeling.import_cards import Imported, ImportRefused, import_cards
 from labeling.picture_info import PictureFile, load_picture_file
+from tests.db.row_factory import card_by_name
 
 
 def rows(database, query: str) -> list[tuple]:

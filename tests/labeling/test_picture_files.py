@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import labeling.picture_files
-from db.cards import all_cards, all_pictures, update_files
+from db.cards import all_cards, update_files
 from labeling.import_cards import import_cards
 from labeling.picture_files import locate_pictures
+from tests.db.row_factory import all_pictures
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from db.cards import add_card, add_picture
 from db.labels import add_label
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
+from tests.db.row_factory import add_card, add_picture
 
 # (name, [(grade, qualifier, source) ...])
 CARDS = [

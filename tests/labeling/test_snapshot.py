@@ -9,7 +9,6 @@ from dataclasses import asdict
 import pytest
 
 from db import snapshots
-from db.cards import card_by_name
 from db.labels import add_label
 from engine.cards.pairs import read_snapshot
 from labeling.import_cards import import_cards
@@ -22,6 +21,7 @@ from labeling.snapshot import (
     pairs_from_rows,
 )
 from labeling.splits import LeakingSplit, split_of
+from tests.db.row_factory import card_by_name
 
 
 @pytest.fixture

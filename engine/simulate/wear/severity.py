@@ -81,11 +81,6 @@ def attribute_grades(front: SideWear, back: SideWear | None, graded_on: date) ->
     }
 
 
-def card_grade(front: SideWear, back: SideWear | None, graded_on: date) -> int:
-    """Grade of a card from its ground truth: the grade of its worst attribute."""
-    return min(attribute_grades(front, back, graded_on).values())
-
-
 def _worst_grade(attribute: WornAttribute, parts: Iterable[object]) -> int:
     return min(
         measure_grade(attribute, measure, getattr(part, measure))

@@ -9,9 +9,9 @@ from app.commands import evaluate, export
 from app.labels.keep_card import keep_card
 from app.labels.label_session import card_view, first_view
 from app.screens.label_tab import LABELS_WIN, import_from
-from db.cards import card_by_name
 from db.labels import add_label
 from labeling.import_cards import import_cards
+from tests.db.row_factory import card_by_name
 
 
 def no_progress(done, total):

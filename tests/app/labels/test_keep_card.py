@@ -9,6 +9,7 @@ from app.settings import UserError
 from db import cards, labels
 from engine.image.read import BadPicture
 from tests.card_factory import card_picture
+from tests.db.row_factory import card_by_name
 
 ORIENTATION, GPS, MAKER = 0x0112, 0x8825, 0x010F
 
@@ -49,7 +50,7 @@ def test_the_same_pictures_again_are_the_same_card_with_another_label(data_home,
     names = {keep_card(data_home.database, data_home.data, photo, back, grade) for grade in (9.0, 8.0)}
     with data_home.database.reading() as session:
         assert cards.counts(session).cards == 1
-        card = cards.card_by_name(session, name=names.pop())
+        card = card_by_name(session, name=names.pop())
         events = labels.label_history(session, card_id=card.id)
     assert not names
     assert [(event.grade, event.source) for event in events if event.grade] == [(9.0, "person"), (8.0, "person")]
@@ -62,7 +63,7 @@ def test_a_side_that_is_added_later_or_left_out_is_the_same_card_and_no_grade_is
     uploads = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
     names = {keep_card(data_home.database, data_home.data, *upload) for upload in uploads}
     with data_home.database.reading() as session:
-        card = cards.card_by_name(session, name=names.pop())
+        card = card_by_name(session, name=names.pop())
         events = labels.label_history(session, card_id=card.id)
         assert cards.counts(session).cards == 1
     assert not names
@@ -78,7 +79,7 @@ def test_a_card_of_unknown_grade_is_saved_without_a_label(data_home, photo):
 def test_a_back_alone_is_a_card_too(data_home, picture):
     name = keep_card(data_home.database, data_home.data, None, picture("back.png"), 5.0)
     with data_home.database.reading() as session:
-        card = cards.card_by_name(session, name=name)
+        card = card_by_name(session, name=name)
     assert (card.front, card.back is None) == (None, False)
 
 

@@ -7,6 +7,7 @@ import pytest
 from app.screens.train_tab import cards_text
 from db import cards, labels
 from labeling.snapshot import NothingToTrainOn, freeze
+from tests.db.row_factory import add_card, add_picture
 
 
 @pytest.fixture
@@ -18,8 +19,8 @@ def label(data_home, picture):
             number = cards.counts(session).cards
             path = picture(f"{number}.png", seed=number)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            front = cards.add_picture(session, path=path, sha256=sha256, width=60, height=84, phash=sha256[:16])
-            card = cards.add_card(session, name=f"card-{number}", front_id=front.id)
+            front = add_picture(session, path=path, sha256=sha256, width=60, height=84, phash=sha256[:16])
+            card = add_card(session, name=f"card-{number}", front_id=front.id)
             labels.add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source="person")
 
     return add

@@ -9,9 +9,10 @@ from fastapi.testclient import TestClient
 from app.screens import login
 from app.settings import Login, ServerOptions
 from app.terminal import PASSWORD_VARIABLE
-from db import cards, labels
+from db import labels
 from tests.app.screens.conftest import mounted
 from tests.commands import call
+from tests.db.row_factory import add_card, add_picture
 
 OWN = "http://127.0.0.1:7860"
 ANN = {"username": "ann", "password": "right"}
@@ -76,10 +77,8 @@ def test_one_machine_has_no_more_attempts_by_changing_its_ipv6_address():
 def test_the_name_of_the_login_stands_with_the_labels(served):
     database = served.home.database
     with database.writing() as session:
-        picture = cards.add_picture(
-            session, path=served.home.data.root, sha256="a" * 64, width=1, height=1, phash="0" * 16
-        )
-        card_id = cards.add_card(session, name="c", front_id=picture.id).id
+        picture = add_picture(session, path=served.home.data.root, sha256="a" * 64, width=1, height=1, phash="0" * 16)
+        card_id = add_card(session, name="c", front_id=picture.id).id
     [button] = [block for block in served.page.blocks.values() if getattr(block, "elem_id", None) == "grade-7"]
     event = next(event for event in served.page.fns.values() if (button._id, "click") in event.targets)
     values = [block.value for block in event.inputs]

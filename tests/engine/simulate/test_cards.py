@@ -8,7 +8,7 @@ import pytest
 from engine.image.read import read_picture
 from engine.image.rectify import card_size
 from engine.simulate.cards import CAPTURE_KINDS, CARDS_PER_DESIGN, CardSimulator, SimulationConfig
-from engine.simulate.wear.severity import card_grade
+from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
 
 SMALL = SimulationConfig(seed=5, mix="uniform", height=240)
@@ -53,7 +53,8 @@ def test_the_grade_follows_from_the_truth_as_it_is_read_back(cards, tmp_path):
     read = read_truth(path)
     assert read == [card.truth for card in cards]
     for truth in read:
-        assert card_grade(truth.front, truth.back, truth.graded_on) == truth.grade == min(truth.attributes.values())
+        grades = attribute_grades(truth.front, truth.back, truth.graded_on)
+        assert truth.grade == min(grades.values()) == min(truth.attributes.values())
         assert truth.label == truth.grade
         for side in (truth.front, truth.back):
             assert len(side.corners) == len(side.edges) == len(side.quad) == 4

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import BadInput
 from engine.image.rectify import SPORTS
-from engine.simulate.wear.severity import card_grade
+from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.worn_copies import make_worn_copy
 
 DAY = date(2025, 6, 1)
@@ -24,7 +24,7 @@ def test_the_added_wear_gives_exactly_the_grade(grade):
     front, back = pictures()
     for seed in range(3):
         copy = make_worn_copy(front, back, grade, np.random.default_rng([seed, grade]))
-        assert card_grade(copy.front_wear, copy.back_wear, DAY) == grade
+        assert min(attribute_grades(copy.front_wear, copy.back_wear, DAY).values()) == grade
         assert copy.front.shape == front.shape
         assert copy.back.shape == back.shape
         changed = (copy.front != front).any() or (copy.back != back).any()
