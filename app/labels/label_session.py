@@ -8,8 +8,8 @@ from app.labels.previews import preview_file
 from app.markdown import escape
 from app.settings import DataFolder
 from db import cards, labels
-from db.schema import Card, LabelEvent
-from db.session import Database
+from db.schema import Card, LabelEvent, Picture
+from db.session import Database, Session
 from engine.cards.grades import GRADES, HALF_GRADES, grade_name
 from labeling.picture_files import locate_pictures
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
@@ -18,18 +18,44 @@ ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
 FILTERS = [ALL_CARDS, UNLABELLED, *(f"Grade {grade:g}" for grade in sorted((*GRADES, *HALF_GRADES)))]
 NO_QUALIFIER = "none"
 SOURCES = {"import": "imported", "person": "by hand"}
+UNKNOWN_CARD = "Not saved: the card that was on the page is not in this data folder; reload the page."
 NO_CARDS = "No card matches this filter. Choose another filter above, or import more cards."
+
+
+MAX_ID_DIGITS = 18  # of a database row
 
 
 @dataclass(frozen=True)
 class CardView:
-    """One card as the Label tab shows it."""
+    """One card as the Label tab shows it; `key` is that of `card_key`, "" without a card."""
 
-    card_id: int | None
+    key: str
     title: str
     front: str | None
     back: str | None
     history: str
+
+
+def card_key(card: Card) -> str:
+    """Key of the card on a page: its row id and the hash of one of its pictures.
+
+    A page that was opened with another data folder may have another card under the same row id.
+    """
+    return f"{card.id}:{_pictures(card)[0].sha256}"
+
+
+def card_of_key(session: Session, key: str | None) -> Card | None:
+    """The card with this key; None if there is none, also if the row id is now another card's."""
+    row_id, _, sha256 = (key or "").partition(":")
+    if not row_id.isdecimal() or len(row_id) > MAX_ID_DIGITS:
+        return None
+    card = cards.get(session, card_id=int(row_id))
+    return card if card is not None and sha256 in [picture.sha256 for picture in _pictures(card)] else None
+
+
+def _pictures(card: Card) -> list[Picture]:
+    """The one or two pictures of a card, front first."""
+    return [picture for picture in (card.front, card.back) if picture is not None]
 
 
 def queue_filter(entry: str | None) -> QueueFilter:
@@ -44,18 +70,18 @@ def queue_filter(entry: str | None) -> QueueFilter:
 def card_view(database: Database, data: DataFolder, card: Card | None) -> CardView:
     """The view of a card; without a card, an empty view with a hint."""
     if card is None:
-        return CardView(None, NO_CARDS, None, None, "")
+        return CardView("", NO_CARDS, None, None, "")
     with database.reading() as session:
         events = labels.label_history(session, card_id=card.id)
         current = labels.current_label(session, card_id=card.id)
-    locations = locate_pictures(database, (side for side in (card.front, card.back) if side is not None))
+    locations = locate_pictures(database, _pictures(card))
     (front, front_error), (back, back_error) = (
         (None, "") if side is None else preview_file(side, locations[side.id], data) for side in (card.front, card.back)
     )
     title = f"## {'Not labelled' if current is None else f'Label: {label_text(current)}'}\n{escape(card.name)}"
     title += "".join(f"\n\n**Left out of training:** {escape(error)}" for error in (front_error, back_error) if error)
     lines = [f"- {_event_text(event)}" for event in reversed(events)]
-    return CardView(card.id, title, front, back, "\n".join(lines))
+    return CardView(card_key(card), title, front, back, "\n".join(lines))
 
 
 def _event_text(event: LabelEvent) -> str:
@@ -81,56 +107,48 @@ def first_view(database: Database, data: DataFolder, filter_entry: str | None) -
 
 
 def neighbor_view(
-    database: Database, data: DataFolder, card_id: int | None, filter_entry: str, *, backwards: bool
+    database: Database, data: DataFolder, key: str | None, filter_entry: str, *, backwards: bool
 ) -> CardView:
     """The view of the next or previous card; after the last comes the first, before the first it stays."""
     step = previous_card if backwards else next_card
     with database.reading() as session:
-        is_known = card_id is not None and cards.get(session, card_id=card_id) is not None
-    if card_id is None or not is_known:
-        return first_view(database, data, filter_entry)
-    with database.reading() as session:
-        card = step(session, after=card_id, filter=queue_filter(filter_entry))
-        if card is None:
-            card = (
-                cards.get(session, card_id=card_id)
-                if backwards
-                else first_card(session, filter=queue_filter(filter_entry))
-            )
+        shown = card_of_key(session, key)
+        if shown is None:
+            card = first_card(session, filter=queue_filter(filter_entry))
+        else:
+            card = step(session, after=shown.id, filter=queue_filter(filter_entry))
+            card = card or (shown if backwards else first_card(session, filter=queue_filter(filter_entry)))
     return card_view(database, data, card)
 
 
 def save_label(
     database: Database,
     data: DataFolder,
-    card_id: int | None,
+    key: str | None,
     filter_entry: str,
     grade: float | None,
     qualifier: str,
     author: str = "",
 ) -> tuple[CardView, str]:
     """Save the user's label for a card; returns the view of the next card and a message."""
-    if card_id is None:
+    if not key:
         return first_view(database, data, filter_entry), "There is no card to label here."
     with database.reading() as session:
-        is_known = cards.get(session, card_id=card_id) is not None
-    if not is_known:
-        return first_view(database, data, filter_entry), "This card is not in the data folder; reload the page."
+        card = card_of_key(session, key)
+    if card is None:
+        return first_view(database, data, filter_entry), UNKNOWN_CARD
     # The next card is chosen before the label is written, since a label can move its card within the queue.
     with database.reading() as session:
-        following = next_card(session, after=card_id, filter=queue_filter(filter_entry))
+        following = next_card(session, after=card.id, filter=queue_filter(filter_entry))
     with database.writing() as session:
-        labels.add_label(
+        label = labels.add_label(
             session,
-            card_id=card_id,
+            card_id=card.id,
             grade=grade,
             qualifier=None if qualifier == NO_QUALIFIER else qualifier,
             source="person",
             author=author,
         )
     with database.reading() as session:
-        card = cards.get(session, card_id=card_id)
-        label = labels.current_label(session, card_id=card_id)
         following = following or first_card(session, filter=queue_filter(filter_entry))
-    name = escape(card.name) if card else card_id
-    return card_view(database, data, following), f"Saved: {name} is {label_text(label)}."
+    return card_view(database, data, following), f"Saved: {escape(card.name)} is {label_text(label)}."

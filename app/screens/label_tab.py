@@ -31,7 +31,6 @@ Enter the path of the folder with your pictures. Three layouts work:
 The pictures stay where they are; nothing leaves this machine. Then label each card: press **1** to **9**, or **0** for
 a 10."""
 MAX_REFUSALS = 20
-MAX_CARD_ID = 2**63 - 1  # of a database row
 ONLY_LOCAL = (
     "Importing by path works only in a browser on the machine that runs Loupe; there, `python launch.py import PATH` "
     "does the same."
@@ -81,7 +80,7 @@ def _view_updates(view: CardView) -> list[object]:
     """Updates of the tab's widgets for a card; a missing side gets the label "no picture"."""
     sides = [("Front", view.front), ("Back", view.back)]
     pictures = [gr.update(value=path, label=name if path else f"{name}: no picture") for name, path in sides]
-    return [view.card_id, view.title, *pictures, view.history]
+    return [view.key, view.title, *pictures, view.history]
 
 
 class LabelTab:
@@ -111,7 +110,7 @@ class LabelTab:
             self._filter = gr.Dropdown(FILTERS, value=ALL_CARDS, label="Show", elem_id="label-filter")
             self._counts = gr.Markdown(elem_id="label-counts")
         # In the page, not in the server's session: a key labels the card on the screen when it was pressed.
-        self._card_id = gr.Number(precision=0, elem_classes="out-of-sight")
+        self._card_key = gr.Textbox(elem_classes="out-of-sight")
         with gr.Row():
             image_options: dict[str, Any] = {
                 "interactive": False,
@@ -144,10 +143,10 @@ class LabelTab:
         event_options: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
         # One queue for all buttons: with one queue each, Gradio's default, the later of two fast keys was saved first.
         event_options |= {"concurrency_id": "label", "concurrency_limit": 1}
-        view = [self._card_id, self._title, self._front, self._back, self._history]
+        view = [self._card_key, self._title, self._front, self._back, self._history]
         self._filled = [*view, self._counts, self._importer, self._labeling]
         outputs = [*view, self._status, self._counts, self._qualifier, self._half]
-        position = [self._card_id, self._filter]
+        position = [self._card_key, self._filter]
         for button, grade in [(self._ungraded, None), *zip(self._grades, GRADES, strict=True)]:
             button.click(partial(self.label, grade), [*position, self._qualifier, self._half], outputs, **event_options)
         self._next.click(partial(self.show_neighbor, backwards=False), position, view, **event_options)
@@ -178,21 +177,18 @@ class LabelTab:
 
     @show_user_errors
     def label(
-        self, grade: float | None, card_id: int | None, filter_entry: str, qualifier: str, half: bool
+        self, grade: float | None, key: str | None, filter_entry: str, qualifier: str, half: bool
     ) -> list[object]:
         """Save the grade for the card on the screen and show the next card."""
         if half and grade is not None and grade + 0.5 in HALF_GRADES:
             grade += 0.5
-        view, message = save_label(
-            self._database, self._data, _row_id(card_id), filter_entry, grade, qualifier, labeler()
-        )
+        view, message = save_label(self._database, self._data, key, filter_entry, grade, qualifier, labeler())
         return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
 
     @show_user_errors
-    def show_neighbor(self, card_id: int | None, filter_entry: str, *, backwards: bool) -> list[object]:
+    def show_neighbor(self, key: str | None, filter_entry: str, *, backwards: bool) -> list[object]:
         """Show the next or previous card."""
-        shown_id = _row_id(card_id)
-        return _view_updates(neighbor_view(self._database, self._data, shown_id, filter_entry, backwards=backwards))
+        return _view_updates(neighbor_view(self._database, self._data, key, filter_entry, backwards=backwards))
 
     @show_user_errors
     def import_cards(
@@ -223,8 +219,3 @@ class LabelTab:
     def _not_imported(self, message: str) -> list[object]:
         """Show a refusal; the path stays on the screen, to be corrected."""
         return [message, *(gr.skip() for _ in self._filled)]
-
-
-def _row_id(card_id: int | None) -> int | None:
-    """The id of the card that the page shows, None if it can be no id."""
-    return card_id if card_id is not None and 0 < card_id <= MAX_CARD_ID else None

@@ -82,7 +82,7 @@ def test_the_name_of_the_login_stands_with_the_labels(served):
     [button] = [block for block in served.page.blocks.values() if getattr(block, "elem_id", None) == "grade-7"]
     event = next(event for event in served.page.fns.values() if (button._id, "click") in event.targets)
     values = [block.value for block in event.inputs]
-    values[0] = card_id
+    values[0] = f"{card_id}:{picture.sha256}"
     for name in ("ann", None):
         request = gr.Request(client={"host": "127.0.0.1", "port": 1}, headers={}, username=name)
         asyncio.run(served.page.process_api(event, list(values), None, request))

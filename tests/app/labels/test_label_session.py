@@ -1,0 +1,63 @@
+"""A label goes to the card that the page shows, even if the page was opened with another data folder."""
+
+import pytest
+
+from app.labels.label_session import ALL_CARDS, first_view, neighbor_view, save_label
+from app.settings import data_folder
+from db.labels import label_history
+from db.session import Database
+from labeling.import_cards import import_cards
+from tests.app.conftest import Home
+from tests.db.row_factory import card_by_name
+
+
+@pytest.fixture
+def two_folders(data_home, picture, tmp_path):
+    """Two data folders whose first card has the same row id and other pictures."""
+    folder = data_folder(tmp_path / "other")
+    picture("first/a.png", seed=1)
+    picture("second/b.png", seed=2)
+    import_cards(data_home.database, tmp_path / "first")
+    with Database.open(folder.database) as database:
+        import_cards(database, tmp_path / "second")
+        yield data_home, Home(folder, database, data_home.jobs)
+
+
+def labels_of(home, name):
+    with home.database.reading() as session:
+        return [event.grade for event in label_history(session, card_id=card_by_name(session, name=name).id)]
+
+
+def save(home, key):
+    return save_label(home.database, home.data, key, ALL_CARDS, 5, "none")
+
+
+def test_a_page_of_another_data_folder_labels_no_card(two_folders):
+    first, second = two_folders
+    key = first_view(first.database, first.data, ALL_CARDS).key
+    view, message = save(second, key)
+    assert "reload the page" in message
+    assert labels_of(second, "b") == []
+    assert view.title.endswith("b"), "the page now shows a card of this folder"
+    assert neighbor_view(second.database, second.data, key, ALL_CARDS, backwards=False).title.endswith("b")
+    _, message = save(first, key)
+    assert message.startswith("Saved: a")
+    assert labels_of(first, "a") == [5]
+
+
+def test_a_card_keeps_its_key_when_its_other_side_is_added(data_home, picture, tmp_path):
+    picture("in/c_back.png", seed=2)
+    import_cards(data_home.database, tmp_path / "in")
+    key = first_view(data_home.database, data_home.data, ALL_CARDS).key
+    picture("in/c_front.png", seed=1)
+    import_cards(data_home.database, tmp_path / "in")
+    save(data_home, key)
+    assert labels_of(data_home, "c") == [5]
+
+
+@pytest.mark.parametrize("key", [None, "", "1", ":", "x:y", "1:", "9" * 5000 + ":a", "\u00b2:a"])
+def test_a_key_of_no_card_labels_nothing(two_folders, key):
+    home, _ = two_folders
+    _, message = save(home, key)
+    assert not message.startswith("Saved")
+    assert labels_of(home, "a") == []
