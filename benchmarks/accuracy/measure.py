@@ -18,6 +18,7 @@ from scipy.stats import spearmanr
 from benchmarks.harness import REAL_PICTURES, ROOT, Row
 from engine.cards.grades import GRADES
 from engine.cards.rubric import overall_ceiling
+from engine.cards.wear_limits import measure_grade
 from engine.detection.find_card import find_card
 from engine.evaluation.metrics import qwk
 from engine.image.detection import NoCard, PictureKind
@@ -29,7 +30,6 @@ from engine.measure.surface.line_features import NEAR_OFFSET_MM, sample_colors
 from engine.measure.surface.surface import SMOOTHING_SIGMA_PX, Surface
 from engine.simulate.capture.capture import SimulatedPicture
 from engine.simulate.cards import CardSimulator, SimulationConfig
-from engine.simulate.wear.severity import measure_grade
 from engine.simulate.wear.truth import CaptureKind, CardTruth, Defect, SideTruth
 
 CARDS = 60
@@ -356,7 +356,7 @@ def rubric_row(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasuremen
 
 
 def rubric_grade(front: SideMeasurements, back: SideMeasurements) -> int:
-    """Best grade that the measured centering, corners, edges and surface allow, by the simulator's severity table."""
+    """Best grade that the measured centering, corners, edges and surface allow, by the table of wear limits."""
     worst = [
         side.centering.worse_axis if isinstance(side.centering, MeasuredCentering) else None for side in (front, back)
     ]

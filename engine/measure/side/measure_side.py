@@ -11,6 +11,7 @@ from engine.image.rectify import CardSize, card_size
 from engine.measure.card_edges import CardEdge, find_edges, refined_quad
 from engine.measure.centering.centering import MeasuredCentering, NoCentering, border_widths, measure_centering
 from engine.measure.flat_card import MAX_PX_PER_MM, FlatCard, rectify_with_margin
+from engine.measure.nested_edges import EdgeLine, corner_evidence, find_nested_card, quad_of_lines
 from engine.measure.surface.surface import NoSurface, Surface, measure_surface
 from engine.measure.wear.bare_stock import border_colors, border_widths_along, find_bare_stock
 from engine.measure.wear.corners import CornerWear, corner_columns, measure_corners
@@ -33,6 +34,8 @@ class SideMeasurements:
     visible_edges      (4,) bool: the physical edges that contrast with the background, top first
     corners, edges     four each, clockwise from the top left and from the top; None if the resolution is too low
     stains             on the printed border; None if they cannot be measured
+    corner_evidence    (4,) that background is visible beyond the card's rounded corners, -1 to 1: of a measured corner,
+                       how surely it is the card's and not that of a holder or of a printed frame
     """
 
     quad: np.ndarray
@@ -43,6 +46,7 @@ class SideMeasurements:
     edges: list[EdgeWear] | None
     surface: Surface | NoSurface
     stains: list[Stain] | None
+    corner_evidence: np.ndarray
 
 
 def measure_side(
@@ -90,14 +94,23 @@ def measure_rectified_side(
         edges=edge_wear,
         surface=measure_surface(card, print_tilt_deg=tilt),
         stains=stains,
+        corner_evidence=corner_evidence(card, [_line(edge) for edge in edges]),
     )
 
 
 def rectify_by_edges(
     rgb: np.ndarray, quad: np.ndarray, size: CardSize, kind: PictureKind, *, max_px_per_mm: float = MAX_PX_PER_MM
 ) -> tuple[FlatCard, list[CardEdge]]:
-    """Rectify a card by its quad and find its physical edges; if they are off the quad, rectify again by them."""
+    """Rectify a card by its quad and find its physical edges; if they are off the quad, rectify again by them.
+
+    If the quad is the rim of a holder, the card inside of it is measured, and its size is estimated anew.
+    """
     card = rectify_with_margin(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
+    nested = find_nested_card(card)
+    if nested is not None:
+        quad = quad_of_lines(card, nested)
+        size = card_size(quad, picture_size=rgb.shape[:2])
+        card = rectify_with_margin(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
     edges = find_edges(card)
     if all(
         abs(float(edge.depth_at(np.array([along]))[0])) < MAX_EDGE_OFFSET_MM for edge in edges for along in _ends(edge)
@@ -105,6 +118,12 @@ def rectify_by_edges(
         return card, edges
     refined = rectify_with_margin(rgb, refined_quad(card, edges), size, kind, max_px_per_mm=max_px_per_mm)
     return refined, find_edges(refined)
+
+
+def _line(edge: CardEdge) -> EdgeLine:
+    """The straight line through the ends of an edge."""
+    first, last = edge.depth_at(np.array([0.0, edge.length_mm]))
+    return EdgeLine(float(first + last) / 2, float(last - first) / edge.length_mm)
 
 
 def _ends(edge: CardEdge) -> tuple[float, float]:

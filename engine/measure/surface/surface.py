@@ -51,6 +51,14 @@ MIN_CREASE_FRACTION = 0.5
 
 
 @dataclass(frozen=True)
+class PaleLine:
+    """A pale line of 4 mm or more, wear or print: (N, 2) mm on the card, and its features."""
+
+    points_mm: np.ndarray
+    features: LineFeatures
+
+
+@dataclass(frozen=True)
 class SurfaceDefect:
     """A line on the surface that is likely wear.
 
@@ -84,12 +92,14 @@ class SurfaceDefect:
 class Surface:
     """Scratches and creases of a side.
 
-    defects    the likeliest first
+    lines      every pale line of 4 mm or more, wear or print
+    defects    the lines that are likely wear, the likeliest first
     patterned  the surface has a dense pattern of lines, as holographic foil does; lines within it are not counted
     """
 
     defects: tuple[SurfaceDefect, ...]
     patterned: bool
+    lines: tuple[PaleLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,15 +122,7 @@ def measure_surface(card: FlatCard, *, print_tilt_deg: float = 0.0) -> Surface |
     defects = [_defect(line, likelihood) for line, likelihood in likelihoods if likelihood >= MIN_LIKELIHOOD]
     defects.sort(key=lambda defect: -defect.likelihood)
     pattern_lines = sum(line.features.parallel_lines >= 4 for line in lines)
-    return Surface(tuple(defects), patterned=pattern_lines >= MIN_PATTERN_LINES)
-
-
-@dataclass(frozen=True)
-class PaleLine:
-    """A pale line of 4 mm or more, wear or print: (N, 2) mm on the card, and its features."""
-
-    points_mm: np.ndarray
-    features: LineFeatures
+    return Surface(tuple(defects), patterned=pattern_lines >= MIN_PATTERN_LINES, lines=tuple(lines))
 
 
 def find_pale_lines(card: FlatCard, *, print_tilt_deg: float) -> list[PaleLine]:

@@ -65,11 +65,13 @@ class BareStock:
     bare_fraction  (rows, columns) float32, 0 to 1 of each pixel of the unrolled rim; only patches that reach the edge
     readable       (4,) by side: border and paper differ enough to be distinguished
     paper          (3,) RGB of the stock in the picture
+    contrast       (columns,) RGB distance between border and paper
     """
 
     bare_fraction: np.ndarray
     readable: np.ndarray
     paper: np.ndarray
+    contrast: np.ndarray
 
 
 def find_bare_stock(rim: UnrolledRim, widths_mm: np.ndarray, border: np.ndarray, missing: np.ndarray) -> BareStock:
@@ -97,7 +99,7 @@ def find_bare_stock(rim: UnrolledRim, widths_mm: np.ndarray, border: np.ndarray,
     allowed = (rim.area_mm2 > 0) & (rim.depth_mm[:, None] <= reach[None])
     bare = _filter_patches(rim, np.where(allowed, bare, 0), np.where(allowed, bare, 0) >= minimum)
     bare[:, ~readable[rim.side]] = 0
-    return BareStock(bare.astype(np.float32), readable, paper)
+    return BareStock(bare.astype(np.float32), readable, paper, contrast)
 
 
 def border_widths_along(rim: UnrolledRim, ends_mm: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ class CornerWear:
     radius_mm      of its arc; rounding_mm is the excess over the nominal radius of this type of card
     fray_mm        length of ragged rim
     at_mm          (x, y) of its middle on the card
+    contrast       RGB distance between border and paper there; None if not measured
     """
 
     name: str
@@ -41,6 +42,7 @@ class CornerWear:
     rounding_mm: float | None
     fray_mm: float | None
     reason: str = ""
+    contrast: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Fields that `grade` prints."""
@@ -116,6 +118,7 @@ def _corner(
         rounding_mm=None if radius is None else max(radius - nominal_radius_mm, 0.0),
         fray_mm=None if radius is None else _fray_length(rim, rounding, corner),
         reason="; ".join(reasons),
+        contrast=float(stock.contrast[columns].mean()) if readable else None,
     )
 
 

@@ -26,6 +26,7 @@ class Nick:
 
     kind      "chip" if it is short and deep, else "whitening"
     at_mm     (x, y) on the card at its deepest column
+    contrast  RGB distance between border and paper there
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Nick:
     length_mm: float
     depth_mm: float
     area_mm2: float
+    contrast: float
 
     def as_json(self) -> dict[str, Any]:
         """Fields that `grade` prints."""
@@ -125,5 +127,6 @@ def find_nicks(rim: UnrolledRim, stock: BareStock, columns: np.ndarray) -> list[
             max_depth = float(depth[deepest])
             kind = "chip" if length <= MAX_CHIP_LENGTH_MM and max_depth >= MIN_CHIP_DEPTH_MM else "whitening"
             area = float((stock.bare_fraction * rim.area_mm2)[:, stretch].sum())
-            nicks.append(Nick(kind, rim.point_mm(deepest, max_depth / 2), length, max_depth, area))
+            contrast = float(stock.contrast[stretch].mean())
+            nicks.append(Nick(kind, rim.point_mm(deepest, max_depth / 2), length, max_depth, area, contrast))
     return nicks

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.cards.rubric import Side, centering_ceiling, max_border_percent
+from engine.cards.wear_limits import MAX_AMOUNTS, WearMeasure, WornAttribute, max_amount
 from engine.simulate.wear.rim import MIRRORED_CORNER, MIRRORED_EDGE
-from engine.simulate.wear.severity import MAX_AMOUNTS, WearMeasure, WornAttribute, max_amount
 from engine.simulate.wear.truth import Attribute, SideName
 
 SIDE_NAMES: tuple[SideName, SideName] = ("front", "back")

@@ -1,4 +1,4 @@
-"""Wear drawn for a grade, whose ground truth has exactly that grade by the rubric and the severity table."""
+"""Wear drawn for a grade, whose ground truth has exactly that grade by the rubric and the wear limits."""
 
 from collections import Counter
 from datetime import date
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from engine.cards.rubric import centering_ceiling
+from engine.cards.wear_limits import MAX_AMOUNTS, measure_grade
 from engine.image.rectify import SPORTS, TRADING
 from engine.simulate.wear.centering import centering_truth, miscut_defects, place_print
-from engine.simulate.wear.severity import MAX_AMOUNTS, attribute_grades, measure_grade
+from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.wear import draw_wear
 
 NOW, BEFORE = date(2025, 6, 1), date(2020, 1, 1)
