@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -23,6 +24,8 @@ from engine.measure.side.features import FEATURE_NAMES
 from engine.preprocessing.augmentation import Augmentation, apply_gamma, augment_canvas, draw_augmentation
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, mirror_region_crops
 from engine.preprocessing.photographic_augmentation import vary_photograph
+
+NO_REGIONS = np.zeros((REGION_COUNT, REGION_PIXELS, 3), np.uint8)
 
 
 class PictureBatch(TypedDict):
@@ -55,16 +58,6 @@ class AuxiliaryInputs:
     teachers: TeacherPredictions | None = None
 
 
-class CardArrays(NamedTuple):
-    """Arrays of one card, front first, filled in side by side; described in `Batch`."""
-
-    canvases: np.ndarray
-    regions: np.ndarray
-    edge: np.ndarray
-    centering: np.ndarray
-    measurements: np.ndarray
-
-
 class CardDataset(Dataset):
     """Prepared cards, indexed by (epoch, position, index).
 
@@ -95,67 +88,68 @@ class CardDataset(Dataset):
     def __getitem__(self, key: tuple[int, int, int]) -> Batch:
         epoch, position, index = key
         card = self.cards[index]
+        random = np.random.default_rng((self._config.seed, epoch, position, index))
         sides = [side if side in self._cache else None for side in (card.pair.front, card.pair.back)]
         if self._training:
-            random = np.random.default_rng((self._config.seed, epoch, position, index))
             sides = _drop_side(sides, self._config.side_dropout, random)
-        height, width = self._config.canvas_shape
-        arrays = CardArrays(
-            canvases=np.zeros((2, height, width, 3), np.uint8),
-            regions=np.zeros((2, REGION_COUNT, REGION_PIXELS, 3), np.uint8),
-            edge=np.full(2, np.nan, np.float32),
-            centering=np.full((2, 2), np.nan, np.float32),
-            measurements=np.full((2, len(FEATURE_NAMES)), np.nan, np.float32),
+        front, back = (
+            self._missing_side() if side is None or self.features is not None else self._load_side(side, random)
+            for side in sides
         )
-        for row, side in enumerate(sides):
-            if side is not None and self.features is None:
-                augmentation = draw_augmentation(random) if self._training and self._config.augment else None
-                self._load_side(side, augmentation, arrays, row)
-                if self._training and self._config.vary_photograph:
-                    arrays.canvases[row] = vary_photograph(arrays.canvases[row], random)
-        item: Batch = {
-            "present": torch.tensor([side is not None for side in sides]),
-            "grade": torch.tensor(card.grade - 1),
-            "edge": torch.from_numpy(arrays.edge),
-            "centering": torch.from_numpy(arrays.centering),
-            "index": torch.tensor(index),
-        }
-        if self.features is None:
-            item["canvases"] = torch.from_numpy(arrays.canvases)
-        else:
+        item: dict[str, Any] = {name: torch.from_numpy(np.stack([front[name], back[name]])) for name in front}
+        item["present"] = torch.tensor([side is not None for side in sides])
+        item["grade"] = torch.tensor(card.grade - 1)
+        item["index"] = torch.tensor(index)
+        if self.features is not None:
             views = [int(random.integers(cache.views)) if self._training else 0 for cache in self.features]
-            item["features"] = (
-                self._features_of(sides[0], self.features[0], views[0]),
-                self._features_of(sides[1], self.features[1], views[1]),
-            )
-        if self._auxiliary.regions:
-            item["regions"] = torch.from_numpy(arrays.regions)
-        if self._auxiliary.measurements:
-            if self._training and self._config.measurement_dropout > 0:
-                arrays.measurements[random.random(2) < self._config.measurement_dropout] = np.nan
-            item["measured"] = torch.from_numpy(arrays.measurements)
+            item["features"] = tuple(map(_features_of, sides, self.features, views))
+        if self._auxiliary.measurements and self._training and self._config.measurement_dropout > 0:
+            item["measured"][torch.from_numpy(random.random(2) < self._config.measurement_dropout)] = torch.nan
         if self._auxiliary.teachers and self._training:
             item["teachers"] = torch.from_numpy(self._auxiliary.teachers[card.pair.card_id])
-        return item
+        return cast(Batch, item)
 
-    @staticmethod
-    def _features_of(side: Path | None, cache: FeatureCache, view: int) -> Tensor:
-        """Features of a side, (F,); zeros if it is missing."""
-        return torch.zeros(cache.size) if side is None else torch.from_numpy(cache.features(side, view))
-
-    def _load_side(self, side: Path, augmentation: Augmentation | None, arrays: CardArrays, row: int) -> None:
-        """Fill in the arrays of one side, with the same augmentation for its inputs and targets."""
-        canvas, regions, targets = self._cache[side], self._auxiliary.regions, self._auxiliary.targets
-        arrays.canvases[row] = augment_canvas(canvas, augmentation) if augmentation else canvas
-        mirrored = augmentation is not None and augmentation.mirrored
-        if regions is not None and side in regions:
-            crops = mirror_region_crops(regions[side]) if mirrored else regions[side]
-            arrays.regions[row] = apply_gamma(crops, augmentation) if augmentation else crops
-        if targets is not None:
-            edge, left, top = targets[side]
-            arrays.edge[row], arrays.centering[row] = edge, (1 - left if mirrored else left, top)
+    def _missing_side(self) -> dict[str, np.ndarray]:
+        """Arrays of a side without a picture by their name in `Batch`: zeros and NaN."""
+        arrays: dict[str, np.ndarray] = {"edge": _not_measured(), "centering": _not_measured(2)}
+        if self.features is None:
+            arrays["canvases"] = np.zeros((*self._config.canvas_shape, 3), np.uint8)
+        if self._auxiliary.regions is not None:
+            arrays["regions"] = NO_REGIONS
         if self._auxiliary.measurements is not None:
-            arrays.measurements[row] = self._auxiliary.measurements[side]
+            arrays["measured"] = _not_measured(len(FEATURE_NAMES))
+        return arrays
+
+    def _load_side(self, side: Path, random: np.random.Generator) -> dict[str, np.ndarray]:
+        """Arrays of a side by their name in `Batch`, with the same augmentation for its inputs and targets."""
+        regions, targets, measurements = self._auxiliary.regions, self._auxiliary.targets, self._auxiliary.measurements
+        augmentation = draw_augmentation(random) if self._training and self._config.augment else None
+        mirrored = augmentation is not None and augmentation.mirrored
+        canvas = augment_canvas(self._cache[side], augmentation) if augmentation else self._cache[side]
+        if self._training and self._config.vary_photograph:
+            canvas = vary_photograph(canvas, random)
+        edge, left, top = _not_measured(3) if targets is None else targets[side]
+        arrays = {"canvases": canvas, "edge": edge, "centering": np.array((1 - left if mirrored else left, top))}
+        if regions is not None:
+            arrays["regions"] = _augmented_crops(regions[side], augmentation) if side in regions else NO_REGIONS
+        if measurements is not None:
+            arrays["measured"] = measurements[side]
+        return arrays
+
+
+def _augmented_crops(crops: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:
+    if augmentation is None:
+        return crops
+    return apply_gamma(mirror_region_crops(crops) if augmentation.mirrored else crops, augmentation)
+
+
+def _not_measured(*shape: int) -> NDArray[np.float32]:
+    return np.full(shape, np.nan, np.float32)
+
+
+def _features_of(side: Path | None, cache: FeatureCache, view: int) -> Tensor:
+    """Features of a side, (F,); zeros if it is missing."""
+    return torch.zeros(cache.size) if side is None else torch.from_numpy(cache.features(side, view))
 
 
 def _drop_side(sides: list, probability: float, random: np.random.Generator) -> list:

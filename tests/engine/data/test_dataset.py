@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 
 from engine.cards.pairs import CardPair
 from engine.config import Config
-from engine.data.dataset import CardDataset
+from engine.data.dataset import AuxiliaryInputs, CardDataset
 from engine.data.inputs import model_input
 from engine.data.picture_cache import PixelCache
 from engine.data.sampler import batch_loader, epoch_order
@@ -204,3 +204,10 @@ def test_a_network_for_plain_colors_gets_the_canvas_itself(prepared_cards):
     assert inputs.front.shape == (2, 3, 64, 64)
     canvas = batch["canvases"][0, 0].numpy().astype(np.float64)
     np.testing.assert_allclose(inputs.front[0].permute(1, 2, 0), canvas / 255, atol=1e-7)
+
+
+def test_an_item_has_only_the_arrays_that_its_run_uses(prepared_cards):
+    plain, crops = {"canvases", "present", "grade", "edge", "centering", "index"}, {"regions"}
+    for auxiliary, names in ((AuxiliaryInputs(), plain), (AuxiliaryInputs(regions={}), plain | crops)):
+        dataset = CardDataset(*prepared_cards, Config(image_size=64), training=True, auxiliary=auxiliary)
+        assert set(dataset[0, 0, 0]) == names
