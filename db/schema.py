@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -36,6 +37,10 @@ QUALIFIERS_SQL = (
 )
 
 
+class DamagedValue(ValueError):
+    """A stored value that is not of the kind of its column: the file is damaged, or another program wrote it."""
+
+
 def utc_now() -> datetime:
     """The current time in UTC, timezone-aware."""
     return datetime.now(UTC)
@@ -60,6 +65,18 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """As TypeDecorator's; raises DamagedValue for a text that is no time."""
+        process = super().result_processor(dialect, coltype)
+
+        def process_checked(value: Any) -> datetime | None:
+            try:
+                return process(value) if process else value
+            except (ValueError, TypeError) as error:
+                raise DamagedValue(f"{value!r} is no time") from error
+
+        return process_checked
 
 
 class Base(DeclarativeBase):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.append_only import guard
 from db.backups import copy_daily, default_folder, newest_copy
 from db.migrate import DatabaseUnusable, damaged_message, migrate
+from db.schema import Base, DamagedValue
 
 __all__ = ["Database", "DatabaseUnusable", "Session"]
 
@@ -52,10 +54,12 @@ class Database:
         file = _sqlite_file(url)
         if file is not None:
             _make_folder(file.parent)
+            _require_not_lost(file)
         engine = _server_engine(url) if file is None else _sqlite_engine(url)
         try:
             with _translate_errors(engine):
                 migrate(_reading(engine), _writing(engine), file=file, backup_dir=backup_dir)
+                _require_all_columns(_reading(engine))
                 if file is not None:
                     copy_daily(file, backup_dir or default_folder(file))
         except BaseException:
@@ -131,6 +135,36 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
+def _require_not_lost(file: Path) -> None:
+    """Raise DatabaseUnusable if a file is missing or empty, but was a database: there is a copy of it.
+
+    SQLite would take it for a new database, and all cards would seem to be gone.
+    """
+    if (not file.exists() or file.stat().st_size == 0) and (copy := newest_copy(file)) is not None:
+        problem = "is empty" if file.exists() else "is missing"
+        raise DatabaseUnusable(
+            f"{file} {problem}; put its newest copy back: python launch.py restore {copy}; or move {copy.parent} away "
+            "to begin without cards"
+        )
+
+
+def _require_all_columns(engine: Engine) -> None:
+    """Raise DatabaseUnusable if a table or column of the schema is missing."""
+    inspector = inspect(engine)
+    tables = set(inspector.get_table_names())
+    for name, table in Base.metadata.tables.items():
+        columns = {column["name"] for column in inspector.get_columns(name)} if name in tables else set()
+        if not {column.name for column in table.columns} <= columns:
+            raise DatabaseUnusable(damaged_message(Path(engine.url.database or "")))
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DamagedValue(f"{text[:20]!r} is not JSON") from error
+
+
 def _server_engine(url: URL) -> Engine:
     try:
         return create_engine(url, pool_pre_ping=True)
@@ -147,7 +181,7 @@ def _sqlite_engine(url: URL) -> Engine:
     Connection.autocommit needs Python 3.12 and has no IMMEDIATE; isolation_level None with an explicit BEGIN works on
     every version.
     """
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, json_deserializer=_parse_json)
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
@@ -177,6 +211,8 @@ def _translate_errors(engine: Engine, *, writes: bool = True) -> Iterator[None]:
     """Translate SQLite's errors about the file into DatabaseUnusable; other exceptions pass unchanged."""
     try:
         yield
+    except DamagedValue as error:
+        raise DatabaseUnusable(damaged_message(Path(engine.url.database or ""))) from error
     except DBAPIError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
         file = Path(engine.url.database or "")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import sqlite3
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -28,7 +30,9 @@ from db.file_paths import FileReference
 from db.migrate import damaged_message
 from db.session import Database, DatabaseUnusable
 from engine.experiments.run_folder import PAIRS
+from engine.paths import unreadable_reason
 from engine.storage.atomic import atomic_write, write_text
+from engine.storage.disk_space import disk_full_message
 from engine.storage.file_hash import sha256
 
 CONTENTS = "contents.json"
@@ -39,7 +43,9 @@ COMPRESSED = {".db", ".json", ".jsonl", ".csv", ".txt", ".md"}
 FOLDERS = ("runs", "snapshots", "pictures", "test_openings")
 TEMPORARY = {".lock", ".part"}
 SQLITE_HEADER = b"SQLite format 3\0"
+HAS_REVISION = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
 CHUNK_BYTES = 1 << 20
+MAX_BACKUP_BYTES = 1 << 50  # of any disk
 # Errors that zipfile was observed to raise on damaged and foreign files; RuntimeError for one that claims a password.
 UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValidationError, UnicodeDecodeError, EOFError),
@@ -171,9 +177,9 @@ def _add(archive: zipfile.ZipFile, source: Source) -> BackupEntry:
     return BackupEntry(name=source.name, sha256=digest, size=size, path=str(source.path))
 
 
-def _copy(source: IO[bytes], target: IO[bytes]) -> tuple[str, int]:
+def _copy(source: IO[bytes], target: IO[bytes], *, max_bytes: float = math.inf) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    while chunk := source.read(CHUNK_BYTES):
+    while chunk := source.read(int(min(CHUNK_BYTES, max(0, max_bytes - size)))):
         target.write(chunk)
         digest.update(chunk)
         size += len(chunk)
@@ -187,6 +193,8 @@ def restore(data: DataFolder, backup: Path) -> dict[str, Any]:
     the new folder. Returns `data`, `files`, `bytes` and `cards`. Raises UserError, DatabaseUnusable, DiskFull.
     """
     try:
+        if reason := unreadable_reason(backup, MAX_BACKUP_BYTES):
+            raise UserError(f"{backup} {reason}")
         with backup.open("rb") as file:
             is_database = file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
     except OSError as error:
@@ -207,13 +215,8 @@ def _unused(data: DataFolder) -> Iterator[None]:
 
 def _restore_database(data: DataFolder, copy: Path) -> dict[str, Any]:
     """Put a daily copy in the place of the database, which is moved away, not deleted."""
-    with closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        try:
-            sound = is_sound(connection)
-        except sqlite3.DatabaseError:
-            sound = False
-    if not sound:
-        raise UserError(f"{copy} is damaged; restore another copy")
+    if not _holds_loupe_database(copy):
+        raise UserError(f"{copy} is damaged, or is not a database of Loupe; restore another copy")
     moved_to = data.backups / f"{DATABASE}-replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     with atomic_write(data.database) as temporary:
         shutil.copyfile(copy, temporary)
@@ -225,6 +228,15 @@ def _restore_database(data: DataFolder, copy: Path) -> dict[str, Any]:
     if moved_to.exists():
         print_message(f"the database that was there is now {moved_to}")
     return _restored(data, files=1, size=copy.stat().st_size)
+
+
+def _holds_loupe_database(file: Path) -> bool:
+    """True if a file is a sound database of Loupe. SQLite takes an empty file for an empty database."""
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            return is_sound(connection) and connection.execute(HAS_REVISION).fetchone() == (1,)
+        except sqlite3.DatabaseError:
+            return False
 
 
 def _restore_all(data: DataFolder, backup: Path) -> dict[str, Any]:
@@ -245,6 +257,8 @@ def _restore_all(data: DataFolder, backup: Path) -> dict[str, Any]:
             for done, entry in enumerate(contents.files):
                 meter("files", done, len(contents.files))
                 _extract(archive, entry, stage, backup)
+        if not _holds_loupe_database(stage / DATABASE):
+            raise UserError(f"{backup} is damaged: its {DATABASE} is not a sound database of Loupe; use another")
         _move_paths(stage, data.root, contents)
         for path in sorted(stage.iterdir(), key=lambda path: path.name == DATABASE):  # the database comes last
             target = data.root / path.name
@@ -269,6 +283,9 @@ def _open_archive(backup: Path) -> Iterator[tuple[zipfile.ZipFile, Contents]]:
             contents = Contents.model_validate_json(archive.read(CONTENTS))
             if contents.format != FORMAT:
                 raise UserError(f"{backup} was written by a newer Loupe; update this one")
+            names = Counter(entry.name for entry in contents.files)
+            if names[DATABASE] != 1 or max(names.values()) > 1:
+                raise UserError(f"{backup} is damaged: it does not hold one {DATABASE} and each file once; use another")
             yield archive, contents
     except UserError:
         raise
@@ -279,13 +296,21 @@ def _open_archive(backup: Path) -> Iterator[tuple[zipfile.ZipFile, Contents]]:
 def _extract(archive: zipfile.ZipFile, entry: BackupEntry, stage: Path, backup: Path) -> None:
     """Extract a file and check its hash; a name outside the folder is refused."""
     name = PurePosixPath(entry.name)
-    is_known = entry.name == DATABASE or name.parts[:1] in [(folder,) for folder in (*FOLDERS, "models")]
-    if not is_known or name.is_absolute() or ".." in name.parts or "\\" in entry.name or ":" in entry.name:
+    is_in_folder = len(name.parts) > 1 and name.parts[0] in (*FOLDERS, "models") and name.as_posix() == entry.name
+    if not (is_in_folder or entry.name == DATABASE) or ".." in name.parts or "\\" in entry.name or ":" in entry.name:
         raise UserError(f"{backup} holds the file name {entry.name!r}, which no backup has; use another")
     target = stage / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(entry.name) as source, target.open("wb") as copy:
-        digest, size = _copy(source, copy)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = target.open("xb")
+    except OSError as error:
+        if disk_full_message(error):
+            raise
+        name = f"the file name {entry.name!r}, which cannot be written here ({error.strerror})"
+        raise UserError(f"{backup} holds {name}; use another") from error
+    with copy, archive.open(entry.name) as source:
+        # One byte more than announced: what a hostile file unpacks to may not fit on the disk.
+        digest, size = _copy(source, copy, max_bytes=entry.size + 1)
     if (digest, size) != (entry.sha256, entry.size):
         raise UserError(f"{backup} is damaged: {entry.name} is not what was backed up; use another")
 
@@ -317,10 +342,19 @@ def _move_paths(stage: Path, root: Path, contents: Contents) -> None:
 
 
 def _move_pairs(file: Path, new_path: Callable[[str], str]) -> None:
-    """Change the picture paths in a file of card pairs; other content stays as it is, whatever version wrote it."""
-    lines = []
-    for line in file.read_text(encoding="utf-8").split("\n"):
-        row = json.loads(line) if line else {}
-        row |= {side: new_path(row[side]) for side in ("front", "back") if row.get(side)}
-        lines.append(json.dumps(row, ensure_ascii=False, sort_keys=True) if line else "")
+    """Change the picture paths in a file of card pairs; other content stays as it is, whatever version wrote it.
+
+    A file that was damaged before the backup stays as it is, so that all else can be restored.
+    """
+    try:
+        rows = [json.loads(line) if line else None for line in file.read_text(encoding="utf-8").split("\n")]
+    except ValueError as error:  # neither UTF-8 nor JSON
+        print_message(f"{file.parent.name}/{file.name}: restored as it was, it was already damaged ({error})")
+        return
+    for row in rows:
+        if isinstance(row, dict):
+            row |= {
+                side: row[side] and new_path(row[side]) for side in ("front", "back") if isinstance(row.get(side), str)
+            }
+    lines = ["" if row is None else json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
     write_text(file, "\n".join(lines))

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 import db.migrate
+import db.session
 from db import card_bin, cards, collection, label_queue, labels
 from db.append_only import AppendOnly
 from db.line_corrections import add_lines, current_lines
@@ -156,6 +157,7 @@ def test_a_database_without_a_collection_is_migrated_with_its_cards_and_labels(t
         folder = tmp_path / "migrations_of_then"
         shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(6))
         patch.setattr(db.migrate, "MIGRATIONS", folder)
+        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
         Database.open(tmp_path / "loupe.db").close()
     add_picture_without_size(tmp_path / "loupe.db")
     add_label_without_author(tmp_path / "loupe.db")

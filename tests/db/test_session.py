@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -232,3 +233,45 @@ def test_an_invalid_url_is_refused():
 def test_a_kind_of_database_without_a_driver_is_named():
     with pytest.raises(DatabaseUnusable, match="no driver for nonesuch databases is installed"):
         Database.open("nonesuch://host/loupe")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE label_events",
+        "ALTER TABLE cards DROP COLUMN notes",
+        "UPDATE pictures SET quality = '{'",
+        "UPDATE cards SET created_at = 'x'",
+    ],
+)
+def test_a_database_that_another_program_changed_is_named_as_damaged(migrated_file, tmp_path, damage):
+    path = tmp_path / "loupe.db"
+    shutil.copy(migrated_file, path)
+    with Database.open(path) as database, database.writing() as session:
+        add_one(session, 1)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(damage)
+        other.commit()
+    with (
+        pytest.raises(DatabaseUnusable, match=rf"^{path} is damaged[,;] "),
+        Database.open(path) as database,
+        database.reading() as session,
+    ):
+        all_cards(session)
+
+
+@pytest.mark.parametrize(("lose", "problem"), [(Path.unlink, "is missing"), (lambda p: p.write_bytes(b""), "is empty")])
+def test_a_database_that_is_gone_but_has_a_copy_is_not_begun_again_in_silence(migrated_file, tmp_path, lose, problem):
+    path = tmp_path / "loupe.db"
+    shutil.copy(migrated_file, path)
+    with Database.open(path) as database, database.writing() as session:
+        add_one(session, 1)
+    Database.open(path).close()
+    (copy,) = (tmp_path / "backups").glob("*.db")
+    lose(path)
+    for _ in range(2):
+        with pytest.raises(DatabaseUnusable, match=f"^{path} {problem}; put its newest copy back: .* restore {copy};"):
+            Database.open(path)
+    (tmp_path / "backups").rename(tmp_path / "elsewhere")
+    with Database.open(path) as database, database.reading() as session:
+        assert counts(session).cards == 0

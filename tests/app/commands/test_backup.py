@@ -1,6 +1,8 @@
 """A backup holds all that a data folder refers to, and is restored elsewhere with every hash checked."""
 
+import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import zipfile
@@ -151,7 +153,8 @@ def test_a_backup_cannot_write_outside_the_data_folder(tmp_path, name):
     entry = {"name": name, "sha256": "0" * 64, "size": 1, "path": "/x"}
     with zipfile.ZipFile(backup, "w") as archive:
         archive.writestr(name, "x")
-        archive.writestr("contents.json", json.dumps({"format": 1, "made_at": "", "root": "/", "files": [entry]}))
+        files = [entry, {**entry, "name": "loupe.db"}]
+        archive.writestr("contents.json", json.dumps({"format": 1, "made_at": "", "root": "/", "files": files}))
     with pytest.raises(UserError, match="which no backup has"):
         restore(new, backup)
     assert not list(tmp_path.rglob("outside"))
@@ -173,7 +176,10 @@ def test_a_daily_copy_takes_the_place_of_a_damaged_database(filled, tmp_path):
     assert {path.name.split("-replaced-")[0] for path in data.backups.glob("*-replaced-*")} == {"loupe.db"}
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(copy.read_bytes()[:5000])
-    assert "is damaged; restore another copy" in call("restore", damaged, "--data", data.root).error_line
+    assert (
+        "is damaged, or is not a database of Loupe; restore another copy"
+        in call("restore", damaged, "--data", data.root).error_line
+    )
 
 
 def test_there_is_nothing_to_back_up_or_restore(tmp_path):
@@ -193,3 +199,85 @@ def test_a_backup_made_during_labeling_is_of_one_moment(filled, tmp_path):
     restore(data_folder(tmp_path / "new"), tmp_path / "backup.zip")
     with closing(sqlite3.connect(tmp_path / "new" / "loupe.db")) as restored:
         assert restored.execute("SELECT count(*) FROM cards WHERE notes = 'half'").fetchone() == (0,)
+
+
+def rewritten(backup, target, change):
+    """A copy of a backup whose files (name -> content) and list of files were changed; hashes and sizes fit."""
+    with zipfile.ZipFile(backup) as archive:
+        contents = json.loads(archive.read("contents.json"))
+        files = {entry["name"]: archive.read(entry["name"]) for entry in contents["files"]}
+    paths = {entry["name"]: entry["path"] for entry in contents["files"]}
+    change(files)
+    contents["files"] = [
+        {"name": name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "path": paths.get(name, "")}
+        for name, content in files.items()
+    ]
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr("contents.json", json.dumps(contents))
+    return target
+
+
+NOT_OF_A_BACKUP = [
+    lambda files: files.pop("loupe.db"),
+    lambda files: files.update({"loupe.db": b""}),
+    lambda files: files.update({"loupe.db": files["loupe.db"][:5000]}),
+    lambda files: files.update({"runs": b"x"}),
+    lambda files: files.update({"runs/a": b"x", "runs/a/b": b"x"}),
+    lambda files: files.update({"runs/./a": b"x"}),
+    lambda files: files.update({f"runs/{'a' * 300}": b"x"}),
+]
+
+
+def test_a_backup_without_a_whole_database_or_with_names_that_no_backup_has_is_refused(filled, tmp_path):
+    backup, new = tmp_path / "backup.zip", data_folder(tmp_path / "new")
+    back_up(filled.data, backup)
+    for change in NOT_OF_A_BACKUP:
+        with pytest.raises(UserError, match=r"use another$"):
+            restore(new, rewritten(backup, tmp_path / "changed.zip", change))
+        assert {path.name for path in new.root.iterdir()} <= {"server.lock", "training.lock"}
+
+
+def test_a_list_of_pairs_that_was_damaged_before_the_backup_does_not_keep_the_labels_back(filled, tmp_path):
+    backup, pairs = tmp_path / "backup.zip", "runs/run-0001/pairs.jsonl"
+    back_up(filled.data, backup)
+    for number, content in enumerate([b'{"front', b"[1]\n5", b'{"back": null, "front": 5}', b"\xff"]):
+        changed = rewritten(
+            backup, tmp_path / "changed.zip", lambda files, content=content: files.update({pairs: content})
+        )
+        new = data_folder(tmp_path / f"new-{number}")
+        assert restore(new, changed)["cards"] == 6
+        assert (new.root / pairs).read_bytes() == content
+
+
+def test_a_file_unpacks_to_no_more_than_its_announced_size(filled, tmp_path, monkeypatch):
+    backup = tmp_path / "backup.zip"
+    back_up(filled.data, backup)
+    with zipfile.ZipFile(backup) as archive:
+        contents = json.loads(archive.read("contents.json"))
+    contents["files"] = [*contents["files"], {"name": "runs/bomb", "sha256": "0" * 64, "size": 5, "path": ""}]
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(backup) as archive, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as copy:
+        for entry in contents["files"][:-1]:
+            copy.writestr(entry["name"], archive.read(entry["name"]))
+        copy.writestr("runs/bomb", bytes(50_000_000))
+        copy.writestr("contents.json", json.dumps(contents))
+    sizes = []
+    rmtree = shutil.rmtree
+
+    def note_size(folder, **options):
+        sizes.extend(path.stat().st_size for path in Path(folder).rglob("bomb"))
+        rmtree(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", note_size)
+    with pytest.raises(UserError, match="is damaged: runs/bomb is not what was backed up"):
+        restore(data_folder(tmp_path / "new"), bomb)
+    assert sizes == [6], "one byte more than announced"
+
+
+def test_a_pipe_or_a_device_is_no_backup(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        words = ("restore", path, "--data", tmp_path / "new")
+        assert "is a pipe or a device, not a file; give a file" in call(*words).error_line
