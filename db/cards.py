@@ -13,11 +13,10 @@ from db.schema import Card, Picture
 
 @dataclass(frozen=True)
 class Counts:
-    """Number of pictures, of cards, and of cards with both sides."""
+    """Number of pictures and of cards."""
 
     pictures: int
     cards: int
-    both_sides: int
 
 
 def add_pictures(session: Session, *, pictures: Iterable[Picture]) -> None:
@@ -114,6 +113,5 @@ def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, s
 def counts(session: Session) -> Counts:
     """Count pictures, and cards without those in the bin."""
     pictures = select(func.count(Picture.id)).scalar_subquery()
-    both = func.count(Card.id).filter(Card.front_id.is_not(None), Card.back_id.is_not(None))
-    columns = select(pictures, func.count(Card.id), both)
+    columns = select(pictures, func.count(Card.id))
     return Counts(*session.execute(columns.where(Card.deleted_at.is_(None))).one())

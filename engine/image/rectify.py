@@ -32,29 +32,21 @@ class CardSize:
 TRADING = CardSize(63.0, 88.0, "trading card")
 SPORTS = CardSize(63.5, 88.9, "sports card")
 JAPANESE_SMALL = CardSize(59.0, 86.0, "Japanese small")
-# 63 : 88 and 59 : 86 differ by 4.3 %. Trading and sports cards differ by 0.2 % and are distinguished by the game alone.
+# 63 : 88 and 59 : 86 differ by 4.3 %. Trading and sports cards differ by 0.2 % and are not told apart.
 ASPECT_TOLERANCE = 0.021
 TOLERANCE_FOR_TILT = 0.1
 ASSUMED_HEIGHT_MM = 88.0
-SMALL_GAMES = ("yu-gi-oh", "yugioh", "vanguard")
-SPORTS_GAMES = ("baseball", "basketball", "football", "hockey", "soccer", "sport")
 
 
-def card_size(quad: np.ndarray, game: str = "", *, picture_size: tuple[int, int] | None = None) -> CardSize:
-    """Return the size of the card in a quad: the game's if known, else the one that fits the measured aspect.
+def card_size(quad: np.ndarray, *, picture_size: tuple[int, int] | None = None) -> CardSize:
+    """Return the size of the card in a quad: the known size that fits its aspect.
 
     quad          (4, 2) pixels, clockwise from the printed top left
-    game          free text, or empty
     picture_size  (height, width) of the picture, to remove the perspective; None assumes no perspective
 
     An aspect more than 2.1 % from every known one (5 % at 45 degrees of tilt) is unusual: the height is assumed to be
     88 mm and the width follows from the aspect.
     """
-    game = game.lower()
-    if any(word in game for word in SMALL_GAMES):
-        return JAPANESE_SMALL
-    if any(word in game for word in SPORTS_GAMES):
-        return SPORTS
     geometry = quad_geometry(quad, picture_size)
     aspect = min(geometry.aspect, 1 / geometry.aspect)
     deviation = {size: abs(aspect * size.height_mm / size.width_mm - 1) for size in (TRADING, JAPANESE_SMALL)}
@@ -73,7 +65,7 @@ def px_per_mm(quad: np.ndarray, size: CardSize) -> float:
 
 
 def detected_px_per_mm(quad: np.ndarray) -> float:
-    """Return the pixels per mm of a detected card whose game is unknown."""
+    """Return the pixels per mm of a detected card."""
     return px_per_mm(quad, card_size(quad))
 
 

@@ -11,6 +11,8 @@ from engine.measure.flat_card import FlatCard, points_along_side
 from engine.measure.profiles import Bands, edge_contrast, extract_bands, line_votes, local_maxima, locate_peaks
 from engine.measure.robust_fit import RobustFit, robust_fit
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Ends of a side that are left out, since the corners are rounded.
 CORNER_CLEARANCE_MM = 4.5
 # Depths searched on both sides of the detected quad, and around the line with the most votes.

@@ -9,6 +9,8 @@ import numpy as np
 
 from engine.measure.flat_card import FlatCard
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 BAND_MM = 1.0
 # Standard deviation of the derivative filter, at least this many pixels.
 SMOOTHING_SIGMA_MM = 0.06

@@ -16,6 +16,7 @@ from engine.image.rectify import CardSize, card_size, finest_px_per_mm, rectify
 
 CORNER_MM = 10.0
 EDGE_MM = 5.0
+OUTSIDE_MM = 1.0  # background that is included beyond the card's edge
 MAX_PX_PER_MM = 20.0
 # (height, width) of region crops in pixels, equal in area. A corner has 8.7 px/mm, an edge 8 px/mm across, where wear
 # is thin, and 4.5 or 2.8 px/mm along.
@@ -37,12 +38,11 @@ class Crops:
     px_per_mm: float
 
 
-def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, outside_mm: float = 1.0) -> Crops:
+def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize) -> Crops:
     """Crop the corners and edges from the picture, resampled once, at up to 20 px/mm.
 
-    rgb         (H, W, 3) uint8
-    quad        (4, 2) pixels, clockwise from the printed top left
-    outside_mm  width of the background included beyond the card's border
+    rgb   (H, W, 3) uint8
+    quad  (4, 2) pixels, clockwise from the printed top left
     """
     density = min(finest_px_per_mm(quad, size), MAX_PX_PER_MM)
     to_picture = millimeters_to_picture(quad, size)
@@ -52,7 +52,7 @@ def corner_and_edge_crops(rgb: np.ndarray, quad: np.ndarray, size: CardSize, *, 
         size_px = (max(1, round(height * density)), max(1, round(width * density)))
         return rectify(rgb, apply_homography(to_picture, box), size=size_px)
 
-    width, height, out = size.width_mm, size.height_mm, outside_mm
+    width, height, out = size.width_mm, size.height_mm, OUTSIDE_MM
     side = CORNER_MM + out
     right, bottom = width - CORNER_MM, height - CORNER_MM
     corners = [(-out, -out), (right, -out), (right, bottom), (-out, bottom)]

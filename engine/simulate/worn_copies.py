@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.errors import BadInput
-from engine.image.rectify import TRADING, CardSize
+from engine.image.rectify import TRADING
 from engine.simulate.print.games import Grid
 from engine.simulate.wear.amounts import SIDE_NAMES, draw_attribute_grades
 from engine.simulate.wear.masks import Patch
@@ -19,6 +19,7 @@ from engine.simulate.wear.truth import SideName, SideWear
 from engine.simulate.wear.wear import WornSide, wear_for_grades
 
 STOCK_RGB = (234, 231, 224)  # color of the paper that wear exposes, as on most cards
+CORNER_MM = 3.0  # radius of the corners of a modern card
 MIN_HEIGHT_PX = 200  # in a lower picture, the wear of a corner is smaller than a pixel
 
 
@@ -40,15 +41,11 @@ def make_worn_copy(
     back: np.ndarray | None,
     grade: int,
     random: Generator,
-    *,
-    size: CardSize = TRADING,
-    corner_mm: float = 3.0,
 ) -> WornCopy:
-    """Wear a card down to a grade.
+    """Wear a trading card with rounded corners down to a grade.
 
     front, back  (H, W, 3) uint8, rectified: upright, the card edge to edge. Not modified. Either may be None
     grade        1 to 9, below the card's own grade: the worst of corners, edges and surface then has exactly this grade
-    corner_mm    radius of the card's corners, 0 for square corners
     raises       BadInput if the grade is not 1 to 9, a picture is too small, or there is no picture
     """
     if not 1 <= grade <= 9:
@@ -59,23 +56,21 @@ def make_worn_copy(
         if picture is not None and picture.shape[0] < MIN_HEIGHT_PX:
             raise BadInput(f"the {name} is {picture.shape[0]} pixels high; give at least {MIN_HEIGHT_PX}")
     grades = draw_attribute_grades(random, grade, set(range(min(grade + 1, 10), 11)))
-    worn_sides = wear_for_grades(random, size=size, corner_mm=corner_mm, grades=grades)
+    worn_sides = wear_for_grades(random, size=TRADING, corner_mm=CORNER_MM, grades=grades)
     pictures = [
-        None if picture is None else _worn_picture(random, picture, side, worn_side, size, corner_mm)
+        None if picture is None else _worn_picture(random, picture, side, worn_side)
         for picture, side, worn_side in zip((front, back), SIDE_NAMES, worn_sides, strict=True)
     ]
     return WornCopy(pictures[0], pictures[1], worn_sides[0].wear, worn_sides[1].wear)
 
 
-def _worn_picture(
-    random: Generator, picture: np.ndarray, side: SideName, worn_side: WornSide, size: CardSize, corner_mm: float
-) -> np.ndarray:
+def _worn_picture(random: Generator, picture: np.ndarray, side: SideName, worn_side: WornSide) -> np.ndarray:
     """One picture worn down on a raster with the card's proportions, then resized to its original size."""
-    grid = Grid(size, picture.shape[0])
+    grid = Grid(TRADING, picture.shape[0])
     face = picture.copy()
     if picture.shape[1] != grid.width:
         face = cv2.resize(face, (grid.width, grid.height), interpolation=cv2.INTER_CUBIC)
-    uncovered = uncovered_patches(CardRim(size, (corner_mm,) * 4), grid)
+    uncovered = uncovered_patches(CardRim(TRADING, (CORNER_MM,) * 4), grid)
     background = _background(face, uncovered)
     paint_wear(random, face, worn_side.wear, grid, stock=STOCK_RGB, side=side)
     for patch in uncovered_patches(worn_side.rim, grid):

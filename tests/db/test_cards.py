@@ -96,11 +96,11 @@ def test_cards_are_listed_oldest_first_and_found_by_id(session):
     assert get(session, card_id=cards[2].id) is cards[2]
 
 
-def test_counts_distinguish_pairs_from_single_sides(session):
+def test_pictures_and_cards_are_counted(session):
     add_card(session, name="pair", front_id=1, back_id=2)
     add_card(session, name="front", front_id=3)
     add_card(session, name="back", back_id=4)
-    assert counts(session) == Counts(pictures=4, cards=3, both_sides=1)
+    assert counts(session) == Counts(pictures=4, cards=3)
 
 
 def test_only_fronts_are_listed_for_duplicate_detection(session):

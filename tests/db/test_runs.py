@@ -173,7 +173,7 @@ def test_progress_of_a_missing_run_is_an_error(database):
 def test_the_latest_runs_come_first(database):
     ids = [queue_one(database) for _ in range(3)]
     with database.reading() as session:
-        assert [run.id for run in runs.runs(session, limit=2)] == [ids[2], ids[1]]
+        assert [run.id for run in runs.runs(session)] == ids[::-1]
 
 
 def test_a_queued_or_running_run_is_listed_among_any_number_of_later_runs(database):

@@ -14,6 +14,8 @@ from engine.measure.card_edges import CardEdge
 from engine.measure.centering.frame import FrameLine, NoFrame, find_frame
 from engine.measure.flat_card import SIDES, FlatCard, points_along_side
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Half width of the reported interval in standard errors; it contains the truth in about 95 of 100 measurements.
 INTERVAL_STANDARD_ERRORS = 2.0
 # Standard error of a line that a person laid.

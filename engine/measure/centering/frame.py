@@ -11,6 +11,8 @@ from engine.measure.card_edges import CardEdge
 from engine.measure.centering.lines import MIN_COLOR_STEP, FrameLine, SideLineFinder
 from engine.measure.flat_card import SIDES, FlatCard
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Lines of a side, from the outermost, that are tried in combination with those of the others.
 MAX_CANDIDATES = 6
 # A second frame line: its distance inside the first, and the tolerance when two sides show the same distance.

@@ -18,6 +18,8 @@ from engine.measure.flat_card import FlatCard
 from engine.measure.profiles import Bands, edge_contrast, extract_bands, line_votes, local_maxima, locate_peaks
 from engine.measure.robust_fit import RobustFit, robust_fit
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Ends of a side that are left out, and the depths from the edge that are searched.
 CORNER_CLEARANCE_MM = 5.0
 MAX_DEPTH_MM = 10.0

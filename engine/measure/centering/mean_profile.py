@@ -10,6 +10,8 @@ import numpy as np
 
 from engine.measure.profiles import Bands
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Distance inside of the line that a profile covers.
 INSIDE_MM = 0.4
 # A step outside of the line that resembles the frame's: at least this fraction of it, and this much in Lab.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Distances from a line at which the colors on both of its sides are sampled.
 NEAR_OFFSET_MM = 0.3
 FAR_OFFSET_MM = 0.9

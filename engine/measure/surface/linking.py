@@ -8,6 +8,8 @@ import numpy as np
 
 from engine.measure.surface.ridges import LineSegment
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Limits for joining two segments: angle between them, gap, and lateral offset.
 MAX_ANGLE_DEG = 14.0
 MAX_GAP_MM = 2.5

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Oriented filters over half a turn, and their length.
 DIRECTIONS = 12
 LINE_PX = 11

@@ -13,6 +13,8 @@ from engine.measure.surface.line_features import LineFeatures, count_parallel_li
 from engine.measure.surface.linking import link_segments
 from engine.measure.surface.ridges import find_segments
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Resolution that the surface is searched at, and the one below which it is not measured.
 SEARCH_PX_PER_MM = 12.0
 MIN_PX_PER_MM = 8.0

@@ -9,6 +9,8 @@ import numpy as np
 
 from engine.measure.wear.unrolled_rim import UnrolledRim
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Depths at which the border's color is sampled, up to a clearance from the frame.
 BORDER_MM = (0.8, 2.0)
 FRAME_CLEARANCE_MM = 0.25

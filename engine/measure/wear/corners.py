@@ -12,6 +12,8 @@ from engine.measure.wear.bare_stock import BareStock
 from engine.measure.wear.rounding import Rounding
 from engine.measure.wear.unrolled_rim import UnrolledRim
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Fraying: depth of missing stock, distance from the corner's middle, and the shortest length that is reported.
 MIN_FRAY_DEPTH_MM = 0.06
 FRAY_REACH_MM = 4.0

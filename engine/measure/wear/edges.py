@@ -11,6 +11,8 @@ from engine.measure.flat_card import SIDES
 from engine.measure.wear.bare_stock import BareStock
 from engine.measure.wear.unrolled_rim import UnrolledRim
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Depth of bare stock from which a column is bare, and the gap up to which bare columns are one nick.
 MIN_DEPTH_MM = 0.03
 MAX_GAP_MM = 0.5

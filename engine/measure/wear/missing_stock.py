@@ -8,6 +8,8 @@ import numpy as np
 from engine.measure.wear.rounding import Rounding, background_mask, majority_filter
 from engine.measure.wear.unrolled_rim import UnrolledRim
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # RGB distance of the background from the border, and from paper, below which it is not searched for.
 MIN_CONTRAST = 14.0
 MIN_PAPER_DISTANCE = 45.0

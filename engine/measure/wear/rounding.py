@@ -12,6 +12,8 @@ from engine.measure.flat_card import MARGIN_MM, FlatCard
 from engine.measure.profiles import Bands, edge_contrast, locate_peaks
 from engine.measure.wear.unrolled_rim import UnrolledRim
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Size of the corner patch, and the depths in it at which border and background are sampled.
 PATCH_MM = 7.0
 BORDER_MM = (1.0, 2.0)

@@ -10,6 +10,8 @@ import numpy as np
 
 from engine.measure.wear.unrolled_rim import UnrolledRim
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Depth from which the border is searched, up to a clearance from the frame.
 MIN_DEPTH_MM = 0.4
 FRAME_CLEARANCE_MM = 0.3

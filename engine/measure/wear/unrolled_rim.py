@@ -10,6 +10,8 @@ import numpy as np
 from engine.measure.card_edges import CardEdge
 from engine.measure.flat_card import FlatCard, points_along_side
 
+# Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
+
 # Depths that the strip covers, outside and inside of the edge.
 OUTSIDE_MM = 0.6
 DEPTH_MM = 2.4

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.image.perspective import quad_geometry
-from engine.image.rectify import JAPANESE_SMALL, SPORTS, TRADING, card_size
+from engine.image.rectify import JAPANESE_SMALL, TRADING, card_size
 
 
 def seen_card(width_mm, height_mm, tilt_deg, towards_deg):
@@ -30,11 +30,9 @@ def test_aspect_and_tilt_are_the_camera_s(tilt, towards):
 
 
 @pytest.mark.parametrize("tilt", [0, 25])
-def test_the_size_follows_from_the_aspect_or_the_game(tilt):
+def test_the_size_follows_from_the_aspect(tilt):
     trading = seen_card(63, 88, tilt, 40)
     assert card_size(trading, picture_size=(2016, 1512)) == TRADING
-    assert card_size(trading, "baseball", picture_size=(2016, 1512)) == SPORTS
-    assert card_size(trading, "Yu-Gi-Oh!", picture_size=(2016, 1512)) == JAPANESE_SMALL
     assert card_size(seen_card(59, 86, tilt, 40), picture_size=(2016, 1512)) == JAPANESE_SMALL
 
 

@@ -13,7 +13,7 @@ def test_crops_are_the_card_s_pixels():
     y, x = np.mgrid[:880, :630]
     rgb[margin:-margin, margin:-margin] = np.stack([x * 255 // 630, y * 255 // 880, x // 2 % 2 + 100], axis=-1)
     quad = np.array([(0, 0), (630, 0), (630, 880), (0, 880)], np.float64) - 0.5 + margin
-    crops = corner_and_edge_crops(rgb, quad, TRADING, outside_mm=1)
+    crops = corner_and_edge_crops(rgb, quad, TRADING)
     assert crops.px_per_mm == density
     assert [crop.shape[:2] for crop in crops.corners] == [(110, 110)] * 4
     assert [crop.shape[:2] for crop in crops.edges] == [(60, 430), (680, 60), (60, 430), (680, 60)]

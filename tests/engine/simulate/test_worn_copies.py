@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from engine.errors import BadInput
-from engine.image.rectify import SPORTS
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.worn_copies import make_worn_copy
 
@@ -43,7 +42,7 @@ def test_the_input_pictures_are_not_modified_and_equal_seeds_give_equal_wear():
 
 def test_a_missing_side_stays_missing():
     front, back = pictures()
-    copy = make_worn_copy(front, None, 4, np.random.default_rng(2), size=SPORTS, corner_mm=0.0)
+    copy = make_worn_copy(front, None, 4, np.random.default_rng(2))
     assert copy.back is None
     assert copy.front is not None
     assert make_worn_copy(None, back, 4, np.random.default_rng(2)).front is None
