@@ -10,7 +10,7 @@ from typing import Any
 import imagehash
 from PIL import Image
 
-from engine.image.content_hash import check_content, content_hash
+from engine.image.content_hash import check_content, content_hash, readable_hash
 from engine.image.quality import picture_quality
 from engine.image.read import BadPicture, picture_size, read_picture, read_reduced
 
@@ -55,16 +55,8 @@ def load_picture_file(path: Path, *, recorded_paths: Mapping[str, str]) -> Pictu
         content = decode_content(path)
         check_content(path, sha256)  # the file may have been replaced in the meantime
         return PictureFile(path, sha256, content, size_bytes)
-    is_only = recorded != str(path) and not has_content(Path(recorded), sha256)
+    is_only = recorded != str(path) and readable_hash(Path(recorded)) != sha256
     return PictureFile(path, sha256, None, size_bytes, is_only)
-
-
-def has_content(path: Path, sha256: str) -> bool:
-    """True if a file exists, can be read and has this hash."""
-    try:
-        return content_hash(path) == sha256
-    except BadPicture:
-        return False
 
 
 def decode_content(path: Path) -> PictureContent:

@@ -15,8 +15,7 @@ from db.session import Database
 from db.snapshots import add_snapshot
 from engine.cards.grades import NoTarget
 from engine.cards.pairs import CardPair, Manifest, freeze_snapshot, read_manifest
-from engine.image.content_hash import content_hash
-from engine.image.read import BadPicture
+from engine.image.content_hash import readable_hash
 from labeling.picture_files import PICTURE_REASON, locate_pictures
 from labeling.picture_info import phash_of
 from labeling.splits import assign_splits
@@ -107,15 +106,8 @@ def pairs_from_manifest(path: Path) -> Manifest:
 
 
 def _with_hashes(pair: CardPair) -> CardPair:
-    front, back = (_readable_hash(path) for path in (pair.front, pair.back))
+    front, back = ("" if path is None else readable_hash(path) for path in (pair.front, pair.back))
     return replace(pair, front_sha256=front, back_sha256=back)
-
-
-def _readable_hash(path: Path | None) -> str:
-    try:
-        return "" if path is None else content_hash(path)
-    except BadPicture:  # reported by the code that uses the picture
-        return ""
 
 
 def pairs_from_rows(database: Database) -> tuple[list[CardPair], list[LeftOutCard]]:

@@ -306,8 +306,8 @@ def _extract(archive: zipfile.ZipFile, entry: BackupEntry, stage: Path, backup: 
     except OSError as error:
         if disk_full_message(error):
             raise
-        name = f"the file name {entry.name!r}, which cannot be written here ({error.strerror})"
-        raise UserError(f"{backup} holds {name}; use another") from error
+        problem = f"the file name {entry.name!r}, which cannot be written here ({error.strerror})"
+        raise UserError(f"{backup} holds {problem}; use another") from error
     with copy, archive.open(entry.name) as source:
         # One byte more than announced: what a hostile file unpacks to may not fit on the disk.
         digest, size = _copy(source, copy, max_bytes=entry.size + 1)

@@ -10,8 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from engine.cards.pairs import CardPair
 from engine.errors import BadInput
-from engine.image.content_hash import content_hash
-from engine.image.read import BadPicture
+from engine.image.content_hash import readable_hash
 
 # A back shared by more cards than this is the game's stock picture: it links no cards.
 MAX_CARDS_PER_BACK = 2
@@ -67,7 +66,7 @@ def shared_pictures(pairs: Sequence[CardPair]) -> Iterator[SharedPicture]:
 
 def _hash_function(pictures: Sequence[_CardPicture]) -> Callable[[_CardPicture], str | None]:
     """A function that returns a picture's recorded hash, or computes it if another file has the same size."""
-    hash_of_file = cache(_readable_hash)
+    hash_of_file = cache(readable_hash)
     if all(picture.sha256 for picture in pictures):
         return lambda picture: picture.sha256
     sizes = {path: path.stat().st_size for path in {picture.path for picture in pictures} if path.is_file()}
@@ -77,16 +76,9 @@ def _hash_function(pictures: Sequence[_CardPicture]) -> Callable[[_CardPicture],
         if picture.sha256:
             return picture.sha256
         size = sizes.get(picture.path)
-        return hash_of_file(picture.path) if size is not None and pictures_of_size[size] > 1 else None
+        return (hash_of_file(picture.path) or None) if size is not None and pictures_of_size[size] > 1 else None
 
     return hash_of
-
-
-def _readable_hash(path: Path) -> str | None:
-    try:
-        return content_hash(path)
-    except BadPicture:  # reported by the code that uses the picture
-        return None
 
 
 def check_no_leakage(pairs: Iterable[CardPair]) -> None:

@@ -28,6 +28,14 @@ def content_hash(path: Path) -> str:
         ) from error
 
 
+def readable_hash(path: Path) -> str:
+    """The content hash of a picture file; "" if it cannot be read, which the code that uses the picture reports."""
+    try:
+        return content_hash(path)
+    except BadPicture:
+        return ""
+
+
 def check_content(path: Path, recorded_sha256: str) -> None:
     """Check that a file has the recorded hash. Raises ChangedPicture, and BadPicture if it cannot be read.
 
