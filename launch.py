@@ -445,6 +445,14 @@ def restore(
     print_result(_or_exit(lambda: backup.restore(_folder(context, data), file)), json)
 
 
+@program.command("clear-cache")
+def clear_cache(context: typer.Context, data: Data = None, json: Json = None) -> None:
+    """Delete the caches of the data folder, which are made again when needed."""
+    from app.collection.deleting import clear_caches
+
+    print_result({"freed_bytes": _or_exit(lambda: clear_caches(_folder(context, data)))}, json)
+
+
 def _folder(context: typer.Context, data: Path | None) -> DataFolder:
     """The data folder; --data may precede or follow the command."""
     return _or_exit(lambda: data_folder(data or context.obj))

@@ -31,10 +31,11 @@ def collection_cards(session: Session, *, in_bin: bool = False) -> Sequence[Card
     return session.scalars(select(Card).where(is_kept, in_place).order_by(Card.id)).all()
 
 
-def gradings_by_card(session: Session) -> dict[int, list[Grading]]:
-    """The gradings of each card, oldest first, without their reports."""
+def gradings_by_card(session: Session, *, card_ids: Sequence[int] | None = None) -> dict[int, list[Grading]]:
+    """The gradings of each card, or of some, oldest first, without their reports."""
     by_card: dict[int, list[Grading]] = {}
-    for grading in session.scalars(select(Grading).order_by(Grading.id)):
+    query = select(Grading) if card_ids is None else select(Grading).where(Grading.card_id.in_(card_ids))
+    for grading in session.scalars(query.order_by(Grading.id)):
         by_card.setdefault(grading.card_id, []).append(grading)
     return by_card
 

@@ -10,7 +10,7 @@ from PIL import Image
 from app.grading.line_corrections import copy_correction
 from app.settings import DataFolder, UserError
 from db import cards, labels
-from db.schema import Side
+from db.schema import Card, Side
 from db.session import Database
 from engine.cards.pairs import CardPair, write_manifest
 from engine.image.read import BadPicture, read_picture
@@ -26,8 +26,8 @@ def keep_card(
     back: Path | None,
     grade: float | None,
     author: str = "",
-) -> str:
-    """Store a pair as a card of the data folder, with the user's grade if known; returns the card's name.
+) -> Card:
+    """Store a pair as a card of the data folder, with the user's grade if known.
 
     Pictures are stored upright as PNG, pixels unchanged, without location and camera data. Storing the same pictures
     again adds a label to the same card, even if a side was added or left out. Raises BadPicture, UserError.
@@ -53,7 +53,7 @@ def keep_card(
             raise UserError("the card was not saved; add its pictures again")
         if grade is not None:
             labels.add_label(session, card_id=card.id, grade=grade, source="person", author=author)
-        return card.name
+        return card
 
 
 def _store(data: DataFolder, path: Path) -> Path:

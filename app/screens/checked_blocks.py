@@ -31,6 +31,8 @@ def _fits(component: Any, value: Any) -> bool:
         return True
     if isinstance(component, gr.Checkbox):
         return isinstance(value, bool)
+    if isinstance(component, gr.Number):
+        return isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(component, gr.Textbox):
         return isinstance(value, str)
     if isinstance(component, gr.Dropdown):

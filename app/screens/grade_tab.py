@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from app.errors import user_message
-from app.labels.keep_card import keep_card
 from app.markdown import escape
 from app.screens import charts
 from app.screens.error_messages import show_user_errors
@@ -21,7 +20,8 @@ from app.screens.line_editor import line_editor
 from app.screens.login import labeler
 from app.screens.picture_input import PictureInput, read_preview
 from app.screens.uncertainty_panel import UncertaintyPanel
-from app.settings import DataFolder, ServerOptions
+from app.screens.worth_panel import WorthPanel, cost_values, read_prices, work_out
+from app.settings import DataFolder, ServerOptions, UserError
 from db.session import Database
 from engine.cards.grades import GRADES
 
@@ -103,12 +103,17 @@ class GradeTab:
             with gr.Row():
                 self._pictures += [self._picture(side, name, caption) for name, caption in PICTURES.items()]
         self._editors = [line_editor(side) for side in SIDES]
+        with gr.Accordion("Worth it?", open=False, elem_id="worth-it"):
+            self._worth = WorthPanel("graded")
+        # What is kept of the grading on the page.
+        self._grading = gr.State(None)
         with gr.Row(elem_classes="level"):
+            self._title = gr.Textbox(label="Name of this card", elem_id="kept-name")
             grades = [UNKNOWN_GRADE, *(str(grade) for grade in GRADES)]
             self._true_grade = gr.Dropdown(
                 grades, value=UNKNOWN_GRADE, label="PSA grade of this card, if known", elem_id="own-grade"
             )
-            self._keep = gr.Button("Keep this card for training", elem_id="keep-card")
+            self._keep = gr.Button("Keep this card", elem_id="keep-card")
         self._keep_status = gr.Markdown(elem_id="kept")
 
     @staticmethod
@@ -129,8 +134,10 @@ class GradeTab:
         # Not one status layer per output: the verdict says what is going on, and an error would cover every picture.
         options: dict[str, Any] = {"show_progress": "hidden"}
         inputs = [*self._sides, *self._editors]
-        answer = [self._verdict, self._answer, self._keep_status, *self._editors]
-        outputs = [*answer, self._prediction, self._probabilities, *self._pictures, self._ceiling]
+        of_card = [self._title, *self._worth.price_fields]
+        answer = [self._verdict, self._answer, self._keep_status, *self._editors, *of_card]
+        worth = [self._grading, self._worth.text]
+        outputs = [*answer, self._prediction, self._probabilities, *self._pictures, self._ceiling, *worth]
         self._start.click(None, None, [self._verdict, self._answer], js=CLEAR_AT_ONCE, **options)
         grading = self._start.click(self.grade, [self._is_open, *inputs], outputs, **options)
         grading.failure(self.fail, None, answer, **options)
@@ -148,13 +155,16 @@ class GradeTab:
             edited = [editor, self._ceiling]
             editor.submit(partial(self.save_lines, index), inputs, edited, **options)
             editor.clear(partial(self.reset_lines, index), inputs, edited, **options)
-        self._keep.click(self.keep_card, [*self._sides, self._true_grade], self._keep_status, **options)
+        self._worth.button.click(self.work_out, [self._grading, *self._worth.fields], self._worth.text, **options)
+        kept = [*self._sides, self._grading, self._title, self._true_grade, *self._worth.fields]
+        self._keep.click(self.keep_card, kept, self._keep_status, **options)
         self._filled = [self._model, *self._uncertainty.components]
         self._tab.select(self.fill, None, self._filled, **options)
 
     def on_load(self, page: gr.Blocks) -> None:
         """Show the grading model whenever the page is loaded."""
         page.load(self.fill, None, self._filled, show_progress="hidden")
+        page.load(lambda: cost_values(self._database), None, self._worth.cost_fields, show_progress="hidden")
 
     @show_user_errors
     def fill(self) -> list[Any]:
@@ -200,8 +210,8 @@ class GradeTab:
 
     def _without_answer(self, text: str = "") -> dict[Any, Any]:
         """Updates that take the answer off the page, with a text in the verdict's place."""
-        editors = dict.fromkeys(self._editors)
-        return {self._verdict: text, self._answer: gr.update(visible=False), self._keep_status: "", **editors}
+        of_card = {self._title: "", **dict.fromkeys(self._worth.price_fields), **dict.fromkeys(self._editors)}
+        return {self._verdict: text, self._answer: gr.update(visible=False), self._keep_status: "", **of_card}
 
     def fail(self) -> dict[Any, Any]:
         """Show that grading ended with an error of the program."""
@@ -229,6 +239,7 @@ class GradeTab:
 
     def _graded(self, front: Path | None, back: Path | None, page_values: Sequence[Any]) -> dict[Any, Any]:
         """Grade the pictures; returns the updates of the whole answer."""
+        from app.collection.keep_graded_card import kept_grading
         from app.grading.answer_text import (
             ceiling_text,
             grade_pictures,
@@ -253,6 +264,8 @@ class GradeTab:
             **dict(zip(self._editors, values, strict=True)),
             self._ceiling: ceiling_text(*values, graded=graded),
             self._keep_status: "",
+            self._grading: kept_grading(graded),
+            self._worth.text: "",
         }
 
     @show_user_errors
@@ -281,16 +294,44 @@ class GradeTab:
         values[index] = reset_lines(self._data, required(values[index]), _path(pictures[index]))
         return [values[index], ceiling_text(*values)]
 
-    def keep_card(self, front: str | None, back: str | None, true_grade: str | None) -> str:
-        """Store the pair as a card, labelled if its grade is known."""
+    @show_user_errors
+    def work_out(self, grading: dict[str, Any] | None, *values: Any) -> str:
+        """Show what submitting the graded card is worth; parameters: what is kept of it, and the panel's fields."""
+        if grading is None:
+            raise UserError("grade a card first")
+        return work_out(self._database, grading["report"], values)
+
+    def keep_card(
+        self,
+        front: str | None,
+        back: str | None,
+        grading: dict[str, Any] | None,
+        title: str | None,
+        true_grade: str | None,
+        *values: Any,
+    ) -> str:
+        """Keep the pair in the collection, labelled if its grade is known; values: the fields of the worth panel."""
+        from app.collection.keep_graded_card import keep_graded_card
+
         grade = None if true_grade in (None, UNKNOWN_GRADE) else float(true_grade)
         try:
-            name = keep_card(self._database, self._data, _path(front), _path(back), grade, labeler())
+            card = keep_graded_card(
+                self._database,
+                self._data,
+                _path(front),
+                _path(back),
+                grading=grading,
+                title=title or "",
+                grade=grade,
+                prices=read_prices(values[:-3]),
+                author=labeler(),
+            )
         except Exception as error:
             if (message := user_message(error)) is None:
                 raise
             return f"Not saved: {escape(message)}."
-        return f"Saved as {escape(name)}, " + ("not labelled yet." if grade is None else f"labelled {true_grade}.")
+        name = escape(card.title or card.name)
+        return f"Kept as {name}, " + ("not labelled yet." if grade is None else f"labelled {true_grade}.")
 
 
 def _refusal(head: str, message: str) -> str:

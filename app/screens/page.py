@@ -7,7 +7,9 @@ from typing import Any
 import gradio as gr
 
 from app.runs.jobs import Jobs
+from app.screens.api import Api
 from app.screens.checked_blocks import CheckedBlocks
+from app.screens.collection_tab import CollectionTab
 from app.screens.grade_tab import GradeTab
 from app.screens.label_tab import LabelTab
 from app.screens.train_tab import TrainTab
@@ -130,9 +132,15 @@ def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptio
             "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."
         )
         with gr.Tabs():
-            tabs = (GradeTab(database, data, options), LabelTab(database, data), TrainTab(database, data, jobs))
+            tabs = (
+                GradeTab(database, data, options),
+                CollectionTab(database, data),
+                LabelTab(database, data),
+                TrainTab(database, data, jobs),
+            )
         for tab in tabs:
             tab.on_load(page)
+        Api(page, database, data, jobs, options)
     for block in page.blocks.values():
         if isinstance(block, gr.Markdown):
             block.latex_delimiters = []  # a name with two dollar signs is no formula

@@ -37,6 +37,16 @@ class PictureInput:
             )
 
 
+def check_picture_size(path: Path, max_bytes: int) -> None:
+    """Raise BadPicture if a file is larger than a picture may be."""
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise BadPicture(
+            f"{path.name}: has {size / 1e6:.0f} MB, more than the {max_bytes / 1e6:g} MB of a picture; save it as "
+            "JPEG, or start Loupe with a larger --max-picture-mb"
+        )
+
+
 def read_preview(path: Path, max_bytes: int) -> np.ndarray:
     """Read an upload as a smaller picture; one that is refused is deleted.
 
@@ -44,12 +54,7 @@ def read_preview(path: Path, max_bytes: int) -> np.ndarray:
     raises   BadPicture if it is no picture, damaged, or larger than `max_bytes`
     """
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise BadPicture(
-                f"{path.name}: has {size / 1e6:.0f} MB, more than the {max_bytes / 1e6:g} MB of a picture; save it as "
-                "JPEG, or start Loupe with a larger --max-picture-mb"
-            )
+        check_picture_size(path, max_bytes)
         reduction = max(picture_size(path)) / PREVIEW_SIDE_PX
         picture = Image.fromarray(read_reduced(path, max_reduction=reduction)[0])
     except BadPicture:

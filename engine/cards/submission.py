@@ -42,8 +42,8 @@ class SubmissionCosts:
     selling_fee: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_amount(self.grading_fee, "grading fee")
-        _check_amount(self.shipping, "shipping")
+        check_amount(self.grading_fee, "grading fee")
+        check_amount(self.shipping, "shipping")
         if not 0 <= self.selling_fee < 1:
             raise BadAmount(f"the selling fee of {100 * self.selling_fee:g} % is not usable; give 0 to 99 %")
 
@@ -56,13 +56,13 @@ class CardValues:
     graded: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_amount(self.raw, "value of the ungraded card")
+        check_amount(self.raw, "value of the ungraded card")
         if not self.graded:
             raise BadAmount("no value of a graded card is given; give that of a 10, or of another grade")
         for grade, value in self.graded.items():
             if grade not in GRADES:
                 raise BadAmount(f"{grade} is not a grade; give values for grades 1 to 10")
-            _check_amount(value, f"value of a {grade}")
+            check_amount(value, f"value of a {grade}")
 
     def of_all_grades(self) -> NDArray[np.float64]:
         """Value of each grade, (10,): given, interpolated between two given grades, or estimated beyond them.
@@ -109,6 +109,12 @@ class SubmissionWorth:
     def hangs_on(self) -> Factor:
         """The factor whose change for the worse costs most."""
         return next(iter(self.changed_gains))
+
+
+def check_amount(amount: float, name: str) -> None:
+    """Raise BadAmount if an amount is negative, not finite or absurdly large; `name` is the thing that has it."""
+    if not (isfinite(amount) and 0 <= amount <= MAX_AMOUNT):
+        raise BadAmount(f"the {name}, {amount:g}, is not usable; give an amount from 0 to {MAX_AMOUNT:,.0f}")
 
 
 def submission_worth(
@@ -165,8 +171,3 @@ def _break_even_p10(chances: NDArray[np.float64], gains: NDArray[np.float64]) ->
     if without_10 >= 0:
         return 0.0
     return None if gains[-1] <= 0 else -without_10 / (float(gains[-1]) - without_10)
-
-
-def _check_amount(amount: float, name: str) -> None:
-    if not (isfinite(amount) and 0 <= amount <= MAX_AMOUNT):
-        raise BadAmount(f"the {name}, {amount:g}, is not usable; give an amount from 0 to {MAX_AMOUNT:,.0f}")

@@ -4,12 +4,16 @@ The tests of this file run in order on one page.
 """
 
 import csv
+import json
+import subprocess
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pillow_heif
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from PIL import Image
 
 from tests.browser.conftest import wait_for
@@ -320,6 +324,46 @@ def test_a_pair_is_saved_as_a_card_with_a_corrected_grade(visitor, server, new_c
     visitor.waits_to_read("#kept", "labelled 4")
     assert server.query("SELECT count(*) FROM cards") == [26]
     assert labels_given(server) == before + 1
+
+
+def test_a_kept_card_is_weighed_comes_back_is_deleted_and_taken_out_of_the_bin(visitor, server):
+    visitor.turn_to("Collection")
+    visitor.page.locator("#card-gradings table").wait_for()
+    for field, price in (("price-raw", 20), ("price-10", 400), ("fee", 25)):
+        visitor.enters(f"#card-{field}", price)
+    visitor.page.locator("#card-work-out").click()
+    visitor.waits_to_read("#card-worth-text", "Expected gain")
+    assert server.query("SELECT grading_fee FROM submission_costs") == [25]
+    visitor.chooses("#returned-grade", "3.5")
+    visitor.enters("#returned-cert", 12345678)
+    visitor.page.locator("#save-returned").click()
+    wait_for(lambda: "Came back as 3.5 VG+, certificate 12345678" in visitor.reads("#card-returned"), "the grade")
+    assert latest_grades(server, 1) == [3.5]
+    assert "of 1 (" in visitor.reads("#track-record")
+    visitor.takes_a_picture("12-collection")
+    visitor.page.locator("#delete-card").click()
+    visitor.waits_to_read("#collection-status", "1 card moved to the bin")
+    visitor.waits_to_read("#collection-summary", "Your collection is empty")
+    assert server.query("SELECT count(*) FROM cards WHERE deleted_at IS NULL") == [25]
+    visitor.page.locator("#bin-section button").first.click()
+    visitor.page.locator("#restore-bin").click()
+    visitor.waits_to_read("#collection-status", "1 card taken out of the bin")
+    visitor.page.locator("#card-gradings table").wait_for()
+    assert server.query("SELECT count(*) FROM cards WHERE deleted_at IS NULL") == [26]
+
+
+def test_the_examples_of_the_api_work(server, new_card):
+    client = Client(server.url, verbose=False)
+    result = client.predict(*map(handle_file, new_card), "", api_name="/grade")
+    assert sum(result["probabilities"]) == pytest.approx(1)
+    with pytest.raises(AppError, match="there is no card 'nobody'"):
+        client.predict("nobody", "9", "", api_name="/label")
+    url = f"{server.url}/gradio_api/call/health"
+    curl = ["curl", "-sS", "--noproxy", "*"]
+    post = [*curl, "-X", "POST", url, "-H", "Content-Type: application/json", "-d", '{"data": []}']
+    event = json.loads(subprocess.run(post, capture_output=True, text=True, check=True).stdout)["event_id"]
+    answer = subprocess.run([*curl, "-N", f"{url}/{event}"], capture_output=True, text=True, check=True).stdout
+    assert json.loads(answer.partition("data: ")[2])[0]["status"] == "ok"
 
 
 def test_a_retraining_uses_the_new_label_and_waits_for_the_earlier_run(visitor, server):

@@ -67,11 +67,11 @@ def test_evaluation_and_export_name_and_count_what_they_leave_out(data_home, pic
 
 def test_a_kept_card_whose_file_was_changed_is_kept_again_with_its_own_pixels(data_home, picture):
     upload = picture("upload/card.png", seed=1)
-    name = keep_card(data_home.database, data_home.data, upload, None, 9.0)
+    name = keep_card(data_home.database, data_home.data, upload, None, 9.0).name
     [stored] = data_home.data.pictures.glob("*.png")
     picture("other.png", seed=2).replace(stored)
     assert "has changed" in view_of(data_home, name).title
-    assert keep_card(data_home.database, data_home.data, upload, None, 8.0) == name
+    assert keep_card(data_home.database, data_home.data, upload, None, 8.0).name == name
     with Image.open(stored) as kept, Image.open(upload) as original:
         assert np.array_equal(np.asarray(kept), np.asarray(original))
     assert "has changed" not in view_of(data_home, name).title

@@ -47,7 +47,7 @@ def test_the_saved_picture_has_the_upright_pixels_and_no_metadata(data_home, pho
 
 def test_the_same_pictures_again_are_the_same_card_with_another_label(data_home, photo, picture):
     back = picture("upload/back.png", seed=4)
-    names = {keep_card(data_home.database, data_home.data, photo, back, grade) for grade in (9.0, 8.0)}
+    names = {keep_card(data_home.database, data_home.data, photo, back, grade).name for grade in (9.0, 8.0)}
     with data_home.database.reading() as session:
         assert cards.counts(session).cards == 1
         card = card_by_name(session, name=names.pop())
@@ -61,7 +61,7 @@ def test_the_same_pictures_again_are_the_same_card_with_another_label(data_home,
 def test_a_side_that_is_added_later_or_left_out_is_the_same_card_and_no_grade_is_lost(data_home, photo, picture):
     back = picture("upload/back.png", seed=4)
     uploads = [(photo, None, 9.0), (photo, back, 8.0), (None, back, 7.0), (photo, None, 6.0)]
-    names = {keep_card(data_home.database, data_home.data, *upload) for upload in uploads}
+    names = {keep_card(data_home.database, data_home.data, *upload).name for upload in uploads}
     with data_home.database.reading() as session:
         card = card_by_name(session, name=names.pop())
         events = labels.label_history(session, card_id=card.id)
@@ -77,7 +77,7 @@ def test_a_card_of_unknown_grade_is_saved_without_a_label(data_home, photo):
 
 
 def test_a_back_alone_is_a_card_too(data_home, picture):
-    name = keep_card(data_home.database, data_home.data, None, picture("back.png"), 5.0)
+    name = keep_card(data_home.database, data_home.data, None, picture("back.png"), 5.0).name
     with data_home.database.reading() as session:
         card = card_by_name(session, name=name)
     assert (card.front, card.back is None) == (None, False)

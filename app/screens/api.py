@@ -1,0 +1,207 @@
+"""The named API of the app: plain JSON in and out, as the commands of these names have it. Other events are private.
+
+Pictures are uploads. A path on the server is taken by /import_cards alone, from a client on the same machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from app.errors import user_message
+from app.runs.jobs import Jobs, queue_run
+from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
+from app.screens.login import labeler
+from app.screens.picture_input import check_picture_size
+from app.screens.security import is_local
+from app.settings import DataFolder, ServerOptions, UserError
+from db import cards, labels, runs
+from db.session import Database
+from engine import recipes
+from engine.cards.grades import parse_grade, parse_qualifier
+from engine.config import parse_settings
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+MAX_ROW_ID = 2**63 - 1
+NOT_UPLOADED = "the {} is not an uploaded file; upload it first, in gradio_client with handle_file(PATH)"
+ONLY_LOCAL = "/import_cards takes a path from a client on the machine that runs Loupe only; run `import` there"
+MODELS = ("", "current", "starter")
+
+
+def refuse_in_one_sentence(handler: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate an endpoint: raise its user errors as `gr.Error` with their sentence as plain text."""
+
+    @wraps(handler)
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return handler(*args, **kwargs)
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            raise gr.Error(message, print_exception=False) from error
+
+    return wrapper
+
+
+class Api:
+    """Endpoints of one data folder."""
+
+    def __init__(
+        self, page: gr.Blocks, database: Database, data: DataFolder, jobs: Jobs, options: ServerOptions
+    ) -> None:
+        """Add the endpoints to the page being built, and keep all of its events so far from clients."""
+        self._database, self._data, self._jobs, self._options = database, data, jobs, options
+        for event in page.fns.values():
+            # Without its name, which an endpoint may have: Gradio would call the endpoint grade_1.
+            event.api_visibility, event.api_name = "private", None
+        for endpoint in (
+            *(self.grade, self.label, self.import_cards),
+            *(self.start_run, self.run, self.stop_run, self.health),
+        ):
+            gr.api(endpoint, api_name=endpoint.__name__)
+
+    @refuse_in_one_sentence
+    def grade(self, front: FileData, back: FileData | None = None, model: str = "") -> dict:
+        """Grade a card from its uploaded pictures; returns the JSON of `python launch.py grade`.
+
+        model: "current", "starter", or "" for the default of the command.
+        """
+        from app.commands.grade import CommandOptions, grade_pair  # noqa: PLC0415 - loads torch
+
+        if model not in MODELS:
+            raise UserError(f"the model {model!r} is not known here; use 'current', 'starter', or ''")
+        if front is None:
+            raise UserError("the front is missing; upload a picture of it")
+        front_path = self._uploaded(front, "front")
+        back_path = None if back is None else self._uploaded(back, "back")
+        return grade_pair(self._data, front_path, back_path, CommandOptions(model=model or None))
+
+    @refuse_in_one_sentence
+    def label(self, card_id: str, grade: str | float | None = None, qualifier: str = "") -> dict:
+        """Give a card a label; neither grade nor qualifier withdraws it. `card_id` is the card's name."""
+        parsed = (parse_grade(_text(grade, "grade")), parse_qualifier(_text(qualifier, "qualifier")))
+        name = _text(card_id, "card_id")
+        with self._database.writing() as session:
+            card = cards.cards_by_name(session, names=[name]).get(name)
+            if card is None or card.deleted_at is not None:
+                raise UserError(f"there is no card {name!r}; import it first, or correct its card_id")
+            labels.add_label(
+                session, card_id=card.id, grade=parsed[0], qualifier=parsed[1], source="person", author=labeler()
+            )
+        return {"card_id": name, "grade": parsed[0], "qualifier": parsed[1]}
+
+    @refuse_in_one_sentence
+    def import_cards(self, path: str, labels_win: bool = False, request: gr.Request | None = None) -> dict:
+        """Import the cards at a path of this machine; returns the JSON of `python launch.py import`."""
+        from app.commands import import_cards  # noqa: PLC0415 - imports what only this endpoint needs
+
+        if request is None or not is_local(request):
+            raise UserError(ONLY_LOCAL)
+        text = _text(path, "path")
+        if not text:
+            raise UserError("the path is empty; give a folder or a CSV file")
+        if not isinstance(labels_win, bool):
+            raise UserError(f"labels_win is {labels_win!r}; use true or false")
+        return import_cards.run(self._data, Path(text), None, labels_win=labels_win)
+
+    @refuse_in_one_sentence
+    def start_run(
+        self, recipe: str = recipes.DEFAULT, settings: dict | None = None, several_changes_because: str = ""
+    ) -> dict:
+        """Queue a training run on the labels and start it; `settings` are those of `train --set`, by name."""
+        if not isinstance(settings, Mapping | None):
+            raise UserError(f"settings are {settings!r}; give them by name, such as {{'batch_size': 8}}")
+        name = _text(recipe, "recipe")
+        pairs = [f"{key}={value}" for key, value in (settings or {}).items()]
+        config = recipes.recipe_config(name, parse_settings(pairs))
+        plan = build_plan(PlanInput(bundle=_text(several_changes_because, "several_changes_because")), config, name)
+        if warning := undeclared_bundle_warning(plan):
+            raise UserError(f"{warning}; make one change at a time, or give several_changes_because")
+        run_id = queue_run(self._database, self._data, recipe=name, parent=plan.parent, config=config, plan=plan)
+        self._jobs.start(run_id)
+        return self._run(run_id)
+
+    @refuse_in_one_sentence
+    def run(self, run: int) -> dict:
+        """State, progress and epochs of a training run."""
+        return self._run(run)
+
+    @refuse_in_one_sentence
+    def stop_run(self, run: int) -> dict:
+        """Ask a training run to stop after the present batch; returns its state."""
+        self._run(run)
+        with self._database.writing() as session:
+            runs.request_stop(session, run_id=run)
+        return self._run(run)
+
+    @refuse_in_one_sentence
+    def health(self) -> dict:
+        """The version, and the number of cards and runs: the server and its database answer."""
+        with self._database.reading() as session:
+            return {
+                "status": "ok",
+                "version": version("loupe"),
+                "cards": cards.counts(session).cards,
+                "runs": len(runs.runs(session)),
+            }
+
+    def _uploaded(self, file: Any, name: str) -> Path:
+        """The path of an uploaded picture. Raises UserError for anything else, BadPicture for too large a file."""
+        text = file.get("path") if isinstance(file, Mapping) else getattr(file, "path", None)
+        try:
+            path = Path(str(text)).resolve(strict=True)
+        except (OSError, ValueError) as error:
+            raise UserError(NOT_UPLOADED.format(name)) from error
+        if not path.is_file() or not path.is_relative_to(self._data.uploads.resolve()):
+            raise UserError(NOT_UPLOADED.format(name))
+        check_picture_size(path, self._options.max_picture_bytes)
+        return path
+
+    def _run(self, run_id: Any) -> dict[str, Any]:
+        is_number = isinstance(run_id, int) and not isinstance(run_id, bool) and 0 < run_id <= MAX_ROW_ID
+        with self._database.reading() as session:
+            run = runs.get(session, run_id=run_id) if is_number else None
+            if run is None:
+                raise UserError(f"there is no run {run_id!r}; give the number that /start_run returned")
+            epochs = runs.epochs(session, run_id=run.id)
+        rows = [
+            {
+                "epoch": epoch.epoch,
+                "phase": epoch.phase,
+                "train_loss": _finite(epoch.train_loss),
+                "val_loss": _finite(epoch.val_loss),
+                "qwk": epoch.qwk,
+            }
+            for epoch in epochs
+        ]
+        stopping = run.state == "running" and run.stop_requested_at is not None
+        return {
+            "run": run.id,
+            "recipe": run.recipe,
+            "state": run.state,
+            "stopping": stopping,
+            "message": run.message,
+            "progress": run.progress,
+            "epochs": rows,
+        }
+
+
+def _text(value: Any, name: str) -> str:
+    """A text parameter, or a number as text. Raises UserError for another type."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UserError(f"{name} is {value!r}; give a text")
+    return str(value).strip()
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,438 @@
+"""Collection tab: kept cards with their gradings, worth and returned grades; the track record, the bin and disk use.
+
+Modules that need torch are imported in the handlers: they take seconds to load, and the page should appear first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from app.collection import collection_text
+from app.collection.collection import (
+    ORDERS,
+    CollectionCard,
+    current_costs,
+    find_cards,
+    load_collection,
+    save_prices,
+    save_returned_grade,
+    save_title,
+)
+from app.collection.deleting import clear_caches, disk_use, empty_bin
+from app.collection.price_file import import_prices
+from app.collection.returned_grades import collection_record
+from app.errors import user_message
+from app.labels.previews import preview_file
+from app.markdown import escape
+from app.screens.error_messages import show_user_errors
+from app.screens.login import labeler
+from app.screens.worth_panel import WorthPanel, cost_values, price_values, read_prices, work_out
+from app.settings import DataFolder, UserError
+from db import card_bin
+from db.session import Database
+from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS, grade_name
+from labeling.picture_files import locate_pictures
+
+MAX_PROBLEMS = 10
+NOT_BACK = "not back yet"
+NO_GRADE = "no grade"
+NO_QUALIFIER = "none"
+RETURNED_GRADES = [
+    (NOT_BACK, NOT_BACK),
+    *((f"{grade:g} {grade_name(grade)}", f"{grade:g}") for grade in sorted((*GRADES, *HALF_GRADES), reverse=True)),
+    (NO_GRADE, NO_GRADE),
+]
+RETURNED_QUALIFIERS = [
+    (NO_QUALIFIER, NO_QUALIFIER),
+    *((f"{code}: {name}", code) for code, name in {**QUALIFIERS, **NO_GRADES}.items()),
+]
+CHOOSE_FIRST = "choose a card first"
+PRICE_FILE_HINT = (
+    "A CSV file with the columns `name` and `raw`, and one per grade with a known price, such as `10` and `9`."
+)
+BIN_HINT = (
+    "Cards in the bin are shown nowhere else and are not trained on. Emptying the bin deletes them for good, with "
+    "their labels, gradings and uploaded pictures. Pictures that you imported from a folder stay "
+    "there; models trained on these cards and the daily copies of the database stay too."
+)
+COLUMNS = ["No.", "Name", "Expected gain", "Advice", "Grade", "Range", "Came back"]
+
+
+class CollectionTab:
+    """The Collection tab of one data folder."""
+
+    def __init__(self, database: Database, data: DataFolder) -> None:
+        """Add the tab to the Gradio layout being built and connect its events."""
+        self._database, self._data = database, data
+        with gr.Tab("Collection", id="collection") as self._tab:
+            self._summary = gr.Markdown(elem_id="collection-summary")
+            with gr.Row(visible=False, elem_classes="level") as self._outdated:
+                self._outdated_text = gr.Markdown(elem_id="collection-outdated")
+                self._regrade = gr.Button("Grade them again", elem_id="regrade")
+            self._status = gr.Markdown(elem_id="collection-status")
+            with gr.Column(visible=False) as self._list:
+                self._build_list()
+            with gr.Column(visible=False) as self._detail:
+                self._build_detail()
+            with gr.Accordion("Track record", visible=False, elem_id="record-section") as self._record_section:
+                self._record = gr.Markdown(elem_id="track-record")
+            with gr.Accordion(
+                "Prices from a file", open=False, visible=False, elem_id="price-section"
+            ) as self._price_section:
+                gr.Markdown(PRICE_FILE_HINT)
+                self._price_file = gr.File(label="CSV file with prices", height=120, elem_id="price-file")
+            with gr.Accordion("Bin", open=False, visible=False, elem_id="bin-section") as self._bin_section:
+                self._build_bin()
+            with gr.Accordion("Disk use", open=False, elem_id="disk-section") as self._disk_section:
+                self._disk = gr.Markdown(elem_id="disk-use")
+                self._clear = gr.Button("Clear the caches", elem_id="clear-caches")
+        self._wire()
+
+    def _build_list(self) -> None:
+        with gr.Row(elem_classes="stack"):
+            self._search = gr.Textbox(label="Search", elem_id="collection-search", scale=2)
+            self._order = gr.Dropdown(
+                list(ORDERS), value=next(iter(ORDERS)), label="Sort by", elem_id="collection-order"
+            )
+        self._table = gr.Dataframe(
+            headers=COLUMNS,
+            interactive=False,
+            max_height=360,
+            show_label=False,
+            buttons=[],
+            elem_id="collection-table",
+        )
+        with gr.Row(elem_classes="level"):
+            self._chosen = gr.Dropdown([], label="Card", elem_id="collection-card", scale=2)
+            self._delete = gr.Button("Move this card to the bin", elem_id="delete-card")
+            self._delete_shown = gr.Button("Move all listed cards to the bin", elem_id="delete-shown")
+
+    def _build_detail(self) -> None:
+        with gr.Row():
+            options: dict[str, Any] = {
+                "interactive": False,
+                "height": 360,
+                "elem_classes": "card-picture",
+                "buttons": ["fullscreen"],
+            }
+            self._front = gr.Image(label="Front", **options)
+            self._back = gr.Image(label="Back", **options)
+            with gr.Column(min_width=300):
+                with gr.Row(elem_classes="level"):
+                    self._title = gr.Textbox(label="Name", elem_id="card-title", scale=2)
+                    self._rename = gr.Button("Rename", elem_id="rename-card")
+                self._gradings = gr.Markdown(elem_id="card-gradings")
+        with gr.Row():
+            with gr.Column(min_width=320):
+                gr.Markdown("### Worth it?")
+                self._worth = WorthPanel("card")
+            with gr.Column(min_width=320):
+                gr.Markdown("### Grade that came back")
+                self._returned_text = gr.Markdown(elem_id="card-returned")
+                self._returned = gr.Dropdown(RETURNED_GRADES, value=NOT_BACK, label="Grade", elem_id="returned-grade")
+                self._qualifier = gr.Dropdown(
+                    RETURNED_QUALIFIERS, value=NO_QUALIFIER, label="Qualifier", elem_id="returned-qualifier"
+                )
+                self._cert = gr.Textbox(label="Certificate number", elem_id="returned-cert")
+                self._save_returned = gr.Button("Save as this card's label", elem_id="save-returned")
+
+    def _build_bin(self) -> None:
+        self._bin_text = gr.Markdown(elem_id="bin-text")
+        gr.Markdown(BIN_HINT)
+        with gr.Row(elem_classes="level"):
+            self._restore = gr.Button("Take all cards out", elem_id="restore-bin")
+            self._ask_empty = gr.Button("Empty the bin ...", elem_id="ask-empty-bin")
+            self._empty = gr.Button("Delete them for good", variant="stop", visible=False, elem_id="empty-bin")
+
+    def _wire(self) -> None:
+        options: dict[str, Any] = {"show_progress": "hidden"}
+        position = [self._search, self._order, self._chosen]
+        listing = [
+            self._summary,
+            self._outdated,
+            self._outdated_text,
+            self._list,
+            self._table,
+            self._chosen,
+            self._record_section,
+            self._record,
+            self._price_section,
+            self._bin_section,
+            self._bin_text,
+            self._empty,
+        ]
+        detail = [
+            self._detail,
+            self._front,
+            self._back,
+            self._title,
+            self._gradings,
+            self._worth.text,
+            self._returned_text,
+            self._returned,
+            self._qualifier,
+            self._cert,
+        ]
+        everything = [self._status, *listing, *detail, *self._worth.fields]
+        self._filled = everything
+        self._tab.select(self.fill, position, everything, **options)
+        for change in (self._search.change, self._order.change):
+            change(self.list_cards, position, listing, **options)
+        self._chosen.change(self.show_card, self._chosen, [*detail, *self._worth.fields], **options)
+        self._table.select(self.choose, None, self._chosen, **options)
+        renaming = [self._title, *position]
+        gr.on([self._rename.click, self._title.submit], self.rename, renaming, everything, **options)
+        inputs = [*position, *self._worth.fields]
+        self._worth.button.click(self.save_worth, inputs, everything, **options)
+        returned = [*position, self._returned, self._qualifier, self._cert]
+        self._save_returned.click(self.save_returned, returned, everything, **options)
+        self._regrade.click(self.regrade, position, everything, **options)
+        self._delete.click(self.delete, position, everything, **options)
+        self._delete_shown.click(self.delete_shown, position, everything, **options)
+        self._restore.click(self.restore, position, everything, **options)
+        self._ask_empty.click(lambda: gr.update(visible=True), None, self._empty, **options)
+        self._empty.click(self.empty, position, everything, **options)
+        self._price_file.upload(self.import_prices, [self._price_file, *position], everything, **options)
+        self._disk_section.expand(self.show_disk_use, None, self._disk, **options)
+        self._clear.click(self.clear, None, self._disk, **options)
+
+    def on_load(self, page: gr.Blocks) -> None:
+        """Nothing is filled before the tab is opened."""
+        del page
+
+    @show_user_errors
+    def fill(self, search: str | None, order: str | None, card_id: int | None, status: str = "") -> list[Any]:
+        """Fill the whole tab from the database; `status` is what was just done, in Markdown."""
+        listing, chosen = self._listing(search, order, card_id)
+        return [status, *listing, *self._card(chosen)]
+
+    @show_user_errors
+    def list_cards(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """List the cards that match the search, in the order chosen."""
+        return self._listing(search, order, card_id)[0]
+
+    def _listing(
+        self, search: str | None, order: str | None, card_id: int | None
+    ) -> tuple[list[Any], CollectionCard | None]:
+        """Updates of everything around the chosen card, and that card, the first of the list if it is gone."""
+        all_cards = load_collection(self._database)
+        cards = find_cards(all_cards, search or "", order if order in ORDERS else next(iter(ORDERS)))
+        chosen = next((card for card in cards if card.card.id == card_id), next(iter(cards), None))
+        outdated = self._outdated_cards(all_cards)
+        with self._database.reading() as session:
+            binned = card_bin.cards_in_bin(session)
+        has_cards = bool(all_cards)
+        updates = [
+            collection_text.summary_text(all_cards, len(cards)),
+            gr.update(visible=bool(outdated)),
+            _outdated_text(len(outdated)),
+            gr.update(visible=has_cards),
+            pd.DataFrame([_row(card) for card in cards], columns=COLUMNS),
+            gr.update(choices=[(card.title, card.card.id) for card in cards], value=chosen and chosen.card.id),
+            gr.update(visible=has_cards),
+            collection_text.record_text(collection_record(self._database)),
+            gr.update(visible=has_cards),
+            gr.update(visible=binned > 0),
+            f"**{_count(binned)} in the bin.**",
+            gr.update(visible=False),
+        ]
+        return updates, chosen
+
+    def _outdated_cards(self, cards: list[CollectionCard]) -> list[CollectionCard]:
+        from app.collection.keep_graded_card import outdated
+
+        return outdated(cards, self._data)
+
+    @show_user_errors
+    def show_card(self, card_id: int | None) -> list[Any]:
+        """Show a card of the collection."""
+        return self._card(self._known(card_id))
+
+    def _known(self, card_id: int | None) -> CollectionCard | None:
+        return next((card for card in load_collection(self._database) if card.card.id == card_id), None)
+
+    def _card(self, entry: CollectionCard | None) -> list[Any]:
+        """Updates of the chosen card's section; hidden without a card."""
+        if entry is None:
+            return [gr.update(visible=False), *(gr.skip() for _ in range(9 + len(self._worth.fields)))]
+        card, costs = entry.card, current_costs(self._database)
+        locations = locate_pictures(self._database, [side for side in (card.front, card.back) if side is not None])
+        previews = [
+            None if side is None else preview_file(side, locations[side.id], self._data)[0]
+            for side in (card.front, card.back)
+        ]
+        pictures = [
+            gr.update(value=preview, label=name if preview else f"{name}: no picture")
+            for name, preview in zip(("Front", "Back"), previews, strict=True)
+        ]
+        returned = entry.returned
+        grade = NOT_BACK if returned is None else NO_GRADE if returned.grade is None else f"{returned.grade:g}"
+        return [
+            gr.update(visible=True),
+            *pictures,
+            entry.title,
+            collection_text.gradings_text(entry, costs),
+            collection_text.card_worth_text(entry.grading.prediction, card.prices, costs),
+            collection_text.returned_text(entry),
+            grade,
+            returned.qualifier if returned is not None and returned.qualifier else NO_QUALIFIER,
+            card.cert,
+            *price_values(card.prices),
+            *cost_values(self._database),
+        ]
+
+    @show_user_errors
+    def choose(self, event: gr.SelectData) -> Any:
+        """Choose the card of the row that was clicked."""
+        row = event.row_value
+        if not row or not str(row[0]).isdecimal():
+            return gr.skip()
+        return int(row[0])
+
+    @show_user_errors
+    def rename(self, title: str | None, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """Give the chosen card a name."""
+        save_title(self._database, _required(card_id), title or "")
+        return self.fill(search, order, card_id)
+
+    @show_user_errors
+    def save_worth(self, search: str | None, order: str | None, card_id: int | None, *values: Any) -> list[Any]:
+        """Save the prices of the chosen card and the costs, and show what submitting it is worth."""
+        entry = self._known(_required(card_id))
+        if entry is None:
+            raise UserError(CHOOSE_FIRST)
+        work_out(self._database, entry.grading.prediction, values)
+        save_prices(self._database, entry.card.id, read_prices(values[:-3]))
+        return self.fill(search, order, card_id)
+
+    @show_user_errors
+    def save_returned(
+        self,
+        search: str | None,
+        order: str | None,
+        card_id: int | None,
+        grade: str | None,
+        qualifier: str | None,
+        cert: str | None,
+    ) -> list[Any]:
+        """Save the grade that came back as the chosen card's label; "not back yet" withdraws it."""
+        given = "" if grade in (None, NOT_BACK, NO_GRADE) else str(grade)
+        code = "" if qualifier in (None, NO_QUALIFIER) or grade == NOT_BACK else str(qualifier)
+        if grade == NO_GRADE and not code:
+            raise UserError("a card that came back without a grade has a qualifier that says why; choose it")
+        save_returned_grade(
+            self._database, _required(card_id), grade=given, qualifier=code, cert=cert or "", author=labeler()
+        )
+        return self.fill(search, order, card_id, "Saved. It is the card's label for training now.")
+
+    def regrade(self, search: str | None, order: str | None, card_id: int | None) -> Iterator[list[Any]]:
+        """Grade the cards of earlier models with the current one, and show how far it is."""
+        from app.collection.keep_graded_card import regrade_outdated
+
+        done, problems = 0, []
+        try:
+            total = len(self._outdated_cards(load_collection(self._database)))
+            for regraded in regrade_outdated(self._database, self._data):
+                done += 1
+                if regraded.problem:
+                    problems.append(f"{regraded.title}: {regraded.problem}")
+                yield [f"Grading again: {done} of {total} ...", *(gr.skip() for _ in self._filled[1:])]
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            yield [f"Stopped: {escape(message)}.", *(gr.skip() for _ in self._filled[1:])]
+            return
+        head = f"{_count(done - len(problems))} graded again."
+        yield self.fill(search, order, card_id, _with_problems(head, problems))
+
+    @show_user_errors
+    def delete(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """Move the chosen card to the bin."""
+        return self._move_to_bin([_required(card_id)], search, order)
+
+    @show_user_errors
+    def delete_shown(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """Move all cards that match the search to the bin."""
+        del card_id
+        cards = find_cards(load_collection(self._database), search or "", next(iter(ORDERS)))
+        return self._move_to_bin([card.card.id for card in cards], search, order)
+
+    def _move_to_bin(self, card_ids: Sequence[int], search: str | None, order: str | None) -> list[Any]:
+        with self._database.writing() as session:
+            moved = card_bin.move_to_bin(session, card_ids=card_ids)
+        return self.fill(search, order, None, f"{_count(moved)} moved to the bin, at the end of this page.")
+
+    @show_user_errors
+    def restore(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """Take all cards out of the bin."""
+        with self._database.writing() as session:
+            restored = card_bin.restore(session)
+        return self.fill(search, order, card_id, f"{_count(restored)} taken out of the bin.")
+
+    @show_user_errors
+    def empty(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """Delete the cards in the bin for good."""
+        deleted = empty_bin(self._database, self._data)
+        return self.fill(search, order, card_id, f"{_count(deleted)} deleted for good.")
+
+    @show_user_errors
+    def import_prices(self, file: str | None, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+        """Save the prices of a CSV file with the cards that it names."""
+        if file is None:
+            raise UserError("choose a CSV file first")
+        imported = import_prices(self._database, Path(file))
+        head = f"Prices of {_count(imported.cards)} saved."
+        return self.fill(search, order, card_id, _with_problems(head, imported.problems))
+
+    @show_user_errors
+    def show_disk_use(self) -> str:
+        """Show how much the data folder takes."""
+        return collection_text.disk_text(disk_use(self._data))
+
+    @show_user_errors
+    def clear(self) -> str:
+        """Delete the caches and show the disk use."""
+        freed = clear_caches(self._data)
+        return f"{collection_text.size_text(freed)} freed.\n\n{self.show_disk_use()}"
+
+
+def _row(card: CollectionCard) -> list[Any]:
+    """A row of the table, see COLUMNS."""
+    worth, prediction = card.worth, card.grading.prediction
+    returned = "" if card.returned is None else collection_text.short_label(card.returned)
+    return [
+        card.card.id,
+        card.title,
+        "" if worth is None else round(worth.expected_gain, 2),
+        "" if worth is None else worth.advice,
+        collection_text.prediction_text(prediction),
+        collection_text.range_of(prediction),
+        returned,
+    ]
+
+
+def _with_problems(head: str, problems: Sequence[str]) -> str:
+    """A sentence and a list of the first problems, in Markdown."""
+    lines = [head, "", *(f"- {escape(problem)}" for problem in problems[:MAX_PROBLEMS])]
+    if len(problems) > MAX_PROBLEMS:
+        lines.append(f"- and {len(problems) - MAX_PROBLEMS} more")
+    return "\n".join(lines)
+
+
+def _outdated_text(count: int) -> str:
+    return f"{_count(count)} graded by an earlier model." if count else ""
+
+
+def _count(cards: int) -> str:
+    return "1 card" if cards == 1 else f"{cards} cards"
+
+
+def _required(card_id: int | None) -> int:
+    if card_id is None:
+        raise UserError(CHOOSE_FIRST)
+    return card_id
