@@ -31,6 +31,8 @@ SQLITE_ERRORS = {
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error; check the disk",
     sqlite3.SQLITE_BUSY: f"was locked by another program for more than {BUSY_TIMEOUT_S} s; close it and retry",
 }
+# Of damage in the header, and in a text; SQLite has no error code for them.
+DAMAGE_WITHOUT_CODE = ("unsupported file format", "Could not decode to UTF-8")
 
 
 class Database:
@@ -200,10 +202,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _is_damaged(code: int, file: Path) -> bool:
-    """True for SQLite's error on a damaged file, or on one that is no database but was: there is a copy of it."""
-    primary = code & 0xFF
-    return primary == sqlite3.SQLITE_CORRUPT or (primary == sqlite3.SQLITE_NOTADB and newest_copy(file) is not None)
+def _is_damaged(error: DBAPIError | UnicodeDecodeError, file: Path) -> bool:
+    """True for the errors on a damaged file, or on one that is no database but was: there is a copy of it."""
+    if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes the schema, which is damaged
+        return bytes(error.object).startswith(b"malformed database schema")
+    primary = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if primary == sqlite3.SQLITE_CORRUPT or str(error.orig).startswith(DAMAGE_WITHOUT_CODE):
+        return True
+    return primary == sqlite3.SQLITE_NOTADB and newest_copy(file) is not None
 
 
 @contextmanager
@@ -213,12 +219,12 @@ def _translate_errors(engine: Engine, *, writes: bool = True) -> Iterator[None]:
         yield
     except DamagedValue as error:
         raise DatabaseUnusable(damaged_message(Path(engine.url.database or ""))) from error
-    except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", None)
+    except (DBAPIError, UnicodeDecodeError) as error:
         file = Path(engine.url.database or "")
-        problem = None if code is None else SQLITE_ERRORS.get(code & 0xFF)
-        if code is not None and _is_damaged(code, file):
+        if engine.url.get_backend_name() == "sqlite" and _is_damaged(error, file):
             raise DatabaseUnusable(damaged_message(file)) from error
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+        problem = None if code is None else SQLITE_ERRORS.get(code & 0xFF)
         # A write in a read-only session is a bug, not a problem of the file.
         if problem is None or (code == sqlite3.SQLITE_READONLY and not writes):
             raise

@@ -24,6 +24,8 @@ GRADES_OF_CARDS = [1 + (7 * number // 3) % 10 for number in range(30)]
 # threads, and on a shared machine waiting threads made training twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Some tests import onnxruntime before the program does, which turns its usage statistics off.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # For the same reason hypothesis has no deadline: a busy machine must not fail a test.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")

@@ -10,13 +10,12 @@ grade head.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
-from onnxruntime.capi import onnxruntime_pybind11_state as errors
 from torch import Tensor, nn
 
 from engine.data.dataset import PictureBatch
@@ -28,6 +27,12 @@ from engine.model.dual_branch import Scores
 from engine.model.export_network import to_exportable
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
 from engine.storage.atomic import atomic_write
+
+# Read when onnxruntime is imported: without it, onnxruntime sends usage statistics to Microsoft and leaves the session
+# file `.ses` in the folder for temporary files.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 OUTPUTS = ("log_probabilities", "edge", "centering", "scores")
 # Maximum difference of a probability; summing in a different order changes it by a few millionths.

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from db.cards import all_cards, counts
@@ -194,6 +194,34 @@ def test_a_damaged_table_gives_one_message_for_reading_and_writing(database, tmp
         damaged = rf"{path} is damaged, and there is no copy"
         with pytest.raises(DatabaseUnusable, match=damaged), open_session() as session:
             all_cards(session)
+
+
+def set_schema_format(content):
+    """Of the header, which is damaged: SQLite knows schema formats 1 to 4."""
+    return content[:47] + b"\x09" + content[48:]
+
+
+def damage_schema(content):
+    """The text of the schema, which SQLite quotes in its message, as bytes that are no UTF-8."""
+    return content.replace(b"CREATE TABLE cards", b"CREATE TABLE\xe5cards")
+
+
+def damage_text(content):
+    return content.replace(b"0" * 63 + b"1", b"0" * 63 + b"\xe5")
+
+
+@pytest.mark.parametrize("damage", [set_schema_format, damage_schema, damage_text])
+def test_damage_that_sqlite_has_no_error_code_for_gives_the_same_message(database, tmp_path, damage):
+    with database.writing() as session:
+        add_one(session, 1)
+    database.close()
+    path = tmp_path / "loupe.db"
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert path.read_bytes() != whole
+    damaged = rf"{path} is damaged"
+    with pytest.raises(DatabaseUnusable, match=damaged), Database.open(path) as opened, opened.reading() as session:
+        session.scalars(select(Picture)).all()
 
 
 @pytest.mark.parametrize("sent", ["inside", "by the commit"])

@@ -1,6 +1,9 @@
 """ONNX export: outputs of onnxruntime against torch, and refused files."""
 
 import copy
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -109,3 +112,11 @@ def test_a_file_that_is_no_graph_is_refused_in_one_sentence(tmp_path):
     for name in ("noise.onnx", "absent.onnx"):
         with pytest.raises(BadGraph, match=rf"{name}: not an ONNX graph"):
             OnnxSession(tmp_path / name)
+
+
+def test_onnxruntime_opens_no_session_of_usage_statistics(tmp_path):
+    # Such a session leaves the file `.ses` behind as soon as onnxruntime is imported.
+    variables = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", "import engine.inference.onnx_export"]
+    subprocess.run(command, env={**variables, "TMPDIR": str(tmp_path)}, check=True)
+    assert not list(tmp_path.glob("*.ses"))
