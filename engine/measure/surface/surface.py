@@ -59,6 +59,12 @@ class PaleLine:
     points_mm: np.ndarray
     features: LineFeatures
 
+    @property
+    def at_mm(self) -> tuple[float, float]:
+        """(x, y) center of its bounding box."""
+        x, y = (self.points_mm.min(axis=0) + self.points_mm.max(axis=0)) / 2
+        return float(x), float(y)
+
 
 @dataclass(frozen=True)
 class SurfaceDefect:
@@ -213,6 +219,10 @@ def _at_search_resolution(card: FlatCard) -> tuple[np.ndarray, float]:
 
 
 def _defect(line: PaleLine, likelihood: float) -> SurfaceDefect:
-    features = line.features
-    is_crease = features.flank_darkness >= MIN_CREASE_FLANK and features.dark_flank_fraction >= MIN_CREASE_FRACTION
-    return SurfaceDefect("crease" if is_crease else "scratch", line.points_mm, features.length_mm, likelihood)
+    kind: Literal["scratch", "crease"] = "crease" if is_crease(line.features) else "scratch"
+    return SurfaceDefect(kind, line.points_mm, line.features.length_mm, likelihood)
+
+
+def is_crease(features: LineFeatures) -> bool:
+    """True for a line with the shaded flank of a fold along half of it; else it is a scratch."""
+    return features.flank_darkness >= MIN_CREASE_FLANK and features.dark_flank_fraction >= MIN_CREASE_FRACTION

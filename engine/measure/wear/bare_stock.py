@@ -24,6 +24,9 @@ BLEED_MM = 0.3
 CLEAN_FROM_MM, CLEAN_TO_MM = 0.16, 0.4
 MAX_CLEAN_FRACTION = 0.3
 MIN_CLEAN_COLUMNS = 0.1
+# Depths outside the card at which its surroundings are sampled, and the length over which they are averaged.
+GROUND_MM = (-0.55, -0.15)
+GROUND_WINDOW_MM = 2.0
 # Depths in which noise is measured.
 NOISE_MM = (1.0, 2.0)
 # RGB distance between border and paper from which bare stock is measured, and the one for a border as pale as paper.
@@ -68,12 +71,14 @@ class BareStock:
     readable       (4,) by side: border and paper differ enough to be distinguished
     paper          (3,) RGB of the stock in the picture
     contrast       (columns,) RGB distance between border and paper
+    from_ground    (columns,) RGB distance between paper and what is seen outside the card
     """
 
     bare_fraction: np.ndarray
     readable: np.ndarray
     paper: np.ndarray
     contrast: np.ndarray
+    from_ground: np.ndarray
 
 
 def find_bare_stock(rim: UnrolledRim, widths_mm: np.ndarray, border: np.ndarray, missing: np.ndarray) -> BareStock:
@@ -101,7 +106,7 @@ def find_bare_stock(rim: UnrolledRim, widths_mm: np.ndarray, border: np.ndarray,
     allowed = (rim.area_mm2 > 0) & (rim.depth_mm[:, None] <= reach[None])
     bare = _filter_patches(rim, np.where(allowed, bare, 0), np.where(allowed, bare, 0) >= minimum)
     bare[:, ~readable[rim.side]] = 0
-    return BareStock(bare.astype(np.float32), readable, paper, contrast)
+    return BareStock(bare.astype(np.float32), readable, paper, contrast, _distance_from_ground(rim, paper))
 
 
 def border_widths_along(rim: UnrolledRim, ends_mm: np.ndarray) -> np.ndarray:
@@ -158,6 +163,14 @@ def _paper_color(rim: UnrolledRim, difference: np.ndarray) -> tuple[np.ndarray, 
         furthest = paper & (distance >= np.median(distance[paper]))
         return np.asarray(np.median(rim.rgb[furthest], axis=0)), True
     return WHITE * _exposure(rim), False
+
+
+def _distance_from_ground(rim: UnrolledRim, paper: np.ndarray) -> np.ndarray:
+    """(columns,) RGB distance between paper and the nearest color outside the card, over 2 mm along the rim."""
+    outside = rim.rgb[(rim.depth_mm > GROUND_MM[0]) & (rim.depth_mm < GROUND_MM[1])]
+    distance = np.linalg.norm(outside - paper, axis=2).min(axis=0).astype(np.float32)
+    size = round(GROUND_WINDOW_MM / rim.pixel_mm) | 1
+    return np.asarray(cv2.blur(distance[None], (size, 1), borderType=cv2.BORDER_REFLECT)[0])
 
 
 def _exposure(rim: UnrolledRim) -> float:

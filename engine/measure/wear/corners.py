@@ -35,6 +35,7 @@ class CornerWear:
     fray_mm        length of ragged rim
     at_mm          (x, y) of its middle on the card
     contrast       RGB distance between border and paper there; None if not measured
+    from_ground    RGB distance between paper and what is seen outside the card there; None if not measured
     """
 
     name: str
@@ -45,6 +46,7 @@ class CornerWear:
     fray_mm: float | None
     reason: str = ""
     contrast: float | None = None
+    from_ground: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Fields that `grade` prints."""
@@ -121,6 +123,7 @@ def _corner(
         fray_mm=None if radius is None else _fray_length(rim, rounding, corner),
         reason="; ".join(reasons),
         contrast=float(stock.contrast[columns].mean()) if readable else None,
+        from_ground=float(stock.from_ground[columns].mean()) if readable else None,
     )
 
 

@@ -29,6 +29,7 @@ class Nick:
     kind      "chip" if it is short and deep, else "whitening"
     at_mm     (x, y) on the card at its deepest column
     contrast  RGB distance between border and paper there
+    from_ground  RGB distance between paper and what is seen outside the card there
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Nick:
     depth_mm: float
     area_mm2: float
     contrast: float
+    from_ground: float
 
     def as_json(self) -> dict[str, Any]:
         """Fields that `grade` prints."""
@@ -129,6 +131,6 @@ def find_nicks(rim: UnrolledRim, stock: BareStock, columns: np.ndarray) -> list[
             max_depth = float(depth[deepest])
             kind = "chip" if length <= MAX_CHIP_LENGTH_MM and max_depth >= MIN_CHIP_DEPTH_MM else "whitening"
             area = float((stock.bare_fraction * rim.area_mm2)[:, stretch].sum())
-            contrast = float(stock.contrast[stretch].mean())
-            nicks.append(Nick(kind, rim.point_mm(deepest, max_depth / 2), length, max_depth, area, contrast))
+            contrasts = float(stock.contrast[stretch].mean()), float(stock.from_ground[stretch].mean())
+            nicks.append(Nick(kind, rim.point_mm(deepest, max_depth / 2), length, max_depth, area, *contrasts))
     return nicks

@@ -51,7 +51,7 @@ MIN_VISIBLE_MARGIN_MM = 0.4
 class Rounding:
     """Shape of one corner.
 
-    radius_mm   of the arc that best separates card and background; None if they look alike
+    radius_mm   of the arc that best separates card and background; None if they look alike, or if no arc separates them
     misfit_mm2  area on the wrong side of this arc
     background  (3,) float32 RGB
     spread      median distance of background pixels from that color
@@ -107,6 +107,8 @@ def _rounding(card: FlatCard, edges: list[CardEdge], corner: int) -> Rounding:
     # A pixel is beyond the arc if the radius exceeds its critical one: card beyond and background within are errors.
     wrong = (split - background_before[split]) + (background_before[-1] - background_before[split])
     best = int(wrong.argmin())
+    if best == len(radii) - 1:  # a still larger arc would be better: what was taken for the background is not
+        return Rounding(None, float(wrong[best]) / card.px_per_mm**2, background, spread)
     return Rounding(float(radii[best]), float(wrong[best]) / card.px_per_mm**2, background, spread)
 
 

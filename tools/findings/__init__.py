@@ -1,0 +1,1 @@
+"""Dataset and fits of the confidence of findings and of the sub-grades."""

@@ -1,0 +1,353 @@
+"""Measured sides with known wear, and real sides with their grade: `python -m tools.findings.make_dataset --work DIR`.
+
+One file a side; a run that was stopped continues where it was. Sides of the half `fit` are for fitting, of `judge` for
+judging only: simulated cards by seed, renders and real cards by a hash of their name. Sources:
+
+simulated  cards of all grades in every capture; `window` is a slab cropped to its window
+mint       the same without any wear
+render     clean digital fronts, without wear and with synthetic wear, in every capture
+worn_real  real cards of grades 9 and 10 of the half `fit`, with synthetic wear added
+real       real graded pairs as they are
+
+Every picture is a JPEG in which the card is found as `grade` finds it. A side whose card is found off by 2 mm is left
+out: that is an error of the finder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.random import Generator, default_rng
+
+from benchmarks.harness import REAL_PICTURES
+from engine.cards.pairs import read_manifest
+from engine.detection.read_and_find import read_and_find
+from engine.errors import BadInput
+from engine.image.card_coordinates import millimeters_to_picture
+from engine.image.read import read_picture
+from engine.image.rectify import TRADING, card_size, rectify
+from engine.measure.side.measure_side import measure_rectified_side, rectify_by_edges
+from engine.simulate.capture.capture import draw_style, take_picture
+from engine.simulate.capture.slab import SlabLabel
+from engine.simulate.cards import CardSimulator, SimulationConfig, photograph_side
+from engine.simulate.print.art import draw_design
+from engine.simulate.print.backs import draw_back
+from engine.simulate.print.games import GAMES, Grid
+from engine.simulate.wear.amounts import SIDE_NAMES, draw_attribute_grades
+from engine.simulate.wear.centering import place_borderless_print, place_print
+from engine.simulate.wear.paint import paint_wear, uncovered_patches
+from engine.simulate.wear.rim import CardRim
+from engine.simulate.wear.truth import CaptureKind, SideName, SideWear
+from engine.simulate.wear.wear import WornSide, summarize_defects, wear_for_grades
+from engine.simulate.worn_copies import make_worn_copy
+from tools.findings.examples import Capture, Half, MeasuredExample, encoded
+
+CAPTURES: tuple[Capture, ...] = ("scan", "photo", "slab", "sleeve", "window")
+SEEDS: dict[Half, int] = {"fit": 419_001, "judge": 419_002}
+CARD_HEIGHT_PX = 1050
+CORNER_MM = 3.0
+STOCK_RGB = (236, 234, 228)
+# A window's margin around the card, and its longer side, as fractions of the card's height and in pixels.
+WINDOW_MARGIN = (0.002, 0.03)
+WINDOW_PX = 1000
+SMALL_WINDOW_PX, SMALL_WINDOW_FRACTION = (430, 900), 0.3
+MAX_CORNER_OFFSET_MM = 2.0
+JPEG_QUALITY = (80, 96)
+GOOD_GRADE = 9
+
+
+@dataclass(frozen=True)
+class Job:
+    """A side that is to be measured, under the name of its file."""
+
+    name: str
+    measure: Callable[[], Iterator[MeasuredExample]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a side with the true corners of its card, None if they are unknown."""
+
+    rgb: np.ndarray
+    quad: np.ndarray | None
+
+
+def half_of(name: str) -> Half:
+    """The half that a real card or a render belongs to, by its name."""
+    return "fit" if hashlib.sha256(name.encode()).digest()[0] % 2 else "judge"
+
+
+def measured(picture: Picture, work: Path, name: str, **fields: Any) -> Iterator[MeasuredExample]:
+    """Find and measure the card of a picture; nothing if it is not found, or found off its true corners."""
+    path = work / "picture.jpg"
+    quality = int(default_rng([*name.encode()]).integers(*JPEG_QUALITY))
+    cv2.imwrite(str(path), cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    try:
+        rgb, detection = read_and_find(path)
+        quad = detection.quad
+        if picture.quad is not None:
+            quad = min(
+                (np.roll(quad, turn, axis=0) for turn in range(4)), key=lambda q: float(np.abs(q - picture.quad).max())
+            )
+            density = np.linalg.norm(picture.quad[3] - picture.quad[0]) / TRADING.height_mm
+            if np.abs(quad - picture.quad).max() > MAX_CORNER_OFFSET_MM * density:
+                return
+        flat, edges = rectify_by_edges(rgb, quad, card_size(quad, picture_size=rgb.shape[:2]), detection.kind)
+        side = measure_rectified_side(flat, edges)
+    except BadInput:
+        return
+    yield MeasuredExample(name=name, whole_picture=detection.whole_picture, measurements=side, flat=flat, **fields)  # type: ignore[arg-type]
+
+
+def cropped_to_window(random: Generator, picture: Picture) -> Picture:
+    """The picture cropped closely around its card and reduced, as cards are shown in the window of a slab."""
+    quad = picture.quad
+    assert quad is not None
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    height, width = picture.rgb.shape[:2]
+    margins = random.uniform(*WINDOW_MARGIN, 4) * (high[1] - low[1])
+    left, top = np.maximum(np.floor(low - margins[:2]), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(high + margins[2:]), (width, height)).astype(int)
+    crop = picture.rgb[top:bottom, left:right]
+    longest = WINDOW_PX
+    if random.random() < SMALL_WINDOW_FRACTION:
+        longest = int(random.integers(*SMALL_WINDOW_PX))
+    scale = min(1.0, longest / max(crop.shape[:2]))
+    size = (round(crop.shape[1] * scale), round(crop.shape[0] * scale))
+    reduced = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+    factor = np.array(size) / (crop.shape[1], crop.shape[0])
+    return Picture(reduced, (quad - (left, top) + 0.5) * factor - 0.5)
+
+
+def kind_of(capture: Capture) -> CaptureKind:
+    """The simulator's capture of which a picture is made."""
+    return "slab" if capture == "window" else capture
+
+
+def as_captured(random: Generator, picture: Picture, capture: Capture) -> Picture:
+    """The picture itself, cropped if the capture is a window."""
+    return cropped_to_window(random, picture) if capture == "window" else picture
+
+
+def simulated_jobs(half: Half, work: Path) -> Iterator[Job]:
+    """Cards of all grades, front and back, the captures in turn."""
+    for index, capture in enumerate(cycle(CAPTURES)):
+        yield Job(f"simulated-{half}-{index:04d}", lambda i=index, c=capture: simulated(half, work, i, c))
+
+
+def simulated(half: Half, work: Path, index: int, capture: Capture) -> Iterator[MeasuredExample]:
+    """Both sides of a simulated card."""
+    config = SimulationConfig(seed=SEEDS[half], mix="uniform", kinds=((kind_of(capture), 1.0),), height=CARD_HEIGHT_PX)
+    card = CardSimulator(config).card(index * 3)
+    random = default_rng([SEEDS[half], index, 1])
+    for side, truth, shot in (
+        ("front", card.truth.front, card.front),
+        ("back", card.truth.back, card.back),
+    ):
+        yield from measured(
+            as_captured(random, Picture(shot.rgb, shot.quad), capture),
+            work,
+            name=f"simulated-{half}-{index:04d}-{side}",
+            source="simulated",
+            half=half,
+            capture=capture,
+            side=side,
+            card=f"simulated-{half}-{index}",
+            grade=card.truth.grade,
+            attributes=dict(card.truth.attributes),
+            truth=truth,
+            is_foil=card.truth.layout == "foil" and side == "front",
+        )
+
+
+def mint_jobs(half: Half, work: Path) -> Iterator[Job]:
+    """Cards without wear, the captures and games in turn."""
+    for index, capture in enumerate(cycle(CAPTURES)):
+        yield Job(f"mint-{half}-{index:04d}", lambda i=index, c=capture: mint(half, work, i, c))
+
+
+def mint(half: Half, work: Path, index: int, capture: Capture) -> Iterator[MeasuredExample]:
+    """Both sides of a simulated card without wear."""
+    random = default_rng([SEEDS[half], index, 2])
+    game = GAMES[(index // len(CAPTURES)) % len(GAMES)]
+    grid = Grid(game.size, CARD_HEIGHT_PX)
+    style = draw_style(random, kind_of(capture))
+    front, back = draw_design(random, game, grid, ()), draw_back(game, grid)
+    for side, design in (("front", front), ("back", back)):
+        centered = (52.0, 51.0)
+        placement = (
+            place_borderless_print(random)
+            if design.frame_size is None
+            else place_print(random, centered, design.frame_size, game.size)
+        )
+        worn = WornSide(summarize_defects([], game.size), CardRim(game.size, (game.corner_mm,) * 4), placement)
+        label = SlabLabel(10, front.title, game.name.upper(), "#1") if side == "front" else None
+        shot = photograph_side(random, design, side, worn, style, number=1, label=label)
+        yield from measured(
+            as_captured(random, Picture(shot.rgb, shot.quad), capture),
+            work,
+            name=f"mint-{half}-{index:04d}-{side}",
+            source="mint",
+            half=half,
+            capture=capture,
+            side=side,
+            card=f"mint-{half}-{index}",
+            grade=10,
+            attributes=None,
+            truth=worn.wear,
+            is_foil=game.layout == "foil" and side == "front",
+        )
+
+
+def render_jobs(work: Path) -> Iterator[Job]:
+    """Each render in every capture, without wear and worn in turn."""
+    paths = sorted((REAL_PICTURES / "renders").glob("*.*"))
+    for index in range(len(CAPTURES) * 2):
+        for number, path in enumerate(paths):
+            capture = CAPTURES[(index + number) % len(CAPTURES)]
+            worn = (index + number // len(CAPTURES)) % 2 == 1
+            yield Job(
+                f"render-{path.stem}-{index}",
+                lambda p=path, i=index, c=capture, w=worn: render(work, p, i, c, w),
+            )
+
+
+def render(work: Path, path: Path, index: int, capture: Capture, is_worn: bool) -> Iterator[MeasuredExample]:
+    """A render as a card's front, photographed; worn to a random grade if asked."""
+    seed = int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:4], "big")
+    random = default_rng([seed, index])
+    grid = Grid(TRADING, CARD_HEIGHT_PX)
+    face = cv2.resize(read_picture(path), (grid.width, grid.height), interpolation=cv2.INTER_CUBIC)
+    grade = int(random.integers(1, 10)) if is_worn else 10
+    worn = WornSide(summarize_defects([], TRADING), CardRim(TRADING, (CORNER_MM,) * 4), place_borderless_print(random))
+    if is_worn:
+        grades = draw_attribute_grades(random, grade, {10})
+        worn, _ = wear_for_grades(random, size=TRADING, corner_mm=CORNER_MM, grades=grades)
+        paint_wear(random, face, worn.wear, grid, stock=STOCK_RGB, side="front")
+    style = draw_style(random, kind_of(capture))
+    label = SlabLabel(grade, "CARD", "RENDER", "#1")
+    shot = take_picture(
+        random, face, style.kind, grid, uncovered=uncovered_patches(worn.rim, grid), label=label, style=style
+    )
+    yield from measured(
+        as_captured(random, Picture(shot.rgb, shot.quad), capture),
+        work,
+        name=f"render-{path.stem}-{index}",
+        source="render",
+        half=half_of(path.name),
+        capture=capture,
+        side="front",
+        card=path.stem,
+        grade=grade,
+        attributes=None,
+        truth=worn.wear,
+        is_foil=False,
+    )
+
+
+def real_jobs(work: Path, *, worn: bool) -> Iterator[Job]:
+    """Real pairs, in an order that mixes the grades; those of the half `fit` with grades 9 and 10 if `worn`."""
+    manifest = REAL_PICTURES / "pokemon_pairs" / "labels.csv"
+    pairs = sorted(read_manifest(manifest).pairs, key=lambda pair: hashlib.sha256(f"{pair.card_id}".encode()).digest())
+    for pair in pairs:
+        grade = float(pair.grade or 0)
+        if worn and (grade < GOOD_GRADE or half_of(pair.card_id) == "judge"):
+            continue
+        for side, path in (("front", pair.front), ("back", pair.back)):
+            if path is not None:
+                name = f"{'worn' if worn else 'real'}-{pair.card_id}-{side}"
+                yield Job(
+                    name,
+                    lambda n=name, c=pair.card_id, g=grade, s=side, p=path: real(work, n, c, g, s, p, worn),
+                )
+
+
+def real(
+    work: Path, name: str, card: str, grade: float, side: SideName, path: Path, worn: bool
+) -> Iterator[MeasuredExample]:
+    """A real side as it is, or with synthetic wear."""
+    picture, truth = Picture(read_picture(path), None), None
+    if worn:
+        try:
+            _, detection = read_and_find(path)
+        except BadInput:
+            return
+        random = default_rng([SEEDS["fit"], *name.encode()])
+        grade = int(random.integers(1, 9))
+        worn_rgb, truth = worn_in_place(random, picture.rgb, detection.quad, grade, side)
+        picture = Picture(worn_rgb, detection.quad)
+    yield from measured(
+        picture,
+        work,
+        name=name,
+        source="worn_real" if worn else "real",
+        half=half_of(card),
+        capture="window",
+        side=side,
+        card=card,
+        grade=grade,
+        attributes=None,
+        truth=truth,
+        is_foil=False,
+    )
+
+
+def worn_in_place(
+    random: Generator, rgb: np.ndarray, quad: np.ndarray, grade: int, side: SideName
+) -> tuple[np.ndarray, SideWear]:
+    """Add synthetic wear to a card within its picture: what the wear changes is added to the picture's pixels."""
+    height = max(round(float(np.linalg.norm(quad[3] - quad[0]))), 220)
+    grid = Grid(TRADING, height)
+    face = rectify(rgb, quad, size=(grid.height, grid.width))
+    pictures = {name: face if name == side else None for name in SIDE_NAMES}
+    copy = make_worn_copy(pictures["front"], pictures["back"], grade, random, corner_mm=CORNER_MM)
+    worn, truth = (copy.front, copy.front_wear) if side == "front" else (copy.back, copy.back_wear)
+    assert worn is not None
+    to_picture = millimeters_to_picture(quad, TRADING) @ np.diag([*(1 / grid.scale), 1.0])
+    to_picture = to_picture @ np.array([(1, 0, 0.5), (0, 1, 0.5), (0, 0, 1.0)])
+    difference = worn.astype(np.float32) - face.astype(np.float32)
+    moved = cv2.warpPerspective(difference, to_picture, rgb.shape[1::-1], flags=cv2.INTER_LINEAR)
+    return np.clip(rgb + moved, 0, 255).round().astype(np.uint8), truth
+
+
+def jobs(work: Path) -> Iterator[Job]:
+    """All jobs, the sources interleaved, so that a run that is stopped leaves a balanced dataset."""
+    real_sides, worn_sides, renders = real_jobs(work, worn=False), real_jobs(work, worn=True), render_jobs(work)
+    fit, judge = simulated_jobs("fit", work), simulated_jobs("judge", work)
+    mint_fit, mint_judge = mint_jobs("fit", work), mint_jobs("judge", work)
+    first = [*[real_sides] * 8, fit, judge, worn_sides, renders, mint_judge]
+    second = [*[real_sides] * 8, fit, fit, judge, worn_sides, renders, renders, mint_fit]
+    for source in cycle([*first, *second]):
+        job = next(source, None)
+        if job is not None:
+            yield job
+
+
+def main() -> None:
+    """Measure sides until the given number of jobs is done."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=1600)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    folder = options.work / "sides"
+    folder.mkdir(parents=True, exist_ok=True)
+    for _, job in zip(range(options.jobs), jobs(options.work), strict=False):
+        done = folder / f"{job.name}.done"
+        if done.exists():
+            continue
+        for example in job.measure():
+            (folder / f"{example.name}.pickle").write_bytes(encoded(example))
+        done.touch()
+
+
+if __name__ == "__main__":
+    main()
