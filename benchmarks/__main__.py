@@ -20,6 +20,7 @@ BENCHMARKS = {
     "conformal": "benchmarks.accuracy.conformal",
     "cuda": "benchmarks.speed.cuda",
     "find": "benchmarks.accuracy.card_detection",
+    "findings": "benchmarks.accuracy.findings",
     "fronts": "benchmarks.accuracy.real_fronts",
     "intervals": "benchmarks.speed.intervals",
     "measure": "benchmarks.accuracy.measure",

@@ -6,12 +6,13 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
+import numpy as np
 import torch
 
 from engine.process_pool import spawn_pool
@@ -101,3 +102,25 @@ def interleaved_medians(functions: Mapping[str, Callable[[], object]], *, rounds
             function()
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def sampled_row(
+    what: str,
+    versus: str,
+    sample: Sequence | np.ndarray,
+    statistic: Callable,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Row:
+    """A row whose `versus` ends with the 90 % bootstrap interval of the statistic."""
+    random = np.random.default_rng(0)
+    count = len(sample)
+    draws = []
+    for _ in range(200 if count else 0):
+        chosen = random.integers(0, count, count)
+        resample = sample[chosen] if isinstance(sample, np.ndarray) else [sample[index] for index in chosen]
+        draws.append(float(statistic(resample)))
+    low, high = np.nanpercentile(draws, (5, 95)) if draws else (np.nan, np.nan)
+    value = float(statistic(sample)) if count else float("nan")
+    return Row(what, f"{versus} ({low:.3f} to {high:.3f})", value, count, at_least=at_least, at_most=at_most)

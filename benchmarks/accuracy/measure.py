@@ -7,7 +7,7 @@ evaluated on scans; centering on scans and photos, with true and with detected c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.harness import REAL_PICTURES, ROOT, Row
+from benchmarks.harness import REAL_PICTURES, ROOT, Row, sampled_row
 from engine.cards.grades import GRADES
 from engine.cards.rubric import overall_ceiling
 from engine.cards.wear_limits import measure_grade
@@ -144,10 +144,10 @@ def centering_rows(
     error, is_covered = np.array(errors), np.array(errors) <= np.array(uncertainties)
     small = error <= within
     return [
-        _row(f"{what}: centering, median error", "points", error, np.median, at_most=median),
-        _row(f"{what}: centering within {within:g} points", "share of axes", small, np.mean, at_least=0.95),
-        _row(f"{what}: stated interval holds", "share of axes", is_covered, np.mean, at_least=0.90),
-        _row(f"{what}: stated interval not too wide", "share of axes", is_covered, np.mean, at_most=0.97),
+        sampled_row(f"{what}: centering, median error", "points", error, np.median, at_most=median),
+        sampled_row(f"{what}: centering within {within:g} points", "share of axes", small, np.mean, at_least=0.95),
+        sampled_row(f"{what}: stated interval holds", "share of axes", is_covered, np.mean, at_least=0.90),
+        sampled_row(f"{what}: stated interval not too wide", "share of axes", is_covered, np.mean, at_most=0.97),
     ]
 
 
@@ -156,8 +156,8 @@ def refusal_rows(sides: Sequence[SimulatedSide], centerings: Sequence[MeasuredCe
     refused = np.array([isinstance(centering, NoCentering) for centering in centerings])
     borderless = np.array([side.truth.centering is None for side in sides])
     return [
-        _row("borderless designs refused", "share of sides", refused[borderless], np.mean, at_least=0.95),
-        _row("bordered designs refused", "share of sides", refused[~borderless], np.mean, at_most=0.05),
+        sampled_row("borderless designs refused", "share of sides", refused[borderless], np.mean, at_least=0.95),
+        sampled_row("bordered designs refused", "share of sides", refused[~borderless], np.mean, at_most=0.05),
     ]
 
 
@@ -173,13 +173,17 @@ def whitening_rows(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasur
                 corners.append((corner, bare_at_corner(side, index)))
             if edge is not None:
                 edges.append((edge, bare_at_edge(side, index)))
-    rows = [_row("scans: corners and edges that can be read", "share", np.array(readable), np.mean, at_least=0.6)]
+    rows = [
+        sampled_row("scans: corners and edges that can be read", "share", np.array(readable), np.mean, at_least=0.6)
+    ]
     for what, pairs in (("corner whitening", np.array(corners)), ("edge whitening and chips", np.array(edges))):
         large = pairs[pairs[:, 1] > MIN_AREA_MM2]
         relative_error = np.abs(large[:, 0] - large[:, 1]) / large[:, 1]
         rows += [
-            _row(f"scans: {what}, rank correlation", "true mm2", pairs, rank_correlation, at_least=0.9),
-            _row(f"scans: {what}, median area error", "true mm2 above 0.2", relative_error, np.median, at_most=0.2),
+            sampled_row(f"scans: {what}, rank correlation", "true mm2", pairs, rank_correlation, at_least=0.9),
+            sampled_row(
+                f"scans: {what}, median area error", "true mm2 above 0.2", relative_error, np.median, at_most=0.2
+            ),
         ]
     return rows
 
@@ -282,11 +286,11 @@ def surface_rows(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasurem
     lines = "scratches and creases, average precision"
     on_plain, on_foil = ([side for side in matches if side.foil == foil] for foil in (False, True))
     return [
-        _row(f"scans: {lines}", "all of 5 mm and more", on_plain, average_precision, at_least=0.8),
-        _row(f"scans: {lines}, those that show", "5 mm and more", on_plain, precision_on_visible, at_least=0.8),
-        _row(f"scans: {lines}, on foil", "all of 5 mm and more", on_foil, average_precision, at_least=0.25),
-        _row("scans: false finds on a clean side", "finds", plain, np.mean, at_most=0.2),
-        _row("scans: false finds on a clean foil side", "finds", foil, np.mean, at_most=0.2),
+        sampled_row(f"scans: {lines}", "all of 5 mm and more", on_plain, average_precision, at_least=0.8),
+        sampled_row(f"scans: {lines}, those that show", "5 mm and more", on_plain, precision_on_visible, at_least=0.8),
+        sampled_row(f"scans: {lines}, on foil", "all of 5 mm and more", on_foil, average_precision, at_least=0.25),
+        sampled_row("scans: false finds on a clean side", "finds", plain, np.mean, at_most=0.2),
+        sampled_row("scans: false finds on a clean foil side", "finds", foil, np.mean, at_most=0.2),
     ]
 
 
@@ -352,7 +356,7 @@ def rubric_row(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasuremen
     pairs = []
     for front in range(0, len(sides), 2):
         pairs.append((sides[front].card.grade, rubric_grade(measured[front], measured[front + 1])))
-    return _row("scans: QWK of the grade by rubric alone", "true grade", pairs, agreement, at_least=0.8)
+    return sampled_row("scans: QWK of the grade by rubric alone", "true grade", pairs, agreement, at_least=0.8)
 
 
 def rubric_grade(front: SideMeasurements, back: SideMeasurements) -> int:
@@ -406,7 +410,7 @@ def hand_measured_rows() -> list[Row]:
     if not agrees:
         return []
     return [
-        _row(
+        sampled_row(
             "real cards: within 2 points of a hand, or refused",
             "share of axes",
             np.array(agrees),
@@ -430,25 +434,3 @@ def agrees_with_hand(
 def rank_correlation(pairs: np.ndarray) -> float:
     """Spearman's rank correlation of pairs, (N, 2)."""
     return float(spearmanr(pairs).statistic)
-
-
-def _row(
-    what: str,
-    versus: str,
-    sample: Sequence | np.ndarray,
-    statistic: Callable,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> Row:
-    """A row whose `versus` ends with the 90 % bootstrap interval of the statistic."""
-    random = np.random.default_rng(0)
-    count = len(sample)
-    draws = []
-    for _ in range(200 if count else 0):
-        chosen = random.integers(0, count, count)
-        resample = sample[chosen] if isinstance(sample, np.ndarray) else [sample[index] for index in chosen]
-        draws.append(float(statistic(resample)))
-    low, high = np.nanpercentile(draws, (5, 95)) if draws else (np.nan, np.nan)
-    value = float(statistic(sample)) if count else float("nan")
-    return Row(what, f"{versus} ({low:.3f} to {high:.3f})", value, count, at_least=at_least, at_most=at_most)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from engine.cards.rubric import Side, overall_ceiling
@@ -39,7 +40,16 @@ REGULARIZATION = 0.3
 REAL_UNWORN_WEIGHTS = {10.0: 1.0, 9.0: 0.5}
 REAL_WORN_WEIGHTS = dict.fromkeys((1.0, 2.0, 3.0, 4.0), 0.3)
 RIM_KINDS: tuple[CandidateKind, ...] = ("corner_whitening", "corner_rounding", "corner_fray", "nick")
-SHOWN = 0.85
+SHOWN = 0.8
+# The amount itself never lowers the confidence.
+INCREASING: dict[CandidateKind, tuple[str, ...]] = {
+    "corner_whitening": ("whitening",),
+    "corner_rounding": ("rounding",),
+    "corner_fray": ("fray",),
+    "nick": ("area", "length", "depth", "mean_depth"),
+    "stain": ("area", "strength"),
+    "line": ("length_mm",),
+}
 MIN_WEAR = 25
 GRADE_COUNT = 10
 RIDGE = 0.02
@@ -83,6 +93,8 @@ def fit_additive(rows: list[tuple[Candidate, bool, float]]) -> AdditiveModel:
     for name, knot in zip(names, knots, strict=True):
         odds = fit.coef_[0][start : start + len(knot)]
         start += len(knot)
+        if name in INCREASING[rows[0][0].kind]:
+            odds = IsotonicRegression().fit_transform(knot, odds)
         base += float(odds.mean())
         curves[name] = (tuple(map(float, knot)), tuple(round(float(value - odds.mean()), 3) for value in odds))
     return AdditiveModel(round(base, 3), curves)

@@ -23,10 +23,11 @@ def is_wear(candidate: Candidate, truth: SideWear) -> bool | None:
     """True if the candidate is wear; None for a line along another defect, which counts neither way."""
     source = candidate.source
     if isinstance(source, PaleLine):
-        index = match_defect(source.points_mm, truth.defects)
+        near = [defect for defect in truth.defects if _boxes_touch(source.points_mm, np.array(defect.points_mm))]
+        index = match_defect(source.points_mm, near)
         if index is None:
             return False
-        return True if truth.defects[index].kind in LINE_KINDS else None
+        return True if near[index].kind in LINE_KINDS else None
     if candidate.attribute == "corners":
         assert candidate.part is not None
         corner = truth.corners[candidate.part]
@@ -41,6 +42,12 @@ def is_wear(candidate: Candidate, truth: SideWear) -> bool | None:
     return bool(near)
 
 
+def _boxes_touch(line_mm: np.ndarray, outline_mm: np.ndarray) -> bool:
+    """True if the bounding boxes of two sets of points are within a millimeter of each other."""
+    gap = np.maximum(line_mm.min(axis=0) - outline_mm.max(axis=0), outline_mm.min(axis=0) - line_mm.max(axis=0))
+    return bool((gap <= NEAR_MM).all())
+
+
 def is_near(point_mm: tuple[float, float], defect: Defect) -> bool:
     """True if a point is inside a defect's outline or within a millimeter of it."""
     outline = np.array(defect.points_mm)
@@ -52,3 +59,13 @@ def is_near(point_mm: tuple[float, float], defect: Defect) -> bool:
     crosses = (y > point_mm[1]) != (next_y > point_mm[1])
     at = x + (point_mm[1] - y) * (next_x - x) / np.where(next_y == y, 1e-9, next_y - y)
     return bool(defect.area_mm2 and (crosses & (at > point_mm[0])).sum() % 2)
+
+
+def matches(candidate: Candidate, defect: Defect) -> bool:
+    """True if a candidate is at the place of a defect and of its kind."""
+    source = candidate.source
+    if isinstance(source, PaleLine):
+        return defect.kind in LINE_KINDS and match_defect(source.points_mm, [defect]) is not None
+    if candidate.attribute == "corners":
+        return defect.kind == candidate.kind and defect.corner == candidate.part
+    return defect.kind in (RIM_KINDS if isinstance(source, Nick) else STAIN_KINDS) and is_near(candidate.at_mm, defect)

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +308,7 @@ def worn_in_place(
     grid = Grid(TRADING, height)
     face = rectify(rgb, quad, size=(grid.height, grid.width))
     pictures = {name: face if name == side else None for name in SIDE_NAMES}
-    copy = make_worn_copy(pictures["front"], pictures["back"], grade, random, corner_mm=CORNER_MM)
+    copy = make_worn_copy(pictures["front"], pictures["back"], grade, random)
     worn, truth = (copy.front, copy.front_wear) if side == "front" else (copy.back, copy.back_wear)
     assert worn is not None
     to_picture = millimeters_to_picture(quad, TRADING) @ np.diag([*(1 / grid.scale), 1.0])
@@ -331,22 +331,26 @@ def jobs(work: Path) -> Iterator[Job]:
             yield job
 
 
+def measure_sides(work: Path, jobs_to_do: Iterable[Job]) -> None:
+    """Measure the sides of these jobs that were not measured before, into the folder `sides` of `work`."""
+    cv2.setNumThreads(1)
+    folder = work / "sides"
+    folder.mkdir(parents=True, exist_ok=True)
+    for job in jobs_to_do:
+        done = folder / f"{job.name}.done"
+        if not done.exists():
+            for example in job.measure():
+                (folder / f"{example.name}.pickle").write_bytes(encoded(example))
+            done.touch()
+
+
 def main() -> None:
     """Measure sides until the given number of jobs is done."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1600)
     options = parser.parse_args()
-    cv2.setNumThreads(1)
-    folder = options.work / "sides"
-    folder.mkdir(parents=True, exist_ok=True)
-    for _, job in zip(range(options.jobs), jobs(options.work), strict=False):
-        done = folder / f"{job.name}.done"
-        if done.exists():
-            continue
-        for example in job.measure():
-            (folder / f"{example.name}.pickle").write_bytes(encoded(example))
-        done.touch()
+    measure_sides(options.work, islice(jobs(options.work), options.jobs))
 
 
 if __name__ == "__main__":

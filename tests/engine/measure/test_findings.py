@@ -1,6 +1,7 @@
 """Findings of a side: their order, cost and confidence, and which of them are listed."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,10 +33,14 @@ def nick(length_mm: float, at_mm: tuple[float, float] = (30.0, 0.1)) -> Nick:
     return Nick("whitening", at_mm, length_mm, 0.2, 0.1 * length_mm, contrast=180.0, from_ground=200.0)
 
 
+@cache
+def blank_side() -> SideMeasurements:
+    return measure_side(np.full((1000, 720, 3), 90, np.uint8), DrawnCard().quad(), DrawnCard().size, "scan")
+
+
 def side(corners: list[CornerWear], edges: list[EdgeWear]) -> SideMeasurements:
-    measured = measure_side(np.full((1000, 720, 3), 90, np.uint8), DrawnCard().quad(), DrawnCard().size, "scan")
     return replace(
-        measured,
+        blank_side(),
         centering=NoCentering("borderless"),
         corners=corners,
         edges=edges,
