@@ -11,6 +11,11 @@ _MARKUP = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])|@|:(?=//)|(?<=ww
 _BLOCK = re.compile(r"^(\d*)([#+=.)-])")
 
 
+def details(head: str, sentences: Iterable[str]) -> list[str]:
+    """The sentences as a list, folded until it is clicked."""
+    return ["", f"<details><summary>{head}</summary>", "", *(f"- {text}" for text in sentences), "", "</details>"]
+
+
 def code_block(lines: Iterable[str]) -> list[str]:
     """The lines as a block of code, within a fence that none of them can close."""
     lines = list(lines)

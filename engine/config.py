@@ -43,6 +43,7 @@ Attention = Literal["cbam_rim", "cbam", "none"]
 FrozenLayers = Literal["none", "early", "encoders"]
 KeptEpoch = Literal["best", "last"]
 
+CONTROL_CANNOT_GRADE = "is a control trained on the {} instead of the card; it cannot grade, choose another model"
 # Named initial weights; any other value of `pretrained` is a path.
 WEIGHTS = ("none", "starter", "imagenet")
 # Settings that earlier versions saved under another name: old name -> current name.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.grading.calibration_report import UNCALIBRATED, coverage_table, how_often, reliability_table, risk_table
 from app.markdown import table
+from app.models.calibration_report import UNCALIBRATED, coverage_table, how_often, reliability_table, risk_table
 from engine.cards.grades import GRADES
 from engine.recipes import recipe_config
 from evidence.collection import VALIDATION_EVERY

@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from app.grading.answer_text import verdict_text
-from app.grading.calibration_report import how_often
-from app.grading.grade_card import grade_card
-from app.grading.model_report import model_report
+from app.models.calibration_report import how_often
+from app.models.model_report import model_report
 from app.screens import charts
 from app.screens.uncertainty_panel import UncertaintyPanel
 from engine.evaluation.calibration import Calibration, fit
 from engine.evaluation.conformal import Interval
 from engine.experiments.test_set_log import access_count
 from engine.inference.evaluate import predict_cards
-from engine.inference.load_model import load_model
+from engine.inference.grade_card import grade_card
+from engine.inference.load_model import load_model, open_grader
 from engine.storage import checkpoint
 from labeling.snapshot import pairs_from_manifest
 from tests.card_factory import write_cards
@@ -172,14 +172,16 @@ def test_the_grade_tab_calls_only_a_calibrated_range_calibrated_and_explains_a_m
     calibrated, model, manifest, tmp_path
 ):
     pictures = front_and_back(manifest)
-    uncalibrated_text, calibrated_text = (verdict_text(grade_card(*pictures, path)) for path in (model, calibrated))
+    uncalibrated_text, calibrated_text = (
+        verdict_text(grade_card(*pictures, open_grader(path))) for path in (model, calibrated)
+    )
     assert "% range: " in uncalibrated_text
     assert "Calibrated on" not in uncalibrated_text
     assert "has not been checked" in uncalibrated_text
     assert "80 % range: " in calibrated_text
     assert "has not been checked" not in calibrated_text
     assert "Calibrated on 30 cards: all cards of labels.csv" in calibrated_text
-    unsure = grade_card(*pictures, model, max_interval_width=1)
+    unsure = grade_card(*pictures, open_grader(model), max_interval_width=1)
     text = verdict_text(unsure)
     assert text.startswith("## Not graded: too uncertain")
     assert unsure.reasons[0][1:] in text
@@ -189,7 +191,7 @@ def test_a_single_side_gets_a_caveat_about_the_calibrated_range(calibrated, mode
     front, back = front_and_back(manifest)
 
     def reasons(path, *sides):
-        return [reason for reason in grade_card(*sides, path).reasons if "the range may miss" in reason]
+        return [reason for reason in grade_card(*sides, open_grader(path)).reasons if "the range may miss" in reason]
 
     assert reasons(calibrated, front, back) == []
     assert reasons(calibrated, front, None) == ["without the back, the range may miss the true grade more often"]
@@ -201,11 +203,11 @@ def test_a_picture_is_requested_only_of_a_side_that_the_model_uses(model, manife
     front, back = front_and_back(manifest)
     fronts_only = tmp_path / "fronts_only.pt"
     checkpoint.save(fronts_only, {**checkpoint.load(model), "sides": (True, False)})
-    request = "add its picture"
-    assert "Graded without the back: add its picture" in verdict_text(grade_card(front, None, model))
-    assert request not in verdict_text(grade_card(front, back, model))
-    assert request not in verdict_text(grade_card(front, None, fronts_only))
-    assert "Back: not used" in verdict_text(grade_card(front, back, fronts_only))
+    request, both_sides, front_side = "add its picture", open_grader(model), open_grader(fronts_only)
+    assert "Graded without the back: add its picture" in verdict_text(grade_card(front, None, both_sides))
+    assert request not in verdict_text(grade_card(front, back, both_sides))
+    assert request not in verdict_text(grade_card(front, None, front_side))
+    assert "Back: not used" in verdict_text(grade_card(front, back, front_side))
 
 
 def test_the_bars_mark_the_grades_of_the_range_and_the_curves_match_the_calibration(calibrated):

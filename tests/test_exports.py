@@ -6,12 +6,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from app.grading.answer_text import grade_pictures, model_text, verdict_text
-from app.grading.model_report import model_report
+from app.grading.answer_text import verdict_text
+from app.models.grading_model import grading_model, model_text
+from app.models.model_report import model_report
 from app.settings import data_folder
-from db.session import Database
 from engine.experiments.test_set_log import log_test_access
 from engine.inference import model_card as cards
+from engine.inference.grade_card import grade_card
 from engine.inference.model_card import read_model_card
 from engine.starter import MODEL
 from engine.storage.file_hash import sha256
@@ -164,7 +165,7 @@ def test_a_new_installation_grades_with_the_starter_and_every_grade_names_its_tr
 
 def test_the_grade_tab_names_the_starter_s_training_data_before_and_after_grading(starter, manifest, tmp_path):
     data = data_folder(tmp_path / "data")
-    text = model_text(data)
+    text = model_text(grading_model(data))
     for words in ("simulated cards: 18 cards", "QWK 0.81 (0.78 to 0.84)", "No real card was shown to it."):
         assert words in text
     outside, folded = text.split("<details>")
@@ -172,11 +173,10 @@ def test_the_grade_tab_names_the_starter_s_training_data_before_and_after_gradin
     assert "QWK" not in outside, "figures for experts stay one click away"
     assert sha256(starter)[:12] in folded
     cards.write(starter.parent, a_card(sha256=sha256(starter), limits=["No real card.", "One seed.", "No foil."]))
-    outside, folded = model_text(data).split("<details>")
+    outside, folded = model_text(grading_model(data)).split("<details>")
     assert "No real card." in outside
     assert "- One seed.\n- No foil." in folded
-    with Database.open(data.database) as database:
-        verdict = verdict_text(grade_pictures(database, data, *pictures_of(manifest)))
+    verdict = verdict_text(grade_card(*pictures_of(manifest), grading_model(data), with_saliency=False))
     assert REASON[1:] in verdict
     assert "trained on simulated cards: 18 cards" in verdict
 

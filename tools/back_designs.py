@@ -12,6 +12,7 @@ import typer
 
 from engine.detection.card_sides import DESIGNS, card_thumbnail, design_cells
 from engine.detection.read_and_find import read_and_find
+from engine.image.quality import rectify_for_quality
 
 
 def mean_design(folder: Path) -> np.ndarray:
@@ -19,7 +20,7 @@ def mean_design(folder: Path) -> np.ndarray:
     total = np.zeros(0)
     for path in sorted(folder.iterdir()):
         rgb, detection = read_and_find(path)
-        thumbnail = card_thumbnail(rgb, detection.quad)
+        thumbnail = card_thumbnail(rectify_for_quality(rgb, detection))
         turns = [design_cells(np.ascontiguousarray(turned)) for turned in (thumbnail, thumbnail[::-1, ::-1])]
         total = turns[0] if not len(total) else total + max(turns, key=lambda cells: float(cells @ total))
     return np.asarray(total / np.linalg.norm(total), np.float32)

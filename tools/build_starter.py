@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.grading.calibration_report import how_often
+from app.models.calibration_report import how_often
 from benchmarks.accuracy.real_fronts import FRONTS, write_fronts_manifest
 from engine.cards.folds import hash_order
 from engine.cards.pairs import read_manifest, write_manifest

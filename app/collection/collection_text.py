@@ -7,9 +7,9 @@ from typing import Any
 
 from app.collection.collection import CollectionCard, Prices, worth_of
 from app.collection.returned_grades import CollectionRecord
-from app.grading.calibration_report import grade_range
 from app.labels.label_session import label_text
 from app.markdown import escape, table
+from app.models.calibration_report import grade_range
 from db.schema import Grading, LabelEvent
 from engine.cards.grades import grade_name
 from engine.cards.submission import GRADE_STEP, VALUE_STEP, Factor, SubmissionCosts, SubmissionWorth

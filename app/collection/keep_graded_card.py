@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from app.collection.collection import CollectionCard, Prices, load_collection, save_prices, save_title
-from app.grading.grade_card import GradedCard, grade_card
 from app.grading.json_report import report
 from app.grading.line_corrections import current_corrections
-from app.grading.model_registry import file_sha256, model_path
 from app.labels.keep_card import keep_card
+from app.models.grading_model import grading_model
+from app.models.model_registry import model_path
 from app.settings import DataFolder, UserError
 from db import cards, collection
 from db.schema import Card
 from db.session import Database
 from engine.image.read import BadPicture
+from engine.inference.grade_card import GradedCard, grade_card
+from engine.inference.load_model import file_sha256
 from engine.storage.file_hash import sha256
 from labeling.picture_files import locate_pictures
 
@@ -32,7 +34,7 @@ class Regraded:
 
 def kept_grading(graded: GradedCard) -> dict[str, Any]:
     """What is kept of a grading: the JSON of `grade`, and the hashes of the two picture files."""
-    hashes = [None if analysis is None else analysis.sha256 for analysis in graded.sides.values()]
+    hashes = [None if side is None else side.sha256 for side in graded.sides.values()]
     return {"pictures": hashes, "report": report(graded)}
 
 
@@ -57,7 +59,7 @@ def keep_graded_card(
     if grading is None or grading["pictures"] != [None if path is None else sha256(path) for path in (front, back)]:
         if front is None and back is None:
             raise UserError("add at least one picture of the card first")
-        model = model_path(None, data)
+        model = grading_model(data)
         grading = kept_grading(grade_card(front, back, model, current_corrections(database), with_saliency=False))
     card = keep_card(database, data, front, back, grade, author)
     if title:
@@ -94,7 +96,7 @@ def regrade_outdated(database: Database, data: DataFolder) -> Iterator[Regraded]
 
     A card whose picture is gone, changed or unusable is yielded with its problem. Raises UserError, BadModel.
     """
-    model = model_path(None, data)
+    model = grading_model(data)
     if model is None:
         raise UserError("there is no grading model; choose one in the Train tab")
     for entry in outdated(load_collection(database), data):

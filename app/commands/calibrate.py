@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from app.commands.evaluate import consume_events, default_split, load_pairs, log_test_cards, require_model_path
 from app.commands.export_model import carry_provenance, refuse_overwriting_model
-from app.grading.calibration_report import calibration_summary
-from app.grading.model_registry import open_grader
+from app.models.calibration_report import calibration_summary
 from app.settings import DataFolder, UserError
 from app.terminal import print_message
 from engine.cards.pairs import CardPair
@@ -19,6 +18,7 @@ from engine.experiments import run_folder
 from engine.experiments.provenance import overlapping_cards, training_cards
 from engine.experiments.run_folder import holds_run
 from engine.inference.evaluate import predict_cards
+from engine.inference.load_model import open_grader
 from engine.storage import checkpoint
 from engine.storage.file_hash import sha256
 
@@ -47,7 +47,8 @@ def run(
     """
     path = require_model_path(model, data)
     refuse_overwriting_model(out, path)
-    loaded, digest = open_grader(path)
+    loaded = open_grader(path)
+    digest = loaded.sha256
     split = options.split or default_split(manifest)
     pairs = load_pairs(data, manifest, split)
     warn_about_training_cards(path, pairs)

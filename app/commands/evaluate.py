@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.grading.calibration_report import calibration_summary
-from app.grading.model_registry import model_path, open_model
+from app.models.calibration_report import calibration_summary
+from app.models.model_registry import model_path
 from app.settings import DataFolder, UserError
 from app.terminal import ProgressMeter, print_message
 from db.session import Database
@@ -16,6 +16,7 @@ from engine.cards.pairs import CardPair
 from engine.events import Notice, Progress
 from engine.experiments.test_set_log import access_count, log_test_access
 from engine.inference.evaluate import evaluate
+from engine.inference.load_model import open_model
 from engine.inference.onnx_runtime import with_onnx_runtime
 from labeling.snapshot import LeftOutCard, left_out_lines, pairs_from_manifest, pairs_from_rows
 
@@ -42,7 +43,8 @@ def run(
     uncalibrated      ignore the model's calibration
     """
     path = require_model_path(model, data)
-    loaded, digest = open_model(path)
+    loaded = open_model(path)
+    digest = loaded.sha256
     if uncalibrated:
         loaded = replace(loaded, calibration=None)
     split = split or default_split(manifest)

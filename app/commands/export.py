@@ -9,8 +9,8 @@ from typing import Any, Literal
 from app.commands import export_model
 from app.commands.evaluate import print_left_out
 from app.commands.export_model import DEFAULT_OPTIONS, FILE_NAMES, ExportOptions
-from app.grading.model_registry import model_path
-from app.grading.model_report import model_report
+from app.models.model_registry import model_path
+from app.models.model_report import model_report
 from app.runs.history_report import history_page
 from app.settings import DataFolder, UserError
 from db.session import Database

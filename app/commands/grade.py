@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from app.grading.grade_card import grade_card, write_pictures
 from app.grading.json_report import report
-from app.grading.line_corrections import Corrections, load_corrections
-from app.grading.model_registry import model_path, open_grader
+from app.grading.line_corrections import load_corrections
+from app.grading.pictures import write_pictures
+from app.models.grading_model import grading_model
 from app.settings import DataFolder
 from app.terminal import ProgressMeter, print_message
 from engine.cards.pairs import CardPair, Refused, manifest_rows
 from engine.image.read import BadPicture
+from engine.inference.grade_card import grade_card
 from engine.inference.load_model import LoadedModel
 from engine.inference.onnx_runtime import with_onnx_runtime
+from engine.measure.centering.line_correction import Corrections
 
 MAX_PLAIN_LENGTH = 100  # characters of a folder name; a longer name is cut and gets a hash
-ModelLoader = Callable[[Path], tuple[LoadedModel, str]]
 
 
 @dataclass(frozen=True)
@@ -41,55 +41,43 @@ class CommandOptions:
     ceiling_binds: bool = True
 
 
-class GradingOptions(NamedTuple):
-    """The model, the line corrections, the widest interval in grades, and whether a sure centering ceiling binds."""
-
-    model: Path | None
-    corrections: Corrections
-    max_interval_width: int | None
-    ceiling_binds: bool
-    load_model: ModelLoader = open_grader
-
-
 def grade_pair(data: DataFolder, front: Path, back: Path | None, command: CommandOptions) -> dict[str, Any]:
     """Grade one card; returns its report and writes its pictures. Raises BadPicture, BadModel, UserError."""
-    return _grade(front, back, _grading_options(data, command), command.out)
+    model, corrections = grading_model(data, command.model), load_corrections(data)
+    return _grade(front, back, model, corrections, command, command.out)
 
 
 def grade_batch(data: DataFolder, manifest: Path, command: CommandOptions) -> list[dict[str, Any]]:
     """Grade the cards of a manifest, in its order; returns for each its card_id with the report or an error."""
     rows = manifest_rows(manifest)
-    load_model = lru_cache(maxsize=1)(partial(_load_for_batch, data, rows))
-    options, out = _grading_options(data, command)._replace(load_model=load_model), command.out
+    model, corrections = grading_model(data, command.model), load_corrections(data)
+    if model is not None:
+        model = _for_batch(data, rows, model)
     meter = ProgressMeter()
     results = []
     for row in rows:
         if isinstance(row, Refused):
             results.append({"card_id": row.card_id, "error": str(row)})
         else:
-            results.append(_grade_row(row, options, out))
+            results.append(_grade_row(row, model, corrections, command))
         meter("cards", len(results), len(rows))
     return results
 
 
-def _grading_options(data: DataFolder, command: CommandOptions) -> GradingOptions:
-    path, corrections = model_path(command.model, data), load_corrections(data)
-    return GradingOptions(path, corrections, command.max_interval_width, command.ceiling_binds)
-
-
-def _load_for_batch(data: DataFolder, rows: Sequence[CardPair | Refused], model: Path) -> tuple[LoadedModel, str]:
-    loaded, digest = open_grader(model)
+def _for_batch(data: DataFolder, rows: Sequence[CardPair | Refused], model: LoadedModel) -> LoadedModel:
     cards = sum(isinstance(row, CardPair) and row.front is not None and row.back is not None for row in rows)
-    faster = with_onnx_runtime(loaded, sha256=digest, cards=cards, batch=1, folder=data.graphs, notify=print_message)
-    return faster, digest
+    return with_onnx_runtime(model, sha256=model.sha256, cards=cards, batch=1, folder=data.graphs, notify=print_message)
 
 
-def _grade_row(pair: CardPair, options: GradingOptions, out: Path | None) -> dict[str, Any]:
-    folder = out / folder_name(pair.card_id) if out else None
+def _grade_row(
+    pair: CardPair, model: LoadedModel | None, corrections: Corrections, command: CommandOptions
+) -> dict[str, Any]:
+    folder = command.out / folder_name(pair.card_id) if command.out else None
     try:
-        return {"card_id": pair.card_id, **_grade(pair.front, pair.back, options, folder)}
+        report_of_card = _grade(pair.front, pair.back, model, corrections, command, folder)
     except BadPicture as error:
         return {"card_id": pair.card_id, "error": str(error)}
+    return {"card_id": pair.card_id, **report_of_card}
 
 
 def folder_name(card_id: str) -> str:
@@ -101,16 +89,22 @@ def folder_name(card_id: str) -> str:
     return plain if plain == card_id else f"{plain}-{hashlib.sha256(card_id.encode()).hexdigest()[:8]}"
 
 
-def _grade(front: Path | None, back: Path | None, options: GradingOptions, out: Path | None) -> dict[str, Any]:
-    # Saliency maps are only computed if there is a folder to write them to.
+def _grade(
+    front: Path | None,
+    back: Path | None,
+    model: LoadedModel | None,
+    corrections: Corrections,
+    command: CommandOptions,
+    out: Path | None,
+) -> dict[str, Any]:
     graded = grade_card(
         front,
         back,
-        options.model,
-        options.corrections,
-        options.max_interval_width,
+        model,
+        corrections,
+        max_interval_width=command.max_interval_width,
+        ceiling_binds=command.ceiling_binds,
+        # Saliency maps are only computed if there is a folder to write them to.
         with_saliency=out is not None,
-        ceiling_binds=options.ceiling_binds,
-        load_model=options.load_model,
     )
     return report(graded, write_pictures(graded, out) if out else None)

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from app.grading.findings import MAX_CIRCLES, Finding, findings_of
-from app.grading.measured_side import MeasuredSide
+from engine.inference.card_side import CardSide
 from engine.measure.centering.centering import MeasuredCentering
+from engine.measure.flat_card import FlatCard
+from engine.measure.side.findings import MAX_CIRCLES, Finding, findings_of
 
 MIN_HEIGHT_PX = 1200
 # Distinct for color-blind readers too; the dark line below keeps them visible on any print.
@@ -19,8 +20,7 @@ SUBPIXEL_BITS = 4
 class _Canvas:
     """Flat card to draw on in millimeters, enlarged if it is small."""
 
-    def __init__(self, measured: MeasuredSide) -> None:
-        flat = measured.flat
+    def __init__(self, flat: FlatCard) -> None:
         self._scale = max(1.0, MIN_HEIGHT_PX / flat.rgb.shape[0])
         shape = tuple(round(side * self._scale) for side in flat.rgb.shape[1::-1])
         self.rgb = cv2.resize(flat.rgb, shape, interpolation=cv2.INTER_CUBIC)
@@ -74,17 +74,17 @@ class _Canvas:
         return np.asarray(picture)
 
 
-def annotated_picture(measured: MeasuredSide) -> np.ndarray:
-    """Draw the centering lines and circle the largest findings; returns (H, W, 3) uint8 RGB."""
-    canvas = _Canvas(measured)
-    centering = measured.centering
-    outline = centering.physical if isinstance(centering, MeasuredCentering) else measured.outline
+def annotated_picture(side: CardSide) -> np.ndarray:
+    """Draw the centering lines on the flat card and circle the largest findings; returns (H, W, 3) uint8 RGB."""
+    measurements, centering = side.measurements, side.centering
+    canvas = _Canvas(measurements.flat)
+    outline = centering.physical if isinstance(centering, MeasuredCentering) else measurements.outline
     for start, end in outline:
         canvas.line(start, end, EDGE)
     if isinstance(centering, MeasuredCentering):
         for start, end in centering.printed:
             canvas.line(start, end, FRAME)
-    circled = findings_of(measured)[:MAX_CIRCLES]
+    circled = findings_of(measurements)[:MAX_CIRCLES]
     for finding in circled:
         canvas.circle(finding)
     return canvas.with_numbers(circled)

@@ -26,6 +26,8 @@ from db.session import Database
 from engine.cards.grades import GRADES
 
 if TYPE_CHECKING:
+    from app.screens.line_editor_state import LineEditorState
+    from engine.inference.grade_card import GradedCard
     from engine.inference.predict import Prediction
 
 SIDES = ("front", "back")
@@ -169,9 +171,10 @@ class GradeTab:
     @show_user_errors
     def fill(self) -> list[Any]:
         """Show the grading model and its uncertainty metrics."""
-        from app.grading.answer_text import grading_calibration, model_text
+        from app.models.grading_model import grading_model, model_text
 
-        return [model_text(self._data), *UncertaintyPanel.updates(grading_calibration(self._data))]
+        model = grading_model(self._data)
+        return [model_text(model), *UncertaintyPanel.updates(None if model is None else model.calibration)]
 
     def add_picture(self, index: int, front: str | None, back: str | None, was_pair: bool) -> dict[Any, Any]:
         """Show a new picture and clear the answer, which belongs to other pictures; or say why it cannot be used."""
@@ -221,7 +224,7 @@ class GradeTab:
         """Grade the uploaded pictures: yields what is being done, then the whole answer or the reason for none.
 
         is_open      True while the question about the back is not answered
-        page_values  current values of the two line editors
+        page_values  current states of the two line editors, as JSON
         """
         if is_open:
             yield self._without_answer(ANSWER_FIRST)
@@ -240,29 +243,30 @@ class GradeTab:
     def _graded(self, front: Path | None, back: Path | None, page_values: Sequence[Any]) -> dict[Any, Any]:
         """Grade the pictures; returns the updates of the whole answer."""
         from app.collection.keep_graded_card import kept_grading
-        from app.grading.answer_text import (
-            ceiling_text,
-            grade_pictures,
-            line_editor_values,
-            pictures_in_order,
-            verdict_text,
-        )
-        from app.screens.line_editor_state import checked_value
+        from app.grading.answer_text import verdict_text
+        from app.grading.line_corrections import current_corrections
+        from app.grading.pictures import pictures_in_order
+        from app.models.grading_model import grading_model
+        from app.screens.line_editor_sides import editor_states
+        from app.screens.line_editor_state import state_from_page
+        from engine.inference.grade_card import grade_card
 
-        graded = grade_pictures(self._database, self._data, front, back)
+        if front is None and back is None:
+            raise UserError("add a picture of the front, the back, or both first")
+        graded = grade_card(front, back, grading_model(self._data), current_corrections(self._database))
         prediction = graded.prediction
         pictures = [
             gr.update(visible=picture is not None, value=picture) for picture in pictures_in_order(graded, PICTURES)
         ]
-        values = line_editor_values(graded, self._data, map(checked_value, page_values))
+        states = editor_states(graded.sides, self._data, map(state_from_page, page_values))
         return {
             self._verdict: verdict_text(graded),
             self._answer: gr.update(visible=True),
             self._prediction: gr.update(visible=prediction is not None),
             self._probabilities: gr.update() if prediction is None else _bars(prediction),
             **dict(zip(self._pictures, pictures, strict=True)),
-            **dict(zip(self._editors, values, strict=True)),
-            self._ceiling: ceiling_text(*values, graded=graded),
+            **dict(zip(self._editors, map(_as_json, states), strict=True)),
+            self._ceiling: _ceiling_text(states, graded),
             self._keep_status: "",
             self._grading: kept_grading(graded),
             self._worth.text: "",
@@ -273,26 +277,25 @@ class GradeTab:
         """Save the line correction of a side and update its measurements and the centering ceiling.
 
         index   0 front, 1 back
-        inputs  the two pictures in the tab, then the values of the two line editors
+        inputs  the two pictures in the tab, then the states of the two line editors, as JSON
         """
-        from app.grading.answer_text import ceiling_text, save_lines
-        from app.screens.line_editor_state import checked_value, required
+        from app.screens.line_editor_sides import save_lines
+        from app.screens.line_editor_state import required, state_from_page
 
-        pictures, values = inputs[:2], [checked_value(value) for value in inputs[2:]]
-        values[index] = save_lines(
-            self._database, self._data, required(values[index]), _path(pictures[index]), labeler()
-        )
-        return [values[index], ceiling_text(*values)]
+        pictures, states = inputs[:2], [state_from_page(value) for value in inputs[2:]]
+        state = required(states[index])
+        states[index] = save_lines(self._database, self._data, state, _path(pictures[index]), labeler())
+        return [_as_json(states[index]), _ceiling_text(states)]
 
     @show_user_errors
     def reset_lines(self, index: int, *inputs: Any) -> list[Any]:
         """Show a side as measured without its saved line correction; parameters as for `save_lines`."""
-        from app.grading.answer_text import ceiling_text, reset_lines
-        from app.screens.line_editor_state import checked_value, required
+        from app.screens.line_editor_sides import reset_lines
+        from app.screens.line_editor_state import required, state_from_page
 
-        pictures, values = inputs[:2], [checked_value(value) for value in inputs[2:]]
-        values[index] = reset_lines(self._data, required(values[index]), _path(pictures[index]))
-        return [values[index], ceiling_text(*values)]
+        pictures, states = inputs[:2], [state_from_page(value) for value in inputs[2:]]
+        states[index] = reset_lines(self._data, required(states[index]), _path(pictures[index]))
+        return [_as_json(states[index]), _ceiling_text(states)]
 
     @show_user_errors
     def work_out(self, grading: dict[str, Any] | None, *values: Any) -> str:
@@ -332,6 +335,18 @@ class GradeTab:
             return f"Not saved: {escape(message)}."
         name = escape(card.title or card.name)
         return f"Kept as {name}, " + ("not labelled yet." if grade is None else f"labelled {true_grade}.")
+
+
+def _as_json(state: LineEditorState | None) -> dict[str, Any] | None:
+    return None if state is None else state.model_dump(mode="json")
+
+
+def _ceiling_text(states: Sequence[LineEditorState | None], graded: GradedCard | None = None) -> str:
+    """The centering ceiling of the lines on the page."""
+    from app.grading.answer_text import ceiling_text
+
+    worst = {state.side: state.numbers.worst for state in states if state is not None}
+    return ceiling_text(worst, graded=graded)
 
 
 def _refusal(head: str, message: str) -> str:

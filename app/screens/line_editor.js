@@ -6,7 +6,6 @@ const STEP_MM = 0.05, LONG_STEP_MM = 0.5, BEYOND_MM = 1, GRIP_MM = 2.2, DOT_MM =
 const CORNER_MM = 8, EDGE_MM = 4, OUTSIDE_MM = 1, CORNER_SHOWN_PX = 180;
 const HIT_PX = 26, COLOURS = { physical: "#ffa01e", printed: "#00d6ff" }, SHADOW = "#141414", FOUND = "#ff3c78";
 const THIN = { "vector-effect": "non-scaling-stroke" }; // an attribute: style sheets do not apply to the copy that the lens draws
-const NOT_SAVED = "Not saved yet."; // compared in line_editor_state.py too
 const KEYS = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -1, ArrowRight: 1 };
 
 const find = (className) => element.querySelector("." + className);
@@ -163,7 +162,7 @@ function move(line, endIndices, by_mm) {
   for (const end of endIndices) points[end][axis] = Math.min(Math.max(points[end][axis] + by_mm, -margin), size(axis) + margin);
   updateLine(line);
   value.by_hand = true;
-  value.said = NOT_SAVED;
+  value.unsaved = true;
   updateButtons();
   requestNumbers();
 }
@@ -238,7 +237,7 @@ async function requestNumbers() {
   requestPending = true;
   try {
     const sent = value;
-    const numbers = await server.numbers_of_lines({ ...sent, findings: [], found: null, picture: null });
+    const numbers = await server.numbers_of_lines({ ...sent, findings: [], measured: null, picture: null });
     if (sent === value && value.by_hand) {
       value.numbers = numbers;
       showNumbers();
@@ -267,15 +266,15 @@ function showNumbers() {
 }
 
 function updateButtons() {
-  find("said").textContent = value.said;
-  find("save").disabled = value.said !== NOT_SAVED;
+  find("said").textContent = value.unsaved ? "Not saved yet." : value.message;
+  find("save").disabled = !value.unsaved;
   find("reset").disabled = !value.by_hand;
 }
 
 // A saved correction defines the card's position: to reset it, the server must measure again.
 find("reset").addEventListener("click", () => {
-  if (value.kept) { trigger("clear"); return; }
-  Object.assign(value, structuredClone(value.found), { by_hand: false, said: "" });
+  if (value.is_stored) { trigger("clear"); return; }
+  Object.assign(value, structuredClone(value.measured), { by_hand: false, unsaved: false, message: "" });
   lines.forEach(updateLine);
   showNumbers();
   storeValue();

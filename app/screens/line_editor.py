@@ -11,7 +11,7 @@ PARTS = Path(__file__).with_suffix("")
 
 
 def line_editor(side: str) -> gr.HTML:
-    """The component of one side; see `line_editor_state.value_of` for its value. Its `submit` event saves the lines."""
+    """The component of one side; its value is a `LineEditorState` as JSON. Its `submit` event saves the lines."""
     return gr.HTML(
         value=None,
         html_template=_part(".html"),
@@ -26,7 +26,7 @@ def numbers_of_lines(value: Any) -> dict[str, Any]:
     """The centering of the lines in the browser; called by line_editor.js while they are dragged."""
     from app.screens import line_editor_state
 
-    return line_editor_state.numbers_of_lines(value if isinstance(value, dict) else {})
+    return line_editor_state.numbers_of_lines(value).model_dump()
 
 
 def _part(suffix: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from app.grading.model_registry import CONTROL_CANNOT_GRADE
 from app.markdown import escape
 from app.runs.jobs import Jobs, queue_run
 from app.runs.run_status import load_status, model_choices, run_choices
@@ -20,7 +19,7 @@ from db import labels, promotions, runs
 from db.session import Database
 from engine import recipes
 from engine.cards.grades import NoTarget, training_target
-from engine.config import BadConfig, current_names
+from engine.config import CONTROL_CANNOT_GRADE, BadConfig, current_names
 from engine.experiments.run_folder import MODEL
 from engine.storage.file_hash import write_by_hash
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.grading.calibration_report import calibration_tables
+from app.models.calibration_report import calibration_tables
 from app.screens import charts
 from engine.evaluation.calibration import Calibration
 

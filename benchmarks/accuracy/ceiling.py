@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.grading.grade_card import ceiling_of_sides, grade_card, limit_prediction
 from benchmarks.harness import REAL_PICTURES, Row, use_one_thread
 from engine import starter
 from engine.cards.pairs import CardPair
 from engine.errors import BadInput
 from engine.evaluation.bootstrap import bootstrap_counts, percentile_interval
+from engine.inference.grade_card import ceiling_of_sides, grade_card, limit_prediction
+from engine.inference.load_model import open_grader
 from engine.inference.predict import Prediction
 from engine.simulate.cards import SimulationConfig
 from engine.simulate.folder import LABELS_FILE, write_cards
@@ -62,10 +63,11 @@ def measure() -> list[Row]:
 
 def predictions(pairs: Sequence[CardPair]) -> Iterator[TwoPredictions]:
     """Grade pairs with the starter; those that are refused are left out."""
+    model = open_grader(starter.MODEL)
     for pair in pairs:
         assert pair.grade is not None, "every card of these sets has a grade"
         try:
-            graded = grade_card(pair.front, pair.back, starter.MODEL, with_saliency=False, ceiling_binds=False)
+            graded = grade_card(pair.front, pair.back, model, with_saliency=False, ceiling_binds=False)
         except BadInput as error:
             print(f"{pair.card_id}: {error}")
             continue

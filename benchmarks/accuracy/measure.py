@@ -166,8 +166,8 @@ def whitening_rows(sides: Sequence[SimulatedSide], measured: Sequence[SideMeasur
     corners, edges, readable = [], [], []
     for side, measurements in zip(sides, measured, strict=True):
         for index in range(4):
-            corner = measurements.corners[index].whitening_mm2 if measurements.corners else None
-            edge = measurements.edges[index].area_mm2 if measurements.edges else None
+            corner = measurements.corners[index].whitening_mm2
+            edge = measurements.edges[index].area_mm2
             readable += [corner is not None, edge is not None]
             if corner is not None:
                 corners.append((corner, bare_at_corner(side, index)))
@@ -366,10 +366,10 @@ def rubric_grade(front: SideMeasurements, back: SideMeasurements) -> int:
     ]
     grades = [overall_ceiling(worst[0], worst[1], GRADED_ON) or 10]
     for side in (front, back):
-        for corner in side.corners or []:
+        for corner in side.corners:
             grades += [measure_grade("corners", "whitening_mm2", corner.whitening_mm2 or 0.0)]
             grades += [measure_grade("corners", "rounding_mm", corner.rounding_mm or 0.0)]
-        for edge in side.edges or []:
+        for edge in side.edges:
             grades += [measure_grade("edges", "whitening_mm", edge.whitening_mm or 0.0)]
             grades += [measure_grade("edges", "chipping_mm", edge.chipping_mm or 0.0)]
         if isinstance(side.surface, Surface):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from app.grading.grade_card import SIDES, analyze_side, grade_card
 from benchmarks.harness import Row, interleaved_medians
 from engine import starter
 from engine.cards.pairs import CardPair, read_manifest
-from engine.inference.load_model import LoadedModel, load_model
+from engine.inference.card_side import open_side
+from engine.inference.grade_card import grade_card
+from engine.inference.load_model import LoadedModel, load_model, open_grader
 from engine.inference.predict import Prediction, build_inputs, predict
 from engine.model.dual_branch import DualBranch
 from engine.recipes import recipe_config
@@ -29,11 +30,11 @@ def measure() -> list[Row]:
         folder = Path(name)
         write_cards(folder, SimulationConfig(seed=5, height=1050), PAIRS, workers=1, progress=lambda done, total: None)
         pairs = read_manifest(folder / LABELS_FILE).pairs
-        former = _former_model(folder / "former.pt")
+        former, starter_model = _former_model(folder / "former.pt"), open_grader(starter.MODEL)
         medians = interleaved_medians(
             {
                 "now": lambda: [
-                    grade_card(pair.front, pair.back, starter.MODEL, with_saliency=False) for pair in pairs
+                    grade_card(pair.front, pair.back, starter_model, with_saliency=False) for pair in pairs
                 ],
                 "before": lambda: [_grade_as_before(pair, former) for pair in pairs],
             },
@@ -51,11 +52,11 @@ def measure() -> list[Row]:
 
 
 def _grade_as_before(pair: CardPair, model: LoadedModel) -> Prediction:
-    paths = {"front": pair.front, "back": pair.back}
-    sides = [analyze_side(side, path, {}) for side in SIDES if (path := paths[side]) is not None]
-    front, back = sides
-    measured = [side.measured for side in sides]
-    return predict(model, build_inputs(model, front.picture, back.picture, measured))
+    front, back = (open_side(path) for path in (pair.front, pair.back) if path is not None)
+    for side in (front, back):
+        assert side.quality, "measured as for every card"
+        assert side.measurements, "measured as for every card"
+    return predict(model, build_inputs(model, front, back))
 
 
 def _former_model(path: Path) -> LoadedModel:

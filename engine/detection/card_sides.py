@@ -8,8 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engine.image.rectify import rectify
-
 # Mean colors, in cells, of the backs of Pokemon (international, Japanese, Japanese until 2001) and Magic cards, built
 # by `tools/back_designs.py`.
 DESIGNS = Path(__file__).with_name("back_designs.npy")
@@ -22,9 +20,9 @@ MIN_BACK_CORRELATION = 0.8
 MIN_SAME_CORRELATION = 0.97
 
 
-def card_thumbnail(rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
-    """Rectify the card in a picture to (32, 24, 3) uint8, on which two sides are compared."""
-    return rectify(rgb, quad, size=THUMBNAIL_SIZE)
+def card_thumbnail(card: np.ndarray) -> np.ndarray:
+    """Average a rectified card, (H, W, 3) uint8, to (32, 24, 3), on which two sides are compared."""
+    return cv2.resize(card, THUMBNAIL_SIZE[::-1], interpolation=cv2.INTER_AREA)
 
 
 def show_same_side(first: np.ndarray, second: np.ndarray) -> bool:

@@ -88,12 +88,21 @@ def picture_quality(rgb: np.ndarray) -> Quality:
     return _quality_of(small, glare_counts=True, card_checks=[])
 
 
-def card_quality(rgb: np.ndarray, detection: Detection) -> Quality:
-    """Measure the detected card in a (H, W, 3) uint8 picture; its surroundings do not count."""
+def rectify_for_quality(rgb: np.ndarray, detection: Detection) -> np.ndarray:
+    """Rectify the detected card, without a margin, to at most 8 px/mm."""
+    size = card_size(detection.quad, picture_size=rgb.shape[:2])
+    return rectify_card(rgb, detection.quad, size, max_px_per_mm=MAX_PX_PER_MM)
+
+
+def card_quality(rgb: np.ndarray, detection: Detection, card: np.ndarray | None = None) -> Quality:
+    """Measure the detected card in a (H, W, 3) uint8 picture; its surroundings do not count.
+
+    card  the result of `rectify_for_quality`, if there is one already
+    """
     size = card_size(detection.quad, picture_size=rgb.shape[:2])
     resolution = px_per_mm(detection.quad, size)
     tilt = 0.0 if detection.kind == "scan" else quad_geometry(detection.quad, rgb.shape[:2]).tilt_deg
-    card = rectify_card(rgb, detection.quad, size, max_px_per_mm=MAX_PX_PER_MM)
+    card = rectify_for_quality(rgb, detection) if card is None else card
     card_checks = [(RESOLUTION, resolution), (TILT, tilt)]
     if not detection.whole_picture:
         card_checks.append((DETECTION_CONFIDENCE, detection.confidence))

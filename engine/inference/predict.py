@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,43 +11,17 @@ import torch
 from engine.cards.grades import GRADES
 from engine.data.dataset import PictureBatch
 from engine.data.inputs import Inputs, model_input
-from engine.detection.read_and_find import read_and_find
 from engine.evaluation.calibration import Calibration, apply_calibration
 from engine.evaluation.conformal import Interval
 from engine.evaluation.domain import Domain
 from engine.evaluation.grade_ceiling import apply_ceilings
 from engine.evaluation.strata import EVERYTHING, Given, sides_given
 from engine.evaluation.uncertainty import CalibratedPredictions
-from engine.image.detection import Detection
-from engine.image.quality import Quality, card_quality
-from engine.image.rectify import CanvasSize, card_canvas, detected_px_per_mm
+from engine.inference.card_side import CardSide
 from engine.inference.load_model import LoadedModel
-from engine.measure.side.features import FEATURE_NAMES, SideMeasurementsLike, feature_vector
-from engine.measure.side.measure_side import SideMeasurements, measure_detected_side
-from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS, region_crops
+from engine.measure.side.features import FEATURE_NAMES, feature_vector
+from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
 from engine.storage.checkpoint import BadModel
-
-
-@dataclass(frozen=True)
-class PictureWithDetection:
-    """A picture of one side of a card, with the detected card and the picture's quality."""
-
-    rgb: np.ndarray  # (H, W, 3) uint8, the upright picture
-    detection: Detection
-    quality: Quality
-    px_per_mm: float
-
-    def canvas(self, size: CanvasSize) -> np.ndarray:
-        """The rectified card on a square canvas, (size, size, 3) uint8."""
-        return card_canvas(self.rgb, self.detection.quad, size=size)
-
-    def crops(self) -> np.ndarray:
-        """Region crops of its corners and edges, (8, 9216, 3) uint8."""
-        return region_crops(self.rgb, self.detection.quad)
-
-    def measure(self) -> SideMeasurements:
-        """Measure centering, wear and surface."""
-        return measure_detected_side(self.rgb, self.detection.quad, self.detection.kind)
 
 
 @dataclass(frozen=True)
@@ -73,48 +45,36 @@ class Prediction:
         return all(checked) if checked else None
 
 
-def open_picture(path: Path) -> PictureWithDetection:
-    """Read a picture and detect the card in it. Raises BadPicture with one sentence naming the file."""
-    rgb, detection = read_and_find(path)
-    quality = card_quality(rgb, detection)
-    return PictureWithDetection(rgb, detection, quality, detected_px_per_mm(detection.quad))
-
-
-def build_inputs(
-    model: LoadedModel,
-    front: PictureWithDetection | None,
-    back: PictureWithDetection | None,
-    measurements: Sequence[SideMeasurementsLike | None] | None = None,
-) -> Inputs:
-    """Build the network's input for one card, (1, ...) each. A side is missing if it is None or untrained.
-
-    measurements  of front and back, if already taken, possibly with line corrections; otherwise they are taken here if
-                  the network uses measurements
-    """
+def build_inputs(model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Inputs:
+    """Build the network's input for one card, (1, ...) each. A side is missing if it is None or untrained."""
     size = model.config.canvas_shape
-    pictures = [picture if used else None for picture, used in zip((front, back), model.sides, strict=True)]
-    canvases = [np.zeros((*size, 3), np.uint8) if picture is None else picture.canvas(size) for picture in pictures]
+    sides = [side if used else None for side, used in zip((front, back), model.sides, strict=True)]
+    canvases = [np.zeros((*size, 3), np.uint8) if side is None else side.canvas(size) for side in sides]
     batch: PictureBatch = {
         "canvases": torch.from_numpy(np.stack(canvases)[None]),
-        "present": torch.tensor([[picture is not None for picture in pictures]]),
+        "present": torch.tensor([[side is not None for side in sides]]),
     }
     if model.config.regions:
         blank = np.zeros((REGION_COUNT, REGION_PIXELS, 3), np.uint8)
-        crops = [blank if picture is None else picture.crops() for picture in pictures]
+        crops = [blank if side is None else side.crops() for side in sides]
         batch["regions"] = torch.from_numpy(np.stack(crops)[None])
     if model.config.use_measurements:
-        sides = measurements or [None if picture is None else picture.measure() for picture in pictures]
-        missing = np.full(len(FEATURE_NAMES), np.nan, np.float32)
-        features = [missing if side is None else feature_vector(side) for side in sides]
-        batch["measured"] = torch.from_numpy(np.stack(features)[None])
+        batch["measured"] = torch.from_numpy(np.stack([_features(side) for side in (front, back)])[None])
     return model_input(batch, model.config, model.phase, model.device)
 
 
-def what_is_given(model: LoadedModel, front: PictureWithDetection | None, back: PictureWithDetection | None) -> Given:
+def _features(side: CardSide | None) -> np.ndarray:
+    """Features of a side's measurements, with the centering in effect; all NaN for a missing side."""
+    if side is None:
+        return np.full(len(FEATURE_NAMES), np.nan, np.float32)
+    return feature_vector(replace(side.measurements, centering=side.centering))
+
+
+def what_is_given(model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Given:
     """What is given of a card with at least one picture of a side that the model uses."""
-    used = [picture if is_used else None for picture, is_used in zip((front, back), model.sides, strict=True)]
-    resolution = min(picture.px_per_mm for picture in used if picture is not None)
-    return Given(sides_given(*(picture is not None for picture in used)), resolution)
+    used = [side if is_used else None for side, is_used in zip((front, back), model.sides, strict=True)]
+    resolution = min(side.px_per_mm for side in used if side is not None)
+    return Given(sides_given(*(side is not None for side in used)), resolution)
 
 
 def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING) -> Prediction:

@@ -30,6 +30,8 @@ class FlatCard:
     margin_mm          (2,) margin in `rgb` at the card's left and right, and at its top and bottom
     visible_margin_mm  (4,) part of the margin that the picture shows, by side; beyond it, border pixels are repeated
     homography         (3, 3) millimeters on the card to pixels of the picture
+    wide_rgb           (H, W, 3) uint8, the same raster with a wider margin, to be shown; `rgb` is a view of it
+    wide_margin_mm     (2,) margin in `wide_rgb`
     """
 
     rgb: np.ndarray
@@ -39,6 +41,8 @@ class FlatCard:
     size: CardSize
     kind: PictureKind
     homography: np.ndarray
+    wide_rgb: np.ndarray
+    wide_margin_mm: np.ndarray
 
     def picture_px(self, points_mm: np.ndarray) -> np.ndarray:
         """Convert (N, 2) millimeters on the card to (N, 2) pixels of the picture."""
@@ -112,31 +116,29 @@ def rectify_with_margin(
     kind: PictureKind,
     *,
     max_px_per_mm: float = MAX_PX_PER_MM,
-    margin_mm: float = MARGIN_MM,
+    wide_margin_mm: float = MARGIN_MM,
 ) -> FlatCard:
-    """Rectify a detected card with a margin, at the picture's resolution but at most `max_px_per_mm`.
+    """Rectify a detected card with a margin of 2 mm, at the picture's resolution but at most `max_px_per_mm`.
 
-    rgb        (H, W, 3) uint8, the upright picture
-    quad       (4, 2) pixels of the card's corners, its sides prolonged through rounded corners, clockwise from the
-               printed top left
-    margin_mm  margin around the card; beyond the picture, its border pixels are repeated
+    rgb             (H, W, 3) uint8, the upright picture
+    quad            (4, 2) pixels of the card's corners, its sides prolonged through rounded corners, clockwise from
+                    the printed top left
+    wide_margin_mm  margin of `wide_rgb`, to about a pixel; beyond the picture, its border pixels are repeated
     """
-    width, height = size.width_mm, size.height_mm
+    card_mm = np.array([size.width_mm, size.height_mm])
     density = min(finest_px_per_mm(quad, size), max_px_per_mm)
     # A whole number of pixels both ways at exactly this resolution: the margin is adjusted, not the scale.
-    shape = np.ceil((np.array([width, height]) + 2 * margin_mm) * density)
-    margin = (shape / density - (width, height)) / 2
+    shape = np.ceil((card_mm + 2 * MARGIN_MM) * density).astype(int)
+    added = max(round((wide_margin_mm - MARGIN_MM) * density), 0)
+    wide_shape = shape + 2 * added
+    margin, wide_margin = ((pixels / density - card_mm) / 2 for pixels in (shape, wide_shape))
     homography = millimeters_to_picture(quad, size)
-    bounds = np.array(
-        [
-            -margin,
-            (width + margin[0], -margin[1]),
-            (width + margin[0], height + margin[1]),
-            (-margin[0], height + margin[1]),
-        ]
-    )
-    raster = rectify(rgb, apply_homography(homography, bounds), size=(int(shape[1]), int(shape[0])))
-    return FlatCard(raster, density, margin, _visible_margins(rgb, homography, size), size, kind, homography)
+    (left, top), (right, bottom) = -wide_margin, card_mm + wide_margin
+    bounds = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    wide = rectify(rgb, apply_homography(homography, bounds), size=(int(wide_shape[1]), int(wide_shape[0])))
+    raster = wide[added : added + shape[1], added : added + shape[0]]
+    visible_margin = _visible_margins(rgb, homography, size)
+    return FlatCard(raster, density, margin, visible_margin, size, kind, homography, wide, wide_margin)
 
 
 def _visible_margins(rgb: np.ndarray, homography: np.ndarray, size: CardSize) -> np.ndarray:

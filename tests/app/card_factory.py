@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from engine.image.detection import Detection
-from engine.image.quality import card_quality
-from engine.inference.predict import PictureWithDetection
+from engine.inference.card_side import CardSide
+from engine.measure.centering.line_correction import LineCorrection
 
 PX_PER_MM = 12
 SIZE_MM = (63.0, 88.0)
@@ -46,7 +46,15 @@ def picture_of_card(left: float, right: float, top: float, bottom: float, *, bar
     return np.clip(cv2.GaussianBlur(picture, (0, 0), 0.6) + grain, 0, 255).astype(np.uint8)
 
 
-def view_of(rgb: np.ndarray, quad: np.ndarray | None = None) -> PictureWithDetection:
-    """The picture with a detection at the drawn quad or at `quad`."""
+def inset(left: float, right: float, top: float, bottom: float, *, size: tuple[float, float] = SIZE_MM) -> np.ndarray:
+    """(4, 2, 2) mm: the four frame lines that these borders give, clockwise from the top."""
+    corners = [(left, top), (size[0] - right, top), (size[0] - right, size[1] - bottom), (left, size[1] - bottom)]
+    return np.array([(corners[side], corners[(side + 1) % 4]) for side in range(4)])
+
+
+def side_of(
+    rgb: np.ndarray, quad: np.ndarray | None = None, correction: LineCorrection | None = None, *, sha256: str = "c" * 64
+) -> CardSide:
+    """The side in a picture, detected at the drawn quad or at `quad`."""
     detection = Detection("scan", card_quad() if quad is None else quad, confidence=1.0, upright_known=True)
-    return PictureWithDetection(rgb, detection, card_quality(rgb, detection), float(PX_PER_MM))
+    return CardSide(sha256, rgb, detection, correction)

@@ -6,11 +6,12 @@ import torch
 
 from engine.events import EpochDone
 from engine.image.rectify import canvas_window, card_canvas
+from engine.inference.card_side import open_side
 from engine.inference.evaluate import evaluate
 from engine.inference.grad_cam import explain, overlay
 from engine.inference.load_model import load_model
 from engine.inference.onnx_export import SIDE_COMBINATIONS, TOLERANCE, OnnxSession, export, random_inputs
-from engine.inference.predict import build_inputs, open_picture, predict
+from engine.inference.predict import build_inputs, predict
 from engine.model.attention import rim_mask
 from tests.engine.conftest import EFFICIENTNET_LITE, saved_model
 from tests.engine.training_helpers import config, events_of, run
@@ -51,7 +52,7 @@ def test_the_rim_of_a_card_shaped_map_is_its_outer_ring():
 
 
 def test_a_card_is_graded_and_explained_on_both_sides(model, cards):
-    pictures = [open_picture(side) for side in (cards[0].front, cards[0].back)]
+    pictures = [open_side(side) for side in (cards[0].front, cards[0].back)]
     inputs = build_inputs(model, *pictures)
     assert (inputs.front.shape, inputs.back.shape) == ((1, 6, 96, 64), (1, 6, 96, 64))
     assert inputs.regions.shape == (1, 2, 8, 3, 9216)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from engine.errors import BadInput
 from engine.image.detection import PictureKind
 from engine.image.read import read_picture
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
-from engine.measure.side.measure_side import measure_detected_side
+from engine.measure.side.measure_side import SideMeasurements, measure_detected_side
 from engine.measure.side.targets import NOT_MEASURED
 from engine.measure.surface.surface import NoSurface, Surface
 from engine.measure.wear.corners import CornerWear
@@ -39,42 +38,14 @@ FEATURE_NAMES: tuple[str, ...] = (
 )
 
 
-class SideMeasurementsLike(Protocol):
-    """Measurements of a side that its features are computed from."""
-
-    @property
-    def px_per_mm(self) -> float:
-        """Resolution of the rectified card."""
-
-    @property
-    def centering(self) -> MeasuredCentering | NoCentering:
-        """Centering of the print."""
-
-    @property
-    def corners(self) -> Sequence[CornerWear] | None:
-        """Four corners, or None if the resolution is too low."""
-
-    @property
-    def edges(self) -> Sequence[EdgeWear] | None:
-        """Four edges, or None if the resolution is too low."""
-
-    @property
-    def surface(self) -> Surface | NoSurface:
-        """Scratches and creases."""
-
-    @property
-    def stains(self) -> Sequence[Stain] | None:
-        """Stains on the printed border; None if they cannot be measured."""
-
-
-def feature_vector(side: SideMeasurementsLike) -> np.ndarray:
+def feature_vector(side: SideMeasurements) -> np.ndarray:
     """(F,) float32 in the order of FEATURE_NAMES, NaN if not measured. Invariant to mirroring the card."""
     return np.array(
         [
             *_centering(side.centering),
-            *_parts(side.corners or (), CORNER_AMOUNTS),
-            *_parts(side.edges or (), EDGE_AMOUNTS),
-            _deepest_nick(side.edges or ()),
+            *_parts(side.corners, CORNER_AMOUNTS),
+            *_parts(side.edges, EDGE_AMOUNTS),
+            _deepest_nick(side.edges),
             *_surface(side.surface),
             *_stains(side.stains),
             _scaled(side.px_per_mm, RESOLUTION),

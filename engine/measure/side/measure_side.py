@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from engine.image.card_coordinates import apply_homography, corners_mm
 from engine.image.detection import PictureKind
 from engine.image.rectify import CardSize, card_size
 from engine.measure.card_edges import CardEdge, find_edges, refined_quad
 from engine.measure.centering.centering import MeasuredCentering, NoCentering, border_widths, measure_centering
-from engine.measure.flat_card import MAX_PX_PER_MM, FlatCard, rectify_with_margin
+from engine.measure.flat_card import (
+    CORNERS,
+    MARGIN_MM,
+    MAX_PX_PER_MM,
+    SIDES,
+    FlatCard,
+    points_along_side,
+    rectify_with_margin,
+)
 from engine.measure.nested_edges import EdgeLine, corner_evidence, find_nested_card, quad_of_lines
 from engine.measure.surface.surface import NoSurface, Surface, measure_surface
 from engine.measure.wear.bare_stock import border_colors, border_widths_along, find_bare_stock
@@ -24,29 +34,74 @@ from engine.measure.wear.unrolled_rim import unroll_rim
 # The card is rectified a second time if an edge is off the quad by this much.
 MAX_EDGE_OFFSET_MM = 0.05
 MIN_RIM_PX_PER_MM = 5.0
+TOO_COARSE_FOR_WEAR = "the picture is too small to measure wear; scan at 300 dpi or photograph from closer"
 
 
 @dataclass(frozen=True)
 class SideMeasurements:
-    """Measurements of one side of a card.
+    """Measurements of one side of a card, in millimeters on `flat`.
 
     quad               (4, 2) pixels of the picture: the card's corners, its edges located to sub-pixel accuracy
+    outline            (4, 2, 2) mm: two points each of the physical top, right, bottom and left edge
     visible_edges      (4,) bool: the physical edges that contrast with the background, top first
-    corners, edges     four each, clockwise from the top left and from the top; None if the resolution is too low
+    corners, edges     four each, clockwise from the top left and from the top
     stains             on the printed border; None if they cannot be measured
     corner_evidence    (4,) that background is visible beyond the card's rounded corners, -1 to 1: of a measured corner,
                        how surely it is the card's and not that of a holder or of a printed frame
     """
 
+    flat: FlatCard
     quad: np.ndarray
-    px_per_mm: float
+    outline: np.ndarray
     visible_edges: np.ndarray
     centering: MeasuredCentering | NoCentering
-    corners: list[CornerWear] | None
-    edges: list[EdgeWear] | None
+    corners: list[CornerWear]
+    edges: list[EdgeWear]
     surface: Surface | NoSurface
     stains: list[Stain] | None
     corner_evidence: np.ndarray
+
+    @property
+    def px_per_mm(self) -> float:
+        """Resolution of the flat card."""
+        return self.flat.px_per_mm
+
+    def on(self, flat: FlatCard) -> SideMeasurements:
+        """The same measurements in the millimeters of another flat card of the same picture."""
+        homography = np.linalg.inv(flat.homography) @ self.flat.homography
+
+        def map_points(points: np.ndarray) -> np.ndarray:
+            return apply_homography(homography, points)
+
+        def map_point(point: tuple[float, float]) -> tuple[float, float]:
+            x, y = map_points(np.array(point))
+            return float(x), float(y)
+
+        centering, surface, stains = self.centering, self.surface, self.stains
+        if isinstance(centering, MeasuredCentering):
+            physical, printed = map_points(centering.physical), map_points(centering.printed)
+            centering = replace(centering, physical=physical, printed=printed)
+        if isinstance(surface, Surface):
+            defects = tuple(replace(defect, points_mm=map_points(defect.points_mm)) for defect in surface.defects)
+            surface = replace(surface, defects=defects)
+        if stains is not None:
+            stains = [replace(stain, at_mm=map_point(stain.at_mm)) for stain in stains]
+        edges = [
+            replace(edge, nicks=tuple(replace(nick, at_mm=map_point(nick.at_mm)) for nick in edge.nicks))
+            for edge in self.edges
+        ]
+        return SideMeasurements(
+            flat=flat,
+            quad=self.quad,
+            outline=map_points(self.outline),
+            visible_edges=self.visible_edges,
+            centering=centering,
+            corners=[replace(corner, at_mm=map_point(corner.at_mm)) for corner in self.corners],
+            edges=edges,
+            surface=surface,
+            stains=stains,
+            corner_evidence=self.corner_evidence,
+        )
 
 
 def measure_side(
@@ -82,12 +137,14 @@ def measure_rectified_side(
     """Measure one side of a card rectified by `rectify_by_edges`; otherwise as `measure_side`."""
     centering = measure_centering(card, edges)
     tilt = centering.tilt_deg if isinstance(centering, MeasuredCentering) else 0.0
-    corners, edge_wear, stains = None, None, None
     if card.px_per_mm >= MIN_RIM_PX_PER_MM:
         corners, edge_wear, stains = _measure_rim(card, edges, centering, nominal_radius_mm)
+    else:
+        (corners, edge_wear), stains = _unmeasured_rim(card.size), None
     return SideMeasurements(
+        flat=card,
         quad=refined_quad(card, edges),
-        px_per_mm=card.px_per_mm,
+        outline=np.stack([_edge_line(card, edge) for edge in edges]),
         visible_edges=np.array([edge.visible for edge in edges]),
         centering=centering,
         corners=corners,
@@ -106,17 +163,26 @@ def rectify_by_edges(
     If the quad is the rim of a holder, the card inside of it is measured, and its size is estimated anew.
     """
     card = rectify_with_margin(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
+    return refine_by_edges(rgb, card, max_px_per_mm=max_px_per_mm)
+
+
+def refine_by_edges(
+    rgb: np.ndarray, card: FlatCard, *, max_px_per_mm: float = MAX_PX_PER_MM, wide_margin_mm: float = MARGIN_MM
+) -> tuple[FlatCard, list[CardEdge]]:
+    """Find the physical edges of a card rectified from `rgb`; otherwise as `rectify_by_edges`."""
+    rectify_again = partial(
+        rectify_with_margin, rgb, kind=card.kind, max_px_per_mm=max_px_per_mm, wide_margin_mm=wide_margin_mm
+    )
     nested = find_nested_card(card)
     if nested is not None:
         quad = quad_of_lines(card, nested)
-        size = card_size(quad, picture_size=rgb.shape[:2])
-        card = rectify_with_margin(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
+        card = rectify_again(quad, card_size(quad, picture_size=rgb.shape[:2]))
     edges = find_edges(card)
     if all(
         abs(float(edge.depth_at(np.array([along]))[0])) < MAX_EDGE_OFFSET_MM for edge in edges for along in _ends(edge)
     ):
         return card, edges
-    refined = rectify_with_margin(rgb, refined_quad(card, edges), size, kind, max_px_per_mm=max_px_per_mm)
+    refined = rectify_again(refined_quad(card, edges), card.size)
     return refined, find_edges(refined)
 
 
@@ -128,6 +194,22 @@ def _line(edge: CardEdge) -> EdgeLine:
 
 def _ends(edge: CardEdge) -> tuple[float, float]:
     return 0.1 * edge.length_mm, 0.9 * edge.length_mm
+
+
+def _edge_line(card: FlatCard, edge: CardEdge) -> np.ndarray:
+    """(2, 2) mm: two points of an edge, near its ends."""
+    ends = np.array(_ends(edge))
+    return points_along_side(edge.side, ends, edge.depth_at(ends), card.size)
+
+
+def _unmeasured_rim(size: CardSize) -> tuple[list[CornerWear], list[EdgeWear]]:
+    """Corners and edges of a card whose resolution is too low for them."""
+    points = [(float(x), float(y)) for x, y in corners_mm(size)]
+    corners = [
+        CornerWear(name, point, None, None, None, None, TOO_COARSE_FOR_WEAR)
+        for name, point in zip(CORNERS, points, strict=True)
+    ]
+    return corners, [EdgeWear(name, None, None, None, None, (), TOO_COARSE_FOR_WEAR) for name in SIDES]
 
 
 def _measure_rim(

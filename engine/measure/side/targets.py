@@ -39,7 +39,7 @@ class AuxiliaryTargets(NamedTuple):
 
 def side_targets(side: SideMeasurements) -> AuxiliaryTargets:
     """Compute the targets of a measured side."""
-    fractions = [edge.damaged_fraction for edge in side.edges or () if edge.damaged_fraction is not None]
+    fractions = [edge.damaged_fraction for edge in side.edges if edge.damaged_fraction is not None]
     damage = sum(fractions) / len(fractions) if len(fractions) == 4 else NOT_MEASURED
     if isinstance(side.centering, MeasuredCentering):
         return AuxiliaryTargets(damage, side.centering.left_fraction, side.centering.top_fraction)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app.commands.backup import back_up, restore
-from app.grading.model_registry import model_path
+from app.models.model_registry import model_path
 from app.settings import UserError, data_folder
 from db import labels, promotions, runs, snapshots
 from db.cards import all_cards

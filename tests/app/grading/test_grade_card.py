@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.grading.answer_text import ceiling_text, line_editor_values, verdict_text
-from app.grading.centering_ceiling import SureCeiling
-from app.grading.grade_card import GradedCard, grade_card, limit_prediction
+from app.grading.answer_text import ceiling_text, verdict_text
 from app.grading.json_report import report
 from engine.cards.grades import GRADES
 from engine.evaluation.conformal import Interval, Pool
+from engine.inference.grade_card import GradedCard, grade_card, limit_prediction
+from engine.inference.load_model import open_grader
 from engine.inference.predict import Prediction
+from engine.measure.centering.ceiling import SureCeiling
 from engine.storage import checkpoint
 from tests.app.card_factory import picture_of_card
-from tests.app.conftest import Home
 from tests.commands import call
 from tests.engine.conftest import saved_model
 
@@ -53,7 +53,9 @@ def front(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def both(front, model) -> tuple[GradedCard, GradedCard]:
     """The card graded without and with the ceiling."""
-    return tuple(grade_card(front, None, model, with_saliency=False, ceiling_binds=binds) for binds in (False, True))
+    return tuple(
+        grade_card(front, None, open_grader(model), with_saliency=False, ceiling_binds=binds) for binds in (False, True)
+    )
 
 
 def test_the_probability_of_the_grades_out_of_reach_goes_to_the_others_and_all_figures_follow(both):
@@ -75,21 +77,27 @@ def test_the_probability_of_the_grades_out_of_reach_goes_to_the_others_and_all_f
 
 def test_a_calibrated_range_is_clipped_to_the_ceiling(front, calibrated):
     intervals = [
-        report(grade_card(front, None, calibrated, with_saliency=False, ceiling_binds=binds))["interval"]
+        report(grade_card(front, None, open_grader(calibrated), with_saliency=False, ceiling_binds=binds))["interval"]
         for binds in (False, True)
     ]
     assert [(interval["low"], interval["high"]) for interval in intervals] == [(1, 10), (1, 7)]
 
 
-def test_the_page_states_the_ceiling_and_whether_the_grade_takes_it_into_account(both, data_home: Home):
+def test_the_page_states_the_ceiling_and_whether_the_grade_takes_it_into_account(both):
     without, limited = both
-    values = line_editor_values(limited, data_home.data)
-    texts = [ceiling_text(*values, graded=graded) for graded in (limited, without, None)]
+    worst = {"front": limited.sides["front"].centering.worse_axis}
+    texts = [ceiling_text(worst, graded=graded) for graded in (limited, without, None)]
     assert all("Centering limits this card to a 7" in text for text in texts)
     assert "takes into account that more than a 7 is out of reach" in texts[0]
     assert "does not take this limit into account" in texts[1]
     assert "Press **Grade** to apply this limit" in texts[2]
     assert "went to the grades in reach" in verdict_text(limited)
+
+
+def test_the_stated_ceiling_is_that_of_the_worse_side():
+    assert "Centering limits this card to a 9" in ceiling_text({"front": 58.3, "back": 52.0})
+    assert "Centering allows a 10" in ceiling_text({"front": 50.0})
+    assert "sets no limit" in ceiling_text({"front": None, "back": None}).lower()
 
 
 def test_a_measured_ceiling_that_the_model_contradicts_does_not_bind_but_lines_laid_by_hand_do():
@@ -107,8 +115,9 @@ def test_a_measured_ceiling_that_the_model_contradicts_does_not_bind_but_lines_l
 def test_a_centered_card_is_graded_as_without_the_ceiling(model, tmp_path):
     path = tmp_path / "front.png"
     Image.fromarray(picture_of_card(3.0, 3.0, 3.0, 3.0)).save(path)
+    grader = open_grader(model)
     reports = [
-        report(grade_card(path, None, model, with_saliency=False, ceiling_binds=binds)) for binds in (False, True)
+        report(grade_card(path, None, grader, with_saliency=False, ceiling_binds=binds)) for binds in (False, True)
     ]
     assert reports[0] == reports[1]
     assert reports[1]["ceiling_applied"] is None

@@ -9,43 +9,30 @@ import numpy as np
 import pytest
 
 from app.grading.annotate import EDGE, FRAME, annotated_picture
-from app.grading.centering_ceiling import axes_of_side, card_ceiling
-from app.grading.findings import findings_of
-from app.grading.grade_card import GradedCard, SideAnalysis
 from app.grading.json_report import report
-from app.grading.line_corrections import Correction, with_card_from_edges
-from app.grading.measured_side import MeasuredSide, measure_side
 from engine.image.rectify import TRADING, CardSize
+from engine.inference.card_side import CardSide
+from engine.inference.grade_card import GradedCard
+from engine.measure.centering.ceiling import axes_of_side, card_ceiling
 from engine.measure.centering.centering import BadLines, MeasuredCentering, NoCentering, centering_from_lines
-from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
+from engine.measure.centering.line_correction import LineCorrection, with_card_from_edges
+from engine.measure.side.findings import findings_of
+from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, inset, picture_of_card, side_of
 
 TODAY, BEFORE_2025 = date(2025, 6, 1), date(2024, 6, 1)
 
 
-def inset(left: float, right: float, top: float, bottom: float, *, size: tuple[float, float] = SIZE_MM) -> np.ndarray:
-    """(4, 2, 2) mm: the four frame lines that these borders give, clockwise from the top."""
-    corners = [(left, top), (size[0] - right, top), (size[0] - right, size[1] - bottom), (left, size[1] - bottom)]
-    return np.array([(corners[side], corners[(side + 1) % 4]) for side in range(4)])
-
-
-def corrected(printed: np.ndarray, *, quad: np.ndarray | None = None) -> Correction:
-    return Correction(card_quad() if quad is None else quad, TRADING, inset(0, 0, 0, 0), printed, author="ada")
+def corrected(printed: np.ndarray, *, quad: np.ndarray | None = None) -> LineCorrection:
+    return LineCorrection(card_quad() if quad is None else quad, TRADING, inset(0, 0, 0, 0), printed, author="ada")
 
 
 @pytest.fixture(scope="module")
-def off_centre() -> MeasuredSide:
-    return measure_side(view_of(picture_of_card(3.5, 2.5, 3.0, 3.0, bare_corner_mm=2.0)))
+def off_centre() -> CardSide:
+    return side_of(picture_of_card(3.5, 2.5, 3.0, 3.0, bare_corner_mm=2.0))
 
 
-def graded(front: MeasuredSide | None, back: MeasuredSide | None = None) -> GradedCard:
-    view = view_of(picture_of_card(3, 3, 3, 3))
-    measured = {"front": front, "back": back}
-    return GradedCard(
-        {
-            side: None if measured_side is None else SideAnalysis("a" * 64, view, measured_side)
-            for side, measured_side in measured.items()
-        }
-    )
+def graded(front: CardSide | None, back: CardSide | None = None) -> GradedCard:
+    return GradedCard({"front": front, "back": back})
 
 
 def test_borders_are_measured_as_they_were_drawn(off_centre):
@@ -58,7 +45,7 @@ def test_borders_are_measured_as_they_were_drawn(off_centre):
 
 
 def test_a_card_without_a_border_is_refused_with_a_reason_and_caps_nothing():
-    measured = measure_side(view_of(picture_of_card(0, 0, 0, 0)))
+    measured = side_of(picture_of_card(0, 0, 0, 0))
     assert isinstance(measured.centering, NoCentering)
     card_report = report(graded(measured))
     assert card_report["front"]["centering"] is None
@@ -70,8 +57,8 @@ def test_a_card_without_a_border_is_refused_with_a_reason_and_caps_nothing():
 def test_a_low_resolution_picture_is_refused_with_a_reason_and_never_raises():
     fine = picture_of_card(3, 3, 3, 3)
     for times, refused in ((3, ("corners", "surface")), (6, ("corners", "surface", "centering"))):
-        coarse = view_of(fine[::times, ::times].copy(), (card_quad() + 0.5) / times - 0.5)
-        card_report = report(graded(measure_side(coarse)))["front"]
+        coarse = side_of(fine[::times, ::times].copy(), (card_quad() + 0.5) / times - 0.5)
+        card_report = report(graded(coarse))["front"]
         reasons = {
             "corners": card_report["corners"][0]["reason"],
             "surface": card_report["surface_reason"],
@@ -83,16 +70,16 @@ def test_a_low_resolution_picture_is_refused_with_a_reason_and_never_raises():
 
 
 def test_a_bare_corner_is_measured_with_its_drawn_position_and_area(off_centre):
-    bare = [finding for finding in findings_of(off_centre) if "whitening of" in finding.description]
+    bare = [finding for finding in findings_of(off_centre.measurements) if "whitening of" in finding.description]
     assert [finding.location for finding in bare] == ["top left corner"]
-    [corner] = [corner for corner in off_centre.corners if corner.name == "top left"]
+    [corner] = [corner for corner in off_centre.measurements.corners if corner.name == "top left"]
     assert corner.whitening_mm2 == pytest.approx(2.0 * 2.0 / 2, rel=0.25)
-    at_px = bare[0].as_json(off_centre)["at_px"]
+    at_px = bare[0].as_json(off_centre.measurements)["at_px"]
     assert np.abs(np.array(at_px) - GROUND_MM * PX_PER_MM).max() < PX_PER_MM
 
 
 def test_findings_are_numbered_from_the_largest(off_centre):
-    findings = findings_of(off_centre)
+    findings = findings_of(off_centre.measurements)
     assert [finding.number for finding in findings] == list(range(1, len(findings) + 1))
     sizes = [finding.size_mm2 for finding in findings]
     assert sizes == sorted(sizes, reverse=True)
@@ -100,7 +87,7 @@ def test_findings_are_numbered_from_the_largest(off_centre):
 
 def test_the_overlay_s_lines_are_on_the_card_s_edge_and_frame(off_centre):
     picture = annotated_picture(off_centre)
-    flat = off_centre.flat
+    flat = off_centre.measurements.flat
     times = picture.shape[0] / flat.rgb.shape[0]
     row = picture[round(picture.shape[0] * 0.5)].astype(int)
     for color, x_mm in ((EDGE, 0.0), (FRAME, 3.5), (FRAME, SIZE_MM[0] - 2.5), (EDGE, SIZE_MM[0])):
@@ -127,7 +114,7 @@ def test_an_axis_names_the_other_grade_that_its_uncertainty_allows(off_centre):
     today, before = (axes_of_side("front", off_centre.centering, on)[0] for on in (TODAY, BEFORE_2025))
     assert (today.best_grade, today.grade_text) == (9, "9")
     assert (before.best_grade, before.grade_text) == (10, "10")
-    wide = measure_side(view_of(picture_of_card(3.29, 2.71, 3, 3)))  # 54.8: a 10, but a 9 within half a point
+    wide = side_of(picture_of_card(3.29, 2.71, 3, 3))  # 54.8: a 10, but a 9 within half a point
     [axis, _] = axes_of_side("front", wide.centering, TODAY)
     if axis.larger_percent + axis.uncertainty > 55 >= axis.larger_percent:
         assert axis.grade_text == "10 (may be 9)"
@@ -158,8 +145,8 @@ def test_a_missing_border_is_a_fraction_of_100_percent_and_no_error():
 
 
 def test_a_line_correction_replaces_the_measured_lines_which_are_still_reported():
-    view = view_of(picture_of_card(3.5, 2.5, 3.0, 3.0))
-    card_report = report(graded(measure_side(view, corrected(inset(3.0, 3.0, 2.0, 4.0)))))["front"]
+    correction = corrected(inset(3.0, 3.0, 2.0, 4.0))
+    card_report = report(graded(side_of(picture_of_card(3.5, 2.5, 3.0, 3.0), correction=correction)))["front"]
     assert card_report["centering"]["by_hand"] is True
     assert (card_report["centering"]["lr"], card_report["centering"]["tb"]) == (
         50.0,
@@ -171,7 +158,7 @@ def test_a_line_correction_replaces_the_measured_lines_which_are_still_reported(
 
 
 def test_a_border_that_was_not_measured_can_be_corrected_by_hand():
-    card_report = report(graded(measure_side(view_of(picture_of_card(0, 0, 0, 0)), corrected(inset(3, 2, 3, 3)))))
+    card_report = report(graded(side_of(picture_of_card(0, 0, 0, 0), correction=corrected(inset(3, 2, 3, 3)))))
     assert card_report["front"]["centering"]["lr"] == pytest.approx(60.0)
     assert card_report["front"]["centering_measured"] is None
     assert card_report["front"]["centering_measured_reason"]
@@ -186,7 +173,7 @@ def test_edges_corrected_by_hand_fix_a_card_that_was_detected_too_large():
         SIZE_MM[1] / (SIZE_MM[1] + 2),
     )  # one measured millimeter in true millimeters
     stretch = np.array([across, down])
-    correction = Correction(
+    correction = LineCorrection(
         wrong,
         TRADING,
         inset(0, 2 * across, 2 * down, 0),
@@ -203,12 +190,14 @@ def test_measurements_are_given_in_the_millimeters_of_a_corrected_quad():
     """The same card with another quad: positions in the picture and the measured centering stay the same."""
     rgb = picture_of_card(3.5, 2.5, 3.0, 3.0, bare_corner_mm=2.0)
     shifted = card_quad() + PX_PER_MM * np.array([0.3, 0.2])
-    plain, moved = measure_side(view_of(rgb)), measure_side(view_of(rgb), corrected(inset(3, 3, 3, 3), quad=shifted))
-    assert moved.measured_centering.lr == pytest.approx(plain.measured_centering.lr, abs=0.2)
-    first, second = findings_of(plain)[0], findings_of(moved)[0]
+    plain, moved = side_of(rgb), side_of(rgb, correction=corrected(inset(3, 3, 3, 3), quad=shifted))
+    assert moved.measurements.centering.lr == pytest.approx(plain.measurements.centering.lr, abs=0.2)
+    first, second = findings_of(plain.measurements)[0], findings_of(moved.measurements)[0]
     assert first.location == second.location
     assert np.array(first.at_mm) - np.array(second.at_mm) == pytest.approx([0.3, 0.2], abs=0.1)
-    assert first.as_json(plain)["at_px"] == pytest.approx(second.as_json(moved)["at_px"], abs=1.5)
+    assert first.as_json(plain.measurements)["at_px"] == pytest.approx(
+        second.as_json(moved.measurements)["at_px"], abs=1.5
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,6 +208,6 @@ def test_measurements_are_given_in_the_millimeters_of_a_corrected_quad():
     ],
 )
 def test_edges_that_enclose_no_card_are_refused_with_a_message(physical, complaint):
-    correction = Correction(card_quad(), CardSize(63, 88, "x"), physical.astype(float), inset(3, 3, 3, 3))
+    correction = LineCorrection(card_quad(), CardSize(63, 88, "x"), physical.astype(float), inset(3, 3, 3, 3))
     with pytest.raises(BadLines, match=complaint):
         with_card_from_edges(correction, (1152, 852))

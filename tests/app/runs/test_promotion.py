@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.grading.model_registry import model_path
+from app.models.model_registry import model_path
 from app.screens.train_tab import use_for_grading
 from app.settings import UserError
 from db import promotions, runs

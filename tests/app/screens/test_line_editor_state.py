@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
+import copy
 
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from app.grading.answer_text import ceiling_text, line_editor_values
-from app.grading.grade_card import GradedCard, SideAnalysis, grade_card
 from app.grading.line_corrections import current_corrections, load_corrections
-from app.grading.measured_side import measure_side
 from app.labels.keep_card import keep_card
-from app.screens.line_editor_state import HANDLE_FRACTIONS, NOT_SAVED, checked_value, numbers_of_lines, save
+from app.screens.line_editor_sides import HANDLE_FRACTIONS, editor_state, editor_states, save
+from app.screens.line_editor_state import LineEditorState, numbers_of_lines, required, state_from_page
 from app.settings import UserError
 from db.schema import LinesEvent
 from engine.image.card_coordinates import apply_homography, millimeters_to_picture
+from engine.inference.card_side import CardSide
+from engine.inference.grade_card import grade_card
 from engine.measure.centering.centering import BadLines
 from engine.storage.file_hash import sha256
-from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, view_of
+from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, picture_of_card, side_of
 from tests.card_factory import card_picture
 from tests.commands import call
 
@@ -29,25 +28,28 @@ PICTURE = "c" * 64
 
 
 @pytest.fixture(scope="module")
-def analysis() -> SideAnalysis:
-    view = view_of(picture_of_card(3.5, 2.5, 3.0, 3.0))
-    return SideAnalysis(PICTURE, view, measure_side(view))
+def front_side() -> CardSide:
+    return side_of(picture_of_card(3.5, 2.5, 3.0, 3.0), sha256=PICTURE)
 
 
 @pytest.fixture
-def value(analysis, data_home):
+def value(front_side, data_home):
     """The front as the browser gets it."""
-    [front, back] = line_editor_values(GradedCard({"front": analysis, "back": None}), data_home.data)
+    [front, back] = editor_states({"front": front_side, "back": None}, data_home.data)
     assert back is None
-    return json.loads(json.dumps(front))  # the value must survive JSON
+    return front.model_dump(mode="json")
 
 
 def moved(value, kind: str, side: int, by_mm: float, ends=(0, 1)):
-    """The value after a line was dragged: top and bottom lines in y, the others in x."""
-    axis = 0 if side % 2 else 1
+    """The value after a line was dragged, as line_editor.js makes it: top and bottom lines in y, the others in x."""
+    value, axis = copy.deepcopy(value), 0 if side % 2 else 1
     for end in ends:
         value[kind][side][end][axis] += by_mm
-    return {**value, "by_hand": True}
+    return {**value, "by_hand": True, "unsaved": True}
+
+
+def state(value) -> LineEditorState:
+    return required(state_from_page(value))
 
 
 def test_the_browser_gets_a_picture_of_the_card_with_its_scale(value):
@@ -69,11 +71,11 @@ def test_handles_are_far_enough_apart_for_a_finger(value):
 def test_numbers_follow_a_line_that_was_dragged(value):
     """Drawn 3.5 and 2.5 mm: 58.3/41.7. Half a millimeter off the left border leaves 3.0 and 2.5: 54.5/45.5."""
     before = numbers_of_lines(value)
-    assert before["worst"] == pytest.approx(58.3, abs=1)
+    assert before.worst == pytest.approx(58.3, abs=1)
     after = numbers_of_lines(moved(value, "printed", 3, -0.5))
-    assert after["worst"] == pytest.approx(100 * 3.0 / 5.5, abs=1)
-    assert after["rows"][0]["share"].startswith("54.")
-    assert "allows" in after["rows"][0]
+    assert after.worst == pytest.approx(100 * 3.0 / 5.5, abs=1)
+    assert after.rows[0].share.startswith("54.")
+    assert after.rows[0].allows
 
 
 def test_a_tilted_line_counts_by_its_worse_end(value):
@@ -81,13 +83,13 @@ def test_a_tilted_line_counts_by_its_worse_end(value):
     upper, lower = HANDLE_FRACTIONS["printed"]
     tilted = numbers_of_lines(moved(value, "printed", 3, 1.0, ends=(0,)))
     left_mm = 3.5 + (85 / 88 - upper) / (lower - upper)
-    assert tilted["worst"] == pytest.approx(100 * left_mm / (left_mm + 2.5), abs=1)
+    assert tilted.worst == pytest.approx(100 * left_mm / (left_mm + 2.5), abs=1)
 
 
 def test_lines_that_enclose_no_frame_give_a_message_and_no_error(value):
     numbers = numbers_of_lines(moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5))
-    assert (numbers["rows"], numbers["worst"]) == ([], None)
-    assert "no border to measure" in numbers["sentence"]
+    assert (numbers.rows, numbers.worst) == ([], None)
+    assert "no border to measure" in numbers.sentence
 
 
 @pytest.mark.parametrize(
@@ -107,26 +109,40 @@ def test_lines_that_enclose_no_frame_give_a_message_and_no_error(value):
 )
 def test_incomplete_lines_are_refused_with_a_message(data_home, value, broken):
     with pytest.raises(UserError, match="arrived incomplete"):
-        save(data_home.database, {**moved(value, "printed", 3, 0.1), **broken})
+        save(data_home.database, state({**moved(value, "printed", 3, 0.1), **broken}))
     assert current_corrections(data_home.database) == {}
 
 
 @pytest.mark.parametrize("odd", [None, "", "text", 7, [], {}, [[0, 0]], float("inf"), 1e300, "../../etc"])
 def test_a_value_with_anything_in_place_of_a_field_is_left_out_or_usable(data_home, value, odd):
     """A browser can send any value, and an empty string for a component that is not on the page."""
-    assert checked_value(odd) is None
+    assert state_from_page(odd) is None
+    usable = []
     for field in value:
-        checked = checked_value({**moved(value, "printed", 3, 0.1), field: odd})
-        ceiling_text(checked, None)
-        if checked is not None:
-            with contextlib.suppress(UserError):
-                save(data_home.database, checked)
-            assert set(checked["picture"]) <= {"path", "meta"}, "no address from the browser"
+        received = state_from_page({**moved(value, "printed", 3, 0.1), field: odd})
+        if received is not None:
+            usable.append(field)
+            save(data_home.database, received)
+    sizes = {"width_mm", "height_mm", "px_per_mm"}
+    assert set(usable) <= sizes | {"message", "numbers", "findings", "unread", "unsaved", "is_stored", "by_hand"}
+
+
+def test_no_address_of_a_picture_is_taken_from_the_browser(value):
+    value["picture"]["url"] = "http://localhost:1/other.jpg"
+    assert "url" not in state(value).model_dump()["picture"]
+
+
+def test_lines_that_nobody_moved_are_no_measurement(data_home):
+    """A card without a frame: the editor starts with lines 3 mm from each edge, which would be 50/50."""
+    borderless = side_of(picture_of_card(0, 0, 0, 0))
+    value = editor_state("front", borderless, data_home.data).model_dump(mode="json")
+    assert state(value).numbers.worst is None
+    assert state(moved(value, "printed", 3, 0.5)).numbers.worst == pytest.approx(100 * 3.5 / 6.5, abs=1)
 
 
 def test_lines_that_enclose_no_frame_are_not_saved(data_home, value):
     with pytest.raises(BadLines, match="no border to measure"):
-        save(data_home.database, moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5))
+        save(data_home.database, state(moved(moved(value, "printed", 3, -3.5), "printed", 1, 2.5)))
     assert current_corrections(data_home.database) == {}
 
 
@@ -134,25 +150,23 @@ def test_saved_lines_have_the_same_position_in_the_picture_as_on_the_screen(data
     """Detection errs by half a millimeter and the measurement corrects it: saved lines refer to the corrected quad."""
     askew = card_quad() + np.array([(6, -5), (-4, 6), (5, 5), (-6, 4)])
     picture = picture_of_card(3.5, 2.5, 3.0, 3.0)
-    view = view_of(picture, askew)
-    analysis = SideAnalysis(PICTURE, view, measure_side(view))
-    [value, _] = line_editor_values(GradedCard({"front": analysis, "back": None}), data_home.data)
-    save(data_home.database, {**value, "by_hand": True})
+    shown = editor_state("front", side_of(picture, askew, sha256=PICTURE), data_home.data)
+    save(data_home.database, shown.model_copy(update={"by_hand": True}))
     correction = current_corrections(data_home.database)[PICTURE, "front"]
     left = apply_homography(millimeters_to_picture(correction.quad, correction.size), correction.printed[3])
     drawn_at = (GROUND_MM + 3.5) * PX_PER_MM - 0.5
     assert left[:, 0] == pytest.approx([drawn_at, drawn_at], abs=0.1 * PX_PER_MM)
-    measured = measure_side(view_of(picture, askew), correction)
+    measured = side_of(picture, askew, correction)
     assert measured.centering.left_mm == pytest.approx(3.5, abs=0.1)
 
 
-def test_unsaved_lines_stay_when_the_card_is_graded_again(data_home, analysis, value):
-    graded, measured = GradedCard({"front": analysis, "back": None}), json.loads(json.dumps(value))
-    edited = {**moved(value, "printed", 3, -0.5), "said": NOT_SAVED}
-    assert line_editor_values(graded, data_home.data, [edited, None]) == [edited, None]
-    other_picture = {**edited, "sha256": "d" * 64}
-    [front, _] = line_editor_values(graded, data_home.data, [other_picture, None])
-    assert front["printed"] == measured["printed"]
+def test_unsaved_lines_stay_when_the_card_is_graded_again(data_home, front_side, value):
+    sides, measured = {"front": front_side, "back": None}, state(value)
+    edited = state(moved(value, "printed", 3, -0.5))
+    assert editor_states(sides, data_home.data, [edited, None]) == [edited, None]
+    for replaced in ({"sha256": "d" * 64}, {"unsaved": False}):
+        [front, _] = editor_states(sides, data_home.data, [edited.model_copy(update=replaced), None])
+        assert front.printed == measured.printed
 
 
 def test_the_picture_shows_eight_millimeters_around_the_card(value):
@@ -160,7 +174,7 @@ def test_the_picture_shows_eight_millimeters_around_the_card(value):
 
 
 def test_saved_lines_are_found_again_by_the_bytes_of_their_picture_and_their_side(data_home, value):
-    message = save(data_home.database, moved(value, "printed", 3, -0.5))
+    message = save(data_home.database, state(moved(value, "printed", 3, -0.5)))
     assert message.startswith("Corrected by hand on ")
     [(key, correction)] = current_corrections(data_home.database).items()
     assert key == (PICTURE, "front")
@@ -169,8 +183,8 @@ def test_saved_lines_are_found_again_by_the_bytes_of_their_picture_and_their_sid
 
 
 def test_saving_a_reset_restores_the_measured_lines_and_keeps_the_history(data_home, value):
-    save(data_home.database, moved(value, "printed", 3, -0.5))
-    assert save(data_home.database, {**value, "by_hand": False}) == "Measured lines restored."
+    save(data_home.database, state(moved(value, "printed", 3, -0.5)))
+    assert save(data_home.database, state(value)) == "Measured lines restored."
     assert current_corrections(data_home.database) == {}
     with data_home.database.reading() as session:
         history = session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all()
@@ -178,17 +192,9 @@ def test_saving_a_reset_restores_the_measured_lines_and_keeps_the_history(data_h
 
 
 def test_a_reset_without_a_saved_correction_writes_nothing(data_home, value):
-    save(data_home.database, value)
+    save(data_home.database, state(value))
     with data_home.database.reading() as session:
         assert session.scalars(select(LinesEvent).order_by(LinesEvent.id)).all() == []
-
-
-def test_the_ceiling_is_that_of_the_worse_side_and_names_it(value):
-    text = ceiling_text(value, None)
-    assert "Centering limits this card to a 9" in text
-    centred = {**value, "numbers": {**value["numbers"], "worst": 50.0}}
-    assert "Centering allows a 10" in ceiling_text(centred, None)
-    assert "sets no limit" in ceiling_text(None, None).lower()
 
 
 # --- commands, and cards stored for training
@@ -204,8 +210,8 @@ def picture(tmp_path):
 @pytest.fixture
 def saved_correction(data_home, picture):
     """The left frame line of a graded picture dragged by 0.4 mm and saved."""
-    [front, _] = line_editor_values(grade_card(picture, None, None), data_home.data)
-    save(data_home.database, moved(front, "printed", 3, 0.4))
+    [front, _] = editor_states(grade_card(picture, None, None).sides, data_home.data)
+    save(data_home.database, state(moved(front.model_dump(mode="json"), "printed", 3, 0.4)))
     return current_corrections(data_home.database)[sha256(picture), "front"]
 
 

@@ -14,10 +14,11 @@ from engine.data.region_cache import RegionCache
 from engine.data.sampler import batch_loader
 from engine.data.selection import with_pictures
 from engine.detection.read_and_find import read_and_find
+from engine.inference.card_side import open_side
 from engine.inference.evaluate import evaluate
 from engine.inference.grad_cam import explain
 from engine.inference.load_model import load_model
-from engine.inference.predict import build_inputs, open_picture, predict
+from engine.inference.predict import build_inputs, predict
 from engine.model.dual_branch import DualBranch
 from engine.preprocessing.crops import region_crops
 from tests.engine.conftest import saved_model
@@ -109,7 +110,7 @@ def test_a_model_with_regions_grades_one_card_as_in_a_batch_and_evaluates_and_ex
     with torch.inference_mode():
         batch_probabilities = model.network(*model_input(batch, model.config, 2, CPU)).grade.softmax(1).numpy()
     for row, number in enumerate((0, 8, 9)):
-        views = [side and open_picture(side) for side in (cards[number].front, cards[number].back)]
+        views = [side and open_side(side) for side in (cards[number].front, cards[number].back)]
         inputs = build_inputs(model, *views)
         np.testing.assert_allclose(predict(model, inputs).probabilities, batch_probabilities[row], atol=1e-4)
         maps = explain(model, inputs)
@@ -121,10 +122,10 @@ def test_a_model_with_regions_grades_one_card_as_in_a_batch_and_evaluates_and_ex
 @pytest.mark.slow
 def test_a_side_without_training_data_is_ignored_with_its_regions_too(tmp_path, cards):
     model = load_model(saved_model(tmp_path / "model.pt", regions=True, sides=(True, False)), "cpu")
-    front = open_picture(cards[0].front)
+    front = open_side(cards[0].front)
     front_only, *with_back = (
         predict(model, build_inputs(model, front, back)).probabilities
-        for back in (None, open_picture(cards[0].back), open_picture(cards[1].back))
+        for back in (None, open_side(cards[0].back), open_side(cards[1].back))
     )
     for probabilities in with_back:
         np.testing.assert_array_equal(probabilities, front_only)

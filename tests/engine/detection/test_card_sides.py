@@ -10,20 +10,26 @@ from engine.detection import card_sides
 from engine.detection.card_sides import card_thumbnail, is_known_back, show_same_side
 from engine.detection.read_and_find import read_and_find
 from engine.image.detection import NoCard
+from engine.image.quality import rectify_for_quality
+from engine.image.rectify import rectify
 from tests.card_factory import card_picture, card_quad
 
 PAIRS = REAL_PICTURES / "pokemon_pairs" / "labels.csv"
 
 
+def rectified(rgb, quad):
+    return rectify(rgb, quad, size=(704, 504))
+
+
 def thumbnail(seed, side):
-    return card_thumbnail(card_picture(8, seed, side), card_quad())
+    return card_thumbnail(rectified(card_picture(8, seed, side), card_quad()))
 
 
 def test_two_photos_of_one_side_are_the_same_side_and_front_and_back_are_not():
     picture = card_picture(8, 1, "front")
     enlarged = cv2.GaussianBlur(cv2.resize(picture, None, fx=1.7, fy=1.7), (0, 0), 1.5)
     brighter = cv2.convertScaleAbs(enlarged, alpha=1.1, beta=12)
-    again = card_thumbnail(brighter, (card_quad() + 0.5) * 1.7 - 0.5)
+    again = card_thumbnail(rectified(brighter, (card_quad() + 0.5) * 1.7 - 0.5))
     assert show_same_side(thumbnail(1, "front"), again)
     assert show_same_side(thumbnail(1, "front"), again[::-1, ::-1]), "upside down"
     assert not show_same_side(thumbnail(1, "front"), thumbnail(1, "back"))
@@ -59,6 +65,6 @@ def test_real_backs_are_recognized_and_no_real_front_is_taken_for_one():
                 rgb, detection = read_and_find(path)
             except NoCard:
                 continue
-            known[side].append(is_known_back(card_thumbnail(rgb, detection.quad)))
+            known[side].append(is_known_back(card_thumbnail(rectify_for_quality(rgb, detection))))
     assert not any(known["front"])
     assert np.mean(known["back"]) > 0.7

@@ -14,9 +14,10 @@ from engine.data.dataset import CardDataset
 from engine.data.picture_cache import PixelCache
 from engine.data.selection import NoCards, with_pictures
 from engine.events import Notice, Progress
+from engine.inference.card_side import open_side
 from engine.inference.evaluate import BatchResult, evaluate, infer, predict_cards, summarize
 from engine.inference.load_model import load_model
-from engine.inference.predict import build_inputs, open_picture, predict
+from engine.inference.predict import build_inputs, predict
 from engine.model.losses import Objective
 from engine.storage.checkpoint import BadModel, load, save
 from tests.engine.conftest import saved_model
@@ -127,7 +128,7 @@ def test_a_single_card_is_not_graded_by_a_model_whose_outputs_are_not_finite(car
     save(path, content)
     model = load_model(path, "cpu")
     with pytest.raises(BadModel, match=r"^drawn: its probabilities for this card are not finite numbers: the model is"):
-        predict(model, build_inputs(model, *(open_picture(side) for side in (cards[0].front, cards[0].back))))
+        predict(model, build_inputs(model, *(open_side(side) for side in (cards[0].front, cards[0].back))))
 
 
 def test_a_card_that_cannot_be_evaluated_is_named(model, cards, prepared):
@@ -144,7 +145,7 @@ def test_one_card_graded_alone_gets_the_same_probabilities_as_among_many(model, 
     probabilities = summarize(labelled_cards, results)[2]
     for index in (0, 8, 9):
         pair = labelled_cards[index].pair
-        inputs = build_inputs(model, *(side and open_picture(side) for side in (pair.front, pair.back)))
+        inputs = build_inputs(model, *(side and open_side(side) for side in (pair.front, pair.back)))
         prediction = predict(model, inputs)
         np.testing.assert_allclose(prediction.probabilities, probabilities[index], atol=1e-5)
         assert prediction.grade == prediction.probabilities.argmax() + 1
@@ -153,7 +154,7 @@ def test_one_card_graded_alone_gets_the_same_probabilities_as_among_many(model, 
 
 def test_a_model_of_phase_one_ignores_the_front(tmp_path, cards):
     model = load_model(saved_model(tmp_path / "model.pt", phase=1), "cpu")
-    front, other_front, back = (open_picture(path) for path in (cards[0].front, cards[1].front, cards[0].back))
+    front, other_front, back = (open_side(path) for path in (cards[0].front, cards[1].front, cards[0].back))
     prediction, other_prediction = (
         predict(model, build_inputs(model, picture, back)) for picture in (front, other_front)
     )
@@ -167,11 +168,11 @@ def test_a_side_that_was_never_trained_on_is_ignored(tmp_path, cards, sides, fix
     model = load_model(saved_model(tmp_path / "model.pt", sides=sides), "cpu")
 
     def probabilities(card):
-        pictures = {fixed: open_picture(getattr(cards[0], fixed)), changed: open_picture(getattr(card, changed))}
+        pictures = {fixed: open_side(getattr(cards[0], fixed)), changed: open_side(getattr(card, changed))}
         return predict(model, build_inputs(model, **pictures)).probabilities
 
     expected = predict(
-        model, build_inputs(model, **{fixed: open_picture(getattr(cards[0], fixed)), changed: None})
+        model, build_inputs(model, **{fixed: open_side(getattr(cards[0], fixed)), changed: None})
     ).probabilities
     for card in cards[:2]:
         np.testing.assert_array_equal(probabilities(card), expected)
@@ -213,7 +214,7 @@ def test_a_file_without_calibration_loads_and_gives_uncalibrated_probabilities(t
     assert "calibration" not in torch.load(path, weights_only=True)
     model = load_model(path, "cpu")
     assert model.calibration is None
-    inputs = build_inputs(model, open_picture(cards[0].front), None)
+    inputs = build_inputs(model, open_side(cards[0].front), None)
     with torch.inference_mode():
         expected = softmax(model.network(*inputs).grade.double().numpy(), axis=1)[0]
     prediction = predict(model, inputs)

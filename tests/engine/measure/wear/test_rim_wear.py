@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.measure.side.measure_side import measure_side
+from engine.measure.side.measure_side import TOO_COARSE_FOR_WEAR, measure_side
 from tests.engine.measure.card_factory import DrawnCard, box
 
 PAPER = (236, 234, 228)
@@ -79,4 +79,6 @@ def test_a_dark_spot_on_the_border_is_a_stain_with_its_location():
 
 def test_below_five_pixels_a_millimeter_corners_and_edges_are_not_measured():
     side = measure_card(DrawnCard(px_per_mm=4.0))
-    assert (side.corners, side.edges, side.stains) == (None, None, None)
+    assert [corner.whitening_mm2 for corner in side.corners] == [edge.area_mm2 for edge in side.edges] == [None] * 4
+    assert {part.reason for part in (*side.corners, *side.edges)} == {TOO_COARSE_FOR_WEAR}
+    assert side.stains is None

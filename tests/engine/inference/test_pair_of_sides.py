@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.grading.grade_card import BACK_AS_FRONT, grade_card
 from engine.detection import card_sides
 from engine.image.read import BadPicture
+from engine.image.rectify import rectify
+from engine.inference.grade_card import BACK_AS_FRONT, grade_card
 from tests.card_factory import card_picture, card_quad
 
 SAME = (
@@ -43,7 +44,7 @@ def test_the_same_picture_saved_again_is_refused(files, tmp_path):
 @pytest.fixture
 def known_back(monkeypatch):
     """Make the back of the factory's card the only known design."""
-    thumbnail = card_sides.card_thumbnail(card_picture(8, 3, "back"), card_quad())
+    thumbnail = card_sides.card_thumbnail(rectify(card_picture(8, 3, "back"), card_quad(), size=(704, 504)))
     monkeypatch.setattr(card_sides, "_designs", lambda: card_sides.design_cells(thumbnail)[None])
     assert not np.isnan(card_sides._designs()).any()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app.grading.calibration_report import UNCALIBRATED, calibration_tables
-from app.grading.model_card_report import card_lines
 from app.markdown import escape, table
+from app.models.calibration_report import UNCALIBRATED, calibration_tables
+from app.models.model_card_report import card_lines
 from engine.cards.grades import GRADES
 from engine.config import current_names
 from engine.evaluation.calibration import Calibration

@@ -7,9 +7,9 @@ from datetime import date
 
 import pytest
 
-from app.grading.centering_ceiling import moved_probability_reason, sure_ceiling
+from engine.measure.centering.ceiling import moved_probability_reason, sure_ceiling
 from engine.measure.centering.centering import MeasuredCentering, NoCentering, centering_from_lines
-from tests.app.grading.test_measured_side import inset
+from tests.app.card_factory import inset
 
 TODAY, BEFORE_2025 = date(2025, 6, 1), date(2024, 6, 1)
 SEEN = {"front": False, "back": False}

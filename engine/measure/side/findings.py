@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from app.grading.measured_side import MeasuredSide
+from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import Surface, SurfaceDefect
 from engine.measure.wear.corners import CornerWear
 from engine.measure.wear.edges import EdgeWear, Nick
@@ -45,7 +45,7 @@ class Finding:
     size_mm2: float
     points_mm: tuple[tuple[float, float], ...] = ()
 
-    def as_json(self, measured: MeasuredSide) -> dict[str, Any]:
+    def as_json(self, measured: SideMeasurements) -> dict[str, Any]:
         """The finding in the JSON of `grade`, with its position in the upright picture."""
         [at_px] = measured.flat.picture_px(np.array([self.at_mm]))
         return {
@@ -59,7 +59,7 @@ class Finding:
         }
 
 
-def findings_of(measured: MeasuredSide) -> list[Finding]:
+def findings_of(measured: SideMeasurements) -> list[Finding]:
     """List all findings of a side, largest first."""
     findings = [finding for corner in measured.corners if (finding := _of_corner(corner)) is not None]
     findings += [_of_nick(edge, nick) for edge in measured.edges for nick in edge.nicks]

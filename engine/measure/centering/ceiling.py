@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from db.schema import Side
 from engine.cards.grades import GRADES
-from engine.cards.rubric import centering_ceiling, explain
+from engine.cards.rubric import Side, centering_ceiling, explain
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 
 AXES = {"lr": "left / right", "tb": "top / bottom"}

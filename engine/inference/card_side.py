@@ -1,0 +1,135 @@
+"""One side of a card: its picture, the card found in it, and what is measured on it.
+
+The picture is decoded once and rectified once for each scale: at 8 px/mm for the quality, for the comparison of the
+sides and for the page; at up to 20 px/mm for the measurements and the line editor; to the network's canvas. What is
+used more than once is made when it is first needed, and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from engine.cards.rubric import Side
+from engine.detection.card_sides import card_thumbnail
+from engine.detection.read_and_find import read_and_find
+from engine.image.detection import Detection
+from engine.image.perspective import quad_geometry
+from engine.image.quality import Quality, card_quality, rectify_for_quality
+from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm
+from engine.measure.centering.centering import MeasuredCentering, NoCentering
+from engine.measure.centering.line_correction import Corrections, LineCorrection
+from engine.measure.flat_card import FlatCard, rectify_with_margin
+from engine.measure.side.measure_side import SideMeasurements, measure_rectified_side, refine_by_edges
+from engine.preprocessing.crops import region_crops
+from engine.storage import file_hash
+
+# Shown around the flat card: edges can be dragged this far beyond the detected card; detecting a sleeve or frame
+# instead of the card errs by less.
+WIDE_MARGIN_MM = 8.0
+NO_CORRECTIONS: Corrections = {}
+
+
+@dataclass(frozen=True, eq=False)
+class CardSide:
+    """One side of a card.
+
+    sha256      of the picture file
+    rgb         (H, W, 3) uint8, the upright picture
+    correction  the user's lines, if any: millimeters count on their quad, in place of the detected one
+    """
+
+    sha256: str
+    rgb: np.ndarray
+    detection: Detection
+    correction: LineCorrection | None = None
+
+    @property
+    def px_per_mm(self) -> float:
+        """Resolution of the picture on the card."""
+        return detected_px_per_mm(self.detection.quad)
+
+    @property
+    def is_landscape(self) -> bool:
+        """True if the card is wider than high, which `card` and the measurements do not show."""
+        return quad_geometry(self.detection.quad, self.rgb.shape[:2]).aspect > 1
+
+    @cached_property
+    def card(self) -> np.ndarray:
+        """The card alone, at most 8 px/mm, (H, W, 3) uint8: higher than wide, as the cards whose sizes are known."""
+        return rectify_for_quality(self.rgb, self.detection)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """Quality of the picture on the card."""
+        return card_quality(self.rgb, self.detection, self.card)
+
+    @cached_property
+    def thumbnail(self) -> np.ndarray:
+        """The card for the comparison with the other side, (32, 24, 3) uint8."""
+        return card_thumbnail(self.card)
+
+    def canvas(self, size: CanvasSize) -> np.ndarray:
+        """The rectified card on the network's canvas, (height, width, 3) uint8."""
+        return card_canvas(self.rgb, self.detection.quad, size=size)
+
+    def crops(self) -> np.ndarray:
+        """Region crops of its corners and edges, (8, 9216, 3) uint8."""
+        return region_crops(self.rgb, self.detection.quad)
+
+    @cached_property
+    def measurements(self) -> SideMeasurements:
+        """All measurements, as the picture shows them: about a second of one core at 12 px/mm."""
+        flat, edges = refine_by_edges(self.rgb, self._flat, wide_margin_mm=WIDE_MARGIN_MM)
+        measurements = measure_rectified_side(flat, edges)
+        return measurements if self.correction is None else measurements.on(self._flat)
+
+    @cached_property
+    def _flat(self) -> FlatCard:
+        """The flat card of the corrected quad, or of the detected one."""
+        if self.correction is None:
+            quad, size = self.detection.quad, card_size(self.detection.quad, picture_size=self.rgb.shape[:2])
+        else:
+            quad, size = self.correction.quad, self.correction.size
+        return rectify_with_margin(self.rgb, quad, size, self.detection.kind, wide_margin_mm=WIDE_MARGIN_MM)
+
+    @cached_property
+    def centering(self) -> MeasuredCentering | NoCentering:
+        """The centering in effect: that of the correction if there is one, else the measured one."""
+        return self.measurements.centering if self.correction is None else self.correction.centering
+
+
+CardSides = Mapping[Side, CardSide | None]  # front, then back; None for a side without a picture
+
+
+def open_side(path: Path, side: Side = "front", corrections: Corrections = NO_CORRECTIONS) -> CardSide:
+    """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
+    rgb, detection = read_and_find(path)
+    sha256 = file_hash.sha256(path)
+    return CardSide(sha256, rgb, detection, corrections.get((sha256, side)))
+
+
+def open_sides(front: Path | None, back: Path | None, corrections: Corrections = NO_CORRECTIONS) -> CardSides:
+    """Open both sides at the same time, with their quality. Raises BadPicture, of the front first."""
+    paths: dict[Side, Path | None] = {"front": front, "back": back}
+    with ThreadPoolExecutor(len(paths)) as pool:
+        opened = {side: pool.submit(_open, path, side, corrections) for side, path in paths.items() if path}
+    return {side: opened[side].result() if side in opened else None for side in paths}
+
+
+def _open(path: Path, side: Side, corrections: Corrections) -> CardSide:
+    card_side = open_side(path, side, corrections)
+    _ = card_side.quality  # computed here, in the side's own thread
+    return card_side
+
+
+def measure_sides(sides: CardSides) -> None:
+    """Measure both sides at the same time; their `measurements` are there at once afterwards."""
+    present = [side for side in sides.values() if side is not None]
+    with ThreadPoolExecutor(len(sides)) as pool:
+        list(pool.map(lambda side: side.measurements, present))
