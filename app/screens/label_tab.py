@@ -12,6 +12,7 @@ from app.errors import user_message
 from app.labels.label_session import ALL_CARDS, FILTERS, NO_QUALIFIER, CardView, first_view, neighbor_view, save_label
 from app.markdown import escape
 from app.screens.error_messages import show_user_errors
+from app.screens.event_order import EventOrder, number_events, page_id
 from app.screens.login import labeler
 from app.screens.security import is_local
 from app.settings import DataFolder
@@ -88,7 +89,7 @@ class LabelTab:
 
     def __init__(self, database: Database, data: DataFolder) -> None:
         """Add the tab to the Gradio layout being built and connect its events."""
-        self._database, self._data = database, data
+        self._database, self._data, self._order = database, data, EventOrder()
         with gr.Tab("Label", id="label") as self._tab:
             self._build_import()
             with gr.Column(visible=False) as self._labeling:
@@ -111,6 +112,7 @@ class LabelTab:
             self._counts = gr.Markdown(elem_id="label-counts")
         # In the page, not in the server's session: a key labels the card on the screen when it was pressed.
         self._card_key = gr.Textbox(elem_classes="out-of-sight")
+        self._event_number = gr.Number(precision=0, elem_classes="out-of-sight")
         with gr.Row():
             image_options: dict[str, Any] = {
                 "interactive": False,
@@ -141,16 +143,20 @@ class LabelTab:
     def _wire(self) -> None:
         # "multiple": the default drops a click while the last one is being handled, and a key press is a click.
         event_options: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
-        # One queue for all buttons: with one queue each, Gradio's default, the later of two fast keys was saved first.
-        event_options |= {"concurrency_id": "label", "concurrency_limit": 1}
+        # Events are ordered by their number; one that waits for its predecessor must not keep it from being handled.
+        event_options |= {"concurrency_id": "label", "concurrency_limit": None}
         view = [self._card_key, self._title, self._front, self._back, self._history]
         self._filled = [*view, self._counts, self._importer, self._labeling]
         outputs = [*view, self._status, self._counts, self._qualifier, self._half]
         position = [self._card_key, self._filter]
+        label_inputs = [*position, self._qualifier, self._half, self._event_number]
         for button, grade in [(self._ungraded, None), *zip(self._grades, GRADES, strict=True)]:
-            button.click(partial(self.label, grade), [*position, self._qualifier, self._half], outputs, **event_options)
-        self._next.click(partial(self.show_neighbor, backwards=False), position, view, **event_options)
-        self._previous.click(partial(self.show_neighbor, backwards=True), position, view, **event_options)
+            label = partial(self.label, grade)
+            button.click(label, label_inputs, outputs, js=number_events(len(label_inputs)), **event_options)
+        move_inputs = [*position, self._event_number]
+        for button, backwards in ((self._next, False), (self._previous, True)):
+            move = partial(self.show_neighbor, backwards=backwards)
+            button.click(move, move_inputs, view, js=number_events(len(move_inputs)), **event_options)
         importing = gr.on(
             [self._import.click, self._path.submit],
             self.import_cards,
@@ -177,18 +183,28 @@ class LabelTab:
 
     @show_user_errors
     def label(
-        self, grade: float | None, key: str | None, filter_entry: str, qualifier: str, half: bool
+        self,
+        grade: float | None,
+        key: str | None,
+        filter_entry: str,
+        qualifier: str,
+        half: bool,
+        event_number: int | None = None,
     ) -> list[object]:
         """Save the grade for the card on the screen and show the next card."""
         if half and grade is not None and grade + 0.5 in HALF_GRADES:
             grade += 0.5
-        view, message = save_label(self._database, self._data, key, filter_entry, grade, qualifier, labeler())
-        return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
+        with self._order.turn(page_id(), event_number):
+            view, message = save_label(self._database, self._data, key, filter_entry, grade, qualifier, labeler())
+            return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
 
     @show_user_errors
-    def show_neighbor(self, key: str | None, filter_entry: str, *, backwards: bool) -> list[object]:
+    def show_neighbor(
+        self, key: str | None, filter_entry: str, event_number: int | None = None, *, backwards: bool
+    ) -> list[object]:
         """Show the next or previous card."""
-        return _view_updates(neighbor_view(self._database, self._data, key, filter_entry, backwards=backwards))
+        with self._order.turn(page_id(), event_number):
+            return _view_updates(neighbor_view(self._database, self._data, key, filter_entry, backwards=backwards))
 
     @show_user_errors
     def import_cards(

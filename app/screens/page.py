@@ -31,20 +31,6 @@ document.addEventListener("keydown", (event) => {
   if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
 });
 """
-# Without this, of two requests in flight the server may handle the later one first: of 500 keys 30 ms apart, 4 overtook
-# their predecessor. So each event is sent after the one before it has joined Gradio's queue.
-SEND_IN_ORDER = """
-{
-  const send = window.fetch.bind(window);
-  let before = Promise.resolve();
-  window.fetch = (address, ...options) => {
-    if (!String(address).includes("/queue/join")) return send(address, ...options);
-    const answer = before.then(() => send(address, ...options));
-    before = answer.catch(() => {}); // its sender gets the error; the next request is sent anyway
-    return answer;
-  };
-}
-"""
 # The verdict is busy while it holds an element of that class; programs and screen readers look at the attribute.
 MARK_BUSY = """
 new MutationObserver(() => {
@@ -63,7 +49,7 @@ document.addEventListener("paste", (event) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });
 """
-PAGE_SCRIPTS = (SEND_IN_ORDER, KEYS, MARK_BUSY, PASTE)
+PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE)
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }

@@ -174,6 +174,25 @@ def test_twenty_fast_keys_are_twenty_labels_in_their_order(visitor, server):
     assert latest_grades(server, 20) == pressed
 
 
+def test_a_request_that_overtakes_the_one_before_it_is_handled_after_it(visitor, server):
+    before, held = labels_given(server), []
+
+    def hold_the_first(route):
+        if held:
+            route.continue_()
+            visitor.page.wait_for_timeout(300)  # the second one arrives
+            held.pop(0).continue_()
+            visitor.page.unroute("**/queue/join*")
+        else:
+            held.append(route)
+
+    visitor.page.route("**/queue/join*", hold_the_first)
+    visitor.page.keyboard.press("3")
+    visitor.page.keyboard.press("4")
+    wait_for(lambda: labels_given(server) == before + 2, "two labels", patience_s=20)
+    assert latest_grades(server, 2) == [3, 4]
+
+
 def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
     before = labels_given(server)
     visitor.page.locator("#label-filter input").click()

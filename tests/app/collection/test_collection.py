@@ -85,6 +85,7 @@ def test_keeping_the_same_card_again_adds_no_second_grading_but_the_new_name(dat
 
 def test_pictures_other_than_the_graded_ones_are_graded_before_they_are_kept(data_home, picture, monkeypatch):
     monkeypatch.setattr(keep_graded_card, "grade_card", lambda *_, **__: "graded here")
+    monkeypatch.setattr(keep_graded_card, "grading_model", lambda _: None)
     monkeypatch.setattr(keep_graded_card, "kept_grading", lambda graded: {"report": report(4), "graded": graded})
     stale = {"pictures": ["another picture", None], "report": report(10)}
     path = picture("a.png", seed=3)
@@ -166,6 +167,7 @@ def test_a_new_model_grades_the_outdated_cards_again_and_both_gradings_stand_sid
     keep("Mew", 9, 2)
     Path(gone.front.path).unlink()
     monkeypatch.setattr(keep_graded_card, "model_path", lambda *_: tmp_path / "model.pt")
+    monkeypatch.setattr(keep_graded_card, "grading_model", lambda _: "the new model")
     monkeypatch.setattr(keep_graded_card, "file_sha256", lambda _: NEW)
     monkeypatch.setattr(keep_graded_card, "grade_card", lambda *_, **__: None)
     monkeypatch.setattr(keep_graded_card, "report", lambda _: report(7, NEW))
