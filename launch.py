@@ -93,8 +93,10 @@ def app(
             metavar="NAME", help="Also answer at this name, such as that of a reverse proxy; may be repeated."
         ),
     ] = None,
-    max_picture_mb: Annotated[float, typer.Option(min=1, help="Largest picture to grade, in MB.")] = 64,
-    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest file of any kind to upload, in GB.")] = 4,
+    max_picture_mb: Annotated[float, typer.Option(min=1, max=1e6, help="Largest picture to grade, in MB.")] = 64,
+    max_upload_gb: Annotated[
+        float, typer.Option(min=0.001, max=1e6, help="Largest file of any kind to upload, in GB.")
+    ] = 4,
 ) -> None:
     """Estimate the PSA grade of trading cards. Without a command, open the app in the browser."""
     context.obj = data

@@ -139,6 +139,12 @@ def data_folder(option: Path | None) -> DataFolder:
     """
     root = option or Path(os.environ.get("LOUPE_DATA") or user_data_path("loupe"))
     root = expand_path(root).absolute()
+    try:
+        str(root).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"the name of the data folder {str(root)!r} is not valid UTF-8; give another with --data"
+        ) from error
     check_folder(root, f"the data folder {root}", "--data")
     return DataFolder(root)
 

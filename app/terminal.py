@@ -31,6 +31,8 @@ def print_message(text: str) -> None:
 
 def read_password(user: str) -> str:
     """The password of the app's user, from LOUPE_PASSWORD or else typed into the terminal. Raises UserError."""
+    if not user:
+        raise UserError("--auth needs the name of the user; give it after the option")
     password = os.environ.get(PASSWORD_VARIABLE, "")
     if not password and sys.stdin.isatty():
         password = getpass.getpass(f"Password for {user}: ")
@@ -54,7 +56,7 @@ def print_result(result: Any, path: Path | None) -> None:
     """
     if rank_and_world_size()[0] != 0:
         return
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _json_text(result, (sys.stdout.encoding or "utf-8") if path is None else "utf-8")
     try:
         if path is None:
             sys.stdout.write(text)
@@ -67,6 +69,16 @@ def print_result(result: Any, path: Path | None) -> None:
             # What is left in the buffer would fail again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(BAD_OUTPUT) from error
+
+
+def _json_text(result: Any, encoding: str) -> str:
+    """The result as JSON with plain letters, or with escaped ones where the output has none of them."""
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    return text
 
 
 class ProgressMeter:

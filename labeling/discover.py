@@ -156,6 +156,15 @@ def _pair_up(files: Iterable[Path], root: Path, grade: float | None) -> Manifest
     return Manifest(pairs, refused)
 
 
+def has_utf8_name(path: Path) -> bool:
+    """True if a path is valid UTF-8, which the database requires of it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_picture(path: Path) -> bool:
     """True if a file is named as a picture that can be read, or if its first bytes are those of one."""
     if not path.is_file():
@@ -211,12 +220,11 @@ def _pictures_below(folder: Path) -> list[Path]:
 
 def _files_below(folder: Path) -> Iterable[Path]:
     """The files in a folder and its subfolders; links to folders are not followed, because they may form a circle."""
-    for entry in _entries(folder):
-        if entry.is_dir():
-            if not entry.is_symlink():
-                yield from _files_below(entry)
-        else:
-            yield entry
+    folders = [folder]  # not by recursion: folders may be nested more deeply than Python calls
+    while folders:
+        entries = _entries(folders.pop())
+        folders += [entry for entry in reversed(entries) if entry.is_dir() and not entry.is_symlink()]
+        yield from (entry for entry in entries if not entry.is_dir())
 
 
 def _merge(parts: Iterable[Manifest]) -> Manifest:

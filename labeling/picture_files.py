@@ -15,7 +15,7 @@ from db.schema import Picture
 from db.session import Database
 from engine.image.content_hash import CHANGED, content_hash
 from engine.image.read import BadPicture
-from labeling.discover import GRADE_FOLDER, is_picture
+from labeling.discover import GRADE_FOLDER, has_utf8_name, is_picture
 
 PICTURE_REASON = "the picture "  # beginning of every reason
 # Candidates whose hashes are remembered between searches.
@@ -110,7 +110,7 @@ def _candidates(recorded: Iterable[Path]) -> Iterator[Path]:
     folders |= {folder.parent for folder in folders if GRADE_FOLDER.fullmatch(folder.name)}
     folders |= {entry for folder in folders for entry in _listing(folder) if entry.is_dir()}
     for folder in sorted(folders):
-        yield from (path for path in _listing(folder) if is_picture(path))
+        yield from (path for path in _listing(folder) if has_utf8_name(path) and is_picture(path))
 
 
 def _listing(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from app.markdown import escape, table
 from engine.cards.grades import GRADES
 from engine.evaluation.calibration import Calibration
-from engine.evaluation.conformal import Interval
+from engine.evaluation.conformal import Interval, Pool
 
 UNCALIBRATED = "The range of this model has not been checked; take it as a rough guess."
 
@@ -23,8 +24,13 @@ def calibration_summary(calibration: Calibration) -> dict[str, Any]:
         "cards": calibration.cards,
         "groups": calibration.groups,
         "on": calibration.on,
-        "pools": [asdict(pool) for pool in calibration.pools],
+        "pools": [_pool(pool) for pool in calibration.pools],
     }
+
+
+def _pool(pool: Pool) -> dict[str, Any]:
+    """A pool for JSON, which has no infinity: no threshold means that the range is all grades."""
+    return {**asdict(pool), "threshold": pool.threshold if math.isfinite(pool.threshold) else None}
 
 
 def how_often(coverage: float) -> str:

@@ -14,14 +14,14 @@ from typing import Any
 
 from filelock import Timeout
 
+from app.errors import user_message
 from app.runs.disk_reserve import free_reserve, keep_reserve
 from app.settings import DataFolder, UserError
 from db import runs, snapshots
 from db.schema import Run, Snapshot
-from db.session import Database, DatabaseUnusable
+from db.session import Database
 from engine import config as configuration
 from engine.cards.pairs import BadManifest, read_snapshot
-from engine.errors import BadInput
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.experiments import plans
 from engine.experiments.plans import ExperimentPlan
@@ -139,10 +139,11 @@ def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -
     try:
         with translate_disk_full():
             return _record_training(database, data, run, stop)
-    except (BadInput, DatabaseUnusable) as error:
-        # The disk may be full; the end of the run must be recorded nevertheless.
-        free_reserve(data.reserve)
-        _change_state(database, run.id, "running", "failed", message=str(error))
+    except Exception as error:
+        if (message := user_message(error)) is not None:
+            # The disk may be full; the end of the run must be recorded nevertheless.
+            free_reserve(data.reserve)
+            _change_state(database, run.id, "running", "failed", message=message)
         raise
 
 

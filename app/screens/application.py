@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.screens.login import WAIT_MESSAGE, LoginLimit
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
+from app.screens.request_check import RequestCheck
 from app.screens.security import AccessControl, host_names
 from app.settings import DataFolder, ServerOptions
 
@@ -14,6 +15,8 @@ from app.settings import DataFolder, ServerOptions
 def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> FastAPI:
     """Mount the page. Unlike Gradio's own `launch`, this asks nothing over the network while it starts."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    events = {number: event.api_name or "" for number, event in page.fns.items() if event.fn is not None}
+    app.add_middleware(RequestCheck, events=events)
     if options.login is not None:
         app.add_middleware(LoginLimit)
     # Added last, so that it is asked first.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Iterable, Sequence
@@ -23,22 +24,26 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.paths import MAX_NAME_BYTES
+
 if TYPE_CHECKING:
     import gradio as gr  # the server sets the variables that it reads on import later
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 # Gradio's routes that the page and gradio_client use. All others are closed: /gradio_api/proxy= and stream/ (which
-# fetch or play what a URL names), process_recording (ffmpeg), deep_link, vibe-edit, monitoring, ...
+# fetch or play what a URL names), process_recording (ffmpeg), run/, component_server, deep_link, monitoring, ...
 ROUTES = re.compile(
     r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json|login|logout)/?"
     r"|/(assets|static)/.+"
-    r"|/gradio_api/(info|app_id|user|login_check|startup-events|theme\.css|upload|upload_progress|component_server"
-    r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|(run|api)/[^/]+|call/.+)/?"
+    r"|/gradio_api/(info|app_id|user|login_check|startup-events|theme\.css|upload|upload_progress"
+    r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+)/?"
 )
 UPLOAD_ROUTE, FILE_ROUTE = "/gradio_api/upload", "/gradio_api/file="
 # Everything but an upload is a small JSON body.
 MAX_BODY_BYTES = 8 * 2**20
 MULTIPART_OVERHEAD_BYTES = 2**16
+# Gradio would take the address of its own page from it.
+ADDRESS_HEADERS = frozenset({b"x-gradio-server"})
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s,]+)(:\d{1,5})?")
 ORIGIN = re.compile(r"https?://(.+)")
@@ -140,6 +145,7 @@ class AccessControl:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        scope = {**scope, "headers": [item for item in scope["headers"] if item[0] not in ADDRESS_HEADERS]}
         headers, path = Headers(scope=scope), scope["path"]
         refusal = self._refusal(headers, path)
         if refusal is not None:
@@ -160,12 +166,14 @@ class AccessControl:
             name = unknown[0] if unknown else ""
             sentence = f"Loupe does not answer at {name!r}; if that is a name of this server, add --allow-host"
             return PlainTextResponse(sentence, 403)
-        if any(not self._is_own(origin, hosts) for origin in headers.getlist("origin")):
+        if any(not self._is_own(origin, hosts) for origin in headers.getlist("origin")) or _is_from_elsewhere(
+            headers, path
+        ):
             return PlainTextResponse("Loupe takes no requests from the pages of other sites", 403)
         if path.startswith(FILE_ROUTE):
             if not self._may_be_sent(path.removeprefix(FILE_ROUTE)):
                 return PlainTextResponse("There is no such file here", 403)
-        elif not ROUTES.fullmatch(path):
+        elif not ROUTES.fullmatch(path) or any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in path.split("/")):
             return PlainTextResponse("There is no such page here", 404)
         return None
 
@@ -231,6 +239,15 @@ def _host_name(host: str) -> str | None:
     """The name or address in a Host header, without port and brackets; None if it is malformed."""
     match = HOST.fullmatch(host.strip().lower())
     return None if match is None else match[1].strip("[]")
+
+
+def _is_from_elsewhere(headers: Headers, path: str) -> bool:
+    """True if a browser names another site as the sender, also for a GET without an Origin; a link to the page is not.
+
+    A program at another port of this machine counts as the same site, but not as the same origin.
+    """
+    is_link = path == "/" and headers.get("sec-fetch-mode") == "navigate"
+    return headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not is_link
 
 
 def _with_headers(send: Send, policy: str) -> Send:

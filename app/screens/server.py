@@ -67,6 +67,8 @@ def _server_lock(data: DataFolder, address: str) -> Iterator[None]:
 
 @contextmanager
 def _bind(host: str, port: int) -> Iterator[socket.socket]:
+    if not _is_host(host):
+        raise UserError(f"--host {host!r} is no address; give 127.0.0.1 for this machine alone, or 0.0.0.0 for all")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         # As web servers do: a port that was just released counts as free. It is listened to once the app can answer.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,6 +79,14 @@ def _bind(host: str, port: int) -> Iterator[socket.socket]:
                 f"cannot serve on {host}:{port} ({error.strerror}); give another --host or --port"
             ) from error
         yield listener
+
+
+def _is_host(host: str) -> bool:
+    """True for a name or address; an empty one would be all addresses of this machine."""
+    try:
+        return host.encode("idna") != b""
+    except UnicodeError:
+        return False
 
 
 def _address(options: ServerOptions) -> str:

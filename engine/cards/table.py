@@ -151,7 +151,7 @@ def _check_columns(
     for cell, name in zip(header, names, strict=True):
         if name in columns:
             continue
-        words = [word for word in name.split("_") if word in absent]
+        words = [word for word in re.split(r"[\W_]+", name) if word in absent]
         if meant := [*words, *get_close_matches(name, absent, n=1, cutoff=MIN_SIMILARITY)]:
             raise BadManifest(
                 f"{path}: the column {cell.strip()!r} is not known; name it {meant[0]!r} if that is meant, "

@@ -122,7 +122,8 @@ def _stratum_to_dict(stratum: Stratum) -> dict[str, Any]:
 
 
 def _is_valid(pool: Pool) -> bool:
-    return isinstance(pool.low, int) and isinstance(pool.high, int) and pool.low <= pool.high and pool.threshold >= 0
+    are_counts = all(isinstance(value, int) for value in (pool.low, pool.high, pool.cards, pool.groups))
+    return are_counts and pool.low <= pool.high and pool.threshold >= 0
 
 
 def apply_calibration(

@@ -63,7 +63,8 @@ class Domain:
             np.asarray(values[name], np.float32) for name in ("mean", "directions", "references")
         )
         domain = cls(mean, directions, references, float(values["limit"]))
-        if domain.directions.shape != (domain.references.shape[1], len(domain.mean)) or domain.limit <= 0:
+        shapes = [array.ndim for array in (mean, directions, references)] == [1, 2, 2]
+        if not shapes or directions.shape != (references.shape[1], len(mean)) or not 0 < domain.limit < np.inf:
             raise ValueError("the arrays of the domain do not fit each other")
         return domain
 

@@ -12,15 +12,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.cards.grades import GRADES
 from engine.cards.pairs import CardPair
-from engine.cards.table import defuse_formula, without_apostrophe
+from engine.cards.table import MAX_TABLE_BYTES, defuse_formula, without_apostrophe
 from engine.errors import BadInput
 from engine.evaluation.metrics import CLASSES, metric_intervals
 from engine.evaluation.strata import Given
+from engine.paths import unreadable_reason
 from engine.storage.atomic import atomic_write
 
 FILE_NAME = "predictions.csv"
 COLUMNS = ("card_id", "group", "grade", *(f"p{grade}" for grade in range(1, CLASSES + 1)))
+
+
+MAX_SUM_ERROR = 1e-6  # nine digits a probability are written
 
 
 class BadPredictions(BadInput):
@@ -107,16 +112,21 @@ def write(path: Path, predictions: Predictions) -> None:
 def read(path: Path) -> Predictions:
     """Read a file written by `write`. Raises BadPredictions."""
     try:
+        if reason := unreadable_reason(path, MAX_TABLE_BYTES):
+            raise BadPredictions(f"{path}: {reason}")
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         truth = np.array([int(row["grade"]) for row in rows], np.int64)
         probabilities = np.array([[float(row[name]) for name in COLUMNS[3:]] for row in rows]).reshape(-1, CLASSES)
+        _require_probabilities(truth, probabilities)
         return Predictions(
             tuple(without_apostrophe(row["card_id"]) for row in rows),
             tuple(without_apostrophe(row["group"]) for row in rows),
             truth,
             probabilities,
         )
+    except BadPredictions:
+        raise
     except OSError as error:
         raise BadPredictions(
             f"{path}: no predictions can be read ({error.strerror}); give a file written by evaluate --predictions, or "
@@ -126,6 +136,13 @@ def read(path: Path) -> Predictions:
         raise BadPredictions(
             f"{path}: is not a predictions file; give a file written by evaluate --predictions"
         ) from error
+
+
+def _require_probabilities(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:
+    """Raise ValueError unless every grade is on the scale and every row is ten probabilities whose sum is 1."""
+    in_range = np.isin(truth, GRADES).all() and ((probabilities >= 0) & (probabilities <= 1)).all()
+    if not in_range or (np.abs(probabilities.sum(axis=1) - 1) > MAX_SUM_ERROR).any():
+        raise ValueError("not grades and probabilities")
 
 
 def write_validation(folder: Path, cards: Sequence[HasGrade], probabilities: NDArray[np.floating]) -> dict[str, Any]:

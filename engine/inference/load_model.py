@@ -77,7 +77,7 @@ def load_model(path: Path, device: str = "auto") -> LoadedModel:
         out_of_fold = None if saved_predictions is None else OutOfFold.from_dict(saved_predictions)
         saved_domains = content.get("domains") or (None, None)
         front_domain, back_domain = (None if saved is None else Domain.from_dict(saved) for saved in saved_domains)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
     network.eval().to(torch_device).to(memory_format=torch.channels_last)
     domains = (front_domain, back_domain)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,3 +203,18 @@ def test_a_label_file_that_cannot_be_read_is_refused_as_a_whole(files, tmp_path,
         labels.write_bytes(content)
     with pytest.raises(ImportRefused, match=reason):
         with_labels(cards_in_folder(files("a.jpg")), labels)
+
+
+def test_a_picture_under_more_folders_than_python_calls_is_named(picture, tmp_path, monkeypatch):
+    picture("in/a.png")
+    monkeypatch.chdir(tmp_path / "in")
+    (tmp_path / "in" / "manifest.csv").write_text("card_id,front\na,a.png\n", encoding="utf-8")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 150)
+    try:
+        for depth in range(1, 301):
+            Path("d/" * depth).mkdir()
+        shutil.copy("a.png", "d/" * 300 + "b.png")
+        assert [Path(refused.path).name for refused in cards_at(tmp_path / "in").refused] == ["b.png"]
+    finally:
+        sys.setrecursionlimit(limit)

@@ -121,3 +121,9 @@ def test_importing_the_original_again_elsewhere_repairs_a_replaced_file(imported
     file = located(imported)["psa9/a"]
     assert file == tmp_path / "again/a.png"
     assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(original).digest()
+
+
+def test_a_file_that_was_moved_to_a_name_that_cannot_be_stored_is_missing(imported, tmp_path):
+    path = recorded_paths(imported)["psa9/a"]
+    path.rename(os.fsdecode(os.fsencode(path.parent) + b"/\xff.png"))
+    assert "is missing" in str(located(imported)["psa9/a"])

@@ -123,7 +123,19 @@ def test_no_route_fetches_a_url(browser, address):
 
 
 def test_routes_that_the_page_does_not_use_are_closed(browser):
-    for path in ("deep_link", "process_recording", "vibe-edit", "runs", "token", "dev/reload", "stream/a/b/c", "../x"):
+    for path in (
+        "deep_link",
+        "process_recording",
+        "run/grade",
+        "api/grade",
+        "component_server",
+        "vibe-edit",
+        "runs",
+        "token",
+        "dev/reload",
+        "stream/a/b/c",
+        "../x",
+    ):
         for answer in (browser.get(f"/gradio_api/{path}"), browser.post(f"/gradio_api/{path}")):
             assert answer.status_code == 404, path
     assert browser.get("/monitoring").status_code == 404
@@ -170,3 +182,27 @@ def test_a_request_of_ten_megabytes_that_is_no_upload_is_refused(browser):
     in_pieces = (text[start : start + 10**6].encode() for start in range(0, len(text), 10**6))
     for content in (text, in_pieces):
         assert browser.post("/gradio_api/queue/join", content=content).status_code == 413
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_get_that_another_page_sends_without_an_origin_is_refused(browser, site):
+    """An image, a frame or a link in a page of another site, or of another port of this machine."""
+    for path in ("/config", "/logout", "/gradio_api/heartbeat/a", f"{FILE}/x.png"):
+        for mode in ("no-cors", "navigate"):
+            assert browser.get(path, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}).status_code == 403
+    assert browser.get("/", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}).status_code == 403
+    assert browser.get("/", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}).status_code == 200
+    for own in ("same-origin", "none"):
+        assert browser.get("/config", headers={"Sec-Fetch-Site": own}).status_code == 200
+
+
+def test_no_header_names_another_server_as_the_page_s_own(browser):
+    for path in ("/", "/config"):
+        answer = browser.get(path, headers={"X-Gradio-Server": "http://evil.example"})
+        assert answer.status_code == 200
+        assert "evil.example" not in answer.text
+
+
+def test_a_name_that_no_file_can_have_is_not_found(browser):
+    for path in (f"/static/{'a' * 300}", f"/assets/{'é' * 200}"):
+        assert browser.get(path).status_code == 404

@@ -7,6 +7,7 @@ import pytest
 
 from app.screens.security import is_loopback
 from app.screens.server import delete_older
+from tests.commands import call
 
 
 def test_uploads_of_yesterday_are_deleted_and_those_of_today_stay(tmp_path):
@@ -30,3 +31,16 @@ def test_uploads_of_yesterday_are_deleted_and_those_of_today_stay(tmp_path):
 )
 def test_loopback_addresses_are_told_from_all_others(host, loopback):
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("host", ["", "a..b", "é" * 300])
+def test_a_host_that_is_no_address_is_refused_and_an_empty_one_does_not_serve_the_network(tmp_path, host):
+    refused = call("--data", tmp_path, "--no-browser", "--port", "7999", "--host", host)
+    assert "is no address; give 127.0.0.1" in refused.error_line
+
+
+def test_sizes_without_end_and_a_login_without_a_name_are_refused(tmp_path):
+    for option in ("--max-upload-gb", "--max-picture-mb"):
+        refused = call("--data", tmp_path, "--no-browser", option, "inf")
+        assert (refused.exit_code, "Traceback" in refused.err) == (2, False)
+    assert "--auth needs the name" in call("--data", tmp_path, "--no-browser", "--auth", "").error_line

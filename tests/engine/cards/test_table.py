@@ -75,6 +75,8 @@ def test_an_unknown_column_is_named_as_it_is_written(tmp_path):
     [
         ("card_id,grade,Grade", "the column 'grade' occurs 2 times; keep one of them"),
         ("card_id,grades", "the column 'grades' is not known; name it 'grade'"),
+        ('card_id,"Grade (PSA)"', r"the column 'Grade \(PSA\)' is not known; name it 'grade'"),
+        ('card_id,"grade, psa"', "the column 'grade, psa' is not known; name it 'grade'"),
         ("card_id,PSA grade", "the column 'PSA grade' is not known; name it 'grade'"),
         ("card,front", "the column 'card_id' is missing; the first line must name card_id"),
         ("", "the column 'card_id' is missing"),

@@ -235,6 +235,7 @@ BROKEN = {
     "a coverage in percent": {"coverage": 90},
     "no width": {"widest": 0},
     "an unknown key": {"color": "red"},
+    "no number of groups": {"pools": [{**ALL, "groups": {}}]},
 }
 
 

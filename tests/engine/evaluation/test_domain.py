@@ -39,3 +39,9 @@ def test_a_domain_is_restored_from_its_dict(features):
     assert restored.distance(features[0]) == domain.distance(features[0])
     with pytest.raises(ValueError, match="do not fit"):
         Domain.from_dict({**domain.to_dict(), "mean": domain.mean[1:]})
+
+
+@pytest.mark.parametrize("changes", [{"references": np.nan}, {"directions": 5}, {"limit": np.nan}, {"limit": np.inf}])
+def test_damaged_values_of_a_domain_are_refused(features, changes):
+    with pytest.raises(ValueError, match="do not fit"):
+        Domain.from_dict({**fit_domain(features).to_dict(), **changes})

@@ -1,6 +1,8 @@
 """Predictions are read back as they were written."""
 
 import csv
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,3 +45,21 @@ def test_a_file_that_is_no_predictions_file_is_refused_by_name(content, tmp_path
         path.mkdir()
     with pytest.raises(BadPredictions, match=r"p\.csv: "):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("grade", "first", "second"), [(9, "nan", 0.5), (9, 1.5, -0.5), (9, 0.5, 0.4), (11, 0.5, 0.5), (0, 0.5, 0.5)]
+)
+def test_values_that_are_no_probabilities_of_grades_are_refused(tmp_path, grade, first, second):
+    names = ",".join(f"p{number}" for number in range(1, 11))
+    row = f"a,g,{grade},{first},{second}" + ",0" * 8
+    (tmp_path / "p.csv").write_text(f"card_id,group,grade,{names}\n{row}\n", encoding="utf-8")
+    with pytest.raises(BadPredictions, match=r"p\.csv: is not a predictions file"):
+        read(tmp_path / "p.csv")
+
+
+def test_a_pipe_or_a_device_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(BadPredictions, match="is a pipe or a device, not a file"):
+            read(path)

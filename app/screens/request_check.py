@@ -1,0 +1,93 @@
+"""Check of the requests to Gradio's routes: a JSON object that names an event of the page, else one sentence.
+
+Gradio answers most others with an internal error and a traceback in the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+JOIN_ROUTE, CALL_ROUTE, UPLOAD_ROUTE = "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/upload"
+MAX_DEPTH = 40  # the value of a line editor has six levels
+
+
+class RequestCheck:
+    """ASGI middleware; it reads the whole body, whose size is limited before.
+
+    events  number -> name of the page's events that have a handler on the server
+    """
+
+    def __init__(self, app: ASGIApp, *, events: dict[int, str]) -> None:
+        self._app, self._events = app, events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        path = scope.get("path", "").rstrip("/")
+        is_checked = path.startswith("/gradio_api/") and path != UPLOAD_ROUTE
+        if scope["type"] != "http" or scope["method"] != "POST" or not is_checked:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await Request(scope, receive).body()
+        except HTTPException as error:  # larger than allowed
+            await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
+            return
+        problem = self._problem(path, body)
+        if problem:
+            await PlainTextResponse(problem, 400)(scope, receive, send)
+            return
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> Message:
+            return messages.pop() if messages else await receive()
+
+        headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+        json_scope = {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
+        await self._app(json_scope, receive_again, send)
+
+    def _problem(self, path: str, body: bytes) -> str:
+        """The sentence of a refusal; empty if the request is one that the page could send."""
+        try:
+            content = json.loads(body.decode(), parse_constant=_refuse_number, parse_float=_finite)
+            json.dumps(content, ensure_ascii=False).encode()  # fails for half of a surrogate pair
+        except (ValueError, RecursionError):
+            return "The request is not JSON in UTF-8"
+        if not isinstance(content, dict) or _is_deeper(content, MAX_DEPTH):
+            return "The request is not a JSON object that the page sends"
+        if path == JOIN_ROUTE and (type(content.get("fn_index")) is not int or content["fn_index"] not in self._events):
+            return "There is no such event on the page; reload the page"
+        name = path.removeprefix(CALL_ROUTE).removeprefix("v2/")
+        if path.startswith(CALL_ROUTE) and name not in self._events.values():
+            return f"There is no function {name!r}"
+        return ""
+
+
+def _refuse_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """True if lists and objects are nested more deeply than `depth`."""
+    level: list[Any] = [value]
+    for _ in range(depth):
+        level = [item for container in level for item in _items(container) if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container

@@ -1,0 +1,60 @@
+"""A request that the page does not send is answered with one sentence, never with an internal error."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.settings import ServerOptions
+from tests.app.screens.conftest import mounted
+
+ROUTES = ["queue/join", "call/grade", "call/v2/grade", "reset", "cancel"]
+BODIES = [
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b'"text"',
+    b'{"data": [NaN], "fn_index": 1, "session_hash": "a"}',
+    b'{"data": [1e400], "fn_index": 1, "session_hash": "a"}',
+    b'{"data": ["\\ud800"], "fn_index": 1, "session_hash": "a"}',
+    b"[" * 100_000,
+    b'{"data": ' + b"[" * 500 + b"]" * 500 + b"}",
+]
+
+
+@pytest.fixture(scope="module")
+def browser(empty_home):
+    """A browser of this machine, which gets the exceptions of the app raised."""
+    app = mounted(empty_home, ServerOptions()).app
+    with TestClient(app, base_url="http://127.0.0.1:7860", client=("127.0.0.1", 50000)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_body_that_is_no_json_object_of_the_page_is_refused(browser, route):
+    for body in BODIES:
+        for kind in ("application/json", "multipart/form-data", "text/plain"):
+            answer = browser.post(f"/gradio_api/{route}", content=body, headers={"Content-Type": kind})
+            assert answer.status_code == 400, (route, body[:40], kind)
+            assert answer.text.startswith("The request is not JSON") or "JSON object" in answer.text
+
+
+@pytest.mark.parametrize("number", [-1, 0, 99_999, 2**63, 1.5, True, "1", None, [], {}])
+def test_an_event_that_the_page_does_not_have_is_refused(browser, number):
+    """The first event of the page, number 0, runs in the browser alone."""
+    body = {"data": [], "fn_index": number, "session_hash": "a"}
+    answer = browser.post("/gradio_api/queue/join", json=body)
+    assert (answer.status_code, "reload the page" in answer.text) == (400, True)
+
+
+def test_a_function_that_the_page_does_not_have_is_refused(browser):
+    for name in ("nothing", "", "../x", "%00"):
+        answer = browser.post(f"/gradio_api/call/{name}", json={"data": []})
+        assert answer.status_code in {400, 404}, name
+
+
+def test_an_event_of_the_page_is_passed_on_with_its_whole_body(browser, empty_home):
+    page = mounted(empty_home, ServerOptions()).page
+    number, event = next((number, event) for number, event in page.fns.items() if event.name == "show_changes")
+    body = {"data": [None] * len(event.inputs), "fn_index": number, "session_hash": "é" * 1000}
+    assert browser.post("/gradio_api/queue/join", json=body).json().keys() == {"event_id"}
