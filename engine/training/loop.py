@@ -38,6 +38,7 @@ from engine.thresholds import parse_conditions
 from engine.training import initial_weights
 from engine.training.frozen_encoders import feature_caches
 from engine.training.initial_weights import InitialModel
+from engine.training.lr_schedule import end_epoch
 from engine.training.optimizer import FailedByRule, Learner, StepResult, TrainingFailed
 from engine.training.state import TrainingState
 
@@ -188,7 +189,7 @@ class _Run:
         """Standardize the features of the network and of its EMA by the training cards' unchanged pictures."""
         pairs = [card.pair for card in self.training.cards]
         sides = [pair.front for pair in pairs], [pair.back for pair in pairs]
-        for network in (cast(DualBranch, self.learner.network.module), cast(DualBranch, self.learner.ema.module)):
+        for network in (cast(DualBranch, self.learner.network.module), self.learner.averaged_network):
             for module, pictures, cache in zip((network.front, network.back), sides, caches, strict=True):
                 features = [cache.features(side, 0) for side in pictures if side is not None and side in cache]
                 if features:
@@ -215,7 +216,7 @@ class _Run:
         # Yield before saving: a run killed in between repeats the event instead of losing it.
         yield done
         self._check_rules(done)
-        self.learner.schedule.step(-metrics["rps"] if self.criterion == "rps" else metrics["qwk"])
+        end_epoch(self.learner.schedule, -metrics["rps"] if self.criterion == "rps" else metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
             self.learner.enter_phase(2)
@@ -228,7 +229,7 @@ class _Run:
         """
         rows = range(len(self.validation))[self.ranks.local_rows]
         max_batches = ceil(len(range(len(self.validation))[:: self.ranks.world_size]) / self.config.batch_size)
-        module, objective = self.learner.ema.module, self.learner.objective
+        module, objective = self.learner.averaged_network, self.learner.objective
         remaining = infer(module, objective, self.validation, self.config, self.phase, rows)
         results: list[BatchResult] = []
         for _ in range(max_batches):
@@ -338,7 +339,7 @@ class _Run:
             "calibration": calibration.calibrate_on_validation(self.validation.cards, probabilities)
             if self.ranks.is_first
             else None,
-            "model": self.learner.ema.module.state_dict(),
+            "model": self.learner.averaged_network.state_dict(),
         }
         yield self._save(MODEL, content, done.epoch)
 
