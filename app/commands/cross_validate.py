@@ -66,7 +66,7 @@ def set_up_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> Non
 
     `stop_if` is dropped: a control is expected to score low.
     """
-    hidden = dict.fromkeys(configuration.CARD_ONLY_SETTINGS & config.model_dump().keys(), 0)
+    hidden = dict.fromkeys(configuration.fields(configuration.CARD_PIXELS), 0)
     for region in CONTROLS:
         control = configuration.build({**config.model_dump(), **hidden, "input_region": region, "stop_if": ""})
         run_folder.save(out / f"{CONTROL}{region}", control, [pair.absolute() for pair in pairs])

@@ -153,7 +153,7 @@ def _record_training(database: Database, data: DataFolder, run: Run, stop: _Stop
         _log(line)
     pairs = read_snapshot(Path(snapshot.path))
     if run.plan:
-        plans.write_plan(Path(run.folder), ExperimentPlan.from_json(run.plan))
+        plans.write_plan(Path(run.folder), ExperimentPlan.model_validate(run.plan))
     record = _EventRecorder(database, run.id)
     for event in train(config, pairs, Path(run.folder), stop, data.cache):
         record(event)

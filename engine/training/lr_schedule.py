@@ -24,29 +24,33 @@ def build_schedule(config: Config, optimizer: Optimizer, epochs: int) -> ReduceL
     """
     if config.schedule == "plateau":
         # threshold 0: with torch's default, a relative rise of 1e-4, a constant QWK below 0 counts as a rise.
-        return ReduceLROnPlateau(
-            optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=MIN_RATE
-        )
+        return ReduceLROnPlateau(optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=MIN_RATE)
     fraction = {"cosine": cosine_fraction, "one_cycle": one_cycle_fraction, "constant": lambda done, epochs: 1.0}
     peak = optimizer.param_groups[0]["lr"]
     return LambdaLR(optimizer, lambda done: max(MIN_RATE / peak, fraction[config.schedule](done, epochs)))
 
 
 def end_epoch(schedule: ReduceLROnPlateau | LambdaLR, score: float | None) -> None:
-    """Set the learning rate of the next epoch; `score` is QWK or -RPS, higher is better, undefined counts as no rise."""
+    """Set the rate of the next epoch; `score` is QWK or -RPS, higher is better; undefined is no rise."""
     if isinstance(schedule, ReduceLROnPlateau):
         schedule.step(-math.inf if score is None else score)
     else:
         schedule.step()
 
 
+def schedule_state(schedule: ReduceLROnPlateau | LambdaLR) -> dict[str, Any]:
+    """State for an exact resume, with the optimizer's; of a fixed curve the number of epochs done."""
+    return schedule.state_dict() if isinstance(schedule, ReduceLROnPlateau) else {"done": schedule.last_epoch}
+
+
 def restore_schedule(schedule: ReduceLROnPlateau | LambdaLR, state: dict[str, Any]) -> None:
-    """Load the state of a schedule, written by this or an earlier version; the optimizer has the rate."""
-    if isinstance(schedule, LambdaLR) and "last_epoch" not in state:
-        state = {"last_epoch": state.get("done", 0), "lr_lambdas": [None]}
-    # Otherwise torch warns that no optimizer step came before the first step of the schedule: a run that was stopped
-    # while it validated has taken them in another process.
-    schedule.load_state_dict({**state, "_step_count": 2})
+    """Restore the state of schedule_state."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.load_state_dict(state)
+        return
+    # Step count above 1: torch warns if no optimizer step came before a schedule's first step, but a run stopped in its
+    # validation has taken them in another process. An earlier version saved no state of a constant rate.
+    schedule.load_state_dict({"last_epoch": state.get("done", 0), "_step_count": 2, "lr_lambdas": [None]})
 
 
 def cosine_fraction(done: int, epochs: int) -> float:

@@ -24,7 +24,7 @@ from engine.model.dual_branch import DualBranch
 from engine.model.losses import Objective
 from engine.model.sync_batch_norm import convert_sync_batch_norm
 from engine.training.ema import average_weights, set_steps
-from engine.training.lr_schedule import build_schedule, restore_schedule
+from engine.training.lr_schedule import build_schedule, restore_schedule, schedule_state
 from engine.training.mixup import mix
 from engine.training.state import TrainingState
 
@@ -142,7 +142,7 @@ class Learner:
             "model": self.network.module.state_dict(),
             "average": self._average.module.state_dict() if self._average is not None else {},
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "schedule": schedule_state(self.schedule),
             "precision": self._fabric.strategy.precision.state_dict(),
         }
 

@@ -8,7 +8,14 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from engine.config import Config
-from engine.training.lr_schedule import build_schedule, cosine_fraction, end_epoch, one_cycle_fraction, restore_schedule
+from engine.training.lr_schedule import (
+    build_schedule,
+    cosine_fraction,
+    end_epoch,
+    one_cycle_fraction,
+    restore_schedule,
+    schedule_state,
+)
 
 PEAK = 3e-4
 
@@ -124,7 +131,7 @@ def test_a_schedule_resumes_exactly_from_its_state(kind):
     second = optimizer()
     resumed = build_schedule(Config(schedule=kind), second, len(qwks))
     second.load_state_dict(first.state_dict())
-    restore_schedule(resumed, schedule.state_dict())
+    restore_schedule(resumed, schedule_state(schedule))
     values = []
     for qwk in qwks[11:]:
         values.append(second.param_groups[0]["lr"])
@@ -132,7 +139,7 @@ def test_a_schedule_resumes_exactly_from_its_state(kind):
     assert [*values, second.param_groups[0]["lr"]] == uninterrupted[11:]
 
 
-# States as version 0.1 saved them: of its own curves in place of torch's LambdaLR.
+# States that were saved before the curves were torch's LambdaLR.
 @pytest.mark.parametrize(("kind", "state"), [("cosine", {"done": 11}), ("one_cycle", {"done": 11}), ("constant", {})])
 def test_a_schedule_saved_by_an_earlier_version_resumes_exactly(kind, state):
     qwks = [0.5] * 24
