@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:
@@ -19,7 +19,7 @@ def average_weights(network: nn.Module, decay: float) -> AveragedModel:
     """
 
     @torch.no_grad()
-    def average(means: Sequence[Tensor], weights: Sequence[Tensor], steps: Tensor | int) -> None:
+    def average(means: Tensors, weights: Tensors, steps: Tensor | int) -> None:
         if means[0].is_floating_point():
             torch._foreach_lerp_(means, weights, 1 - min(decay, int(steps) / (int(steps) + 9)))
         else:
