@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,26 @@ def print_result(result: Any, path: Path | None) -> None:
             # What is left in the buffer would fail again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(BAD_OUTPUT) from error
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Take SIGINT and SIGTERM, Ctrl-C and a shutdown of the machine, as a request to stop until the block ends.
+
+    Yields a function that returns True once there is a request.
+    """
+    requested = False
+
+    def request_stop(*_: object) -> None:
+        nonlocal requested
+        requested = True
+
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class ProgressMeter:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.commands.terminal_output import print_events, stop_on_signal
+from app.runs.event_lines import print_run
 from app.settings import UserError
-from app.terminal import print_message
+from app.terminal import print_message, stop_on_signal
 from engine import config as configuration
 from engine.cards.folds import assign_folds, splits_of_fold
 from engine.cards.pairs import CardPair
@@ -83,7 +83,7 @@ def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
     with stop_on_signal() as stop:
         for folder in folders:
             print_message(f"{folder.name} of {len(folders)}")
-            result = print_events(resume(folder, stop, out / "cache"))
+            result = print_run(resume(folder, stop, out / "cache"))
             if result.get("stopped"):
                 return {**result, "fold": folder.name}
             metrics = {name: result[name] for name in REPORTED_METRICS}
@@ -104,7 +104,7 @@ def train_with_controls(out: Path, cache: Path | None = None) -> dict[str, Any]:
     """
     with stop_on_signal() as stop:
         try:
-            result = print_events(resume(out, stop, cache))
+            result = print_run(resume(out, stop, cache))
         except FailedByRule:
             _train_controls(out, stop)
             raise
@@ -122,7 +122,7 @@ def _train_controls(out: Path, stop: Callable[[], bool]) -> dict[str, Any]:
     for region, folder in control_folders(out).items():
         print_message(f"control model, trained on the {region} only")
         try:
-            result = print_events(resume(folder, stop, out / "cache"))
+            result = print_run(resume(folder, stop, out / "cache"))
         except BadInput as error:  # for example no picture of a slab; the run itself remains valid
             controls[region] = {"reason": str(error)}
             continue
