@@ -183,9 +183,8 @@ def simulate(
 ) -> None:
     """Generate simulated cards with known grade, wear and centering."""
     from app.commands import simulate
-    from engine.simulate.cards import SimulationConfig
 
-    config = SimulationConfig(seed=seed, mix=mix, noise=noise, height=height, graded_on=graded_on.date())
+    config = simulate.SimulationConfig(seed=seed, mix=mix, noise=noise, height=height, graded_on=graded_on.date())
     options = simulate.FolderOptions(pairs, kinds, art, workers)
     print_result(_or_exit(lambda: simulate.run(out, config, options)), json)
 

@@ -23,6 +23,8 @@ from engine.simulate.folder import LABELS_FILE, TRUTH_FILE, write_cards
 from engine.simulate.mix import best_agreement
 from engine.simulate.wear.truth import CaptureKind, CardTruth
 
+__all__ = ["FolderOptions", "SimulationConfig", "run"]
+
 MAX_ART_PICTURES = 60  # the user's pictures for card fronts; all are kept in memory
 
 
