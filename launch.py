@@ -264,6 +264,7 @@ def resume(
 
 @program.command()
 def cross_validate(
+    context: typer.Context,
     manifest: Annotated[
         Path | None, typer.Option(help=f"Train and validate on the cards of this {MANIFEST}. [required]")
     ] = None,
@@ -278,6 +279,7 @@ def cross_validate(
     hypothesis: Hypothesis = "",
     expect: Expect = "",
     fail: Fail = "",
+    data: Data = None,
     json: Json = None,
 ) -> None:
     """Cross-validate: train one model per fold and grade every card by the model that was trained without it.
@@ -289,8 +291,9 @@ def cross_validate(
     from app.commands import train
     from app.runs.plan_input import PlanInput
 
+    cache = _named_cache(context, data)
     start = train.TrainingOptions(recipe, settings or (), PlanInput(parent, bundle, hypothesis, expect, fail))
-    print_result(_or_exit(lambda: train.in_folds(manifest, out, start, folds)), json)
+    print_result(_or_exit(lambda: train.in_folds(manifest, out, start, folds, cache)), json)
 
 
 @program.command()

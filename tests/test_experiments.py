@@ -114,7 +114,7 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
 
 
 def test_folds_ignore_stop_if_and_their_plan_lists_only_the_declared_criteria(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
+    monkeypatch.setattr(cross_validate, "train_folds", lambda out, cache: {})
     rules = ("--set", "stop_if=mae>=0@1", "--fail-if", "mae>5@1")
     output = call(
         "cross-validate", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2"
@@ -134,7 +134,7 @@ def test_fewer_folds_are_refused_in_a_folder_with_an_interrupted_set_up(manifest
             raise KeyboardInterrupt
         record(folder, *arguments)
 
-    monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
+    monkeypatch.setattr(cross_validate, "train_folds", lambda out, cache: {})
     words = ("cross-validate", "--manifest", manifest, "--out", tmp_path / "cv", *settings())
     with monkeypatch.context() as dying:
         dying.setattr(run_folder, "save", killed)

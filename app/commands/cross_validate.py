@@ -72,10 +72,11 @@ def set_up_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> Non
         run_folder.save(out / f"{CONTROL}{region}", control, [pair.absolute() for pair in pairs])
 
 
-def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
+def train_folds(out: Path, max_folds: int | None = None, cache: Path | None = None) -> dict[str, Any]:
     """Train the folds one after another, or resume them; returns the metrics of the out-of-fold predictions.
 
     max_folds  train only the first `max_folds` folds
+    cache      folder of prepared pictures, shared with other runs; default `out`/cache
     Each fold's epoch was chosen on its own validation cards, which makes the metrics slightly optimistic.
     """
     folders = fold_folders(out)[:max_folds]
@@ -83,7 +84,7 @@ def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
     with stop_on_signal() as stop:
         for folder in folders:
             print_message(f"{folder.name} of {len(folders)}")
-            result = print_run(resume(folder, stop, out / "cache"))
+            result = print_run(resume(folder, stop, cache or out / "cache"))
             if result.get("stopped"):
                 return {**result, "fold": folder.name}
             metrics = {name: result[name] for name in REPORTED_METRICS}

@@ -1,4 +1,4 @@
-"""`train`: train from a manifest or from the data folder's labels, or resume a run."""
+"""`train`, `cross-validate` and `resume`: train from a manifest or from the data folder's labels, or resume a run."""
 
 from __future__ import annotations
 
@@ -77,13 +77,15 @@ def from_manifest(
         return print_run(train(config, pairs, out, stop, cache))
 
 
-def in_folds(manifest: Path, out: Path, options: TrainingOptions, fold_count: int) -> dict[str, Any]:
+def in_folds(
+    manifest: Path, out: Path, options: TrainingOptions, fold_count: int, cache: Path | None = None
+) -> dict[str, Any]:
     """Cross-validate on the cards of a manifest, as `from_manifest` trains on them."""
     config, plan, pairs = _checked(manifest, out, options, cross_validate.fold_config(options.config()))
     _require_one_process("cross-validate starts")
     _check_run([pair if pair.split == "test" else replace(pair, split="val") for pair in pairs], config, out)
     cross_validate.set_up_folds(out, config, pairs, plan, fold_count)
-    return cross_validate.train_folds(out)
+    return cross_validate.train_folds(out, cache=cache)
 
 
 def _checked(
@@ -142,7 +144,7 @@ def resume_run(data: DataFolder, folder: Path, cache: Path | None = None) -> dic
             return print_run(resume(folder, stop))
     if not in_data_folder:
         return (
-            cross_validate.train_folds(folder)
+            cross_validate.train_folds(folder, cache=cache)
             if run_folder.fold_folders(folder)
             else cross_validate.train_with_controls(folder, cache)
         )
