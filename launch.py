@@ -55,6 +55,18 @@ PicturesFolder = Annotated[
 RunFolder = Annotated[
     Path | None, typer.Option("--out", callback=_writable_folder, help="Folder of the run; requires --manifest.")
 ]
+RecipeName = Annotated[
+    str | None, typer.Option("--recipe", help="Recipe to take the settings from. Default: loupe.", show_default=False)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting listed in the Train tab; may be repeated."),
+]
+Parent = Annotated[str, typer.Option("--parent", help="Recipe or run to compare with. Default: the recipe.")]
+Bundle = Annotated[str, typer.Option("--several-changes-because", help="Reason for changing several settings at once.")]
+Hypothesis = Annotated[str, typer.Option("--hypothesis", help="Expected effect of the change.")]
+Expect = Annotated[str, typer.Option("--expect", help="Success criteria, e.g. qwk>=0.74@27,val_loss<=3.3@27.")]
+Fail = Annotated[str, typer.Option("--fail-if", help="Failure criteria, e.g. qwk<0.40@13.")]
 MaxIntervalWidth = Annotated[
     int | None,
     typer.Option(
@@ -174,104 +186,116 @@ def simulate(
     """Generate simulated cards with known grade, wear and centering."""
     from app.commands import simulate
 
-    print_result(
-        _or_exit(
-            lambda: simulate.run(
-                out,
-                pairs=pairs,
-                seed=seed,
-                mix=mix,
-                noise=noise,
-                kinds=kinds,
-                height=height,
-                graded_on=graded_on.date(),
-                art=art,
-                workers=workers,
-            )
-        ),
-        json,
-    )
+    config = simulate.SimulationConfig(seed=seed, mix=mix, noise=noise, height=height, graded_on=graded_on.date())
+    options = simulate.FolderOptions(pairs, kinds, art, workers)
+    print_result(_or_exit(lambda: simulate.run(out, config, options)), json)
 
 
 @program.command()
 def train(
     context: typer.Context,
-    recipe: Annotated[
-        str | None, typer.Option(help="Recipe to take the settings from. Default: loupe.", show_default=False)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting listed in the Train tab; may be repeated."),
-    ] = None,
+    recipe: RecipeName = None,
+    settings: Settings = None,
     manifest: Annotated[
         Path | None, typer.Option(help=f"Train on the cards of this {MANIFEST}; requires --out. Default: all labels.")
     ] = None,
     out: RunFolder = None,
-    resume: Annotated[Path | None, typer.Option(help="Resume the run in this folder.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--resume", help="Resume the run in this folder, as the command resume does.")
+    ] = None,
     run: Annotated[int | None, typer.Option(help="Train this queued run of the data folder; used by the app.")] = None,
-    folds: Annotated[
-        int, typer.Option(min=0, max=20, help="Cross-validation in 2 to 20 folds (ignores stop_if); 0: a single run.")
-    ] = 0,
     controls: Annotated[
         bool,
         typer.Option(
             "--controls", help="Also train control models on the background alone and on the slab label alone."
         ),
     ] = False,
-    parent: Annotated[str, typer.Option(help="Recipe or run to compare with. Default: the recipe.")] = "",
-    bundle: Annotated[
-        str,
-        typer.Option("--several-changes-because", help="Reason for changing several settings at once."),
-    ] = "",
-    hypothesis: Annotated[str, typer.Option(help="Expected effect of the change.")] = "",
-    expect: Annotated[str, typer.Option(help="Success criteria, e.g. qwk>=0.74@27,val_loss<=3.3@27.")] = "",
-    fail: Annotated[str, typer.Option("--fail-if", help="Failure criteria, e.g. qwk<0.40@13.")] = "",
+    parent: Parent = "",
+    bundle: Bundle = "",
+    hypothesis: Hypothesis = "",
+    expect: Expect = "",
+    fail: Fail = "",
     data: Data = None,
     json: Json = None,
 ) -> None:
-    """Train a model. Trains on the data folder's labels or on a manifest, or resumes a run."""
+    """Train a model on the data folder's labels or on a manifest."""
     from app.runs.plan_input import PlanInput
 
     plan_input = PlanInput(parent, bundle, hypothesis, expect, fail)
-    other_options = recipe or settings or manifest or out or run or folds or controls or plan_input != PlanInput()
-    if resume is not None and other_options:
-        _refuse(
-            "--resume uses the settings and the plan of the run; omit --recipe, --set, --manifest, --out, --folds, "
-            "--controls, --parent and the other plan options"
-        )
-    _refuse_conflicting_options(manifest, out, resume, folds, controls=controls)
+    if folder is not None:
+        if recipe or settings or manifest or out or run or controls or plan_input != PlanInput():
+            _refuse(
+                "--resume uses the settings and the plan of the run; omit --recipe, --set, --manifest, --out, "
+                "--controls, --parent and the other plan options"
+            )
+        resume(context, folder, data, json)
+        return
+    if (manifest is None) != (out is None):
+        _refuse("--manifest and --out go together: give the cards to train on and the folder of the run")
+    if controls and manifest is None:
+        _refuse("--controls requires --manifest and --out")
+    if rank_and_world_size()[1] > 1 and manifest is None:
+        _refuse("runs of the data folder use one process; with torchrun give --manifest and --out, or --resume")
     from app.commands import train
     from app.runs.worker import train_queued_run
 
-    # Runs outside the data folder share its prepared pictures only if it was named.
-    cache = _folder(context, data).cache if data is not None or context.obj is not None else None
-
-    def train_or_resume() -> dict[str, Any]:
-        if resume is not None:
-            return train.resume_run(_folder(context, data), resume, cache)
+    def train_run() -> dict[str, Any]:
         if run is not None:
             return train_queued_run(_folder(context, data), run)
-        start = recipe or train.DEFAULT_RECIPE
+        start = train.TrainingOptions(recipe, settings or (), plan_input)
         if manifest is not None and out is not None:
-            return train.from_manifest(
-                manifest, out, start, settings or [], plan_input, folds=folds, controls=controls, cache=cache
-            )
-        return train.from_labels(_folder(context, data), start, settings or [], plan_input)
+            return train.from_manifest(manifest, out, start, controls=controls, cache=_named_cache(context, data))
+        return train.from_labels(_folder(context, data), start)
 
-    print_result(_or_exit(train_or_resume), json)
+    print_result(_or_exit(train_run), json)
 
 
-def _refuse_conflicting_options(
-    manifest: Path | None, out: Path | None, resume: Path | None, folds: int, *, controls: bool
+@program.command()
+def resume(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder of a run or of a cross-validation.")],
+    data: Data = None,
+    json: Json = None,
 ) -> None:
-    if (manifest is None) != (out is None):
-        _refuse("--manifest and --out go together: give the cards to train on and the folder of the run")
-    if rank_and_world_size()[1] > 1 and manifest is None and resume is None:
-        _refuse("runs of the data folder use one process; with torchrun give --manifest and --out, or --resume")
-    if (folds or controls) and (manifest is None or (folds and controls)):
-        _refuse("--folds and --controls require --manifest and --out and exclude each other; give only one of them")
-    if folds == 1:
-        _refuse("--folds 1 leaves no card to train on; give 2 or more")
+    """Resume a stopped, failed or killed run with its settings, cards and plan; the result is the same."""
+    from app.commands import train
+
+    cache = _named_cache(context, data)
+    print_result(_or_exit(lambda: train.resume_run(_folder(context, data), folder, cache)), json)
+
+
+@program.command()
+def cross_validate(
+    context: typer.Context,
+    manifest: Annotated[
+        Path | None, typer.Option(help=f"Train and validate on the cards of this {MANIFEST}. [required]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=_writable_folder, help="Folder of the runs, one per fold. [required]")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, max=20, help="Number of folds.")] = 5,
+    recipe: RecipeName = None,
+    settings: Settings = None,
+    parent: Parent = "",
+    bundle: Bundle = "",
+    hypothesis: Hypothesis = "",
+    expect: Expect = "",
+    fail: Fail = "",
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Cross-validate: train one model per fold and grade every card by the model that was trained without it.
+
+    The setting stop_if is ignored.
+    """
+    if manifest is None or out is None:
+        _refuse("give --manifest, the cards to train on, and --out, the folder of the runs")
+    from app.commands import train
+    from app.runs.plan_input import PlanInput
+
+    cache = _named_cache(context, data)
+    start = train.TrainingOptions(recipe, settings or (), PlanInput(parent, bundle, hypothesis, expect, fail))
+    print_result(_or_exit(lambda: train.in_folds(manifest, out, start, folds, cache)), json)
 
 
 @program.command()
@@ -458,6 +482,11 @@ def clear_cache(context: typer.Context, data: Data = None, json: Json = None) ->
 def _folder(context: typer.Context, data: Path | None) -> DataFolder:
     """The data folder; --data may precede or follow the command."""
     return _or_exit(lambda: data_folder(data or context.obj))
+
+
+def _named_cache(context: typer.Context, data: Path | None) -> Path | None:
+    """The data folder's prepared pictures, shared by runs outside it only if the folder was named."""
+    return _folder(context, data).cache if data is not None or context.obj is not None else None
 
 
 def _or_exit(action: Callable[[], Result]) -> Result:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,26 @@ def _json_text(result: Any, encoding: str) -> str:
     except UnicodeEncodeError:
         text = json.dumps(result, indent=2, allow_nan=False) + "\n"
     return text
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Take SIGINT and SIGTERM, Ctrl-C and a shutdown of the machine, as a request to stop until the block ends.
+
+    Yields a function that returns True once there is a request.
+    """
+    requested = False
+
+    def request_stop(*_: object) -> None:
+        nonlocal requested
+        requested = True
+
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class ProgressMeter:

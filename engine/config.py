@@ -6,9 +6,10 @@ The form in the Train tab, `--set key=value`, the run row and the checkpoint all
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from engine.errors import BadInput
@@ -56,9 +57,36 @@ RENAMED_SETTINGS = {
     "measured_targets": "auxiliary_targets",
 }
 
+# Settings of earlier versions; 0 is off. They changed the training alone, so that a model is loaded without them.
+REMOVED_SETTINGS = ("soft_label_width",)
+
 InputRegion = Literal["card", "background", "label", "picture"]
-# Settings that feed card pixels or measurements to the network; a control may use none of them.
-CARD_ONLY_SETTINGS = frozenset({"synthetic_wear_per_grade", "regions", "use_measurements"})
+
+
+class Role(Enum):
+    """Roles of a setting in the form and in the comparison of runs; a setting may have several."""
+
+    MAIN = "changed by most runs: shown first in the form"
+    MACHINE = "of the machine or the amount of data, not of the experiment: recorded, but not counted as a change"
+    SCALE = "of scale: all of them together count as one change"
+    LOSS = "of the loss: if it differs, two losses are not comparable"
+    CARDS = "adds or drops training cards: balanced class weights, and so the loss, depend on the cards per grade"
+    CARD_PIXELS = "feeds card pixels or measurements to the network; a control may use none of them"
+
+
+MAIN, MACHINE, SCALE, LOSS, CARDS, CARD_PIXELS = Role
+
+
+class EffectiveWith(NamedTuple):
+    """The condition for a setting to have an effect: another setting has this value, or with None is on."""
+
+    setting: str
+    value: str | None = None
+
+    def holds(self, config: Config) -> bool:
+        """Return True if the setting has an effect."""
+        value = getattr(config, self.setting)
+        return bool(value) if self.value is None else value == self.value
 
 
 class BadConfig(BadInput):
@@ -70,14 +98,14 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    front_encoder: Encoder = "resnet18"
+    front_encoder: Annotated[Encoder, MAIN, SCALE] = Field("resnet18", title="Front network")
     """Network that reads the front of the card."""
-    back_encoder: Encoder = "resnet34"
+    back_encoder: Annotated[Encoder, MAIN, SCALE] = Field("resnet34", title="Back network")
     """Network that reads the back of the card."""
-    pretrained: str = "none"
+    pretrained: Annotated[str, SCALE] = Field("none", title="Initial weights")
     """Initial weights: none (random), starter (the model shipped with Loupe), imagenet (downloaded once), or a path: a
     run's model.pt, or torchvision weights as one file for both encoders or a folder of resnet18.pth etc."""
-    image_size: ImageSize = 224
+    image_size: Annotated[ImageSize, MAIN, SCALE] = 224
     """Width and height of the network's input, in pixels: 224 is fast, 384 standard, 448 high resolution. Or
     HEIGHTxWIDTH: 352x256 has a card's shape and wastes no pixels."""
     channels: Channels = "six"
@@ -91,15 +119,17 @@ class Config(BaseModel):
     cached_views: int = Field(6, ge=1, le=64)
     """Augmented views of each picture that are encoded once, if all encoder layers are frozen: more of them give more
     variety and take longer to prepare."""
-    batch_size: int = Field(16, ge=2, le=512)
+    batch_size: Annotated[int, MAIN, SCALE] = Field(16, ge=2, le=512)
     """Cards per training step."""
-    phase1_epochs: int = Field(0, ge=0, le=1000)
+    phase1_epochs: Annotated[int, SCALE] = Field(0, ge=0, le=1000)
     """Epochs of phase 1, which trains on the backs only; the front encoder is frozen."""
-    phase2_epochs: int = Field(50, ge=0, le=1000)
+    phase2_epochs: Annotated[int, MAIN, SCALE] = Field(50, ge=0, le=1000, title="Epochs")
     """Passes over the training cards in phase 2, which trains on fronts and backs together."""
-    lr_phase1: float = Field(3e-4, gt=0, le=1)
+    lr_phase1: Annotated[float, EffectiveWith("phase1_epochs")] = Field(
+        3e-4, gt=0, le=1, title="Learning rate, phase 1"
+    )
     """Base learning rate of phase 1."""
-    lr_phase2: float = Field(3e-4, gt=0, le=1)
+    lr_phase2: Annotated[float, EffectiveWith("phase2_epochs")] = Field(3e-4, gt=0, le=1, title="Learning rate")
     """Base learning rate of phase 2."""
     schedule: Schedule = "plateau"
     """Learning rate over the epochs: plateau (halved when validation QWK stops rising), cosine, one_cycle (up, then
@@ -108,43 +138,47 @@ class Config(BaseModel):
     """Weight decay of the AdamW optimizer, which pulls the weights towards zero."""
     dropout: float = Field(0.25, ge=0, lt=1)
     """Fraction of the fused features switched off at random during training."""
-    loss: Loss = "ce_emd"
+    loss: Annotated[Loss, LOSS] = "ce_emd"
     """Grade loss: ce_emd (weighted cross-entropy plus earth mover's distance) or ordinal (cumulative cross-entropy)."""
-    alpha_emd: float = Field(0.7, ge=0, le=10)
+    alpha_emd: Annotated[float, LOSS, EffectiveWith("loss", "ce_emd")] = Field(
+        0.7, ge=0, le=10, title="Weight of the earth mover's distance"
+    )
     """Weight of the earth mover's distance, added to cross-entropy."""
-    beta_edge: float = Field(0.05, ge=0, le=10)
+    beta_edge: Annotated[float, LOSS, EffectiveWith("auxiliary_targets")] = Field(
+        0.05, ge=0, le=10, title="Weight of the edge-damage loss"
+    )
     """Weight of the edge-damage loss, on cards whose edge damage was measured."""
-    beta_center: float = Field(0.1, ge=0, le=10)
+    beta_center: Annotated[float, LOSS, EffectiveWith("auxiliary_targets")] = Field(
+        0.1, ge=0, le=10, title="Weight of the centering loss"
+    )
     """Weight of the centering loss, on cards whose centering was measured."""
-    auxiliary_targets: bool = True
+    auxiliary_targets: Annotated[bool, LOSS] = True
     """Measure edge damage and centering of the training cards once, and train the network to predict both."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: Annotated[float, LOSS] = Field(0.0, ge=0, lt=1)
     """Fraction of each label that is spread evenly over the ten grades."""
-    soft_label_width: float = Field(0.0, ge=0, le=10)
-    """Soft labels: a grade at distance d gets a weight proportional to exp(-d / width); 0 is off."""
-    teachers: str = ""
+    teachers: Annotated[str, LOSS] = ""
     """Distillation: comma-separated files written by evaluate --predictions; their average prediction becomes part of a
     card's training target. Empty is off."""
-    teacher_weight: float = Field(0.5, ge=0, le=1)
+    teacher_weight: Annotated[float, LOSS, EffectiveWith("teachers")] = Field(0.5, ge=0, le=1)
     """Weight of the teachers' prediction in a card's training target; the label gets the rest. A card without a
     prediction is trained on its label alone."""
-    focal_gamma: float = Field(0.0, ge=0, le=5)
+    focal_gamma: Annotated[float, LOSS] = Field(0.0, ge=0, le=5)
     """Focal loss: higher values reduce the weight of cards that are already graded well; 0 is plain cross-entropy."""
-    mixup_alpha: float = Field(0.0, ge=0, le=10)
+    mixup_alpha: Annotated[float, LOSS] = Field(0.0, ge=0, le=10)
     """Mixup: blend cards in pairs, with a ratio drawn from Beta(alpha, alpha); 0 is off."""
-    class_weights: ClassWeights = "balanced"
+    class_weights: Annotated[ClassWeights, LOSS] = "balanced"
     """Weight the loss by inverse class frequency, so that rare grades count more: balanced or none."""
-    class_weight_cap: float = Field(0.0, ge=0, le=1000)
+    class_weight_cap: Annotated[float, LOSS, EffectiveWith("class_weights", "balanced")] = Field(0.0, ge=0, le=1000)
     """Maximum class weight; 0 is unlimited."""
-    sampler_eta: float = Field(0.0, ge=0, le=1)
+    sampler_eta: float = Field(0.0, ge=0, le=1, title="Sampling of rare grades")
     """Draw cards of rare grades more often, in proportion to 1 / frequency ** eta; 0 draws each card once per epoch."""
     fusion_weight: float = Field(0.7, ge=0, le=1)
     """Weight of the back in the fused features; the front gets the rest."""
-    regions: bool = False
+    regions: Annotated[bool, CARD_PIXELS] = False
     """Also read corners and edges at the picture's full resolution, with a small extra network."""
-    use_measurements: bool = False
+    use_measurements: Annotated[bool, CARD_PIXELS] = False
     """Also feed the network the measurements of each side: centering, corners, edges, lines and stains."""
-    measurement_dropout: float = Field(0.0, ge=0, lt=1)
+    measurement_dropout: Annotated[float, EffectiveWith("use_measurements")] = Field(0.0, ge=0, lt=1)
     """Fraction of sides whose measurements are hidden during training, so that the network also learns from pixels
     alone."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
@@ -154,26 +188,34 @@ class Config(BaseModel):
     vary_photograph: bool = False
     """Also vary resolution, sharpness, compression, noise, exposure and colors of the training pictures strongly, so
     that the model learns the card's wear instead of the way it was photographed."""
-    synthetic_wear_per_grade: int = Field(0, ge=0, le=100_000)
+    synthetic_wear_per_grade: Annotated[int, CARDS, CARD_PIXELS] = Field(0, ge=0, le=100_000)
     """Fill grades 1 to 8 with synthetically worn copies of your 9s and 10s, up to this many training cards per grade; 0
     is off."""
-    ema_decay: float = Field(0.0, ge=0, lt=1)
+    ema_decay: float = Field(0.0, ge=0, lt=1, title="EMA decay")
     """Decay of the exponential moving average (EMA) of the weights, which is then validated and saved; 0 is off."""
     kept_epoch: KeptEpoch = "best"
     """Epoch whose model is kept: best (highest validation QWK) or last, so that the validation cards choose nothing."""
-    stop_if: str = ""
+    stop_if: Annotated[str, MACHINE] = Field("", title="Stop early if")
     """Early-stop rules, comma-separated, e.g. qwk<0.40@13: fail the run if QWK is below .40 at epoch 13."""
-    max_pairs: int = Field(0, ge=0)
+    max_pairs: Annotated[int, MAIN, MACHINE, CARDS] = Field(0, ge=0, title="Maximum cards")
     """Use at most this many training and validation cards, with the same mix of grades; 0 uses all."""
-    input_region: InputRegion = "card"
+    input_region: Annotated[InputRegion, LOSS] = "card"
     """Part of the picture that the network gets: card, or for control models, which cannot grade, background (all but
     the card), label (the slab's label) or picture (everything)."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: Annotated[int, MACHINE] = Field(0, ge=0, lt=2**31)
     """Random seed of the run."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
     """Device to train on; auto uses the GPU if there is one."""
-    precision: Precision = "auto"
+    precision: Annotated[Precision, MACHINE] = "auto"
     """Number format during training; auto is bf16 on a GPU that supports it, else 32 bits."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_removed_settings(cls, settings: Any) -> Any:
+        """Drop those that were off; a run that used one cannot be resumed, as its key is refused."""
+        if not isinstance(settings, dict):
+            return settings
+        return {key: value for key, value in settings.items() if value or key not in REMOVED_SETTINGS}
 
     @field_validator("pretrained")
     @classmethod
@@ -213,9 +255,14 @@ class Config(BaseModel):
         return self.phase1_epochs + self.phase2_epochs
 
 
-def fields() -> dict[str, FieldInfo]:
-    """All settings with default, bounds and help text, in the order of the form."""
-    return Config.model_fields
+def fields(role: Role | None = None) -> dict[str, FieldInfo]:
+    """Settings, all or those with a role, with default, bounds and help text, in the order of the form."""
+    return {key: field for key, field in Config.model_fields.items() if role is None or role in field.metadata}
+
+
+def effective_with(name: str) -> EffectiveWith | None:
+    """Condition for a setting to have an effect; None if it always has."""
+    return next((mark for mark in Config.model_fields[name].metadata if isinstance(mark, EffectiveWith)), None)
 
 
 def choices(name: str) -> tuple[str, ...]:
@@ -238,7 +285,7 @@ def build(changes: dict[str, Any]) -> Config:
             f"stop_if = {str(late[0])!r} is never reached: the run ends at epoch {config.epochs}; use that or an "
             "earlier epoch"
         )
-    card_only = [key for key, value in config.model_dump().items() if key in CARD_ONLY_SETTINGS and value]
+    card_only = [key for key in fields(CARD_PIXELS) if getattr(config, key)]
     if config.input_region != "card" and card_only:
         raise BadConfig(
             f"{card_only[0]} requires input_region = card, but input_region is {config.input_region}; switch it off"
@@ -253,7 +300,7 @@ def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_saved(settings: Mapping[str, Any]) -> Config:
     """Build a config from settings saved by this or an earlier version. Raises BadConfig."""
-    return build(current_names(settings))
+    return build({key: value for key, value in current_names(settings).items() if key not in REMOVED_SETTINGS})
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, distributed
+from torch import distributed
 
 from engine.errors import BadInput
 
@@ -102,19 +102,3 @@ def sum_over_ranks(count: int, device: torch.device) -> int:
     summed = torch.tensor(count, device=device)
     distributed.all_reduce(summed)
     return int(summed)
-
-
-class AllReduceSum(torch.autograd.Function):
-    """Differentiable sum of a tensor over the ranks; the gradients are summed too."""
-
-    @staticmethod
-    def forward(context: Any, values: Tensor) -> Tensor:
-        """Sum the values of all ranks elementwise."""
-        summed = values.clone()
-        distributed.all_reduce(summed)
-        return summed
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Tensor:
-        """Sum the gradients of all ranks, since each rank's values went into every sum."""
-        return AllReduceSum.forward(context, gradients[0].contiguous())

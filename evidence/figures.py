@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.bootstrap import bootstrap_counts, group_indices, group_sums, percentile_interval, resample_runs
+from engine.evaluation.bootstrap import GroupSums, bootstrap_counts, group_indices, percentile_interval, resample_runs
 from engine.evaluation.comparison import common_cards, holm, qwk_difference
 from engine.evaluation.metrics import auc_of_resamples, card_sums, metrics_from_sums, number_or_none
 from engine.evaluation.predictions import Predictions
@@ -40,13 +40,13 @@ def metrics_over_seeds(runs: Sequence[Predictions], *, seed: int = 0) -> dict[st
     Bootstrap: groups of cards are resampled, identically for all runs; with two runs or more, runs are resampled too.
     """
     group_of_card, groups = group_indices(runs[0].groups)
-    sums = [group_sums(card_sums(run.truth, run.probabilities), group_of_card, groups) for run in runs]
+    sums = [GroupSums(card_sums(run.truth, run.probabilities), group_of_card, groups) for run in runs]
 
     def resampled_metrics(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Metrics by name, (draws, runs) each, from how often each group was drawn, (draws, groups)."""
         metrics_by_run = [
             {
-                **metrics_from_sums(counts @ run_sums),
+                **metrics_from_sums(run_sums.of_draws(counts)),
                 "auc_9_10": auc_of_resamples(run.truth, run.probabilities, counts[:, group_of_card]),
             }
             for run, run_sums in zip(runs, sums, strict=True)

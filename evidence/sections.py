@@ -96,7 +96,8 @@ def changes(results: Results) -> list[str]:
         f"{comma_list(results['seeds'])}, on the validation cards, some of which were also used to select the epoch: "
         f"n = {first_row['cards']} in {first_row['groups']} groups. Hypotheses are quoted as written before the run. "
         "Claims about single sides or about the contribution of the pixels were not tested: every comparison uses "
-        "whole cards. The measured inputs that are hidden on a fifth of the sides are two settings at once.",
+        "whole cards. The measured inputs that are hidden on a fifth of the sides are two settings at once. The "
+        "setting of soft labels has been removed since.",
         "",
     ]
     for round_ in results["rounds"]:

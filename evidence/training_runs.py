@@ -47,7 +47,7 @@ def train_variant(data: DataFolder, variant: TrainingVariant, seed: int, shared:
     if run is None:
         print_message(f"{variant.name}, seed {seed}")
         overrides = [f"{key}={value}" for key, value in settings.items()]
-        result = train.from_labels(data, variant.recipe, overrides, variant.plan)
+        result = train.from_labels(data, train.TrainingOptions(variant.recipe, overrides, variant.plan))
     elif run.state != "finished":
         print_message(f"{variant.name}, seed {seed}: resuming run {run.id}")
         result = train_queued_run(data, run.id)

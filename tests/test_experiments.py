@@ -89,8 +89,8 @@ def test_in_a_data_folder_several_changes_at_once_must_be_declared(manifest, tmp
 
 
 def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
-    words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", "--recipe", "baseline", *settings())
-    output = call(*words, "--folds", "2")
+    words = ("--manifest", manifest, "--out", tmp_path / "cv", "--recipe", "baseline", *settings())
+    output = call("cross-validate", *words, "--folds", "2")
     assert output.exit_code == 0, output.err
     assert (output.result["split"], len(output.result["folds"])) == ("out of fold", 2)
     rows = rows_of(output.result["predictions"])
@@ -105,18 +105,20 @@ def test_folds_validate_every_card_once_and_never_the_test(manifest, tmp_path):
         validated = {row["card_id"] for row in rows_of(tmp_path / "cv" / f"fold-{fold}" / "predictions.csv")}
         assert validated == {pair["card_id"] for pair in pairs if pair["split"] == "val"}
     # It resumes like any run: what is finished is not trained again.
-    again = call("train", "--resume", tmp_path / "cv")
-    assert again.result == output.result
-    assert "--resume" in call(*words).error_line
+    for resume in (("resume",), ("train", "--resume")):
+        assert call(*resume, tmp_path / "cv").result == output.result
+    assert "--resume" in call("train", *words).error_line
     # Out-of-fold predictions are compared like a run's.
     compared = call("compare", tmp_path / "cv", "--against", tmp_path / "cv").result["comparisons"][0]
     assert (compared["cards"], compared["delta_qwk"], compared["p_holm"]) == (24, 0, 1)
 
 
 def test_folds_ignore_stop_if_and_their_plan_lists_only_the_declared_criteria(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
+    monkeypatch.setattr(cross_validate, "train_folds", lambda out, cache: {})
     rules = ("--set", "stop_if=mae>=0@1", "--fail-if", "mae>5@1")
-    output = call("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2")
+    output = call(
+        "cross-validate", "--manifest", manifest, "--out", tmp_path / "cv", *settings(), *rules, "--folds", "2"
+    )
     assert output.exit_code == 0, output.err
     assert "stop_if=mae>=0@1 is ignored: cross-validation trains every fold to the end" in output.err
     for fold in (tmp_path / "cv/fold-1", tmp_path / "cv/fold-2"):
@@ -132,8 +134,8 @@ def test_fewer_folds_are_refused_in_a_folder_with_an_interrupted_set_up(manifest
             raise KeyboardInterrupt
         record(folder, *arguments)
 
-    monkeypatch.setattr(cross_validate, "train_folds", lambda out: {})
-    words = ("train", "--manifest", manifest, "--out", tmp_path / "cv", *settings())
+    monkeypatch.setattr(cross_validate, "train_folds", lambda out, cache: {})
+    words = ("cross-validate", "--manifest", manifest, "--out", tmp_path / "cv", *settings())
     with monkeypatch.context() as dying:
         dying.setattr(run_folder, "save", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -251,16 +253,20 @@ def test_a_leaking_manifest_is_refused_naming_the_pair(manifest, tmp_path):
 @pytest.mark.parametrize(
     ("words", "settled", "sentence"),
     [
-        (("--folds", "3"), {}, "which this run evaluates on (val)"),
-        (("--controls",), {"back_encoder": "resnet34"}, "has back_encoder = 'resnet18' and this run 'resnet34'"),
-        ((), {"pretrained": "modle.pt"}, "there is no such file; give another, starter or none"),
+        (("cross-validate", "--folds", "3"), {}, "which this run evaluates on (val)"),
+        (
+            ("train", "--controls"),
+            {"back_encoder": "resnet34"},
+            "has back_encoder = 'resnet18' and this run 'resnet34'",
+        ),
+        (("train",), {"pretrained": "modle.pt"}, "there is no such file; give another, starter or none"),
     ],
 )
 def test_incompatible_starting_weights_are_refused_before_anything_is_written(
     model, manifest, tmp_path, words, settled, sentence
 ):
     options = settings(**{"pretrained": model, "front_encoder": "resnet18", "back_encoder": "resnet18", **settled})
-    assert sentence in call("train", "--manifest", manifest, "--out", tmp_path / "run", *words, *options).error_line
+    assert sentence in call(*words, "--manifest", manifest, "--out", tmp_path / "run", *options).error_line
     assert list((tmp_path / "run").iterdir()) == []
 
 

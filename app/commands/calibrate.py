@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.commands.evaluate import consume_events, default_split, load_pairs, log_test_cards, require_model_path
+from app.commands.evaluate import default_split, load_pairs, log_test_cards, require_model_path
 from app.commands.export_model import carry_provenance, refuse_overwriting_model
 from app.models.calibration_report import calibration_summary
+from app.runs.event_lines import print_events
 from app.settings import DataFolder, UserError
 from app.terminal import print_message
 from engine.cards.pairs import CardPair
@@ -55,7 +56,7 @@ def run(
     require_enough_groups(pairs, options.coverage)
     source = str(manifest.absolute()) if manifest else str(data.root)
     log_test_cards(data, path, digest, pairs, source=source)
-    predictions = consume_events(predict_cards(loaded, pairs, data.cache))
+    predictions = print_events(predict_cards(loaded, pairs, data.cache))
     cards = "all cards" if split == "all" else f"the {split} split"
     calibration = fit(
         predictions,

@@ -11,7 +11,7 @@ from app.settings import DataFolder, UserError
 from app.terminal import print_message
 from db import runs
 from db.session import Database
-from engine.config import Config
+from engine.config import MACHINE, Config, fields
 from engine.evaluation import predictions
 from engine.evaluation.comparison import holm, qwk_difference
 from engine.evaluation.model_selection import select_best
@@ -23,7 +23,7 @@ from engine.experiments.run_folder import fold_folders
 OTHER_CARDS = "they have learned from or were validated on other cards, so that their losses are means over others"
 OTHER_UNITS = "their objectives differ, so that their losses are in different units and are not compared"
 # Settings in which runs of one training setup may differ. max_pairs is not one of them: it changes the training set.
-IGNORED_SETTINGS = lineage.MACHINE - {"max_pairs"}
+IGNORED_SETTINGS = fields(MACHINE).keys() - {"max_pairs"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ValidatedRun:
     @property
     def training_setup(self) -> str:
         """All settings except IGNORED_SETTINGS: equal for runs that differ only in seed or machine."""
-        return self.config.model_dump_json(exclude=set(IGNORED_SETTINGS & Config.model_fields.keys()))
+        return self.config.model_dump_json(exclude=IGNORED_SETTINGS)
 
 
 def run(data: DataFolder, candidates: Sequence[str], references: Sequence[str]) -> dict[str, Any]:

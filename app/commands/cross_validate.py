@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.commands.terminal_output import print_events, stop_on_signal
+from app.runs.event_lines import print_run
 from app.settings import UserError
-from app.terminal import print_message
+from app.terminal import print_message, stop_on_signal
 from engine import config as configuration
 from engine.cards.folds import assign_folds, splits_of_fold
 from engine.cards.pairs import CardPair
@@ -66,16 +66,17 @@ def set_up_controls(out: Path, config: Config, pairs: Sequence[CardPair]) -> Non
 
     `stop_if` is dropped: a control is expected to score low.
     """
-    hidden = dict.fromkeys(configuration.CARD_ONLY_SETTINGS & config.model_dump().keys(), 0)
+    hidden = dict.fromkeys(configuration.fields(configuration.CARD_PIXELS), 0)
     for region in CONTROLS:
         control = configuration.build({**config.model_dump(), **hidden, "input_region": region, "stop_if": ""})
         run_folder.save(out / f"{CONTROL}{region}", control, [pair.absolute() for pair in pairs])
 
 
-def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
+def train_folds(out: Path, max_folds: int | None = None, cache: Path | None = None) -> dict[str, Any]:
     """Train the folds one after another, or resume them; returns the metrics of the out-of-fold predictions.
 
     max_folds  train only the first `max_folds` folds
+    cache      folder of prepared pictures, shared with other runs; default `out`/cache
     Each fold's epoch was chosen on its own validation cards, which makes the metrics slightly optimistic.
     """
     folders = fold_folders(out)[:max_folds]
@@ -83,7 +84,7 @@ def train_folds(out: Path, max_folds: int | None = None) -> dict[str, Any]:
     with stop_on_signal() as stop:
         for folder in folders:
             print_message(f"{folder.name} of {len(folders)}")
-            result = print_events(resume(folder, stop, out / "cache"))
+            result = print_run(resume(folder, stop, cache or out / "cache"))
             if result.get("stopped"):
                 return {**result, "fold": folder.name}
             metrics = {name: result[name] for name in REPORTED_METRICS}
@@ -104,7 +105,7 @@ def train_with_controls(out: Path, cache: Path | None = None) -> dict[str, Any]:
     """
     with stop_on_signal() as stop:
         try:
-            result = print_events(resume(out, stop, cache))
+            result = print_run(resume(out, stop, cache))
         except FailedByRule:
             _train_controls(out, stop)
             raise
@@ -122,7 +123,7 @@ def _train_controls(out: Path, stop: Callable[[], bool]) -> dict[str, Any]:
     for region, folder in control_folders(out).items():
         print_message(f"control model, trained on the {region} only")
         try:
-            result = print_events(resume(folder, stop, out / "cache"))
+            result = print_run(resume(folder, stop, out / "cache"))
         except BadInput as error:  # for example no picture of a slab; the run itself remains valid
             controls[region] = {"reason": str(error)}
             continue

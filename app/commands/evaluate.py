@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from app.models.calibration_report import calibration_summary
 from app.models.model_registry import model_path
+from app.runs.event_lines import print_events
 from app.settings import DataFolder, UserError
-from app.terminal import ProgressMeter, print_message
+from app.terminal import print_message
 from db.session import Database
 from engine.cards.pairs import CardPair
-from engine.events import Notice, Progress
 from engine.experiments.test_set_log import access_count, log_test_access
 from engine.inference.evaluate import evaluate
 from engine.inference.load_model import open_model
 from engine.inference.onnx_runtime import with_onnx_runtime
 from labeling.snapshot import LeftOutCard, left_out_lines, pairs_from_manifest, pairs_from_rows
-
-Result = TypeVar("Result")
 
 
 def run(
@@ -70,7 +68,7 @@ def run(
     inference_model = with_onnx_runtime(
         loaded, sha256=digest, cards=forward_passes, batch=batch, folder=data.graphs, notify=print_message
     )
-    return {**metadata, **consume_events(evaluate(inference_model, pairs, data.cache, predictions_path, views))}
+    return {**metadata, **print_events(evaluate(inference_model, pairs, data.cache, predictions_path, views))}
 
 
 def require_model_path(name: str | None, data: DataFolder) -> Path:
@@ -79,19 +77,6 @@ def require_model_path(name: str | None, data: DataFolder) -> Path:
     if path is None:
         raise UserError("there is no model yet; train one, or give the path of a model.pt with --model")
     return path
-
-
-def consume_events(events: Iterator[Notice | Progress | Result]) -> Result:
-    """Print notices and progress to the terminal; returns the result, which is the last event."""
-    meter = ProgressMeter()
-    for event in events:
-        if isinstance(event, Progress):
-            meter(event.step, event.done, event.total)
-        elif isinstance(event, Notice):
-            print_message(event.text)
-        else:
-            return event
-    raise AssertionError("the events must end with a result")
 
 
 def log_test_cards(data: DataFolder, model: Path, digest: str, pairs: Sequence[CardPair], *, source: str) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.commands.evaluate import consume_events, load_pairs
+from app.commands.evaluate import load_pairs
+from app.runs.event_lines import print_events
 from app.settings import DataFolder, UserError
 from app.terminal import print_message
 from engine.evaluation.comparison import agreement
@@ -108,7 +109,7 @@ def refuse_overwriting_model(target: Path, path: Path) -> None:
 def _agreement(data: DataFolder, full: LoadedModel, path: Path, form: Form, manifest: Path) -> dict[str, Any]:
     exported = load_model(path, "cpu") if form != "onnx" else with_onnx_graph(full, path)
     pairs = [pair for pair in load_pairs(data, manifest, "all") if pair.split != "test"]
-    both: list[Predictions] = [consume_events(predict_cards(model, pairs, data.cache)) for model in (full, exported)]
+    both: list[Predictions] = [print_events(predict_cards(model, pairs, data.cache)) for model in (full, exported)]
     return agreement(*both)
 
 

@@ -6,9 +6,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -20,42 +20,40 @@ from engine.evaluation.metrics import confusion, qwk
 from engine.image.read import SUFFIXES, read_picture
 from engine.simulate.cards import CAPTURE_KINDS, SimulationConfig
 from engine.simulate.folder import LABELS_FILE, TRUTH_FILE, write_cards
-from engine.simulate.mix import GradeMix, best_agreement
+from engine.simulate.mix import best_agreement
 from engine.simulate.wear.truth import CaptureKind, CardTruth
+
+__all__ = ["FolderOptions", "SimulationConfig", "run"]
 
 MAX_ART_PICTURES = 60  # the user's pictures for card fronts; all are kept in memory
 
 
-def run(
-    out: Path,
-    *,
-    pairs: int,
-    seed: int,
-    mix: GradeMix,
-    noise: float,
-    kinds: str,
-    height: int,
-    graded_on: date,
-    art: Path | None,
-    workers: int,
-) -> dict[str, Any]:
-    """Simulate cards; returns paths, counts, speed, and the QWK that labels with this noise can reach.
+class FolderOptions(NamedTuple):
+    """Options of a folder of simulated cards beside their settings.
 
     kinds    "" for the default mix, or weights: "scan,photo" or "scan=3,slab=1"
+    art      folder of the user's pictures for card fronts
     workers  processes; 0: one per CPU core
     """
-    recipe = SimulationConfig(
-        seed=seed,
-        mix=mix,
-        noise=noise,
-        kinds=_parse_kinds(kinds) or SimulationConfig(seed).kinds,
-        height=height,
-        graded_on=graded_on,
-        sources=_read_art(art, max_side_px=2 * height),
+
+    pairs: int
+    kinds: str = ""
+    art: Path | None = None
+    workers: int = 0
+
+
+def run(out: Path, config: SimulationConfig, options: FolderOptions) -> dict[str, Any]:
+    """Simulate cards; returns paths, counts, speed, and the QWK that labels with this noise can reach."""
+    config = replace(
+        config,
+        kinds=_parse_kinds(options.kinds) or config.kinds,
+        sources=_read_art(options.art, max_side_px=2 * config.height),
     )
+    workers = options.workers or os.cpu_count() or 1
     meter, began = ProgressMeter(), time.perf_counter()
-    workers = workers or os.cpu_count() or 1
-    written = write_cards(out, recipe, pairs, workers=workers, progress=lambda done, total: meter("cards", done, total))
+    written = write_cards(
+        out, config, options.pairs, workers=workers, progress=lambda done, total: meter("cards", done, total)
+    )
     seconds = time.perf_counter() - began
     return {
         "out": str(out.absolute()),
@@ -66,9 +64,13 @@ def run(
         "seconds": seconds,
         "pairs_per_second": written.new_count / seconds if written.new_count else None,
         "workers": workers,
-        "mix": mix,
+        "mix": config.mix,
         **_counts(written.cards),
-        "noise": {"standard_deviation": noise, "best": best_agreement(mix, noise), "here": _agreement(written.cards)},
+        "noise": {
+            "standard_deviation": config.noise,
+            "best": best_agreement(config.mix, config.noise),
+            "here": _agreement(written.cards),
+        },
     }
 
 

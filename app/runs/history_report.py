@@ -33,8 +33,8 @@ class RunHistory:
     def plan(self) -> ExperimentPlan:
         """The stored plan; for runs from before plans existed, one made from their settings."""
         if self.run.plan:
-            return ExperimentPlan.from_json(self.run.plan)
-        return ExperimentPlan(self.run.recipe, _changed_settings(self.run) or {})
+            return ExperimentPlan.model_validate(self.run.plan)
+        return ExperimentPlan(parent=self.run.recipe, changes=_changed_settings(self.run) or {})
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -44,7 +44,7 @@ class RunHistory:
 
 def verdict_of(run: Run, epochs: Sequence[Epoch]) -> Verdict:
     """Evaluate a run against its plan, with the epochs recorded so far."""
-    plan = ExperimentPlan.from_json(run.plan) if run.plan else ExperimentPlan()
+    plan = ExperimentPlan.model_validate(run.plan) if run.plan else ExperimentPlan()
     metrics = {row.epoch: epoch_metrics(row.metrics, row.val_loss, row.learning_rate) for row in epochs}
     return judge(plan, metrics, run.summary)
 

@@ -54,7 +54,7 @@ def queue_run(
             session,
             recipe=recipe,
             parent=parent,
-            plan=None if plan is None else plan.as_json(),
+            plan=None if plan is None else plan.model_dump(mode="json"),
             config=config.model_dump(),
             snapshot_id=frozen.snapshot_id,
             folder="",

@@ -89,7 +89,7 @@ def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:
     """The run's changes, hypothesis, criteria and verdict, as lines of text."""
     if not run.plan:
         return [f"Changed against the recipe: {escape(settings_changes(run))}"]
-    plan = ExperimentPlan.from_json(run.plan)
+    plan = ExperimentPlan.model_validate(run.plan)
     reason = f", several changes because: {escape(plan.bundle)}" if plan.bundle else ""
     lines = [f"Changed against {escape(plan.parent)}: {escape(describe(plan.changes))}{reason}"]
     if plan.hypothesis:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from filelock import Timeout
 
 from app.errors import user_message
 from app.runs.disk_reserve import free_reserve, keep_reserve
+from app.runs.event_lines import event_line, run_result
 from app.settings import DataFolder, UserError
+from app.terminal import stop_on_signal
 from db import runs, snapshots
 from db.schema import Run, Snapshot
 from db.session import Database
 from engine import config as configuration
 from engine.cards.pairs import BadManifest, read_snapshot
-from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
+from engine.events import EpochDone, Event, Finished, Progress, Stopped
 from engine.experiments import plans
 from engine.experiments.plans import ExperimentPlan
 from engine.storage.disk_space import translate_disk_full
@@ -36,40 +36,18 @@ POLL_INTERVAL_S = 0.5
 LOCK_TIMEOUT_S = 5.0
 
 
-class StopSignal:
-    """Flag set by SIGINT or SIGTERM: Ctrl-C in a terminal or a shutdown of the machine."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    @contextmanager
-    def handle_signals(self) -> Iterator[None]:
-        """Treat SIGINT and SIGTERM as a stop request; the previous handlers are restored on exit."""
-        before = {number: signal.signal(number, self._request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _request_stop(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-
-
 def train_queued_run(data: DataFolder, run_id: int) -> dict[str, Any]:
     """Train a queued run to its end; returns its summary, or the epoch at which it stopped.
 
     Raises UserError if the run is not queued or already has a process, DatabaseUnusable, and the engine's errors.
     """
-    # Installed first, so that an interrupt from here on is recorded in the row.
-    signals = StopSignal()
     with (
-        signals.handle_signals(),
+        stop_on_signal() as signalled,  # first, so that an interrupt from here on is recorded in the row
         Database.open(data.database, backup_dir=data.backups) as database,
         _hold_run_lock(data, run_id),
     ):
         run = _queued_run(database, run_id)
-        stop = _StopRequest(database, run_id, signals)
+        stop = _StopRequest(database, run_id, signalled)
         with _wait_for_turn(data, run_id, stop) as acquired:
             if not acquired:
                 _change_state(database, run_id, "queued", "stopped", message="stopped while waiting in the queue")
@@ -98,8 +76,8 @@ def _hold_run_lock(data: DataFolder, run_id: int) -> Iterator[None]:
 class _StopRequest:
     """Stop request by signal or in the run's row, which is read at most twice a second."""
 
-    def __init__(self, database: Database, run_id: int, signals: StopSignal) -> None:
-        self._database, self._run_id, self._signals = database, run_id, signals
+    def __init__(self, database: Database, run_id: int, signalled: Callable[[], bool]) -> None:
+        self._database, self._run_id, self._signalled = database, run_id, signalled
         self._polled_at, self._requested = 0.0, False
 
     def __call__(self) -> bool:
@@ -107,7 +85,7 @@ class _StopRequest:
             self._polled_at = time.monotonic()
             with self._database.reading() as session:
                 self._requested = runs.stop_requested(session, run_id=self._run_id)
-        return self._requested or self._signals.requested
+        return self._requested or self._signalled()
 
 
 @contextmanager
@@ -154,7 +132,7 @@ def _record_training(database: Database, data: DataFolder, run: Run, stop: _Stop
         _log(line)
     pairs = read_snapshot(Path(snapshot.path))
     if run.plan:
-        plans.write_plan(Path(run.folder), ExperimentPlan.from_json(run.plan))
+        plans.write_plan(Path(run.folder), ExperimentPlan.model_validate(run.plan))
     record = _EventRecorder(database, run.id)
     for event in train(config, pairs, Path(run.folder), stop, data.cache):
         record(event)
@@ -180,18 +158,16 @@ class _EventRecorder:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._progress(event)
-        elif isinstance(event, Notice):
-            _log(event.text)
         elif isinstance(event, EpochDone):
             self._epoch(event)
-        elif isinstance(event, Saved):
-            _log(f"saved {event.path.name} in epoch {event.epoch}")
         elif isinstance(event, Stopped):
-            self.outcome = {"stopped": True, "epoch": event.epoch, "checkpoint": str(event.checkpoint or "")}
+            self.outcome = run_result(event)
             _change_state(self._database, self._run_id, "running", "stopped", message=f"stopped in epoch {event.epoch}")
         elif isinstance(event, Finished):
-            self.outcome = {"model": str(event.model.absolute()), **event.summary}
+            self.outcome = run_result(event)
             _change_state(self._database, self._run_id, "running", "finished", summary=self.outcome)
+        if line := event_line(event):
+            _log(line)
 
     def _progress(self, event: Progress) -> None:
         if time.monotonic() - self._recorded_at < POLL_INTERVAL_S and event.done < event.total:
@@ -222,17 +198,6 @@ class _EventRecorder:
                 seconds=event.seconds,
                 metrics=metrics,
             )
-        _log(epoch_line(event))
-
-
-def epoch_line(event: EpochDone) -> str:
-    """One line of text for an epoch, for the log and the terminal."""
-    score = event.metrics["qwk"]
-    return (
-        f"epoch {event.epoch}: train loss {event.train_loss:.4f}, val loss {event.val_loss:.4f}, "
-        f"val QWK {'undefined' if score is None else f'{score:.4f}'}, rate {event.learning_rate:.2e}, "
-        f"{event.pairs_per_second:.1f} pairs/s, {event.data_wait_share:.0%} waiting for data"
-    )
 
 
 def _change_state(database: Database, run_id: int, expected: Any, to: Any, **fields: Any) -> bool:

@@ -9,24 +9,8 @@ from gradio.components import Component
 
 from engine import config
 
-# The settings that most runs change; the others are in a collapsed section.
-MAIN_SETTINGS = ("front_encoder", "back_encoder", "image_size", "batch_size", "phase2_epochs", "max_pairs")
-# Labels of the settings whose key is no plain label.
-LABELS = {
-    "front_encoder": "Front network",
-    "back_encoder": "Back network",
-    "pretrained": "Initial weights",
-    "phase2_epochs": "Epochs",
-    "max_pairs": "Maximum cards",
-    "lr_phase1": "Learning rate, phase 1",
-    "lr_phase2": "Learning rate",
-    "alpha_emd": "Weight of the earth mover's distance",
-    "beta_edge": "Weight of the edge-damage loss",
-    "beta_center": "Weight of the centering loss",
-    "sampler_eta": "Sampling of rare grades",
-    "ema_decay": "EMA decay",
-    "stop_if": "Stop early if",
-}
+# The other settings are in a collapsed section.
+MAIN_SETTINGS = tuple(config.fields(config.MAIN))
 
 
 def names() -> list[str]:
@@ -76,7 +60,7 @@ def read(values: tuple[Any, ...] | list[Any]) -> config.Config:
 def _widget(name: str) -> Component:
     field = config.fields()[name]
     description = " ".join((field.description or "").split())
-    label = LABELS.get(name, name.replace("_", " ").capitalize())
+    label = field.title or name.replace("_", " ").capitalize()
     common: dict[str, Any] = {"label": label, "info": f"{name}: {description}", "elem_id": f"set-{name}"}
     common["min_width"] = 200
     if options := config.choices(name):

@@ -24,7 +24,7 @@ import torch
 from benchmarks.harness import ROOT, Row, clock_s, in_fresh_process, peak_memory_mib, use_one_thread
 from engine.cards.pairs import CardPair, write_manifest
 from engine.config import Config
-from engine.data.targets import soft_targets
+from engine.data.targets import smoothed_targets
 from engine.device import resolve
 from engine.events import EpochDone, Progress, Saved
 from engine.model.dual_branch import DualBranch
@@ -155,7 +155,7 @@ def _minimal_loop(config: Config, *, channels_last: bool = True, fused: bool = T
     size = (config.batch_size, 6, config.image_size, config.image_size)
     sides = [torch.rand(size, device=device).to(memory_format=layout) for _ in range(2)]
     present = torch.ones(config.batch_size, 2, dtype=torch.bool, device=device)
-    targets = soft_targets(torch.arange(config.batch_size, device=device) % 10, 0.0)
+    targets = smoothed_targets(torch.arange(config.batch_size, device=device) % 10, 0.0)
     unmeasured = torch.full((config.batch_size, 3), torch.nan, device=device)
     start = 0.0
     for step in range(2 * BATCHES):

@@ -21,22 +21,13 @@ class Targets(NamedTuple):
     centering: Tensor  # (B, 2) left and top fraction of the borders, 0 to 1
 
 
-def soft_targets(grades: Tensor, smoothing: float, width: float = 0.0) -> Tensor:
-    """Class indices (B,) in 0..9 -> (B, 10) distributions: soft ordinal labels, then label smoothing.
+def smoothed_targets(grades: Tensor, smoothing: float) -> Tensor:
+    """Class indices (B,) in 0..9 -> (B, 10) distributions: `smoothing` of each label is spread over all ten classes.
 
-    width      0: one-hot. Above 0: softmax of -d / width, with d the distance in grades. Source: Diaz and Marathe,
-               "Soft Labels for Ordinal Regression", CVPR 2019, with the absolute distance.
-    smoothing  fraction of the label spread evenly over all ten classes. Source: Szegedy et al., "Rethinking the
-               Inception Architecture", CVPR 2016.
-    Worked: index 9 with smoothing .1 gives .91 on the tenth class and .01 on the others; with width 1 instead .632 on
-    the tenth, .233 on the ninth, .086 on the eighth.
+    Source: Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016.
+    Worked: index 9 with smoothing .1 gives .91 on the tenth class and .01 on the others.
     """
-    if width == 0:
-        labels = F.one_hot(grades, CLASSES).float()
-    else:
-        distance = (grades[:, None] - torch.arange(CLASSES, device=grades.device)).abs()
-        labels = F.softmax(-distance / width, dim=1)
-    return labels * (1 - smoothing) + smoothing / CLASSES
+    return F.one_hot(grades, CLASSES).float() * (1 - smoothing) + smoothing / CLASSES
 
 
 def mix_teacher_targets(targets: Tensor, teachers: Tensor, weight: float) -> Tensor:
@@ -57,7 +48,7 @@ def batch_targets(batch: Batch, present: Tensor, config: Config) -> Targets:
     edge = batch["edge"].to(device).masked_fill(~present, float("nan"))
     centering = batch["centering"].to(device).masked_fill(~present[:, :, None], float("nan"))
     front_measured = ~centering[:, 0].isnan().any(dim=1, keepdim=True)
-    grade = soft_targets(batch["grade"].to(device), config.label_smoothing, config.soft_label_width)
+    grade = smoothed_targets(batch["grade"].to(device), config.label_smoothing)
     if "teachers" in batch:
         grade = mix_teacher_targets(grade, batch["teachers"].to(device), config.teacher_weight)
     return Targets(

@@ -6,9 +6,13 @@ Cards of a group (one card's photos, one person's submission) are not independen
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Sums = TypeVar("Sums", bound=NamedTuple)
 
 CONFIDENCE_LEVEL = 0.95
 DRAWS = 1000
@@ -38,6 +42,39 @@ def group_sums(values: NDArray[np.floating], group_of: NDArray[np.integer], grou
     order = np.argsort(group_of, kind="stable")
     starts = np.searchsorted(group_of[order], np.arange(groups))
     return np.add.reduceat(values[order].astype(np.float64), starts, axis=0)
+
+
+class GroupSums(Generic[Sums]):
+    """Sums over the cards of each group, to be added up for bootstrap draws.
+
+    cards     named arrays of N cards, (N, ...) each
+    group_of  (N,) index of each card's group, 0 to `groups` - 1
+    """
+
+    def __init__(self, cards: Sums, group_of: NDArray[np.integer], groups: int) -> None:
+        self._cards = cards
+        self._columns = group_sums(_columns(cards), group_of, groups)
+
+    def of_draws(self, counts: NDArray[np.float64]) -> Sums:
+        """(D, groups) how often each group is drawn -> the same named arrays, (D, ...) each."""
+        return _named(counts @ self._columns, self._cards)
+
+
+def sums_of_cards(cards: Sums) -> Sums:
+    """Named arrays of N cards, (N, ...) each -> their sums, (...) each."""
+    return _named(_columns(cards).sum(axis=0), cards)
+
+
+def _columns(cards: Sums) -> NDArray[np.float64]:
+    """(N, K): all values of a card in one row, so that a draw is one matrix product."""
+    return np.column_stack([values.reshape(len(values), prod(values.shape[1:])) for values in cards])
+
+
+def _named(columns: NDArray[np.float64], cards: Sums) -> Sums:
+    """(..., K) -> arrays named and shaped as those of the cards: the inverse of _columns."""
+    ends = np.cumsum([prod(values.shape[1:]) for values in cards])[:-1]
+    parts = zip(np.split(columns, ends, axis=-1), cards, strict=True)
+    return cards._make(part.reshape((*columns.shape[:-1], *values.shape[1:])) for part, values in parts)
 
 
 def resample_runs(values: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.float64]:

@@ -7,17 +7,26 @@ width with which a card is still graded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from engine.cards.grades import GRADES
 from engine.errors import BadInput
 from engine.evaluation.bootstrap import group_indices
-from engine.evaluation.conformal import COVERAGE, Pool, fit_pools, min_groups, narrowest_intervals, prediction_intervals
+from engine.evaluation.conformal import (
+    COVERAGE,
+    Pool,
+    Pools,
+    fit_pools,
+    min_groups,
+    narrowest_intervals,
+    prediction_intervals,
+)
 from engine.evaluation.predictions import HasGrade, Predictions
 from engine.evaluation.strata import (
     EVERYTHING,
@@ -60,10 +69,12 @@ class Calibration:
     min_px_per_mm  resolution from which `pools` apply, if there are strata
     """
 
-    temperature: float
-    coverage: float
-    pools: tuple[Pool, ...]
-    widest: int
+    __pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+    pools: Pools
+    widest: Annotated[int, Field(ge=1, le=len(GRADES))]
     cards: int
     groups: int
     on: str
@@ -88,42 +99,18 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to dicts, lists, numbers and text."""
-        values = asdict(self)
-        return {**values, "pools": list(values["pools"]), "strata": [_stratum_to_dict(s) for s in self.strata]}
+        return _CALIBRATION.dump_python(self, mode="json")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
-        """Read the output of `to_dict`. Raises KeyError, TypeError or ValueError for invalid values.
+        """Read the output of `to_dict`. Raises ValueError for invalid values.
 
         `measured`, which is only reported, is not validated.
         """
-        strata = tuple(
-            Stratum(**{**stratum, "pools": tuple(Pool(**pool) for pool in stratum["pools"])})
-            for stratum in values.get("strata", ())
-        )
-        calibration = cls(**{**values, "pools": tuple(Pool(**pool) for pool in values["pools"]), "strata": strata})
-        valid_temperature, valid_coverage = 0 < calibration.temperature < np.inf, 0 < calibration.coverage < 1
-        if not (valid_temperature and valid_coverage and calibration.widest in range(1, len(GRADES) + 1)):
-            raise ValueError("invalid temperature, coverage or maximum interval width")
-        for pools in (calibration.pools, *(stratum.pools for stratum in strata)):
-            _require_valid(pools)
-        return calibration
+        return _CALIBRATION.validate_python(values)
 
 
-def _require_valid(pools: Sequence[Pool]) -> None:
-    lows, highs = [pool.low for pool in pools], [pool.high for pool in pools]
-    if [*lows, GRADES[-1] + 1] != [1, *(high + 1 for high in highs)] or not all(map(_is_valid, pools)):
-        raise ValueError("the pools must cover the grades 1 to 10 without gaps, with thresholds of at least 0")
-
-
-def _stratum_to_dict(stratum: Stratum) -> dict[str, Any]:
-    values = asdict(stratum)
-    return {**values, "pools": list(values["pools"])}
-
-
-def _is_valid(pool: Pool) -> bool:
-    are_counts = all(isinstance(value, int) for value in (pool.low, pool.high, pool.cards, pool.groups))
-    return are_counts and pool.low <= pool.high and pool.threshold >= 0
+_CALIBRATION = TypeAdapter(Calibration)
 
 
 def apply_calibration(

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from engine.errors import BadInput
 from engine.evaluation.bootstrap import (
     DRAWS,
+    GroupSums,
     bootstrap_counts,
     group_indices,
-    group_sums,
     percentile_interval,
     resample_runs,
 )
-from engine.evaluation.metrics import card_sums, confusion, metrics_from_sums, predicted_grades, qwk
+from engine.evaluation.metrics import MetricSums, card_sums, confusion, predicted_grades, qwk, qwk_of_tables
 from engine.evaluation.predictions import Predictions
 
 
@@ -83,7 +83,7 @@ def qwk_difference(
     scores = np.array([[_qwk(run) for run in pair] for pair in pairs], dtype=np.float64)  # (seeds, 2)
     if np.isnan(scores).any():
         raise NoCommonCards(f"QWK is undefined on the {len(cards)} cards in common; compare on cards of several grades")
-    sums = [[group_sums(card_sums(run.truth, run.probabilities), group_of, groups) for run in pair] for pair in pairs]
+    sums = [[GroupSums(card_sums(run.truth, run.probabilities), group_of, groups) for run in pair] for pair in pairs]
     draws_by_seed = [_deltas(counts, sums) for counts in bootstrap_counts(groups, draws=draws, seed=seed)]
     deltas = resample_runs(np.concatenate(draws_by_seed), seed=seed)
     deltas = deltas[~np.isnan(deltas)]
@@ -133,10 +133,10 @@ def _qwk(run: Predictions) -> float:
     return float("nan") if value is None else value
 
 
-def _deltas(counts: NDArray[np.float64], sums: Sequence[Sequence[NDArray[np.float64]]]) -> NDArray[np.float64]:
+def _deltas(counts: NDArray[np.float64], sums: Sequence[Sequence[GroupSums[MetricSums]]]) -> NDArray[np.float64]:
     """(draws, seeds) differences in QWK, candidate minus reference; NaN if either is undefined."""
     deltas = [
-        metrics_from_sums(counts @ candidate)["qwk"] - metrics_from_sums(counts @ reference)["qwk"]
+        qwk_of_tables(candidate.of_draws(counts).confusion) - qwk_of_tables(reference.of_draws(counts).confusion)
         for candidate, reference in sums
     ]
     return np.stack(deltas, axis=1)

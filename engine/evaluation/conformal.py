@@ -26,9 +26,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
 
 from engine.cards.grades import GRADES
 from engine.evaluation.bootstrap import group_indices
@@ -68,7 +70,18 @@ class Pool:
     high: int
     cards: int
     groups: int
-    threshold: float
+    threshold: Annotated[float, Field(ge=0)]
+
+
+def _covering_all_grades(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
+    grades = [grade for pool in pools for grade in range(pool.low, pool.high + 1)]
+    if grades != list(GRADES) or not all(pool.low <= pool.high for pool in pools):
+        raise ValueError("the pools must cover the grades 1 to 10 without gaps")
+    return pools
+
+
+# Pools of all grades, in order.
+Pools = Annotated[tuple[Pool, ...], AfterValidator(_covering_all_grades)]
 
 
 def min_groups(coverage: float) -> int:

@@ -9,22 +9,39 @@ function therefore computes a metric from the sums of all cards, and its interva
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.bootstrap import DRAWS, bootstrap_counts, group_indices, group_sums, percentile_interval
+from engine.evaluation.bootstrap import (
+    DRAWS,
+    GroupSums,
+    bootstrap_counts,
+    group_indices,
+    percentile_interval,
+    sums_of_cards,
+)
 
 CLASSES = 10
 BINS = 15
 GRADE_INDICES = np.arange(CLASSES)
 GRADE_DISTANCES = np.abs(GRADE_INDICES[:, None] - GRADE_INDICES[None, :])
 METRIC_NAMES = ("qwk", "exact", "within_one", "mae", "macro_mae", "auc_9_10", "ece", "brier", "rps", "recall")
-# Columns of a card's row of sums.
-CONFUSION = slice(0, CLASSES * CLASSES)
-CALIBRATION_GAPS = slice(CONFUSION.stop, CONFUSION.stop + BINS)
-BRIER, RPS = CALIBRATION_GAPS.stop, CALIBRATION_GAPS.stop + 1
+
+
+class MetricSums(NamedTuple):
+    """Sums over cards from which the metrics are computed, or the contributions of single cards, (N, ...) each.
+
+    confusion         (..., 10, 10) counts by true grade (row) and predicted grade (column)
+    calibration_gaps  (..., 15) confidence minus correctness by confidence bin
+    brier, rps        (...) Brier scores, ranked probability scores
+    """
+
+    confusion: NDArray[np.float64]
+    calibration_gaps: NDArray[np.float64]
+    brier: NDArray[np.float64]
+    rps: NDArray[np.float64]
 
 
 def predicted_grades(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -115,17 +132,21 @@ def auc_of_resamples(
     return ratio((tens * nines_below).sum(axis=1), tens.sum(axis=1) * cumulative_nines[:, -1])
 
 
-def card_sums(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(N, 117) contribution of each card to the sums: confusion matrix, calibration gaps, Brier score, RPS."""
-    cells = np.zeros((len(truth), CLASSES * CLASSES))
-    cells[np.arange(len(truth)), (truth - 1) * CLASSES + predicted_grades(probabilities) - 1] = 1
-    scores = brier_scores(truth, probabilities), ranked_probability_scores(truth, probabilities)
-    return np.column_stack([cells, _calibration_gaps(truth, probabilities), *scores])
+def card_sums(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> MetricSums:
+    """Contributions of N cards to the sums."""
+    cells = np.zeros((len(truth), CLASSES, CLASSES))
+    cells[np.arange(len(truth)), truth - 1, predicted_grades(probabilities) - 1] = 1
+    return MetricSums(
+        cells,
+        _calibration_gaps(truth, probabilities),
+        brier_scores(truth, probabilities),
+        ranked_probability_scores(truth, probabilities),
+    )
 
 
-def metrics_from_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Metrics by name from (..., 117) sums, (...) each and `recall` (..., 10); NaN where undefined."""
-    tables = sums[..., CONFUSION].reshape(*sums.shape[:-1], CLASSES, CLASSES)
+def metrics_from_sums(sums: MetricSums) -> dict[str, NDArray[np.float64]]:
+    """Metrics by name from (...) sums, (...) each and `recall` (..., 10); NaN where undefined."""
+    tables = sums.confusion
     cards, of_grade = tables.sum(axis=(-1, -2)), tables.sum(axis=-1)
     has_grade = np.where(of_grade > 0, 1.0, 0.0)
     error_of_grade = np.nan_to_num(ratio((tables * GRADE_DISTANCES).sum(axis=-1), of_grade))
@@ -135,16 +156,16 @@ def metrics_from_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64
         "within_one": ratio((tables * (GRADE_DISTANCES <= 1)).sum(axis=(-1, -2)), cards),
         "mae": ratio((tables * GRADE_DISTANCES).sum(axis=(-1, -2)), cards),
         "macro_mae": ratio(error_of_grade.sum(axis=-1), has_grade.sum(axis=-1)),
-        "ece": ratio(np.abs(sums[..., CALIBRATION_GAPS]).sum(axis=-1), cards),
-        "brier": ratio(sums[..., BRIER], cards),
-        "rps": ratio(sums[..., RPS], cards),
+        "ece": ratio(np.abs(sums.calibration_gaps).sum(axis=-1), cards),
+        "brier": ratio(sums.brier, cards),
+        "rps": ratio(sums.rps, cards),
         "recall": ratio(np.einsum("...ii->...i", tables), of_grade),
     }
 
 
 def point_metrics(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, Any]:
     """Metrics without intervals, computed every epoch. Names and shapes as in `metrics_with_intervals`."""
-    metrics = metrics_from_sums(card_sums(truth, probabilities).sum(axis=0))
+    metrics = metrics_from_sums(sums_of_cards(card_sums(truth, probabilities)))
     recall = metrics.pop("recall")
     return {
         **{name: number_or_none(value) for name, value in metrics.items()},
@@ -172,10 +193,10 @@ def metric_intervals(
     resampled: dict[str, list[NDArray[np.float64]]] = {}
     if count < 2:
         return {f"{name}{end}": None for name in METRIC_NAMES for end in ("_low", "_high")}
-    sums = group_sums(card_sums(truth, probabilities), group_of, count)
+    sums = GroupSums(card_sums(truth, probabilities), group_of, count)
     for counts in bootstrap_counts(count, draws=draws, seed=seed):
         auc = auc_of_resamples(truth, probabilities, counts[:, group_of])
-        for name, values in {**metrics_from_sums(counts @ sums), "auc_9_10": auc}.items():
+        for name, values in {**metrics_from_sums(sums.of_draws(counts)), "auc_9_10": auc}.items():
             resampled.setdefault(name, []).append(values)
     bounds: dict[str, Any] = {}
     for name in METRIC_NAMES:

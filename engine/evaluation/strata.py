@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from engine.cards.grades import GRADES
-from engine.evaluation.conformal import Pool
+from engine.evaluation.conformal import Pool, Pools
 
 Sides = Literal["pair", "front", "back"]
 # Fewer held-out cards of a kind vary by more than .08 in coverage (two standard deviations at .9).
@@ -50,7 +50,7 @@ class Stratum:
     sides: Sides
     max_px_per_mm: float | None
     temperature: float
-    pools: tuple[Pool, ...]
+    pools: Pools
     cards: int
     on: str
 

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.bootstrap import DRAWS, bootstrap_counts, group_indices, group_sums, percentile_interval
+from engine.evaluation.bootstrap import (
+    DRAWS,
+    GroupSums,
+    bootstrap_counts,
+    group_indices,
+    percentile_interval,
+    sums_of_cards,
+)
 from engine.evaluation.conformal import grades_in_groups, pool_grades
 from engine.evaluation.metrics import (
     BINS,
@@ -28,13 +35,25 @@ from engine.evaluation.predictions import Predictions
 
 UNCERTAINTY_METRICS = ("coverage", "mean_width", "aurc", "nll")
 WIDTHS = np.arange(1, CLASSES + 1)
-# Columns of a card's row of sums: by true grade, then by the interval's width.
-COVERED_OF_GRADE, OF_GRADE, OF_WIDTH, ERROR_OF_WIDTH, WRONG_OF_WIDTH = (
-    slice(start, start + CLASSES) for start in range(0, 50, CLASSES)
-)
-NLL = 50
 # Smaller probabilities are clipped to the smallest normal float, whose logarithm, -708, is finite.
 MIN_PROBABILITY = np.finfo(np.float64).tiny
+
+
+class UncertaintySums(NamedTuple):
+    """Sums over cards from which the metrics are computed, or the contributions of single cards, (N, ...) each.
+
+    covered_of_grade                         (..., 10) cards whose interval has the true grade, by true grade
+    of_grade                                 (..., 10) cards, by true grade
+    of_width, error_of_width, wrong_of_width (..., 10) cards, their errors in grades, wrong ones, by interval width
+    nll                                      (...) log loss
+    """
+
+    covered_of_grade: NDArray[np.float64]
+    of_grade: NDArray[np.float64]
+    of_width: NDArray[np.float64]
+    error_of_width: NDArray[np.float64]
+    wrong_of_width: NDArray[np.float64]
+    nll: NDArray[np.float64]
 
 
 class CalibratedPredictions(NamedTuple):
@@ -61,23 +80,23 @@ def log_losses(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) 
     return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth - 1], MIN_PROBABILITY))
 
 
-def card_uncertainty_sums(truth: NDArray[np.integer], predictions: CalibratedPredictions) -> NDArray[np.float64]:
-    """(N, 51) contribution of each card to the sums: by true grade, by interval width, and log loss."""
+def card_uncertainty_sums(truth: NDArray[np.integer], predictions: CalibratedPredictions) -> UncertaintySums:
+    """Contributions of N cards to the sums."""
     of_grade, of_width = np.eye(CLASSES)[truth - 1], np.eye(CLASSES)[predictions.widths - 1]
     error = np.abs(predictions.grades - truth)[:, None]
     covered = ((predictions.low <= truth) & (truth <= predictions.high))[:, None]
     losses = log_losses(truth, predictions.probabilities)
-    return np.column_stack([of_grade * covered, of_grade, of_width, of_width * error, of_width * (error > 0), losses])
+    return UncertaintySums(of_grade * covered, of_grade, of_width, of_width * error, of_width * (error > 0), losses)
 
 
-def uncertainty_from_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Uncertainty metrics by name from (..., 51) sums, (...) each; NaN where undefined."""
-    cards = sums[..., OF_GRADE].sum(axis=-1)
+def uncertainty_from_sums(sums: UncertaintySums) -> dict[str, NDArray[np.float64]]:
+    """Uncertainty metrics by name from (...) sums, (...) each; NaN where undefined."""
+    cards = sums.of_grade.sum(axis=-1)
     return {
-        "coverage": ratio(sums[..., COVERED_OF_GRADE].sum(axis=-1), cards),
-        "mean_width": ratio((sums[..., OF_WIDTH] * WIDTHS).sum(axis=-1), cards),
-        "aurc": _area(sums[..., OF_WIDTH], sums[..., ERROR_OF_WIDTH]),
-        "nll": ratio(sums[..., NLL], cards),
+        "coverage": ratio(sums.covered_of_grade.sum(axis=-1), cards),
+        "mean_width": ratio((sums.of_width * WIDTHS).sum(axis=-1), cards),
+        "aurc": _area(sums.of_width, sums.error_of_width),
+        "nll": ratio(sums.nll, cards),
     }
 
 
@@ -120,12 +139,12 @@ def reliability(truth: NDArray[np.integer], probabilities: NDArray[np.floating])
     ]
 
 
-def risk_coverage(sums: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Risk-coverage curve from the (51,) sums of all cards: fraction and number of graded cards, their mean absolute
+def risk_coverage(sums: UncertaintySums) -> list[dict[str, Any]]:
+    """Risk-coverage curve from the sums of all cards: fraction and number of graded cards, their mean absolute
     error and error rate, for each maximum interval width.
     """
-    graded, errors, wrong = (sums[part].cumsum() for part in (OF_WIDTH, ERROR_OF_WIDTH, WRONG_OF_WIDTH))
-    cards = np.full(CLASSES, sums[OF_WIDTH].sum())
+    graded, errors, wrong = (part.cumsum() for part in (sums.of_width, sums.error_of_width, sums.wrong_of_width))
+    cards = np.full(CLASSES, sums.of_width.sum())
     rows = zip(WIDTHS, ratio(graded, cards), graded, ratio(errors, graded), ratio(wrong, graded), strict=True)
     return [
         {
@@ -155,7 +174,7 @@ def uncertainty_metrics(
              coverage_by_grade (grades pooled to at least 20 groups), reliability, risk_coverage
     """
     rows = card_uncertainty_sums(truth, predictions)
-    totals = rows.sum(axis=0)
+    totals = sums_of_cards(rows)
     pools = pool_grades(grades_in_groups(truth, groups)) if len(truth) else []
     values = {name: number_or_none(value) for name, value in uncertainty_from_sums(totals).items()}
     resampled = _resampled_metrics(rows, groups, pools, draws, seed)
@@ -199,32 +218,32 @@ def all_metrics(network: Predictions, predictions: CalibratedPredictions, *, cal
 
 
 def _resampled_metrics(
-    rows: NDArray[np.float64], groups: Sequence[str], pools: Sequence[tuple[int, int]], draws: int, seed: int
+    rows: UncertaintySums, groups: Sequence[str], pools: Sequence[tuple[int, int]], draws: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Every metric, and every pool's coverage, in each bootstrap draw, (draws,); empty with a single group."""
     group_of, count = group_indices(groups)
     if count < 2:
         return {}
-    sums = group_sums(rows, group_of, count)
+    sums = GroupSums(rows, group_of, count)
     parts = []
     for counts in bootstrap_counts(count, draws=draws, seed=seed):
-        totals = counts @ sums
+        totals = sums.of_draws(counts)
         parts.append({**uncertainty_from_sums(totals), **{str(pool): _coverage(totals, pool) for pool in pools}})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _coverage(sums: NDArray[np.float64], pool: tuple[int, int]) -> NDArray[np.float64]:
+def _coverage(sums: UncertaintySums, pool: tuple[int, int]) -> NDArray[np.float64]:
     grades = slice(pool[0] - 1, pool[1])
-    return ratio(sums[..., COVERED_OF_GRADE][..., grades].sum(axis=-1), sums[..., OF_GRADE][..., grades].sum(axis=-1))
+    return ratio(sums.covered_of_grade[..., grades].sum(axis=-1), sums.of_grade[..., grades].sum(axis=-1))
 
 
 def _pool_coverage(
-    totals: NDArray[np.float64], pool: tuple[int, int], resampled: NDArray[np.float64] | None
+    totals: UncertaintySums, pool: tuple[int, int], resampled: NDArray[np.float64] | None
 ) -> dict[str, Any]:
     low, high = (None, None) if resampled is None else percentile_interval(resampled)
     return {
         "grades": list(range(pool[0], pool[1] + 1)),
-        "n": int(totals[OF_GRADE][pool[0] - 1 : pool[1]].sum()),
+        "n": int(totals.of_grade[pool[0] - 1 : pool[1]].sum()),
         "coverage": number_or_none(_coverage(totals, pool)),
         "coverage_low": low,
         "coverage_high": high,

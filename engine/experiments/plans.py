@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from engine.config import current_names
 from engine.events import EpochDone
@@ -20,8 +21,15 @@ PLAN = "ledger.json"  # the plan and its verdict
 EPOCHS = "epochs.jsonl"  # the metrics of each epoch; if an epoch has two lines, the later one is valid
 
 
-@dataclass(frozen=True)
-class ExperimentPlan:
+def _parsed(condition: Any) -> Any:
+    return MetricCondition.parse(condition) if isinstance(condition, str) else condition
+
+
+# Written as text, such as qwk>=0.74@27.
+Condition = Annotated[MetricCondition, BeforeValidator(_parsed), PlainSerializer(str)]
+
+
+class ExperimentPlan(BaseModel):
     """Plan of a run, declared before it starts.
 
     parent      the baseline: a recipe's name, "run 3", or a run folder
@@ -32,64 +40,33 @@ class ExperimentPlan:
     fail        conditions that make the run a failure
     """
 
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+
     parent: str = ""
-    changes: Changes = field(default_factory=dict)
+    changes: Annotated[Changes, BeforeValidator(current_names)] = {}
     bundle: str = ""
     hypothesis: str = ""
-    expect: tuple[MetricCondition, ...] = ()
-    fail: tuple[MetricCondition, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Convert to plain values; `from_json` returns the same plan."""
-        return {
-            "parent": self.parent,
-            "changes": {key: list(pair) for key, pair in self.changes.items()},
-            "bundle": self.bundle,
-            "hypothesis": self.hypothesis,
-            "expect": [str(condition) for condition in self.expect],
-            "fail": [str(condition) for condition in self.fail],
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> ExperimentPlan:
-        """Build a plan from the values of `as_json`, written by this or an earlier version."""
-        return cls(
-            parent=values["parent"],
-            changes={key: (parent, value) for key, (parent, value) in current_names(values["changes"]).items()},
-            bundle=values["bundle"],
-            hypothesis=values["hypothesis"],
-            expect=tuple(map(MetricCondition.parse, values["expect"])),
-            fail=tuple(map(MetricCondition.parse, values["fail"])),
-        )
+    expect: tuple[Condition, ...] = ()
+    fail: tuple[Condition, ...] = ()
 
 
 Outcome = Literal["failed", "as expected", "not as expected", "not failed", "open", "no criteria"]
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(BaseModel):
     """Result of one condition: the metric's value and the truth of the condition; None if its epoch was not reached."""
 
-    condition: MetricCondition
+    condition: Condition = Field(serialization_alias="threshold")
     value: float | None
     holds: bool | None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(BaseModel):
     """Result of a plan: the outcome, and the result of each condition."""
 
-    outcome: Outcome
+    outcome: Outcome = Field(serialization_alias="word")
     expect: tuple[Check, ...]
     fail: tuple[Check, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Convert to plain values."""
-        checks_by_kind = {"expect": self.expect, "fail": self.fail}
-        return {"word": self.outcome} | {
-            kind: [{"threshold": str(check.condition), "value": check.value, "holds": check.holds} for check in checks]
-            for kind, checks in checks_by_kind.items()
-        }
 
 
 def judge(plan: ExperimentPlan, epochs: Mapping[int, Mapping[str, Any]], saved: Mapping[str, Any] | None) -> Verdict:
@@ -104,7 +81,7 @@ def judge(plan: ExperimentPlan, epochs: Mapping[int, Mapping[str, Any]], saved: 
 
     def check(condition: MetricCondition) -> Check:
         metrics = (saved if condition.epoch is None else epochs.get(condition.epoch)) or {}
-        return Check(condition, metrics.get(condition.metric), condition.holds(metrics))
+        return Check(condition=condition, value=metrics.get(condition.metric), holds=condition.holds(metrics))
 
     expect, fail = tuple(map(check, plan.expect)), tuple(map(check, plan.fail))
     if any(result.holds for result in fail):
@@ -115,21 +92,21 @@ def judge(plan: ExperimentPlan, epochs: Mapping[int, Mapping[str, Any]], saved: 
         outcome = "open"
     else:
         outcome = "as expected" if expect else "not failed" if fail else "no criteria"
-    return Verdict(outcome, expect, fail)
+    return Verdict(outcome=outcome, expect=expect, fail=fail)
 
 
 def write_plan(folder: Path, plan: ExperimentPlan) -> None:
     """Write a plan into a run folder before the run; the plan of a run that was already started is not replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (holds_run(folder) and (folder / PLAN).exists()):
-        _write(folder / PLAN, plan.as_json())
+        _write(folder / PLAN, plan.model_dump(mode="json"))
 
 
 def read_plan(folder: Path) -> ExperimentPlan | None:
     """Plan in a run folder, None if there is none."""
     if not (folder / PLAN).exists():
         return None
-    return ExperimentPlan.from_json(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+    return ExperimentPlan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
 
 
 def record_epoch(folder: Path, done: EpochDone) -> None:
@@ -153,8 +130,8 @@ def write_verdict(folder: Path, summary: Mapping[str, Any] | None) -> dict[str, 
     plan = read_plan(folder)
     if plan is None:
         return {}
-    verdict = judge(plan, read_epochs(folder), summary).as_json()
-    _write(folder / PLAN, {**plan.as_json(), "verdict": verdict})
+    verdict = judge(plan, read_epochs(folder), summary).model_dump(mode="json", by_alias=True)
+    _write(folder / PLAN, {**plan.model_dump(mode="json"), "verdict": verdict})
     return {"verdict": verdict}
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-from engine.distributed import AllReduceSum
+from torch.distributed.nn.functional import all_reduce
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -24,7 +23,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         local_mean = values.sum(dims) / max(1, count)
         deviation = (values - local_mean[:, None, None]).square().sum(dims).double()
         local_mean = local_mean.double()
-        sums = AllReduceSum.apply(
+        sums = all_reduce(
             torch.cat([count * local_mean, deviation + count * local_mean.square(), local_mean.new_tensor([count])])
         )
         total_count = sums[-1].detach()

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import Any
-
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class ModelEma:
-    """EMA over training steps; with decay 0, the network itself at no cost.
+def average_weights(network: nn.Module, decay: float) -> AveragedModel:
+    """EMA of a network's weights over training steps, added by `update_parameters(network)`.
 
     The running statistics of batch normalization are averaged like the weights; integer tensors are copied. The decay
-    is at most (1 + steps) / (10 + steps), so that the average of a short run does not stay near its random initial
+    is at most n / (n + 9) at the n-th step, so that the average of a short run does not stay near its random initial
     weights (as in TensorFlow's ExponentialMovingAverage).
-    Worked: decay .999 is .1 after 0 steps, .91 after 90, .999 after 8990.
+    Worked: decay .999 is .1 at the first step, .91 at the 91st, .999 from the 8991st.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self._source, self._decay = network, decay
-        self.module = deepcopy(network).requires_grad_(False) if decay else network
-
     @torch.no_grad()
-    def update(self, steps: int) -> None:
-        """Add the network's weights after a training step; `steps` is the number of steps before it."""
-        if self.module is self._source:
-            return
-        weight = 1 - min(self._decay, (1 + steps) / (10 + steps))
-        for mean, new in zip(self.module.state_dict().values(), self._source.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(new, weight)
-            else:
-                mean.copy_(new)
+    def average(means: Tensors, weights: Tensors, steps: Tensor | int) -> None:
+        if means[0].is_floating_point():
+            torch._foreach_lerp_(means, weights, 1 - min(decay, int(steps) / (int(steps) + 9)))
+        else:
+            torch._foreach_copy_(means, weights)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Averaged weights; empty if the average is the network itself."""
-        return {} if self.module is self._source else self.module.state_dict()
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    set_steps(averaged, 0)
+    return averaged.requires_grad_(False)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state of state_dict."""
-        if self.module is not self._source:
-            self.module.load_state_dict(state)
+
+def set_steps(averaged: AveragedModel, steps: int) -> None:
+    """Set the number of steps averaged so far, as for an average loaded from a checkpoint."""
+    # Counted from 1: at 0, torch replaces the average by the weights instead of averaging both.
+    averaged.n_averaged.fill_(steps + 1)

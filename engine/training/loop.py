@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -21,13 +21,14 @@ from engine.config import Config
 from engine.data.dataset import Batch, CardDataset
 from engine.data.feature_cache import FeatureCache
 from engine.data.inputs import Inputs, model_input
+from engine.data.picture_cache import PixelCache
 from engine.data.prepare import PreparedData, Stop, prepare_run_data
 from engine.data.sampler import batch_loader, epoch_order
 from engine.data.selection import check_labels
 from engine.device import is_out_of_memory, launch
 from engine.distributed import ProcessGroup, cleanup
 from engine.evaluation import calibration, predictions
-from engine.evaluation.model_selection import selection_criterion
+from engine.evaluation.model_selection import Criterion, selection_criterion
 from engine.events import EpochDone, Event, Finished, Notice, Progress, Saved, Stopped
 from engine.experiments import plans, run_folder
 from engine.experiments.run_folder import CHECKPOINT, MODEL
@@ -38,6 +39,7 @@ from engine.thresholds import parse_conditions
 from engine.training import initial_weights
 from engine.training.frozen_encoders import feature_caches
 from engine.training.initial_weights import InitialModel
+from engine.training.lr_schedule import end_epoch
 from engine.training.optimizer import FailedByRule, Learner, StepResult, TrainingFailed
 from engine.training.state import TrainingState
 
@@ -92,64 +94,83 @@ def _events(
         return
     # After the preparation, which draws random numbers: cached pictures must not change the run.
     seed_everything(config.seed, verbose=False)
-    run = _Run(fabric, ranks, config, prepared, folder, cache)
-    yield from run.build()
+    run = yield from _begin(fabric, ranks, config, prepared, folder, cache)
     yield from run.train(stop)
 
 
+def _begin(
+    fabric: Fabric, ranks: ProcessGroup, config: Config, prepared: PreparedData, folder: Path, cache: Path
+) -> Generator[Event, None, _Run]:
+    """Create network and optimizer, or restore them from the checkpoint if there is one."""
+    training, validation = (
+        CardDataset(cards, prepared.pixels, config, training=is_training, auxiliary=prepared.auxiliary)
+        for cards, is_training in ((prepared.training, True), (prepared.validation, False))
+    )
+    saved = checkpoint.load(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
+    # The weights of a checkpoint are loaded below.
+    initial = InitialModel(DualBranch(config)) if saved else initial_weights.initialize_model(config)
+    yield from map(Notice, initial.notices)
+    learner = Learner(fabric, ranks, config, initial.network, training.cards)
+    if config.class_weights == "balanced" and config.sampler_eta > 0:
+        yield Notice("both class_weights and sampler_eta favor rare grades; the effects multiply")
+    too_few = calibration.too_few_groups_message([card.pair.group_key for card in validation.cards])
+    if too_few and not saved:
+        yield Notice(f"{too_few}; this run's model will not be calibrated")
+    criterion, notice = selection_criterion([card.grade for card in validation.cards])
+    if config.kept_epoch == "last":
+        criterion, notice = "last", ""
+    if notice and not saved:
+        yield Notice(notice)
+    state = TrainingState(**saved["state"]) if saved else TrainingState(begun_from=initial.source)
+    learner.enter_phase(_phase(config, state.epoch))
+    if saved:
+        learner.load_state_dict(saved)
+        yield from _restore_random_state(fabric, ranks, config, saved)
+    elif ranks.rank:
+        # All ranks initialize the same weights; dropout is seeded per rank.
+        torch.manual_seed(config.seed + ranks.rank)
+    return _Run(fabric, ranks, config, folder, cache, prepared.pixels, training, validation, criterion, learner, state)
+
+
+def _restore_random_state(
+    fabric: Fabric, ranks: ProcessGroup, config: Config, saved: dict[str, Any]
+) -> Iterator[Notice]:
+    if len(saved["random"]) != ranks.world_size:
+        yield Notice(
+            f"the run stopped with {len(saved['random'])} processes and resumes with {ranks.world_size}, so its random "
+            "numbers differ from those of an uninterrupted run"
+        )
+        torch.manual_seed(config.seed + ranks.rank)
+        return
+    torch.set_rng_state(saved["random"][ranks.rank])
+    if fabric.device.type == "cuda" and saved["random_cuda"]:
+        torch.cuda.set_rng_state(saved["random_cuda"][ranks.rank])
+
+
+def _phase(config: Config, epoch: int) -> int:
+    return 1 if epoch <= config.phase1_epochs else 2
+
+
+@dataclass(frozen=True)
 class _Run:
     """Epochs of one run, from its prepared data to Finished or Stopped."""
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        ranks: ProcessGroup,
-        config: Config,
-        prepared: PreparedData,
-        folder: Path,
-        cache: Path,
-    ) -> None:
-        self.fabric, self.ranks, self.config, self.folder, self.cache = fabric, ranks, config, folder, cache
-        pixels, auxiliary = prepared.pixels, prepared.auxiliary
-        self.pixels = pixels
-        self.training = CardDataset(prepared.training, pixels, config, training=True, auxiliary=auxiliary)
-        self.validation = CardDataset(prepared.validation, pixels, config, training=False, auxiliary=auxiliary)
-        self.sides_present = [
-            any(side in pixels for side in sides)
-            for sides in zip(*((card.pair.front, card.pair.back) for card in self.training.cards), strict=True)
-        ]
-        self.criterion, self.criterion_notice = selection_criterion([card.grade for card in self.validation.cards])
-        if config.kept_epoch == "last":
-            self.criterion, self.criterion_notice = "last", ""
-        self.rules = parse_conditions(config.stop_if)
-        self.state = TrainingState()
-
-    def build(self) -> Iterator[Event]:
-        """Create network and optimizer, or restore them from the checkpoint if there is one."""
-        saved = checkpoint.load(self.folder / CHECKPOINT) if (self.folder / CHECKPOINT).exists() else None
-        # `_restore` loads the weights of a checkpoint.
-        initial = InitialModel(DualBranch(self.config)) if saved else initial_weights.initialize_model(self.config)
-        yield from map(Notice, initial.notices)
-        self.learner = Learner(self.fabric, self.ranks, self.config, initial.network, self.training.cards)
-        if self.config.class_weights == "balanced" and self.config.sampler_eta > 0:
-            yield Notice("both class_weights and sampler_eta favor rare grades; the effects multiply")
-        too_few = calibration.too_few_groups_message([card.pair.group_key for card in self.validation.cards])
-        if too_few and not saved:
-            yield Notice(f"{too_few}; this run's model will not be calibrated")
-        if self.criterion_notice and not saved:
-            yield Notice(self.criterion_notice)
-        self.state = TrainingState(**saved["state"]) if saved else TrainingState(begun_from=initial.source)
-        self.learner.enter_phase(self.phase)
-        if saved:
-            yield from self._restore(saved)
-        elif self.ranks.rank:
-            # All ranks initialize the same weights; dropout is seeded per rank.
-            torch.manual_seed(self.config.seed + self.ranks.rank)
+    fabric: Fabric
+    ranks: ProcessGroup
+    config: Config
+    folder: Path
+    cache: Path
+    pixels: PixelCache
+    training: CardDataset
+    validation: CardDataset
+    criterion: Criterion
+    learner: Learner
+    state: TrainingState
 
     @property
     def phase(self) -> int:
         """Phase of the current epoch."""
-        return 1 if self.state.epoch <= self.config.phase1_epochs else 2
+        return _phase(self.config, self.state.epoch)
 
     def train(self, stop: Stop) -> Iterator[Event]:
         """Run the remaining epochs; the last event is Finished or Stopped. Raises TrainingFailed."""
@@ -188,7 +209,7 @@ class _Run:
         """Standardize the features of the network and of its EMA by the training cards' unchanged pictures."""
         pairs = [card.pair for card in self.training.cards]
         sides = [pair.front for pair in pairs], [pair.back for pair in pairs]
-        for network in (cast(DualBranch, self.learner.network.module), cast(DualBranch, self.learner.ema.module)):
+        for network in (cast(DualBranch, self.learner.network.module), self.learner.averaged_network):
             for module, pictures, cache in zip((network.front, network.back), sides, caches, strict=True):
                 features = [cache.features(side, 0) for side in pictures if side is not None and side in cache]
                 if features:
@@ -215,7 +236,7 @@ class _Run:
         # Yield before saving: a run killed in between repeats the event instead of losing it.
         yield done
         self._check_rules(done)
-        self.learner.schedule.step(-metrics["rps"] if self.criterion == "rps" else metrics["qwk"])
+        end_epoch(self.learner.schedule, -metrics["rps"] if self.criterion == "rps" else metrics["qwk"])
         self.state.begin_epoch(epoch + 1)
         if epoch == self.config.phase1_epochs:
             self.learner.enter_phase(2)
@@ -228,7 +249,7 @@ class _Run:
         """
         rows = range(len(self.validation))[self.ranks.local_rows]
         max_batches = ceil(len(range(len(self.validation))[:: self.ranks.world_size]) / self.config.batch_size)
-        module, objective = self.learner.ema.module, self.learner.objective
+        module, objective = self.learner.averaged_network, self.learner.objective
         remaining = infer(module, objective, self.validation, self.config, self.phase, rows)
         results: list[BatchResult] = []
         for _ in range(max_batches):
@@ -242,7 +263,7 @@ class _Run:
 
     def _check_rules(self, done: EpochDone) -> None:
         """Record the failure if the epoch meets a stop_if rule."""
-        for rule in self.rules:
+        for rule in parse_conditions(self.config.stop_if):
             if rule.epoch == done.epoch and rule.holds(done.all_metrics):
                 value = done.all_metrics[rule.metric]
                 self.state.failure = (
@@ -254,10 +275,6 @@ class _Run:
     def _stopped(self) -> Iterator[Event]:
         yield self._save_checkpoint(self.state.epoch)
         yield Stopped(self.folder / CHECKPOINT, self.state.epoch)
-
-    @property
-    def _on_gpu(self) -> bool:
-        return self.fabric.device.type == "cuda"
 
     @property
     def _batches_per_epoch(self) -> int:
@@ -327,18 +344,23 @@ class _Run:
         self.state.keep(done)
         if self.ranks.is_first:
             self.state.best |= predictions.write_validation(self.folder, self.validation.cards, probabilities)
+        pairs = [card.pair for card in self.training.cards]
+        has_front, has_back = (
+            any(side in self.pixels for side in sides)
+            for sides in zip(*((pair.front, pair.back) for pair in pairs), strict=True)
+        )
         content = {
             "name": self.folder.name,
             "config": self.config.model_dump(),
             "phase": done.phase,
-            "sides": [self.sides_present[0] and done.phase == 2, self.sides_present[1]],
+            "sides": [has_front and done.phase == 2, has_back],
             "trained_on": self._trained_on(),
             "summary": self.state.best,
             # Only rank 0 writes the model, so only it fits the calibration.
             "calibration": calibration.calibrate_on_validation(self.validation.cards, probabilities)
             if self.ranks.is_first
             else None,
-            "model": self.learner.ema.module.state_dict(),
+            "model": self.learner.averaged_network.state_dict(),
         }
         yield self._save(MODEL, content, done.epoch)
 
@@ -354,7 +376,7 @@ class _Run:
             **self.learner.state_dict(),
             # One per rank.
             "random": self.ranks.gather(torch.get_rng_state()),
-            "random_cuda": self.ranks.gather(torch.cuda.get_rng_state()) if self._on_gpu else [],
+            "random_cuda": self.ranks.gather(torch.cuda.get_rng_state()) if self.fabric.device.type == "cuda" else [],
         }
         return self._save(CHECKPOINT, content, epoch)
 
@@ -363,16 +385,3 @@ class _Run:
         if self.ranks.is_first:
             checkpoint.save(self.folder / name, content)
         return Saved(self.folder / name, epoch, best=name == MODEL)
-
-    def _restore(self, saved: dict[str, Any]) -> Iterator[Notice]:
-        self.learner.load_state_dict(saved)
-        if len(saved["random"]) != self.ranks.world_size:
-            yield Notice(
-                f"the run stopped with {len(saved['random'])} processes and resumes with {self.ranks.world_size}, so "
-                "its random numbers differ from those of an uninterrupted run"
-            )
-            torch.manual_seed(self.config.seed + self.ranks.rank)
-            return
-        torch.set_rng_state(saved["random"][self.ranks.rank])
-        if self._on_gpu and saved["random_cuda"]:
-            torch.cuda.set_rng_state(saved["random_cuda"][self.ranks.rank])

@@ -1,12 +1,12 @@
-"""Learning-rate schedules: each is stepped once per epoch with a validation score, higher is better: QWK, or -RPS."""
+"""Learning-rate schedules over the epochs of a phase."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from engine.config import Config
 
@@ -17,58 +17,40 @@ MIN_RATE = 1e-6
 FIRST_FRACTION, LAST_FRACTION = 1 / 25, 1 / 250_000
 
 
-class Plateau:
-    """Halve the learning rate when the score has not risen for more than three epochs, down to 1e-6."""
+def build_schedule(config: Config, optimizer: Optimizer, epochs: int) -> ReduceLROnPlateau | LambdaLR:
+    """Create the config's schedule for a phase of `epochs` epochs; the learning rate is never below 1e-6.
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    plateau halves the rate when the score has not risen for more than three epochs.
+    """
+    if config.schedule == "plateau":
         # threshold 0: with torch's default, a relative rise of 1e-4, a constant QWK below 0 counts as a rise.
-        self._inner = ReduceLROnPlateau(
-            optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=MIN_RATE
-        )
-
-    def step(self, score: float | None) -> None:
-        """End an epoch; an undefined score counts as no rise."""
-        self._inner.step(-math.inf if score is None else score)
-
-    def state_dict(self) -> dict[str, object]:
-        """State for an exact resume."""
-        return self._inner.state_dict()
-
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Restore the state of state_dict."""
-        self._inner.load_state_dict(state)
+        return ReduceLROnPlateau(optimizer, mode="max", factor=FACTOR, patience=PATIENCE, threshold=0, min_lr=MIN_RATE)
+    fraction = {"cosine": cosine_fraction, "one_cycle": one_cycle_fraction, "constant": lambda done, epochs: 1.0}
+    peak = optimizer.param_groups[0]["lr"]
+    return LambdaLR(optimizer, lambda done: max(MIN_RATE / peak, fraction[config.schedule](done, epochs)))
 
 
-class Curve:
-    """Fixed curve: a fraction of the peak learning rate for each epoch, never below 1e-6."""
+def end_epoch(schedule: ReduceLROnPlateau | LambdaLR, score: float | None) -> None:
+    """Set the rate of the next epoch; `score` is QWK or -RPS, higher is better; undefined is no rise."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.step(-math.inf if score is None else score)
+    else:
+        schedule.step()
 
-    def __init__(self, optimizer: Optimizer, epochs: int, fraction_at: Callable[[int, int], float]) -> None:
-        """`fraction_at` takes the number of epochs done and the number of all epochs."""
-        self._optimizer = optimizer
-        self._epochs = epochs
-        self._fraction_at = fraction_at
-        self._peaks = [group["lr"] for group in optimizer.param_groups]
-        self._done = 0
-        self._apply()
 
-    def step(self, score: float | None) -> None:
-        """End an epoch; its score is ignored."""
-        self._done += 1
-        self._apply()
+def schedule_state(schedule: ReduceLROnPlateau | LambdaLR) -> dict[str, Any]:
+    """State for an exact resume, with the optimizer's; of a fixed curve the number of epochs done."""
+    return schedule.state_dict() if isinstance(schedule, ReduceLROnPlateau) else {"done": schedule.last_epoch}
 
-    def _apply(self) -> None:
-        fraction = self._fraction_at(self._done, self._epochs)
-        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = max(MIN_RATE, peak * fraction)
 
-    def state_dict(self) -> dict[str, object]:
-        """State for an exact resume."""
-        return {"done": self._done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Restore the state of state_dict."""
-        self._done = state["done"]
-        self._apply()
+def restore_schedule(schedule: ReduceLROnPlateau | LambdaLR, state: dict[str, Any]) -> None:
+    """Restore the state of schedule_state."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.load_state_dict(state)
+        return
+    # Step count above 1: torch warns if no optimizer step came before a schedule's first step, but a run stopped in its
+    # validation has taken them in another process. An earlier version saved no state of a constant rate.
+    schedule.load_state_dict({"last_epoch": state.get("done", 0), "_step_count": 2, "lr_lambdas": [None]})
 
 
 def cosine_fraction(done: int, epochs: int) -> float:
@@ -97,26 +79,3 @@ def one_cycle_fraction(done: int, epochs: int) -> float:
 
 def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-class Constant:
-    """Constant learning rate."""
-
-    def step(self, score: float | None) -> None:
-        """End an epoch; does nothing."""
-
-    def state_dict(self) -> dict[str, object]:
-        """Empty state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Restore the state of state_dict; does nothing."""
-
-
-def build_schedule(config: Config, optimizer: Optimizer, epochs: int) -> Plateau | Curve | Constant:
-    """Create the config's schedule for a phase of `epochs` epochs."""
-    if config.schedule == "plateau":
-        return Plateau(optimizer)
-    if config.schedule == "constant":
-        return Constant()
-    return Curve(optimizer, epochs, cosine_fraction if config.schedule == "cosine" else one_cycle_fraction)

@@ -23,8 +23,8 @@ from engine.evaluation.metrics import confusion
 from engine.model.dual_branch import DualBranch
 from engine.model.losses import Objective
 from engine.model.sync_batch_norm import convert_sync_batch_norm
-from engine.training.ema import ModelEma
-from engine.training.lr_schedule import build_schedule
+from engine.training.ema import average_weights, set_steps
+from engine.training.lr_schedule import build_schedule, restore_schedule, schedule_state
 from engine.training.mixup import mix
 from engine.training.state import TrainingState
 
@@ -59,7 +59,7 @@ class Learner:
         if ranks.world_size > 1:
             convert_sync_batch_norm(module)
         self.network = fabric.setup_module(module.to(memory_format=torch.channels_last))
-        self.ema = ModelEma(self.network.module, config.ema_decay)
+        self._average = average_weights(self.network.module, config.ema_decay) if config.ema_decay else None
         self._scaler = getattr(fabric.strategy.precision, "scaler", None)
 
     def enter_phase(self, phase: int) -> None:
@@ -74,6 +74,11 @@ class Learner:
         epochs = config.phase1_epochs if phase == 1 else config.phase2_epochs
         self.schedule = build_schedule(config, optimizer, epochs)
         self._optimizer = cast(_FabricOptimizer, self._fabric.setup_optimizers(optimizer))
+
+    @property
+    def averaged_network(self) -> DualBranch:
+        """Network that is validated and saved: the EMA of the weights, or without one the network itself."""
+        return cast(DualBranch, (self._average or self.network).module)
 
     @property
     def rate(self) -> float:
@@ -102,7 +107,8 @@ class Learner:
         if self._scaler is None or self._scaler.get_scale() < MIN_LOSS_SCALE:
             self._must_be_finite("gradient", cast(Tensor, norm), state)
         self._optimizer.step()
-        self.ema.update(state.steps)
+        if self._average is not None:
+            self._average.update_parameters(self.network.module)
         losses, predicted = (torch.cat(tensors) for tensors in zip(*results, strict=True))
         return self._sum_results(losses, batch["grade"], predicted.cpu())
 
@@ -131,19 +137,21 @@ class Learner:
         return StepResult(float(sums[0]), sums[1:].reshape(counts.shape).astype(int))
 
     def state_dict(self) -> dict[str, Any]:
-        """State for an exact resume."""
+        """State for an exact resume, without the number of steps, which is in the run's TrainingState."""
         return {
             "model": self.network.module.state_dict(),
-            "average": self.ema.state_dict(),
+            "average": self._average.module.state_dict() if self._average is not None else {},
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "schedule": schedule_state(self.schedule),
             "precision": self._fabric.strategy.precision.state_dict(),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Restore the state of state_dict, in the same phase."""
+        """Restore from a checkpoint: the state of state_dict and the run's `state`, in the same phase."""
         self.network.module.load_state_dict(saved["model"])
-        self.ema.load_state_dict(saved["average"])
+        if self._average is not None:
+            self._average.module.load_state_dict(saved["average"])
+            set_steps(self._average, saved["state"]["steps"])
         self._optimizer.load_state_dict(saved["optimizer"])
-        self.schedule.load_state_dict(saved["schedule"])
+        restore_schedule(self.schedule, saved["schedule"])
         self._fabric.strategy.precision.load_state_dict(saved["precision"])

@@ -163,6 +163,13 @@ def test_settings_saved_by_an_earlier_version_have_the_same_meaning():
     assert from_saved({"seen": "label"}).input_region == "label"
 
 
+def test_a_removed_setting_is_ignored_if_it_was_off_and_a_run_that_used_it_is_not_resumed():
+    assert Config.model_validate({"soft_label_width": 0.0, "dropout": 0.1}) == Config(dropout=0.1)
+    assert from_saved({"soft_label_width": 0.5, "dropout": 0.1}) == Config(dropout=0.1), "a model opens"
+    with pytest.raises(ValidationError):
+        Config.model_validate({"soft_label_width": 0.5})
+
+
 def test_every_renamed_setting_has_a_current_name():
     assert set(RENAMED_SETTINGS.values()) <= set(fields())
     assert not set(RENAMED_SETTINGS) & set(fields())

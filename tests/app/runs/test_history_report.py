@@ -53,7 +53,7 @@ def history(database):
                 snapshot_id=None,
                 folder="/f",
                 log_path="/l",
-                plan=plan.as_json(),
+                plan=plan.model_dump(mode="json"),
             )
             runs.change_state(session, run_id=run.id, expected="queued", to="running")
             for epoch, qwk, train_loss, val_loss in epochs:

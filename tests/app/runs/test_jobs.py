@@ -260,7 +260,7 @@ def test_checking_the_lock_does_not_prevent_a_run_from_starting(data_home, tmp_p
     worker = threading.Thread(target=train)
     with pytest.MonkeyPatch.context() as patch:
         # Signal handlers can only be set in the main thread.
-        patch.setattr("app.runs.worker.StopSignal.handle_signals", lambda self: nullcontext())
+        patch.setattr("app.runs.worker.stop_on_signal", lambda: nullcontext(lambda: False))
         worker.start()
         time.sleep(0.5)
         lock.release()

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from engine.config import build
+from engine.config import build, effective_with, fields
 from engine.experiments.lineage import (
-    CONDITIONAL,
     bundle_warning,
     changes,
     count,
@@ -81,8 +80,8 @@ def test_a_change_that_affects_no_loss_is_reported_as_ineffective(changed, off, 
 
 
 def test_conditional_settings_name_existing_settings_and_measurement_dropout_needs_use_measurements():
-    fields = build({}).model_dump()
-    assert CONDITIONAL.keys() | {gate for gate, _ in CONDITIONAL.values()} <= fields.keys()
+    conditions = [condition for key in fields() if (condition := effective_with(key))]
+    assert {condition.setting for condition in conditions} <= fields().keys()
     assert (
         ineffective({"measurement_dropout": (0.0, 0.2)}, recipe_config("ordinal", {"measurement_dropout": 0.2})) != []
     )

@@ -59,16 +59,16 @@ def test_a_threshold_without_an_epoch_applies_to_the_saved_model():
 @given(
     st.builds(
         ExperimentPlan,
-        st.text(),
-        st.dictionaries(st.text(), st.tuples(st.floats(allow_nan=False), st.text())),
-        st.text(),
-        st.text(),
-        st.lists(thresholds).map(tuple),
-        st.lists(thresholds).map(tuple),
+        parent=st.text(),
+        changes=st.dictionaries(st.text(), st.tuples(st.floats(allow_nan=False), st.text())),
+        bundle=st.text(),
+        hypothesis=st.text(),
+        expect=st.lists(thresholds).map(tuple),
+        fail=st.lists(thresholds).map(tuple),
     )
 )
 def test_a_plan_survives_json(plan):
-    assert ExperimentPlan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
+    assert ExperimentPlan.model_validate(json.loads(json.dumps(plan.model_dump(mode="json")))) == plan
 
 
 def epoch_done(epoch, qwk):
@@ -96,9 +96,9 @@ def test_the_verdict_uses_the_last_record_of_each_epoch_and_the_plan_is_fixed(tm
 
 
 def test_a_plan_written_by_an_earlier_version_has_current_names():
-    values = ExperimentPlan(changes={"dropout": (0.1, 0.2)}).as_json()
+    values = ExperimentPlan(changes={"dropout": (0.1, 0.2)}).model_dump(mode="json")
     values["changes"]["seen"] = ["card", "label"]
-    assert ExperimentPlan.from_json(values).changes == {"dropout": (0.1, 0.2), "input_region": ("card", "label")}
+    assert ExperimentPlan.model_validate(values).changes == {"dropout": (0.1, 0.2), "input_region": ("card", "label")}
 
 
 def test_a_run_without_a_plan_has_no_verdict(tmp_path):

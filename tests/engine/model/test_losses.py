@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.special import softmax
 from scipy.stats import energy_distance
 from sklearn.utils.class_weight import compute_class_weight
 from torchvision.ops import sigmoid_focal_loss
 
 from engine.config import Config
-from engine.data.targets import batch_targets, mix_teacher_targets, soft_targets
+from engine.data.targets import batch_targets, mix_teacher_targets, smoothed_targets
 from engine.model.dual_branch import Scores
 from engine.model.losses import Objective, class_weights, cross_entropy, cumulative_cross_entropy, emd
 
@@ -25,7 +24,7 @@ def logits(cards=6, columns=10, seed=0, scale=2.0):
 
 
 def hard(*classes):
-    return soft_targets(torch.tensor(classes), 0.0).double()
+    return smoothed_targets(torch.tensor(classes), 0.0).double()
 
 
 def falling(cards=6, seed=0):
@@ -47,21 +46,7 @@ def test_an_absent_grade_weighs_nothing_and_the_cap_limits_the_weights():
 
 
 def test_smoothing_s_worked_numbers():
-    np.testing.assert_allclose(soft_targets(torch.tensor([9]), 0.1)[0], [0.01] * 9 + [0.91], atol=1e-7)
-
-
-@pytest.mark.parametrize("width", [0.3, 1.0, 4.0])
-def test_soft_labels_are_scipy_s_softmax_of_minus_the_distance(width):
-    grades = np.arange(10)
-    expected = softmax(-np.abs(grades[:, None] - grades[None, :]) / width, axis=1)
-    np.testing.assert_allclose(soft_targets(torch.arange(10), 0.0, width), expected, atol=1e-6)
-    np.testing.assert_allclose(soft_targets(torch.arange(10), 0.2, width), 0.8 * expected + 0.02, atol=1e-6)
-
-
-def test_soft_labels_worked_numbers_and_their_narrow_end():
-    np.testing.assert_allclose(soft_targets(torch.tensor([9]), 0.0, 1.0)[0, 7:], [0.0856, 0.2326, 0.6322], atol=1e-4)
-    assert torch.equal(soft_targets(torch.arange(10), 0.0, 0.005), torch.eye(10))
-    assert torch.equal(soft_targets(torch.arange(10), 0.0, 0.0), torch.eye(10))
+    np.testing.assert_allclose(smoothed_targets(torch.tensor([9]), 0.1)[0], [0.01] * 9 + [0.91], atol=1e-7)
 
 
 def test_cross_entropy_of_hard_labels_is_torch_s():
@@ -72,13 +57,13 @@ def test_cross_entropy_of_hard_labels_is_torch_s():
 
 def test_cross_entropy_with_weights_and_smoothing_is_torch_s():
     target, weights = torch.tensor([0, 3, 9, 9, 5, 1]), torch.linspace(0, 3, 10, dtype=torch.float64)
-    loss = cross_entropy(logits().log_softmax(1), soft_targets(target, 0.1).double(), weights)
+    loss = cross_entropy(logits().log_softmax(1), smoothed_targets(target, 0.1).double(), weights)
     expected = F.cross_entropy(logits(), target, weight=weights, label_smoothing=0.1, reduction="none")
     torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_focal_loss_with_gamma_zero_is_cross_entropy():
-    targets = soft_targets(torch.tensor([2, 4]), 0.1).double()
+    targets = smoothed_targets(torch.tensor([2, 4]), 0.1).double()
     log_probabilities = logits(2).log_softmax(1)
     plain = -(targets * log_probabilities).sum(1)
     torch.testing.assert_close(cross_entropy(log_probabilities, targets, UNIT, 0.0), plain)
@@ -172,10 +157,10 @@ def test_a_side_that_the_network_does_not_get_has_no_targets():
     np.testing.assert_allclose(targets.centering, [[0.1, 0.2], *[[np.nan] * 2] * 3], rtol=1e-6)
 
 
-def test_the_config_s_smoothing_and_width_make_the_targets():
-    config = Config(label_smoothing=0.1, soft_label_width=2.0)
+def test_the_config_s_smoothing_makes_the_targets():
+    config = Config(label_smoothing=0.1)
     targets = batch_targets(measured_batch(), torch.ones(4, 2, dtype=torch.bool), config)
-    assert torch.equal(targets.grade, soft_targets(torch.tensor([0, 3, 8, 9]), 0.1, 2.0))
+    assert torch.equal(targets.grade, smoothed_targets(torch.tensor([0, 3, 8, 9]), 0.1))
 
 
 def test_a_fraction_of_the_target_is_the_teachers_prediction_if_there_is_one():
@@ -265,7 +250,7 @@ def test_every_loss_and_gradient_is_finite_at_extreme_logits(size, settings, smo
     certain[:, 3] = size
     for grade in (torch.full((10, columns), size), torch.full((10, columns), -size), certain):
         output = scores(grade)
-        target = soft_targets(torch.arange(10), smoothing)
+        target = smoothed_targets(torch.arange(10), smoothing)
         loss = objective(**settings)(output, target, torch.zeros(10), torch.full((10, 2), 0.5))
         loss.sum().backward()
         assert loss.isfinite().all()

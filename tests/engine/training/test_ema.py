@@ -4,19 +4,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.training.ema import ModelEma
+from engine.training.ema import average_weights, set_steps
 
 
 def averaged(values, decay):
     """Average of a weight that takes these values one after another."""
     network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
     network[0].weight.data.fill_(values[0])
-    average = ModelEma(network, decay)
+    average = average_weights(network, decay)
     for steps, value in enumerate(values[1:]):
         network[0].weight.data.fill_(value)
         network[1].running_mean.fill_(value)
         network[1].num_batches_tracked.fill_(steps + 1)
-        average.update(steps)
+        average.update_parameters(network)
     return average.module
 
 
@@ -34,33 +34,26 @@ def test_the_average_is_the_weighted_sum_of_all_earlier_weights():
     assert module[1].num_batches_tracked.item() == 29
 
 
-def test_without_decay_the_average_is_the_network_itself():
-    network = nn.Linear(2, 2)
-    average = ModelEma(network, 0.0)
-    average.update(0)
-    assert average.module is network
-    assert average.state_dict() == {}
-
-
 def test_the_average_has_no_gradient_and_does_not_change_the_network():
     network = nn.Linear(2, 2)
     before = network.weight.detach().clone()
-    average = ModelEma(network, 0.9)
+    average = average_weights(network, 0.9)
     average.module.weight.data.zero_()
-    average.update(100)
+    average.update_parameters(network)
     assert torch.equal(network.weight, before)
     assert not any(parameter.requires_grad for parameter in average.module.parameters())
     assert network.weight.requires_grad
 
 
-def test_an_average_resumes_from_its_state():
+def test_an_average_resumes_from_its_weights_and_the_number_of_steps():
     network = nn.Linear(1, 1, bias=False)
-    first, second = ModelEma(network, 0.5), ModelEma(network, 0.5)
+    first, second = average_weights(network, 0.5), average_weights(network, 0.5)
     for step in range(3):
         network.weight.data.fill_(float(step))
-        first.update(step)
-    second.load_state_dict(first.state_dict())
+        first.update_parameters(network)
+    second.module.load_state_dict(first.module.state_dict())
+    set_steps(second, 3)
     network.weight.data.fill_(9.0)
-    first.update(3)
-    second.update(3)
+    first.update_parameters(network)
+    second.update_parameters(network)
     assert torch.equal(first.module.weight, second.module.weight)

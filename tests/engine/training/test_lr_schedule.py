@@ -8,7 +8,14 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from engine.config import Config
-from engine.training.lr_schedule import build_schedule, cosine_fraction, one_cycle_fraction
+from engine.training.lr_schedule import (
+    build_schedule,
+    cosine_fraction,
+    end_epoch,
+    one_cycle_fraction,
+    restore_schedule,
+    schedule_state,
+)
 
 PEAK = 3e-4
 
@@ -24,7 +31,8 @@ def rates(kind, qwks):
     values = []
     for qwk in qwks:
         values.append(stepped.param_groups[0]["lr"])
-        schedule.step(qwk)
+        stepped.step()
+        end_epoch(schedule, qwk)
     return [*values, stepped.param_groups[0]["lr"]]
 
 
@@ -118,13 +126,25 @@ def test_a_schedule_resumes_exactly_from_its_state(kind):
     first = optimizer()
     schedule = build_schedule(Config(schedule=kind), first, len(qwks))
     for qwk in qwks[:11]:
-        schedule.step(qwk)
+        first.step()
+        end_epoch(schedule, qwk)
     second = optimizer()
     resumed = build_schedule(Config(schedule=kind), second, len(qwks))
     second.load_state_dict(first.state_dict())
-    resumed.load_state_dict(schedule.state_dict())
+    restore_schedule(resumed, schedule_state(schedule))
     values = []
     for qwk in qwks[11:]:
         values.append(second.param_groups[0]["lr"])
-        resumed.step(qwk)
+        end_epoch(resumed, qwk)
     assert [*values, second.param_groups[0]["lr"]] == uninterrupted[11:]
+
+
+# States that were saved before the curves were torch's LambdaLR.
+@pytest.mark.parametrize(("kind", "state"), [("cosine", {"done": 11}), ("one_cycle", {"done": 11}), ("constant", {})])
+def test_a_schedule_saved_by_an_earlier_version_resumes_exactly(kind, state):
+    qwks = [0.5] * 24
+    stepped = optimizer()
+    schedule = build_schedule(Config(schedule=kind), stepped, len(qwks))
+    restore_schedule(schedule, state)
+    end_epoch(schedule, 0.5)
+    assert stepped.param_groups[0]["lr"] == rates(kind, qwks)[12]

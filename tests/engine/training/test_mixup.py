@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from engine.data.inputs import Inputs
-from engine.data.targets import Targets, soft_targets
+from engine.data.targets import Targets, smoothed_targets
 from engine.training.mixup import mix
 
 CARDS = 32
@@ -86,7 +86,7 @@ def test_a_measurement_missing_on_one_card_is_missing_only_in_its_blends():
 
 def test_alpha_zero_changes_nothing_and_draws_no_number():
     inputs, random = batch(both()), np.random.default_rng(0)
-    targets = targets_of_cards()._replace(grade=soft_targets(torch.arange(CARDS) % 10, 0.1))
+    targets = targets_of_cards()._replace(grade=smoothed_targets(torch.arange(CARDS) % 10, 0.1))
     same, same_targets = mix(inputs, targets, 0.0, random)
     assert same is inputs
     assert same_targets is targets
