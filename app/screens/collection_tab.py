@@ -27,6 +27,7 @@ from app.collection.deleting import clear_caches, disk_use, empty_bin
 from app.collection.price_file import import_prices
 from app.collection.returned_grades import collection_record
 from app.errors import user_message
+from app.labels.label_session import card_key
 from app.labels.previews import preview_file
 from app.markdown import escape
 from app.screens.error_messages import show_user_errors
@@ -51,7 +52,7 @@ RETURNED_QUALIFIERS = [
     (NO_QUALIFIER, NO_QUALIFIER),
     *((f"{code}: {name}", code) for code, name in {**QUALIFIERS, **NO_GRADES}.items()),
 ]
-CHOOSE_FIRST = "choose a card first"
+CHOOSE_FIRST = "choose a card first; if one is chosen, reload the page"
 PRICE_FILE_HINT = (
     "A CSV file with the columns `name` and `raw`, and one per grade with a known price, such as `10` and `9`."
 )
@@ -206,23 +207,23 @@ class CollectionTab:
         del page
 
     @show_user_errors
-    def fill(self, search: str | None, order: str | None, card_id: int | None, status: str = "") -> list[Any]:
+    def fill(self, search: str | None, order: str | None, key: str | None, status: str = "") -> list[Any]:
         """Fill the whole tab from the database; `status` is what was just done, in Markdown."""
-        listing, chosen = self._listing(search, order, card_id)
+        listing, chosen = self._listing(search, order, key)
         return [status, *listing, *self._card(chosen)]
 
     @show_user_errors
-    def list_cards(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def list_cards(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """List the cards that match the search, in the order chosen."""
-        return self._listing(search, order, card_id)[0]
+        return self._listing(search, order, key)[0]
 
     def _listing(
-        self, search: str | None, order: str | None, card_id: int | None
+        self, search: str | None, order: str | None, key: str | None
     ) -> tuple[list[Any], CollectionCard | None]:
         """Updates of everything around the chosen card, and that card, the first of the list if it is gone."""
         all_cards = load_collection(self._database)
         cards = find_cards(all_cards, search or "", order if order in ORDERS else next(iter(ORDERS)))
-        chosen = next((card for card in cards if card.card.id == card_id), next(iter(cards), None))
+        chosen = next((card for card in cards if card_key(card.card) == key), next(iter(cards), None))
         outdated = self._outdated_cards(all_cards)
         with self._database.reading() as session:
             binned = card_bin.cards_in_bin(session)
@@ -233,7 +234,9 @@ class CollectionTab:
             _outdated_text(len(outdated)),
             gr.update(visible=has_cards),
             pd.DataFrame([_row(card) for card in cards], columns=COLUMNS),
-            gr.update(choices=[(card.title, card.card.id) for card in cards], value=chosen and chosen.card.id),
+            gr.update(
+                choices=[(card.title, card_key(card.card)) for card in cards], value=chosen and card_key(chosen.card)
+            ),
             gr.update(visible=has_cards),
             collection_text.record_text(collection_record(self._database)),
             gr.update(visible=has_cards),
@@ -249,12 +252,19 @@ class CollectionTab:
         return outdated(cards, self._data)
 
     @show_user_errors
-    def show_card(self, card_id: int | None) -> list[Any]:
+    def show_card(self, key: str | None) -> list[Any]:
         """Show a card of the collection."""
-        return self._card(self._known(card_id))
+        return self._card(self._known(key))
 
-    def _known(self, card_id: int | None) -> CollectionCard | None:
-        return next((card for card in load_collection(self._database) if card.card.id == card_id), None)
+    def _known(self, key: str | None) -> CollectionCard | None:
+        return next((card for card in load_collection(self._database) if card_key(card.card) == key), None)
+
+    def _required(self, key: str | None) -> CollectionCard:
+        """The chosen card. Raises UserError if there is none, also if the page is that of another data folder."""
+        entry = self._known(key)
+        if entry is None:
+            raise UserError(CHOOSE_FIRST)
+        return entry
 
     def _card(self, entry: CollectionCard | None) -> list[Any]:
         """Updates of the chosen card's section; hidden without a card."""
@@ -292,30 +302,29 @@ class CollectionTab:
         row = event.row_value
         if not row or not str(row[0]).isdecimal():
             return gr.skip()
-        return int(row[0])
+        cards = load_collection(self._database)
+        return next((card_key(card.card) for card in cards if card.card.id == int(row[0])), gr.skip())
 
     @show_user_errors
-    def rename(self, title: str | None, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def rename(self, title: str | None, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """Give the chosen card a name."""
-        save_title(self._database, _required(card_id), title or "")
-        return self.fill(search, order, card_id)
+        save_title(self._database, self._required(key).card.id, title or "")
+        return self.fill(search, order, key)
 
     @show_user_errors
-    def save_worth(self, search: str | None, order: str | None, card_id: int | None, *values: Any) -> list[Any]:
+    def save_worth(self, search: str | None, order: str | None, key: str | None, *values: Any) -> list[Any]:
         """Save the prices of the chosen card and the costs, and show what submitting it is worth."""
-        entry = self._known(_required(card_id))
-        if entry is None:
-            raise UserError(CHOOSE_FIRST)
+        entry = self._required(key)
         work_out(self._database, entry.grading.prediction, values)
         save_prices(self._database, entry.card.id, read_prices(values[:-3]))
-        return self.fill(search, order, card_id)
+        return self.fill(search, order, key)
 
     @show_user_errors
     def save_returned(
         self,
         search: str | None,
         order: str | None,
-        card_id: int | None,
+        key: str | None,
         grade: str | None,
         qualifier: str | None,
         cert: str | None,
@@ -326,11 +335,11 @@ class CollectionTab:
         if grade == NO_GRADE and not code:
             raise UserError("a card that came back without a grade has a qualifier that says why; choose it")
         save_returned_grade(
-            self._database, _required(card_id), grade=given, qualifier=code, cert=cert or "", author=labeler()
+            self._database, self._required(key).card.id, grade=given, qualifier=code, cert=cert or "", author=labeler()
         )
-        return self.fill(search, order, card_id, "Saved. It is the card's label for training now.")
+        return self.fill(search, order, key, "Saved. It is the card's label for training now.")
 
-    def regrade(self, search: str | None, order: str | None, card_id: int | None) -> Iterator[list[Any]]:
+    def regrade(self, search: str | None, order: str | None, key: str | None) -> Iterator[list[Any]]:
         """Grade the cards of earlier models with the current one, and show how far it is."""
         from app.collection.keep_graded_card import regrade_outdated
 
@@ -348,17 +357,17 @@ class CollectionTab:
             yield [f"Stopped: {escape(message)}.", *(gr.skip() for _ in self._filled[1:])]
             return
         head = f"{_count(done - len(problems))} graded again."
-        yield self.fill(search, order, card_id, _with_problems(head, problems))
+        yield self.fill(search, order, key, _with_problems(head, problems))
 
     @show_user_errors
-    def delete(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def delete(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """Move the chosen card to the bin."""
-        return self._move_to_bin([_required(card_id)], search, order)
+        return self._move_to_bin([self._required(key).card.id], search, order)
 
     @show_user_errors
-    def delete_shown(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def delete_shown(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """Move all cards that match the search to the bin."""
-        del card_id
+        del key
         cards = find_cards(load_collection(self._database), search or "", next(iter(ORDERS)))
         return self._move_to_bin([card.card.id for card in cards], search, order)
 
@@ -368,26 +377,26 @@ class CollectionTab:
         return self.fill(search, order, None, f"{_count(moved)} moved to the bin, at the end of this page.")
 
     @show_user_errors
-    def restore(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def restore(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """Take all cards out of the bin."""
         with self._database.writing() as session:
             restored = card_bin.restore(session)
-        return self.fill(search, order, card_id, f"{_count(restored)} taken out of the bin.")
+        return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
 
     @show_user_errors
-    def empty(self, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def empty(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """Delete the cards in the bin for good."""
         deleted = empty_bin(self._database, self._data)
-        return self.fill(search, order, card_id, f"{_count(deleted)} deleted for good.")
+        return self.fill(search, order, key, f"{_count(deleted)} deleted for good.")
 
     @show_user_errors
-    def import_prices(self, file: str | None, search: str | None, order: str | None, card_id: int | None) -> list[Any]:
+    def import_prices(self, file: str | None, search: str | None, order: str | None, key: str | None) -> list[Any]:
         """Save the prices of a CSV file with the cards that it names."""
         if file is None:
             raise UserError("choose a CSV file first")
         imported = import_prices(self._database, Path(file))
         head = f"Prices of {_count(imported.cards)} saved."
-        return self.fill(search, order, card_id, _with_problems(head, imported.problems))
+        return self.fill(search, order, key, _with_problems(head, imported.problems))
 
     @show_user_errors
     def show_disk_use(self) -> str:
@@ -430,9 +439,3 @@ def _outdated_text(count: int) -> str:
 
 def _count(cards: int) -> str:
     return "1 card" if cards == 1 else f"{cards} cards"
-
-
-def _required(card_id: int | None) -> int:
-    if card_id is None:
-        raise UserError(CHOOSE_FIRST)
-    return card_id

@@ -1,7 +1,9 @@
 """The collection: keeping, searching, sorting, worth, returned grades, regrading, prices from a file, deleting."""
 
+import asyncio
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from app.collection import collection_text, keep_graded_card
@@ -18,6 +20,8 @@ from app.collection.deleting import clear_caches, disk_use, empty_bin
 from app.collection.keep_graded_card import Regraded, outdated, regrade_outdated
 from app.collection.price_file import import_prices
 from app.collection.returned_grades import collection_record
+from app.labels.label_session import card_key
+from app.screens.page import build
 from app.settings import UserError
 from db import card_bin, collection, labels
 from engine.cards.grades import BadGrade
@@ -236,3 +240,32 @@ def test_the_disk_use_adds_up_and_clearing_the_caches_frees_what_it_says(data_ho
     assert clear_caches(data_home.data) == 5_000
     assert disk_use(data_home.data)["caches"] == 0
     assert collection_text.size_text(5_000) == "5.0 kB"
+
+
+def test_a_page_of_another_data_folder_changes_no_card_of_the_collection(data_home, keep):
+    """Row ids repeat between data folders; the page names its card by the picture as well."""
+
+    async def built():  # without a running event loop, Gradio creates one and leaves it open
+        return build(data_home.database, data_home.data, data_home.jobs)
+
+    keep("mine", 9, seed=1)
+    [card] = [entry.card for entry in load_collection(data_home.database)]
+    page = asyncio.run(built())
+    events = {
+        getattr(page.blocks[block], "elem_id", None): event
+        for event in page.fns.values()
+        for block, _ in event.targets
+        if block in page.blocks
+    }
+
+    def send(name, key):
+        event = events[name]
+        event.fn(*(key if block.elem_id == "collection-card" else block.value for block in event.inputs))
+
+    for name in ("save-returned", "delete-card", "rename-card"):
+        for key in (f"{card.id}:{'0' * 64}", str(card.id), None):
+            with pytest.raises(gr.Error, match="reload the page"):
+                send(name, key)
+    assert [entry.title for entry in load_collection(data_home.database)] == ["mine"]
+    send("delete-card", card_key(card))
+    assert load_collection(data_home.database) == []
