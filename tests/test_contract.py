@@ -26,11 +26,11 @@ CERTAINTY = {
 TRAINED = {"model", "split", "epochs", "seconds", "pairs_per_second", "data_wait_share"}
 GRADED = {
     *("grade", "expected", "probabilities", "interval", "abstained", "reasons", "centering_ceiling", "model"),
-    *("ceiling_reason", "ceiling_applied", "in_domain", "calibration", "front", "back"),
+    *("ceiling_reason", "ceiling_applied", "in_domain", "calibration", "front", "back", "subgrades"),
 }
 SIDE = {
     *("kind", "quad", "px_per_mm", "quality", "centering", "centering_reason", "corners", "edges", "surface"),
-    *("surface_reason", "findings", "overlay", "measured"),
+    *("surface_reason", "findings", "possible_findings", "min_finding_confidence", "overlay", "measured"),
 }
 
 

@@ -1,6 +1,8 @@
-"""Annotated picture of a flat card: its eight centering lines, and its largest findings circled and numbered."""
+"""Annotated picture of a flat card: its eight centering lines, and its worst findings circled and numbered."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -8,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engine.inference.card_side import CardSide
 from engine.measure.centering.centering import MeasuredCentering
+from engine.measure.findings.findings import MAX_CIRCLES, Finding, findings_of
 from engine.measure.flat_card import FlatCard
-from engine.measure.side.findings import MAX_CIRCLES, Finding, findings_of
 
 MIN_HEIGHT_PX = 1200
 # Distinct for color-blind readers too; the dark line below keeps them visible on any print.
@@ -60,7 +62,7 @@ class _Canvas:
         x, y = np.rint(self.px(point_mm) * 2**SUBPIXEL_BITS).astype(int)
         return int(x), int(y)
 
-    def with_numbers(self, findings: list[Finding]) -> np.ndarray:
+    def with_numbers(self, findings: Sequence[Finding]) -> np.ndarray:
         """Return the picture with a number next to each circle, on the side facing the card's middle."""
         picture = Image.fromarray(self.rgb)
         draw = ImageDraw.Draw(picture)
@@ -75,7 +77,7 @@ class _Canvas:
 
 
 def annotated_picture(side: CardSide) -> np.ndarray:
-    """Draw the centering lines on the flat card and circle the largest findings; returns (H, W, 3) uint8 RGB."""
+    """Draw the centering lines on the flat card and circle the worst findings; returns (H, W, 3) uint8 RGB."""
     measurements, centering = side.measurements, side.centering
     canvas = _Canvas(measurements.flat)
     outline = centering.physical if isinstance(centering, MeasuredCentering) else measurements.outline
@@ -84,7 +86,7 @@ def annotated_picture(side: CardSide) -> np.ndarray:
     if isinstance(centering, MeasuredCentering):
         for start, end in centering.printed:
             canvas.line(start, end, FRAME)
-    circled = findings_of(measurements)[:MAX_CIRCLES]
+    circled = findings_of(measurements).listed[:MAX_CIRCLES]
     for finding in circled:
         canvas.circle(finding)
     return canvas.with_numbers(circled)

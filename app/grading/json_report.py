@@ -10,11 +10,11 @@ from typing import Any
 
 from app.models.calibration_report import calibration_summary
 from db.schema import Side
-from engine.inference.card_side import CardSide
+from engine.inference.card_side import CardSide, card_subgrades
 from engine.inference.grade_card import UNFAMILIAR, GradedCard
 from engine.measure.centering.ceiling import axes_of_side, card_ceiling
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
-from engine.measure.side.findings import findings_of
+from engine.measure.findings.findings import findings_of
 from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import NoSurface
 
@@ -37,6 +37,7 @@ def report(graded: GradedCard, picture_files: Mapping[Side, Mapping[str, Path]] 
         "abstained": graded.abstained,
         "in_domain": _in_domain(graded),
         "reasons": graded.reasons,
+        "subgrades": {name: subgrade.as_json() for name, subgrade in card_subgrades(graded.sides, today).items()},
         "centering_ceiling": ceiling,
         "ceiling_reason": reason,
         "ceiling_applied": asdict(graded.ceiling) if graded.ceiling else None,
@@ -77,7 +78,7 @@ def _side(name: Side, side: CardSide, files: Mapping[str, Path], today: date) ->
         "corners": [corner.as_json() for corner in measurements.corners],
         "edges": [edge.as_json() for edge in measurements.edges],
         **_surface(measurements),
-        "findings": [finding.as_json(measurements) for finding in findings_of(measurements)],
+        **_findings(name, measurements),
         "overlay": _path_text(files, "overlay"),
         "measured": _path_text(files, "measured"),
     }
@@ -110,6 +111,16 @@ def _centering(name: Side, side: CardSide, today: date) -> dict[str, Any]:
         "centering_reason": None,
         "centering_measured": original.as_json() if isinstance(original, MeasuredCentering) else None,
         "centering_measured_reason": original.reason if isinstance(original, NoCentering) else None,
+    }
+
+
+def _findings(name: Side, measurements: SideMeasurements) -> dict[str, Any]:
+    """The findings that are certain enough to be listed, the worst first, and the less certain ones."""
+    findings = findings_of(measurements)
+    return {
+        "findings": [finding.as_json(name, measurements) for finding in findings.listed],
+        "possible_findings": [finding.as_json(name, measurements) for finding in findings.possible],
+        "min_finding_confidence": findings.min_confidence,
     }
 
 

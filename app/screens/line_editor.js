@@ -56,8 +56,8 @@ function drawFindings() {
   const smallerList = smaller.querySelector("ol");
   for (const node of [circles, list, smallerList]) node.replaceChildren();
   const middle = [value.width_mm / 2, value.height_mm / 2];
-  for (const { number, place, what, at_mm: [x, y], reach_mm, points_mm, circled } of value.findings) {
-    append("li", place + ": " + what, circled ? list : smallerList);
+  for (const { number, place, what, cost, at_mm: [x, y], reach_mm, points_mm, circled } of value.findings) {
+    append("li", place + ": " + what + " (" + cost + ")", circled ? list : smallerList);
     if (!circled) continue;
     const distance = Math.hypot(middle[0] - x, middle[1] - y) || 1, inward = (reach_mm + 1.4) / distance;
     const pen = { fill: "none", stroke: FOUND, ...THIN };
@@ -68,10 +68,10 @@ function drawFindings() {
   }
   const count = value.findings.length, circledCount = list.children.length;
   smaller.hidden = count === circledCount;
-  smaller.querySelector("summary").textContent = count - circledCount + " smaller, without a circle";
+  smaller.querySelector("summary").textContent = count - circledCount + " less certain or smaller, without a circle";
   smallerList.start = circledCount + 1;
   const noFindings = "No wear found" + (value.unread.length ? " where it could be measured" : "");
-  find("found").textContent = count ? "Findings" : noFindings;
+  find("found").textContent = circledCount ? "Findings" : noFindings;
   find("unread").textContent = value.unread.join(" ");
 }
 

@@ -26,7 +26,7 @@ from db.session import Database
 from engine.inference.card_side import CardSide, CardSides, open_side
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import LineCorrection, with_card_from_edges
-from engine.measure.side.findings import MAX_CIRCLES, findings_of
+from engine.measure.findings.findings import MAX_CIRCLES, Finding, findings_of
 from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import NoSurface
 from engine.storage import file_hash
@@ -76,11 +76,28 @@ def editor_state(name: Side, side: CardSide, data: DataFolder) -> LineEditorStat
         by_hand=is_corrected,
         is_stored=is_corrected,
         message="" if side.correction is None else saved_sentence(side.correction),
-        findings=[
-            ShownFinding(**finding.as_json(measurements), circled=finding.number <= MAX_CIRCLES)
-            for finding in findings_of(measurements)
-        ],
+        findings=_shown_findings(measurements),
         unread=_unmeasured_sentences(measurements),
+    )
+
+
+def _shown_findings(measurements: SideMeasurements) -> list[ShownFinding]:
+    """The listed findings, the worst of them circled, then the possible ones."""
+    findings = findings_of(measurements)
+    listed = [_shown(finding, finding.cost_text, finding.number <= MAX_CIRCLES) for finding in findings.listed]
+    return listed + [_shown(finding, f"{finding.confidence:.0%} sure", False) for finding in findings.possible]
+
+
+def _shown(finding: Finding, cost: str, is_circled: bool) -> ShownFinding:
+    return ShownFinding(
+        number=finding.number,
+        place=finding.place,
+        what=finding.description,
+        cost=cost,
+        at_mm=finding.at_mm,
+        reach_mm=finding.radius_mm,
+        points_mm=list(finding.points_mm),
+        circled=is_circled,
     )
 
 

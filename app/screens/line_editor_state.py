@@ -66,11 +66,15 @@ class CenteringLines(_Shown):
 
 
 class ShownFinding(_Shown):
-    """A finding in the list below the card, with a circle on it if it is among the largest."""
+    """A finding in the list below the card, with a circle on it if it is certain enough and among the worst.
+
+    cost  what it costs, or how unsure it is
+    """
 
     number: int
     place: str
     what: str
+    cost: str
     at_mm: Point
     reach_mm: Size
     points_mm: list[Point]
@@ -137,7 +141,7 @@ class LineEditorState(EditedLines):
     is_stored  the database has a correction of this picture
     unsaved    the user changed the lines, or returned to the measured ones, and has not saved that
     message    on what was saved
-    findings   largest first
+    findings   worst first, then the less certain ones
     unread     one sentence for each reason why something could not be measured
     """
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections, LineCorrection
 from engine.measure.flat_card import FlatCard, rectify_with_margin
 from engine.measure.side.measure_side import SideMeasurements, measure_rectified_side, refine_by_edges
+from engine.measure.subgrades.subgrades import Subgrade, subgrades
 from engine.preprocessing.crops import region_crops
 from engine.storage import file_hash
 
@@ -103,6 +105,11 @@ class CardSide:
         """The centering in effect: that of the correction if there is one, else the measured one."""
         return self.measurements.centering if self.correction is None else self.correction.centering
 
+    @property
+    def measurements_in_effect(self) -> SideMeasurements:
+        """The measurements with the centering of the correction, if there is one."""
+        return replace(self.measurements, centering=self.centering)
+
 
 CardSides = Mapping[Side, CardSide | None]  # front, then back; None for a side without a picture
 
@@ -126,6 +133,12 @@ def _open(path: Path, side: Side, corrections: Corrections) -> CardSide:
     card_side = open_side(path, side, corrections)
     _ = card_side.quality  # computed here, in the side's own thread
     return card_side
+
+
+def card_subgrades(sides: CardSides, on: date) -> dict[str, Subgrade]:
+    """Sub-grades of the sides of a card under the rubric of a day."""
+    measured = {name: None if side is None else side.measurements_in_effect for name, side in sides.items()}
+    return subgrades(measured, on)
 
 
 def measure_sides(sides: CardSides) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import cv2
+import numpy as np
 
-from engine.measure.flat_card import FlatCard
 from engine.measure.side.measure_side import SideMeasurements
 from engine.simulate.wear.truth import SideName, SideWear
 
+NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 Half = Literal["fit", "judge"]
 Source = Literal["simulated", "mint", "render", "worn_real", "real"]
 Capture = Literal["scan", "photo", "slab", "sleeve", "window"]
@@ -24,7 +24,6 @@ class MeasuredExample:
 
     truth   its wear, in millimeters on the card; None for a real side
     grade   of the card: the simulated one, or the real one; None for a render
-    flat    the rectified card that was measured
     """
 
     name: str
@@ -39,22 +38,15 @@ class MeasuredExample:
     is_foil: bool
     whole_picture: bool
     measurements: SideMeasurements
-    flat: FlatCard
 
 
-def encoded(example: MeasuredExample) -> bytes:
-    """The example for its file, the picture as PNG."""
-    png = cv2.imencode(".png", example.flat.rgb)[1]
-    return pickle.dumps(replace(example, flat=replace(example.flat, rgb=png)))
+def write_example(path: Path, example: MeasuredExample) -> None:
+    """Write an example without its pictures."""
+    flat = replace(example.measurements.flat, rgb=NO_PICTURE, wide_rgb=NO_PICTURE)
+    path.write_bytes(pickle.dumps(replace(example, measurements=replace(example.measurements, flat=flat))))
 
 
 def read_example(path: Path) -> MeasuredExample:
-    """Read an example that `encoded` wrote."""
-    example: MeasuredExample = pickle.loads(path.read_bytes())
-    return replace(example, flat=replace(example.flat, rgb=cv2.imdecode(example.flat.rgb, cv2.IMREAD_COLOR)))
-
-
-def read_measurements(path: Path) -> MeasuredExample:
-    """Read an example without decoding its picture."""
+    """Read an example that `write_example` wrote."""
     example: MeasuredExample = pickle.loads(path.read_bytes())
     return example

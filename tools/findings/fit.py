@@ -27,7 +27,7 @@ from engine.measure.subgrades.severities import SEVERITIES, SIDE_NAMES, SUBGRADE
 from engine.measure.subgrades.subgrades import SUBGRADES_FILE, SubgradeModels, grade_and_range
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import SideWear
-from tools.findings.examples import Half, MeasuredExample, read_measurements
+from tools.findings.examples import Half, MeasuredExample, read_example
 from tools.findings.labels import is_wear
 
 KINDS: tuple[CandidateKind, ...] = ("corner_whitening", "corner_rounding", "corner_fray", "nick", "stain", "line")
@@ -205,8 +205,8 @@ def _holds(held_out: list[tuple[np.ndarray, int]], level: float) -> float:
 
 
 def examples_of(work: Path, half: Half) -> list[MeasuredExample]:
-    """All measured sides of a half, without their pictures."""
-    return [e for path in sorted((work / "sides").glob("*.pickle")) if (e := read_measurements(path)).half == half]
+    """All measured sides of a half."""
+    return [e for path in sorted((work / "sides").glob("*.pickle")) if (e := read_example(path)).half == half]
 
 
 def main() -> None:

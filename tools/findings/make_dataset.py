@@ -33,8 +33,8 @@ from engine.detection.read_and_find import read_and_find
 from engine.errors import BadInput
 from engine.image.card_coordinates import millimeters_to_picture
 from engine.image.read import read_picture
-from engine.image.rectify import TRADING, card_size, rectify
-from engine.measure.side.measure_side import measure_rectified_side, rectify_by_edges
+from engine.image.rectify import TRADING, rectify
+from engine.measure.side.measure_side import measure_detected_side
 from engine.simulate.capture.capture import draw_style, take_picture
 from engine.simulate.capture.slab import SlabLabel
 from engine.simulate.cards import CardSimulator, SimulationConfig, photograph_side
@@ -48,7 +48,7 @@ from engine.simulate.wear.rim import CardRim
 from engine.simulate.wear.truth import CaptureKind, SideName, SideWear
 from engine.simulate.wear.wear import WornSide, summarize_defects, wear_for_grades
 from engine.simulate.worn_copies import make_worn_copy
-from tools.findings.examples import Capture, Half, MeasuredExample, encoded
+from tools.findings.examples import Capture, Half, MeasuredExample, write_example
 
 CAPTURES: tuple[Capture, ...] = ("scan", "photo", "slab", "sleeve", "window")
 SEEDS: dict[Half, int] = {"fit": 419_001, "judge": 419_002}
@@ -100,11 +100,10 @@ def measured(picture: Picture, work: Path, name: str, **fields: Any) -> Iterator
             density = np.linalg.norm(picture.quad[3] - picture.quad[0]) / TRADING.height_mm
             if np.abs(quad - picture.quad).max() > MAX_CORNER_OFFSET_MM * density:
                 return
-        flat, edges = rectify_by_edges(rgb, quad, card_size(quad, picture_size=rgb.shape[:2]), detection.kind)
-        side = measure_rectified_side(flat, edges)
+        side = measure_detected_side(rgb, quad, detection.kind)
     except BadInput:
         return
-    yield MeasuredExample(name=name, whole_picture=detection.whole_picture, measurements=side, flat=flat, **fields)  # type: ignore[arg-type]
+    yield MeasuredExample(name=name, whole_picture=detection.whole_picture, measurements=side, **fields)
 
 
 def cropped_to_window(random: Generator, picture: Picture) -> Picture:
@@ -340,7 +339,7 @@ def measure_sides(work: Path, jobs_to_do: Iterable[Job]) -> None:
         done = folder / f"{job.name}.done"
         if not done.exists():
             for example in job.measure():
-                (folder / f"{example.name}.pickle").write_bytes(encoded(example))
+                write_example(folder / f"{example.name}.pickle", example)
             done.touch()
 
 

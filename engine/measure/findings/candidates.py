@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from engine.cards.wear_limits import WearMeasure, WornAttribute, measure_grade
-from engine.measure.centering.centering import MeasuredCentering, NoCentering
+from engine.measure.centering.centering import MeasuredCentering
 from engine.measure.findings.additive_model import Confidences
 from engine.measure.flat_card import CORNERS, SIDES
-from engine.measure.surface.surface import NoSurface, PaleLine, Surface, is_crease, scored_features
+from engine.measure.side.measure_side import SideMeasurements
+from engine.measure.surface.surface import NoSurface, PaleLine, is_crease, scored_features
 from engine.measure.wear.corners import CornerWear
-from engine.measure.wear.edges import EdgeWear, Nick
+from engine.measure.wear.edges import Nick
 from engine.measure.wear.stains import Stain
 
 CandidateKind = Literal["corner_whitening", "corner_rounding", "corner_fray", "nick", "stain", "line"]
@@ -25,38 +26,6 @@ MIN_ROUNDING_MM = 0.3
 # A length or an area is a feature by its logarithm, from these amounts on.
 AREA_SCALE_MM2 = 0.05
 LENGTH_SCALE_MM = 0.5
-
-
-class MeasuredSideLike(Protocol):
-    """Measurements of a side that its findings are made of."""
-
-    @property
-    def px_per_mm(self) -> float:
-        """Resolution of the rectified card."""
-
-    @property
-    def centering(self) -> MeasuredCentering | NoCentering:
-        """Centering of the print."""
-
-    @property
-    def corners(self) -> Sequence[CornerWear] | None:
-        """Four corners, or None if the resolution is too low."""
-
-    @property
-    def edges(self) -> Sequence[EdgeWear] | None:
-        """Four edges, or None if the resolution is too low."""
-
-    @property
-    def surface(self) -> Surface | NoSurface:
-        """Scratches and creases."""
-
-    @property
-    def stains(self) -> Sequence[Stain] | None:
-        """Stains on the printed border; None if they cannot be measured."""
-
-    @property
-    def corner_evidence(self) -> np.ndarray:
-        """(4,) that a corner is the card's, -1 to 1."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +61,7 @@ class Candidate:
         return "border" if self.kind == "stain" else "surface"
 
 
-def find_candidates(side: MeasuredSideLike) -> list[Candidate]:
+def find_candidates(side: SideMeasurements) -> list[Candidate]:
     """Everything on a side that may be wear."""
     return [*_on_corners(side), *_on_edges(side), *_stains(side), *_lines(side)]
 
@@ -110,7 +79,7 @@ def _log(amount: float, scale: float) -> float:
     return float(np.log1p(max(amount, 0.0) / scale))
 
 
-def _side_features(side: MeasuredSideLike) -> dict[str, float]:
+def _side_features(side: SideMeasurements) -> dict[str, float]:
     return {
         "bordered": float(isinstance(side.centering, MeasuredCentering)),
         "px_per_mm": side.px_per_mm,
@@ -118,8 +87,8 @@ def _side_features(side: MeasuredSideLike) -> dict[str, float]:
     }
 
 
-def _on_corners(side: MeasuredSideLike) -> Iterator[Candidate]:
-    corners = side.corners or ()
+def _on_corners(side: SideMeasurements) -> Iterator[Candidate]:
+    corners = side.corners
     whitenings = [_log(corner.whitening_mm2 or 0.0, AREA_SCALE_MM2) for corner in corners]
     roundings = [corner.rounding_mm or 0.0 for corner in corners]
     common = _side_features(side)
@@ -145,9 +114,9 @@ def _on_corners(side: MeasuredSideLike) -> Iterator[Candidate]:
                 yield Candidate(kind, "corners", measure, amount, corner.at_mm, corner, index, shared)
 
 
-def _on_edges(side: MeasuredSideLike) -> Iterator[Candidate]:
+def _on_edges(side: SideMeasurements) -> Iterator[Candidate]:
     common = _side_features(side)
-    for index, edge in enumerate(side.edges or ()):
+    for index, edge in enumerate(side.edges):
         evidence = side.corner_evidence[[index, (index + 1) % 4]]
         for nick in edge.nicks:
             features = {
@@ -166,7 +135,7 @@ def _on_edges(side: MeasuredSideLike) -> Iterator[Candidate]:
             yield Candidate("nick", "edges", measure, nick.length_mm, nick.at_mm, nick, index, features)
 
 
-def _stains(side: MeasuredSideLike) -> Iterator[Candidate]:
+def _stains(side: SideMeasurements) -> Iterator[Candidate]:
     for stain in side.stains or ():
         features = {
             **_side_features(side),
@@ -177,7 +146,7 @@ def _stains(side: MeasuredSideLike) -> Iterator[Candidate]:
         yield Candidate("stain", "surface", "stain_mm2", stain.area_mm2, stain.at_mm, stain, features=features)
 
 
-def _lines(side: MeasuredSideLike) -> Iterator[Candidate]:
+def _lines(side: SideMeasurements) -> Iterator[Candidate]:
     if isinstance(side.surface, NoSurface):
         return
     lines = side.surface.lines

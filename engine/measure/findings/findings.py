@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from engine.cards.rubric import Side
 from engine.measure.findings.additive_model import Confidences, shipped_confidences
-from engine.measure.findings.candidates import Candidate, MeasuredSideLike, find_candidates, with_confidence
+from engine.measure.findings.candidates import Candidate, find_candidates, with_confidence
+from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import PaleLine
 from engine.measure.wear.edges import Nick
 
@@ -64,13 +66,14 @@ class Finding:
             return "within a 10"
         return f"costs about {self.grades_lost} grade{'s' if self.grades_lost > 1 else ''}"
 
-    def as_json(self, side: str, at_px: Sequence[float]) -> dict[str, Any]:
-        """The finding in the JSON of `grade`; `at_px` is its position in the upright picture."""
+    def as_json(self, name: Side, side: SideMeasurements) -> dict[str, Any]:
+        """The finding in the JSON of `grade`, with its position in the upright picture."""
+        [at_px] = side.flat.picture_px(np.array([self.at_mm]))
         size, unit = self.size
         return {
             "number": self.number,
             "kind": self.kind,
-            "side": side,
+            "side": name,
             "place": self.place,
             "what": self.description,
             "at_mm": [round(value, 2) for value in self.at_mm],
@@ -98,7 +101,7 @@ class SideFindings:
     min_confidence: float
 
 
-def findings_of(side: MeasuredSideLike, confidences: Confidences | None = None) -> SideFindings:
+def findings_of(side: SideMeasurements, confidences: Confidences | None = None) -> SideFindings:
     """All findings of a measured side: the most grades lost first, then the most certain.
 
     confidences  None for those that ship

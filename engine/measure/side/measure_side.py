@@ -83,7 +83,8 @@ class SideMeasurements:
             centering = replace(centering, physical=physical, printed=printed)
         if isinstance(surface, Surface):
             defects = tuple(replace(defect, points_mm=map_points(defect.points_mm)) for defect in surface.defects)
-            surface = replace(surface, defects=defects)
+            lines = tuple(replace(line, points_mm=map_points(line.points_mm)) for line in surface.lines)
+            surface = replace(surface, defects=defects, lines=lines)
         if stains is not None:
             stains = [replace(stain, at_mm=map_point(stain.at_mm)) for stain in stains]
         edges = [

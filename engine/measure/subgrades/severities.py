@@ -14,7 +14,8 @@ from engine.cards.rubric import Side, max_border_percent
 from engine.cards.wear_limits import MAX_AMOUNTS, WearMeasure, WornAttribute
 from engine.measure.centering.centering import MeasuredCentering
 from engine.measure.findings.additive_model import Confidences
-from engine.measure.findings.candidates import Candidate, MeasuredSideLike, find_candidates, with_confidence
+from engine.measure.findings.candidates import Candidate, find_candidates, with_confidence
+from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import NoSurface
 
 SUBGRADES = ("centering", "corners", "edges", "surface")
@@ -35,7 +36,7 @@ UNSEEN: dict[str, tuple[str, ...]] = {
     "surface": ("unseen", "one_side"),
 }
 
-Sides = Mapping[Side, MeasuredSideLike | None]
+Sides = Mapping[Side, SideMeasurements | None]
 Inputs = dict[str, float]
 
 
@@ -72,11 +73,12 @@ def subgrade_inputs(sides: Sides, confidences: Confidences, on: date) -> dict[st
 Weighted = Mapping[Side, Sequence[tuple[Candidate, float]]]
 
 
-def _centering(sides: Mapping[Side, MeasuredSideLike], on: date) -> Inputs | str:
+def _centering(sides: Mapping[Side, SideMeasurements], on: date) -> Inputs | str:
     measured = {
         side: measurements.centering
         for side, measurements in sides.items()
-        if isinstance(measurements.centering, MeasuredCentering) and measurements.centering.borders_agree
+        if isinstance(measurements.centering, MeasuredCentering)
+        and (measurements.centering.by_hand or measurements.centering.borders_agree)
     }
     if not measured:
         reasons = [getattr(measurements.centering, "reason", "") for measurements in sides.values()]
@@ -92,16 +94,14 @@ def _centering(sides: Mapping[Side, MeasuredSideLike], on: date) -> Inputs | str
     return inputs
 
 
-def _corners(sides: Mapping[Side, MeasuredSideLike], candidates: Weighted, one_side: float) -> Inputs | str:
+def _corners(sides: Mapping[Side, SideMeasurements], candidates: Weighted, one_side: float) -> Inputs | str:
     believed = {
-        side: (measured.corner_evidence > MIN_EVIDENCE) | _is_square(measured)
-        for side, measured in sides.items()
-        if measured.corners
+        side: (measured.corner_evidence > MIN_EVIDENCE) | _is_square(measured) for side, measured in sides.items()
     }
     seen = [
         float(believed[side][index])
         for side, measured in sides.items()
-        for index, corner in enumerate(measured.corners or ())
+        for index, corner in enumerate(measured.corners)
         if corner.whitening_mm2 is not None or corner.rounding_mm is not None
     ]
     if sum(seen) < 2:
@@ -123,17 +123,17 @@ def _corners(sides: Mapping[Side, MeasuredSideLike], candidates: Weighted, one_s
     }
 
 
-def _is_square(measured: MeasuredSideLike) -> np.ndarray:
+def _is_square(measured: SideMeasurements) -> np.ndarray:
     """(4,) True for the sharp corners of a card that is cut without arcs, which show no background beyond an arc."""
-    return np.array([corner.radius_mm is not None and corner.radius_mm < 1.2 for corner in measured.corners or ()])
+    return np.array([corner.radius_mm is not None and corner.radius_mm < 1.2 for corner in measured.corners])
 
 
-def _edges(sides: Mapping[Side, MeasuredSideLike], candidates: Weighted, one_side: float) -> Inputs | str:
+def _edges(sides: Mapping[Side, SideMeasurements], candidates: Weighted, one_side: float) -> Inputs | str:
     totals: dict[str, list[np.ndarray]] = {"whitening": [], "chipping": []}
     seen = 0
     for side, measured in sides.items():
-        believed = (measured.corner_evidence > MIN_EVIDENCE) | (_is_square(measured) if measured.corners else False)
-        readable = np.array([edge.whitening_mm is not None for edge in measured.edges or ()] or [False] * 4)
+        believed = (measured.corner_evidence > MIN_EVIDENCE) | _is_square(measured)
+        readable = np.array([edge.whitening_mm is not None for edge in measured.edges])
         usable = readable & (believed | np.roll(believed, -1))
         seen += int(usable.sum())
         lengths = {"whitening": np.zeros(4), "chipping": np.zeros(4)}
@@ -152,7 +152,7 @@ def _edges(sides: Mapping[Side, MeasuredSideLike], candidates: Weighted, one_sid
     }
 
 
-def _surface(sides: Mapping[Side, MeasuredSideLike], candidates: Weighted, one_side: float) -> Inputs | str:
+def _surface(sides: Mapping[Side, SideMeasurements], candidates: Weighted, one_side: float) -> Inputs | str:
     seen = [side for side, measured in sides.items() if not isinstance(measured.surface, NoSurface)]
     if not seen:
         reasons = [m.surface.reason for m in sides.values() if isinstance(m.surface, NoSurface)]
@@ -169,10 +169,8 @@ def _surface(sides: Mapping[Side, MeasuredSideLike], candidates: Weighted, one_s
     return {**inputs, "unseen": 1 - len(seen) / len(sides), "one_side": one_side}
 
 
-def _unseen_reason(sides: Mapping[Side, MeasuredSideLike], what: str) -> str:
+def _unseen_reason(sides: Mapping[Side, SideMeasurements], what: str) -> str:
     """Why corners or edges cannot be measured: the first reason of one of them, or that the card's edge is not sure."""
-    parts = [part for measured in sides.values() for part in getattr(measured, what) or ()]
-    if not parts:
-        return "the picture is too small to measure wear; scan at 300 dpi or photograph from closer"
+    parts = [part for measured in sides.values() for part in getattr(measured, what)]
     reasons = [part.reason for part in parts if part.reason]
     return reasons[0] if len(reasons) > len(parts) / 2 else "not sure where the card ends"

@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from engine.measure.side.findings import findings_of
 
 from app.grading.annotate import EDGE, FRAME, annotated_picture
 from app.grading.json_report import report
@@ -16,7 +17,6 @@ from engine.inference.grade_card import GradedCard
 from engine.measure.centering.ceiling import axes_of_side, card_ceiling
 from engine.measure.centering.centering import BadLines, MeasuredCentering, NoCentering, centering_from_lines
 from engine.measure.centering.line_correction import LineCorrection, with_card_from_edges
-from engine.measure.side.findings import findings_of
 from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, inset, picture_of_card, side_of
 
 TODAY, BEFORE_2025 = date(2025, 6, 1), date(2024, 6, 1)
@@ -70,19 +70,31 @@ def test_a_low_resolution_picture_is_refused_with_a_reason_and_never_raises():
 
 
 def test_a_bare_corner_is_measured_with_its_drawn_position_and_area(off_centre):
-    bare = [finding for finding in findings_of(off_centre.measurements) if "whitening of" in finding.description]
-    assert [finding.location for finding in bare] == ["top left corner"]
+    bare = [finding for finding in findings_of(off_centre.measurements).listed if "whitening of" in finding.description]
+    assert [finding.place for finding in bare] == ["top left corner"]
     [corner] = [corner for corner in off_centre.measurements.corners if corner.name == "top left"]
     assert corner.whitening_mm2 == pytest.approx(2.0 * 2.0 / 2, rel=0.25)
-    at_px = bare[0].as_json(off_centre.measurements)["at_px"]
+    at_px = bare[0].as_json("front", off_centre.measurements)["at_px"]
     assert np.abs(np.array(at_px) - GROUND_MM * PX_PER_MM).max() < PX_PER_MM
 
 
-def test_findings_are_numbered_from_the_largest(off_centre):
-    findings = findings_of(off_centre.measurements)
-    assert [finding.number for finding in findings] == list(range(1, len(findings) + 1))
-    sizes = [finding.size_mm2 for finding in findings]
-    assert sizes == sorted(sizes, reverse=True)
+def test_the_report_lists_the_certain_findings_with_their_cost_and_the_four_sub_grades(off_centre):
+    card_report = report(graded(off_centre))
+    [finding] = [entry for entry in card_report["front"]["findings"] if entry["place"] == "top left corner"]
+    assert finding["side"] == "front" and finding["grades_lost"] == 4  # 2 mm2 of whitening is a 6
+    assert finding["confidence"] >= card_report["front"]["min_finding_confidence"]
+    left, top, right, bottom = finding["box_mm"]
+    assert left < 0.5 < right and top < 0.5 < bottom
+    subgrades = card_report["subgrades"]
+    assert list(subgrades) == ["centering", "corners", "edges", "surface"]
+    assert all(1 <= grade["low"] <= grade["grade"] <= grade["high"] <= 10 for grade in subgrades.values())
+
+
+def test_the_verdict_names_the_sub_grades_and_what_cannot_be_measured(off_centre):
+    coarse = side_of(picture_of_card(3, 3, 3, 3)[::6, ::6].copy(), (card_quad() + 0.5) / 6 - 0.5)
+    grade = report(graded(off_centre))["subgrades"]["corners"]["grade"]
+    assert f"corners {grade}" in verdict_text(graded(off_centre))
+    assert "corners not measurable here (the picture is too small to measure wear" in verdict_text(graded(coarse))
 
 
 def test_the_overlay_s_lines_are_on_the_card_s_edge_and_frame(off_centre):
@@ -192,11 +204,11 @@ def test_measurements_are_given_in_the_millimeters_of_a_corrected_quad():
     shifted = card_quad() + PX_PER_MM * np.array([0.3, 0.2])
     plain, moved = side_of(rgb), side_of(rgb, correction=corrected(inset(3, 3, 3, 3), quad=shifted))
     assert moved.measurements.centering.lr == pytest.approx(plain.measurements.centering.lr, abs=0.2)
-    first, second = findings_of(plain.measurements)[0], findings_of(moved.measurements)[0]
-    assert first.location == second.location
+    first, second = findings_of(plain.measurements).listed[0], findings_of(moved.measurements).listed[0]
+    assert first.place == second.place
     assert np.array(first.at_mm) - np.array(second.at_mm) == pytest.approx([0.3, 0.2], abs=0.1)
-    assert first.as_json(plain.measurements)["at_px"] == pytest.approx(
-        second.as_json(moved.measurements)["at_px"], abs=1.5
+    assert first.as_json("front", plain.measurements)["at_px"] == pytest.approx(
+        second.as_json("front", moved.measurements)["at_px"], abs=1.5
     )
 
 
