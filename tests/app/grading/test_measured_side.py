@@ -7,9 +7,9 @@ from datetime import date
 
 import numpy as np
 import pytest
-from engine.measure.side.findings import findings_of
 
 from app.grading.annotate import EDGE, FRAME, annotated_picture
+from app.grading.answer_text import verdict_text
 from app.grading.json_report import report
 from engine.image.rectify import TRADING, CardSize
 from engine.inference.card_side import CardSide
@@ -17,6 +17,7 @@ from engine.inference.grade_card import GradedCard
 from engine.measure.centering.ceiling import axes_of_side, card_ceiling
 from engine.measure.centering.centering import BadLines, MeasuredCentering, NoCentering, centering_from_lines
 from engine.measure.centering.line_correction import LineCorrection, with_card_from_edges
+from engine.measure.findings.findings import findings_of
 from tests.app.card_factory import GROUND_MM, PX_PER_MM, SIZE_MM, card_quad, inset, picture_of_card, side_of
 
 TODAY, BEFORE_2025 = date(2025, 6, 1), date(2024, 6, 1)

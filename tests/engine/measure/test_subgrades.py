@@ -66,7 +66,9 @@ def test_the_grade_of_the_centering_is_that_of_the_worse_side(flawless: SideMeas
 
 
 def test_what_was_not_measured_has_no_grade_and_a_reason(flawless: SideMeasurements):
-    blind = replace(flawless, corners=None, edges=None, centering=NoCentering("no printed frame found at the top"))
+    coarse = DrawnCard(px_per_mm=4.0)
+    measured = measure_side(coarse.picture(), coarse.quad(), coarse.size, "scan")
+    blind = replace(measured, centering=NoCentering("no printed frame found at the top"))
     grades = subgrades({"front": blind, "back": None}, ON)
     assert grades["centering"].as_json() == {"grade": None, "reason": "no printed frame found at the top"}
     assert grades["corners"].grade is None and "too small" in grades["corners"].reason
