@@ -75,7 +75,11 @@ class CollectionTab:
             with gr.Row(visible=False, elem_classes="level") as self._outdated:
                 self._outdated_text = gr.Markdown(elem_id="collection-outdated")
                 self._regrade = gr.Button("Grade them again", elem_id="regrade")
-            self._status = gr.Markdown(elem_id="collection-status")
+            with gr.Row(elem_classes="level"):
+                self._status = gr.Markdown(elem_id="collection-status")
+                self._undo = gr.Button("Undo", visible=False, elem_id="undo-delete")
+            # Cards that were just moved to the bin.
+            self._moved = gr.State([])
             with gr.Column(visible=False) as self._list:
                 self._build_list()
             with gr.Column(visible=False) as self._detail:
@@ -179,7 +183,7 @@ class CollectionTab:
             self._qualifier,
             self._cert,
         ]
-        everything = [self._status, *listing, *detail, *self._worth.fields]
+        everything = [self._status, self._undo, self._moved, *listing, *detail, *self._worth.fields]
         self._filled = everything
         self._tab.select(self.fill, position, everything, **options)
         for change in (self._search.change, self._order.change):
@@ -195,6 +199,7 @@ class CollectionTab:
         self._regrade.click(self.regrade, position, everything, **options)
         self._delete.click(self.delete, position, everything, **options)
         self._delete_shown.click(self.delete_shown, position, everything, **options)
+        self._undo.click(self.undo, [self._moved, *position], everything, **options)
         self._restore.click(self.restore, position, everything, **options)
         self._ask_empty.click(lambda: gr.update(visible=True), None, self._empty, **options)
         self._empty.click(self.empty, position, everything, **options)
@@ -207,10 +212,21 @@ class CollectionTab:
         del page
 
     @show_user_errors
-    def fill(self, search: str | None, order: str | None, key: str | None, status: str = "") -> list[Any]:
-        """Fill the whole tab from the database; `status` is what was just done, in Markdown."""
+    def fill(
+        self,
+        search: str | None,
+        order: str | None,
+        key: str | None,
+        status: str = "",
+        moved: Sequence[int] = (),
+    ) -> list[Any]:
+        """Fill the whole tab from the database.
+
+        status  what was just done, in Markdown
+        moved   cards that were just moved to the bin, which can be undone
+        """
         listing, chosen = self._listing(search, order, key)
-        return [status, *listing, *self._card(chosen)]
+        return [status, gr.update(visible=bool(moved)), list(moved), *listing, *self._card(chosen)]
 
     @show_user_errors
     def list_cards(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
@@ -374,7 +390,14 @@ class CollectionTab:
     def _move_to_bin(self, card_ids: Sequence[int], search: str | None, order: str | None) -> list[Any]:
         with self._database.writing() as session:
             moved = card_bin.move_to_bin(session, card_ids=card_ids)
-        return self.fill(search, order, None, f"{_count(moved)} moved to the bin, at the end of this page.")
+        return self.fill(search, order, None, f"{_count(moved)} moved to the bin, at the end of this page.", card_ids)
+
+    @show_user_errors
+    def undo(self, moved: list[int], search: str | None, order: str | None, key: str | None) -> list[Any]:
+        """Take the cards that were just moved to the bin out of it."""
+        with self._database.writing() as session:
+            restored = card_bin.restore(session, card_ids=moved)
+        return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
 
     @show_user_errors
     def restore(self, search: str | None, order: str | None, key: str | None) -> list[Any]:

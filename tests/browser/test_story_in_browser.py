@@ -356,7 +356,9 @@ def test_a_kept_card_is_weighed_comes_back_is_deleted_and_taken_out_of_the_bin(v
     visitor.chooses("#returned-grade", "3.5")
     visitor.enters("#returned-cert", 12345678)
     visitor.page.locator("#save-returned").click()
-    wait_for(lambda: "Came back as 3.5 VG+, certificate 12345678" in visitor.reads("#card-returned"), "the grade")
+    wait_for(
+        lambda: "Came back as 3.5 Very Good+, certificate 12345678" in visitor.reads("#card-returned"), "the grade"
+    )
     assert latest_grades(server, 1) == [3.5]
     assert "of 1 (" in visitor.reads("#track-record")
     visitor.takes_a_picture("12-collection")
@@ -364,8 +366,7 @@ def test_a_kept_card_is_weighed_comes_back_is_deleted_and_taken_out_of_the_bin(v
     visitor.waits_to_read("#collection-status", "1 card moved to the bin")
     visitor.waits_to_read("#collection-summary", "Your collection is empty")
     assert server.query("SELECT count(*) FROM cards WHERE deleted_at IS NULL") == [25]
-    visitor.page.locator("#bin-section button").first.click()
-    visitor.page.locator("#restore-bin").click()
+    visitor.page.locator("#undo-delete").click()
     visitor.waits_to_read("#collection-status", "1 card taken out of the bin")
     visitor.page.locator("#card-gradings table").wait_for()
     assert server.query("SELECT count(*) FROM cards WHERE deleted_at IS NULL") == [26]
