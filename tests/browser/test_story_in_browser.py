@@ -7,6 +7,7 @@ import csv
 import json
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -373,11 +374,11 @@ def test_a_kept_card_is_weighed_comes_back_is_deleted_and_taken_out_of_the_bin(v
 
 
 def test_the_examples_of_the_api_work(server, new_card):
-    client = Client(server.url, verbose=False)
-    result = client.predict(*map(handle_file, new_card), "", api_name="/grade")
-    assert sum(result["probabilities"]) == pytest.approx(1)
-    with pytest.raises(AppError, match="there is no card 'nobody'"):
-        client.predict("nobody", "9", "", api_name="/label")
+    with closing(Client(server.url, verbose=False)) as client:
+        result = client.predict(*map(handle_file, new_card), "", api_name="/grade")
+        assert sum(result["probabilities"]) == pytest.approx(1)
+        with pytest.raises(AppError, match="there is no card 'nobody'"):
+            client.predict("nobody", "9", "", api_name="/label")
     url = f"{server.url}/gradio_api/call/health"
     curl = ["curl", "-sS", "--noproxy", "*"]
     post = [*curl, "-X", "POST", url, "-H", "Content-Type: application/json", "-d", '{"data": []}']
