@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ ROUTES = re.compile(
     r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+)/?"
 )
 UPLOAD_ROUTE, FILE_ROUTE = "/gradio_api/upload", "/gradio_api/file="
+# Room that an upload leaves on the disk, so that its answer can still be recorded.
+MIN_FREE_BYTES = 2**24
+NO_ROOM = "the disk is full: the picture could not be stored; free some space"
 # Everything but an upload is a small JSON body.
 MAX_BODY_BYTES = 8 * 2**20
 MULTIPART_OVERHEAD_BYTES = 2**16
@@ -119,6 +123,7 @@ class AccessControl:
     hosts         names in a Host header that are answered, see `host_names`
     public_hosts  names of a reverse proxy in front of this server, which may pass on another Host
     folders       folders whose files may be sent
+    uploads       folder of the uploaded files
     max_upload    bytes of one upload
     """
 
@@ -129,12 +134,13 @@ class AccessControl:
         hosts: frozenset[str],
         public_hosts: frozenset[str],
         folders: Sequence[Path],
+        uploads: Path,
         max_upload: int,
         page_scripts: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._hosts, self._public_hosts = hosts, public_hosts
-        self._folders, self._max_upload = folders, max_upload
+        self._folders, self._uploads, self._max_upload = folders, uploads, max_upload
         self._page_scripts = [script_hash(script.encode()) for script in page_scripts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,7 +199,9 @@ class AccessControl:
         return path.is_file() and any(path.is_relative_to(folder.resolve()) for folder in self._folders)
 
     def _limited(self, receive: Receive, headers: Headers, path: str) -> Receive:
-        """Refuse a body that is larger than allowed, by its announced length or while it arrives."""
+        """Refuse a body that is larger than allowed, by its announced length or while it arrives; and an upload that
+        the disk has no room for.
+        """
         is_upload = path.startswith(UPLOAD_ROUTE)
         max_bytes = self._max_upload + MULTIPART_OVERHEAD_BYTES if is_upload else MAX_BODY_BYTES
         announced = headers.get("content-length", "")
@@ -207,9 +215,15 @@ class AccessControl:
                 sentence = f"This is over the maximum allowed size of {max_bytes} bytes"
                 # Gradio deletes what it has written of an upload after this exception only.
                 raise MultiPartException(sentence) if is_upload else HTTPException(413, sentence)
+            if is_upload and not self._has_room(len(message.get("body", b""))):
+                raise MultiPartException(NO_ROOM)
             return message
 
         return receive_limited
+
+    def _has_room(self, size_bytes: int) -> bool:
+        folder = next(folder for folder in (self._uploads, *self._uploads.parents) if folder.is_dir())
+        return shutil.disk_usage(folder).free >= size_bytes + MIN_FREE_BYTES
 
     def _with_page_policy(self, send: Send) -> Send:
         """Hold the page back until its inline scripts are known, and name them in its policy."""

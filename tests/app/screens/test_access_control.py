@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import shutil
 import socket
 
 import psutil
@@ -206,3 +207,29 @@ def test_no_header_names_another_server_as_the_page_s_own(browser):
 def test_a_name_that_no_file_can_have_is_not_found(browser):
     for path in (f"/static/{'a' * 300}", f"/assets/{'é' * 200}"):
         assert browser.get(path).status_code == 404
+
+
+def test_an_upload_without_room_on_the_disk_is_refused_in_one_sentence_and_nothing_is_left(browser, home, monkeypatch):
+    before = set(home.data.uploads.rglob("*"))
+    usage = shutil.disk_usage(home.data.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=2**20))
+    answer = upload(browser, "a.png", bytes(10_000))
+    assert (answer.status_code, "\n" in answer.text) == (400, False)
+    assert answer.text.startswith("the disk is full: the picture could not be stored")
+    assert set(home.data.uploads.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("queue/join", {"data": [], "fn_index": 99_999, "session_hash": "a"}),
+        ("queue/join", {"data": [], "fn_index": -1, "session_hash": "a"}),
+        ("run/nothing", {"data": []}),
+        ("call/v2/grade", {}),
+        ("component_server", {"component_id": 99_999, "fn_name": "x", "session_hash": "a", "data": []}),
+    ],
+)
+def test_a_request_that_does_not_fit_the_page_is_refused_in_one_sentence(browser, path, body):
+    answer = browser.post(f"/gradio_api/{path}", json=body)
+    assert (answer.status_code, "\n" in answer.text) == (400, False)
+    assert "reload" in answer.text
