@@ -176,21 +176,28 @@ def test_twenty_fast_keys_are_twenty_labels_in_their_order(visitor, server):
 
 
 def test_a_request_that_overtakes_the_one_before_it_is_handled_after_it(visitor, server):
-    before, held = labels_given(server), []
+    before, requests = labels_given(server), []
 
-    def hold_the_first(route):
-        if held:
-            route.continue_()
-            visitor.page.wait_for_timeout(300)  # the second one arrives
-            held.pop(0).continue_()
-            visitor.page.unroute("**/queue/join*")
-        else:
-            held.append(route)
+    def hold(route):
+        requests.append(route)
 
-    visitor.page.route("**/queue/join*", hold_the_first)
-    visitor.page.keyboard.press("3")
-    visitor.page.keyboard.press("4")
-    wait_for(lambda: labels_given(server) == before + 2, "two labels", patience_s=20)
+    visitor.page.route("**/queue/join*", hold)
+    for key in "34":
+        visitor.page.keyboard.press(key)
+    for _ in range(100):
+        visitor.page.wait_for_timeout(50)
+        if len(requests) == 2:
+            break
+    first, second = requests
+    second.continue_()
+    visitor.page.wait_for_timeout(500)
+    assert labels_given(server) == before, "the second waits for the first"
+    first.continue_()
+    visitor.page.unroute("**/queue/join*", hold)
+    for _ in range(100):
+        visitor.page.wait_for_timeout(50)
+        if labels_given(server) == before + 2:
+            break
     assert latest_grades(server, 2) == [3, 4]
 
 
