@@ -58,7 +58,10 @@ def px_per_mm(visitor) -> float:
 
 def borders(visitor) -> dict[str, float]:
     """The four borders in mm, from the table."""
-    cells = visitor.page.locator("#front-lines .numbers tbody td:nth-child(2)").all_inner_texts()
+    cells: list[str] = []
+    while len(cells) != 2:  # The editor is replaced when the answer to a moved line arrives.
+        visitor.page.locator("#front-lines .numbers tbody td:nth-child(2)").nth(1).wait_for()
+        cells = visitor.page.locator("#front-lines .numbers tbody td:nth-child(2)").all_inner_texts()
     (left, right), (top, bottom) = ([float(mm) for mm in cell.split(" + ")] for cell in cells)
     return {"left": left, "right": right, "top": top, "bottom": bottom}
 
