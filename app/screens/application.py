@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import gradio as gr
-from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse
-from gradio.route_utils import FnIndexInferError
+from fastapi import FastAPI
 
 from app.screens.login import WAIT_MESSAGE, LoginLimit
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
 from app.screens.request_check import RequestCheck
 from app.screens.security import AccessControl, host_names
 from app.settings import DataFolder, ServerOptions
-
-# Raised by Gradio's routes for an event, component or argument that they do not find. What a handler raises does not
-# get there.
-UNKNOWN = (FnIndexInferError, KeyError, TypeError)
-RELOAD = "This request does not fit the page, which may have been opened before the program was updated; reload it"
 
 
 def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> FastAPI:
@@ -52,11 +45,4 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
     )
     # Gradio checks the paths in a handler's values only in a page that was launched, and mounting does not count.
     page.has_launched = True
-    for error in UNKNOWN:
-        app.routes[-1].app.add_exception_handler(error, _refuse_unknown)  # type: ignore[attr-defined]  # the page's
     return app
-
-
-def _refuse_unknown(request: Request, error: Exception) -> PlainTextResponse:
-    del request, error
-    return PlainTextResponse(RELOAD, 400)

@@ -217,19 +217,3 @@ def test_an_upload_without_room_on_the_disk_is_refused_in_one_sentence_and_nothi
     assert (answer.status_code, "\n" in answer.text) == (400, False)
     assert answer.text.startswith("the disk is full: the picture could not be stored")
     assert set(home.data.uploads.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("queue/join", {"data": [], "fn_index": 99_999, "session_hash": "a"}),
-        ("queue/join", {"data": [], "fn_index": -1, "session_hash": "a"}),
-        ("run/nothing", {"data": []}),
-        ("call/v2/grade", {}),
-        ("component_server", {"component_id": 99_999, "fn_name": "x", "session_hash": "a", "data": []}),
-    ],
-)
-def test_a_request_that_does_not_fit_the_page_is_refused_in_one_sentence(browser, path, body):
-    answer = browser.post(f"/gradio_api/{path}", json=body)
-    assert (answer.status_code, "\n" in answer.text) == (400, False)
-    assert "reload" in answer.text
