@@ -16,7 +16,7 @@ from db.snapshots import add_snapshot
 from engine.cards.grades import NoTarget
 from engine.cards.pairs import CardPair, Manifest, freeze_snapshot, read_manifest
 from engine.image.content_hash import readable_hash
-from labeling.picture_files import PICTURE_REASON, locate_pictures
+from labeling.picture_files import PICTURE_REASON, locate_pictures, lost_pictures
 from labeling.picture_info import phash_of
 from labeling.splits import assign_splits
 
@@ -33,6 +33,15 @@ class LeftOutCard:
 
     card_id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class TrainableCount:
+    """Numbers of labelled cards: ready to train on, with a label to learn nothing from, and without their picture."""
+
+    ready: int
+    unusable_label: int
+    without_picture: int
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,16 @@ def pairs_from_rows(database: Database) -> tuple[list[CardPair], list[LeftOutCar
             trainable.append(replace(card, pair=pair))
     pairs, without_files = _with_files(database, trainable)
     return pairs, left_out + without_files
+
+
+def count_trainable(database: Database) -> TrainableCount:
+    """Count the labelled cards by what `freeze` does with them, without reading files that look untouched."""
+    # A label with neither grade nor qualifier was withdrawn.
+    labelled = [card for card in _recorded_cards(database) if (card.pair.grade, card.pair.qualifier) != (None, None)]
+    usable = [card for card in labelled if not isinstance(card.pair.target(), NoTarget)]
+    lost = lost_pictures(database, (picture for card in usable for picture in card.pictures))
+    ready = [card for card in usable if lost.isdisjoint(picture.id for picture in card.pictures)]
+    return TrainableCount(len(ready), len(labelled) - len(usable), len(usable) - len(ready))
 
 
 def freeze(database: Database, *, folder: Path) -> FrozenSnapshot:

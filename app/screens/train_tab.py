@@ -15,19 +15,22 @@ from app.runs.run_status import load_status, model_choices, run_choices
 from app.screens import charts, plan_form, settings_form
 from app.screens.error_messages import show_user_errors
 from app.settings import DataFolder, UserError
-from db import labels, promotions, runs
+from db import promotions, runs
 from db.session import Database
 from engine import recipes
-from engine.cards.grades import NoTarget, training_target
 from engine.config import CONTROL_CANNOT_GRADE, BadConfig, current_names
 from engine.experiments.run_folder import MODEL
 from engine.storage.file_hash import write_by_hash
+from labeling.snapshot import count_trainable
 
 POLL_INTERVAL_S = 1.5
 NO_CARDS = "### No labelled cards yet\nImport cards and label some in the **Label** tab, then start a run here."
 NO_USABLE_LABELS = (
     "### No card to train on yet\nLabel some without a qualifier in the **Label** tab, then start a run here."
 )
+NO_PICTURES = "### No card to train on yet\nPut the pictures back, or import them again from where they are now."
+NOT_LEARNED = "a model learns only from grades without a qualifier"
+NOT_FOUND = "a picture is missing or has changed since it was imported, which the card in the **Label** tab says"
 NO_RECIPE = "choose a recipe first"
 DOWNLOADS = (
     "**pretrained = imagenet downloads torchvision's weights once, unless they are already on this machine. "
@@ -78,21 +81,15 @@ def use_for_grading(database: Database, run_id: int | None) -> str:
 
 def cards_text(database: Database) -> tuple[str, bool]:
     """The number of cards to train on, or a hint if there are none; and True if a run can be started."""
-    with database.reading() as session:
-        current = [(label.grade, label.qualifier) for label in labels.current_labels(session).values()]
-    # A label with neither grade nor qualifier was withdrawn.
-    targets = [training_target(*label) for label in current if label != (None, None)]
-    left_out = sum(isinstance(target, NoTarget) for target in targets)
-    ready = len(targets) - left_out
-    if not targets:
+    count = count_trainable(database)
+    if not (count.ready or count.unusable_label or count.without_picture):
         return NO_CARDS, False
-    head = f"{_labelled_cards(ready)} ready to train on." if ready else NO_USABLE_LABELS
-    note = (
-        f" {_labelled_cards(left_out)} left out: a model learns only from grades without a qualifier."
-        if left_out
-        else ""
-    )
-    return head + note, ready > 0
+    head = f"{_labelled_cards(count.ready)} ready to train on."
+    if not count.ready:
+        head = NO_PICTURES if count.without_picture else NO_USABLE_LABELS
+    notes = {NOT_LEARNED: count.unusable_label, NOT_FOUND: count.without_picture}
+    left_out = [f" {_labelled_cards(number)} left out: {reason}." for reason, number in notes.items() if number]
+    return head + "".join(left_out), count.ready > 0
 
 
 def _labelled_cards(count: int) -> str:

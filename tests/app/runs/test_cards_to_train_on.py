@@ -1,11 +1,13 @@
 """The Train tab shows the number of cards that a run will be trained on."""
 
 import hashlib
+import os
 
 import pytest
 
 from app.screens.train_tab import cards_text
 from db import cards, labels
+from labeling import picture_files
 from labeling.snapshot import NothingToTrainOn, freeze
 from tests.db.row_factory import add_card, add_picture
 
@@ -18,8 +20,9 @@ def label(data_home, picture):
         with data_home.database.writing() as session:
             number = cards.counts(session).cards
             path = picture(f"{number}.png", seed=number)
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            front = add_picture(session, path=path, sha256=sha256, width=60, height=84, phash=sha256[:16])
+            sha256, size_bytes = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+            recorded = {"path": path, "sha256": sha256, "size_bytes": size_bytes, "width": 60, "height": 84}
+            front = add_picture(session, **recorded, phash=sha256[:16])
             card = add_card(session, name=f"card-{number}", front_id=front.id)
             labels.add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source="person")
 
@@ -58,3 +61,31 @@ def test_without_any_label_the_tab_says_what_to_do_first(data_home, label):
     text, can_start = cards_text(data_home.database)
     assert not can_start
     assert "No labelled cards yet" in text
+
+
+def test_a_card_whose_file_has_changed_or_is_gone_is_counted_as_left_out(data_home, label, tmp_path, picture):
+    for _ in range(4):
+        label(9.0)
+    (tmp_path / "0.png").unlink()
+    (tmp_path / "1.png").rename(tmp_path / "moved.png")
+    # The same size and the same time of change: only its content tells.
+    status, other = (tmp_path / "2.png").stat(), picture("other.png", seed=7)
+    (tmp_path / "2.png").write_bytes(other.read_bytes().ljust(status.st_size, b"\0")[: status.st_size])
+    os.utime(tmp_path / "2.png", ns=(status.st_atime_ns, status.st_mtime_ns))
+    text, can_start = cards_text(data_home.database)
+    assert can_start
+    assert text.startswith(
+        "2 labelled cards are ready to train on. 2 labelled cards are left out: a picture is missing"
+    )
+    assert len(freeze(data_home.database, folder=tmp_path / "snapshots").pairs) == 2
+    for name in ("moved.png", "3.png"):
+        (tmp_path / name).unlink()
+    text, can_start = cards_text(data_home.database)
+    assert not can_start
+    assert "Put the pictures back" in text
+
+
+def test_untouched_files_are_not_read_for_the_count(data_home, label, monkeypatch):
+    label(9.0)
+    monkeypatch.setattr(picture_files, "_read", lambda path: pytest.fail(f"{path} was read"))
+    assert cards_text(data_home.database) == ("1 labelled card is ready to train on.", True)
