@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import UserError
+from engine.storage.disk_space import disk_full_message
 
 PRINT_INTERVAL_S = 1.0
 BAD_OUTPUT = 2
@@ -70,6 +71,8 @@ def print_result(result: Any, path: Path | None) -> None:
         if path is None:
             # What is left in the buffer would fail again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif path.is_file() and disk_full_message(error):
+            path.unlink()  # its first part, which is no JSON
         raise SystemExit(BAD_OUTPUT) from error
 
 

@@ -15,6 +15,7 @@ from engine.image.rectify import canvas_window
 from engine.inference.card_side import CardSide
 from engine.inference.grad_cam import overlay
 from engine.inference.grade_card import SIDES, GradedCard
+from engine.storage.atomic import atomic_write
 
 MAX_SIDE_PX = 1600
 QUAD_COLOR = (255, 64, 64)
@@ -57,7 +58,8 @@ def write_pictures(graded: GradedCard, folder: Path) -> dict[Side, dict[str, Pat
         paths[side] = {}
         for name, picture in {**pictures_of(graded, side), **measured}.items():
             paths[side][name] = (folder / f"{side}_{name}.png").absolute()
-            Image.fromarray(picture).save(paths[side][name])
+            with atomic_write(paths[side][name]) as temporary:
+                Image.fromarray(picture).save(temporary, "PNG")
     return paths
 
 
