@@ -19,6 +19,7 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # First column and row, and steps, of the passes of an interlaced picture.
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 INFLATE_BYTES = 1 << 20
+CICP_BYTES = 4  # primaries, transfer function, matrix, range
 WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC profile, EXIF, XMP
 ORIENTATION_TAG = 0x0112
 INTEGER_FORMATS = {1: "B", 3: "H", 4: "I"}
@@ -37,11 +38,13 @@ class PictureParts:
     content      the file without metadata
     orientation  1 to 8 as in EXIF; 1 if there is none or it is invalid
     icc_profile  embedded color profile, or None
+    color_codes  code points of the primaries and the transfer function, which count more than a profile; or None
     """
 
     content: bytes
     orientation: int = 1
     icc_profile: bytes | None = None
+    color_codes: tuple[int, int] | None = None
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -74,7 +77,7 @@ def split_png(content: bytes) -> PictureParts:
     Only transparency is kept of them.
     """
     kept = [PNG_SIGNATURE]
-    profile, orientation, xmp_turn = None, 1, 1
+    profile, named, orientation, xmp_turn = None, None, 1, 1
     for name, start, end in _png_chunks(content):
         body = content[start + 8 : end - 4]
         if name in PNG_CHUNKS:
@@ -84,12 +87,14 @@ def split_png(content: bytes) -> PictureParts:
             kept += [content[start:end]] if is_whole else []
         elif name == b"iCCP":
             profile = _png_profile(body)
+        elif name == b"cICP" and len(body) == CICP_BYTES:
+            named = (body[0], body[1])
         elif name == b"eXIf":
             orientation = exif_orientation(body.removeprefix(b"Exif\x00\x00"))
         elif name == b"iTXt" and body.startswith(b"XML:com.adobe.xmp"):
             xmp_turn = xmp_orientation(body)
         if name == b"IEND":
-            return PictureParts(b"".join(kept), orientation if orientation != 1 else xmp_turn, profile)
+            return PictureParts(b"".join(kept), orientation if orientation != 1 else xmp_turn, profile, named)
     raise DamagedFile("no end")
 
 

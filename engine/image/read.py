@@ -19,8 +19,8 @@ import pillow_heif
 from PIL import Image, UnidentifiedImageError
 
 from engine.errors import BadInput
-from engine.image import jpeg, metadata, tiff
-from engine.image.color_profile import gray_or_ink_to_srgb, to_srgb
+from engine.image import heif, jpeg, metadata, tiff
+from engine.image.color_profile import gray_or_ink_to_srgb, named_profile, to_srgb
 from engine.image.metadata import PictureParts
 
 MAX_PIXELS = 100_000_000
@@ -151,6 +151,8 @@ def _split(content: bytes) -> PictureParts:
         return metadata.split_webp(content)
     if content.startswith(tiff.SIGNATURES):
         return tiff.split(content)
+    if heif.is_heif(content):
+        heif.require_whole_data(content)
     # libheif turns the picture itself; a bitmap has no orientation.
     return PictureParts(content)
 
@@ -242,7 +244,7 @@ def _decode(picture: Image.Image, name: str, parts: PictureParts) -> tuple[np.nd
     picture.load()
     if picture.format == "PNG" and (picture.info.get("interlace") or not np.asarray(picture)[-1].any()):
         metadata.require_all_png_rows(parts.content)
-    profile = parts.icc_profile or picture.info.get("icc_profile")
+    profile = _profile(picture, parts)
     if picture.mode in MODES_16_BIT:
         picture = Image.fromarray(_eight_bits(np.asarray(picture)))
     if picture.has_transparency_data:
@@ -253,6 +255,17 @@ def _decode(picture: Image.Image, name: str, parts: PictureParts) -> tuple[np.nd
     if picture.mode in {"L", "CMYK"}:
         return np.array(gray_or_ink_to_srgb(picture, profile)), None
     return np.array(picture.convert("RGB")), profile
+
+
+def _profile(picture: Image.Image, parts: PictureParts) -> bytes | None:
+    """The color profile of an opened picture: the one that it names, or else the one that it embeds."""
+    if parts.color_codes is not None:
+        return named_profile(*parts.color_codes)
+    embedded = parts.icc_profile or picture.info.get("icc_profile")
+    nclx = picture.info.get("nclx_profile")
+    if embedded or nclx is None:
+        return embedded
+    return named_profile(nclx["color_primaries"], nclx["transfer_characteristics"])
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:

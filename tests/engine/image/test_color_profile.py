@@ -1,9 +1,12 @@
 """Pictures with a wide-gamut profile become sRGB, compared with the formulas of the standards."""
 
+import io
 import struct
+import zlib
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -68,6 +71,49 @@ def test_display_p3_is_converted_to_srgb(tmp_path, kind):
     assert np.abs(expected(colors()) - colors()).max() > 15, "the conversion matters"
     np.testing.assert_array_equal(read_reduced(path, max_reduction=1)[0], rgb)
     assert np.abs(read_unconverted(path)[0].astype(int) - colors()).max() <= (4 if kind == "jpg" else 0)
+
+
+# Published matrix from linear Display P3 to linear sRGB (CSS Color 4, sample code).
+P3_TO_SRGB = np.array([(1.224940, -0.224940, 0), (-0.042057, 1.042057, 0), (-0.019638, -0.078636, 1.098273)])
+
+
+def as_linear(values):
+    values = values / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def png_of(codes):
+    file = io.BytesIO()
+    Image.fromarray(colors()).save(file, "PNG")
+    content, body = file.getvalue(), b"cICP" + codes
+    return content[:33] + struct.pack(">I", len(codes)) + body + struct.pack(">I", zlib.crc32(body)) + content[33:]
+
+
+def heic_of(primaries, transfer):
+    file = io.BytesIO()
+    codes = {"color_primaries": primaries, "transfer_characteristics": transfer}
+    pillow_heif.from_pillow(Image.fromarray(colors())).save(
+        file, quality=-1, chroma=444, matrix_coefficients=0, full_range_flag=1, **codes
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [png_of(bytes((12, 13, 0, 1))), heic_of(12, 13)], ids=["PNG", "HEIC"])
+def test_display_p3_that_a_file_names_by_its_code_is_converted_to_srgb(tmp_path, content):
+    (tmp_path / "phone.png").write_bytes(content)
+    expected_rgb = as_srgb(as_linear(colors()) @ P3_TO_SRGB.T)
+    assert np.abs(read_picture(tmp_path / "phone.png") - expected_rgb).max() <= 2
+    assert np.abs(expected_rgb - colors()).max() > 15, "the conversion matters"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [png_of(bytes((1, 13, 0, 1))), png_of(bytes((12, 16, 0, 1))), png_of(b"\x0c"), heic_of(1, 13), heic_of(2, 2)],
+    ids=["sRGB", "high dynamic range", "cut short", "HEIC in sRGB", "HEIC, unspecified"],
+)
+def test_other_codes_leave_the_picture_unchanged(tmp_path, content):
+    (tmp_path / "card.png").write_bytes(content)
+    assert np.abs(read_picture(tmp_path / "card.png").astype(int) - colors()).max() <= 1
 
 
 def test_a_picture_with_an_srgb_profile_is_read_unchanged(tmp_path):

@@ -7,6 +7,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -217,6 +218,31 @@ def test_a_tiff_with_wiped_data_is_refused_where_the_compression_tells(tmp_path,
     wiped = content[: start + 900] + bytes(400) + content[start + 1300 :]
     with pytest.raises(BadPicture, match=DAMAGED):
         read_picture(written(tmp_path, wiped, "tif"))
+
+
+@pytest.mark.parametrize("filler", [b"\x00", b"\xff"])
+@pytest.mark.parametrize("start", [0.3, 0.7])
+def test_a_heic_whose_pixels_were_wiped_is_refused(tmp_path, filler, start):
+    file = io.BytesIO()
+    large = Image.fromarray(noise(480, 400))
+    pillow_heif.from_pillow(large).save(file, quality=90, chroma=444, exif=b"Exif\x00\x00" + bytes(3000))
+    content = file.getvalue()
+    whole = read_picture(written(tmp_path, content, "heic")).astype(int)
+    assert np.abs(whole - np.asarray(large)).mean() < 10, "zeros in its metadata do not matter"
+    position = int(len(content) * start)
+    wiped = content[:position] + 600 * filler + content[position + 600 :]
+    with pytest.raises(BadPicture, match=DAMAGED):
+        read_picture(written(tmp_path, wiped, "heic"))
+    flat = Image.new("RGB", (2000, 2000), "white")
+    pillow_heif.from_pillow(flat).save(file := io.BytesIO(), quality=-1)
+    assert read_picture(written(tmp_path, file.getvalue(), "heic")).min() >= 254
+
+
+def test_a_heic_without_an_index_that_can_be_read_is_left_to_the_decoder(tmp_path):
+    pillow_heif.from_pillow(Image.fromarray(noise())).save(file := io.BytesIO())
+    for name in (b"iloc", b"iinf", b"meta"):
+        with pytest.raises(BadPicture):
+            read_picture(written(tmp_path, file.getvalue().replace(name, b"zzzz"), "heic"))
 
 
 def test_a_tiff_of_two_pages_is_refused_with_their_number_and_one_with_a_small_copy_is_read(tmp_path):
