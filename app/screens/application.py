@@ -16,7 +16,13 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
     """Mount the page. Unlike Gradio's own `launch`, this asks nothing over the network while it starts."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     events = {number: event.api_name or "" for number, event in page.fns.items() if event.fn is not None}
-    app.add_middleware(RequestCheck, events=events)
+    server_functions = {
+        (number, function.__name__)
+        for number, component in page.blocks.items()
+        for function in getattr(component, "server_fns", ())
+        if isinstance(component, gr.HTML)
+    }
+    app.add_middleware(RequestCheck, events=events, server_functions=server_functions)
     if options.login is not None:
         app.add_middleware(LoginLimit)
     # Added last, so that it is asked first.

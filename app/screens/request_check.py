@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,17 +16,19 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN_ROUTE, CALL_ROUTE, UPLOAD_ROUTE = "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/upload"
+SERVER_FUNCTION_ROUTE = "/gradio_api/component_server"
 MAX_DEPTH = 40  # the value of a line editor has six levels
 
 
 class RequestCheck:
     """ASGI middleware; it reads the whole body, whose size is limited before.
 
-    events  number -> name of the page's events that have a handler on the server
+    events            number -> name of the page's events that have a handler on the server
+    server_functions  (component id, name) of the functions that the page's components call with one argument
     """
 
-    def __init__(self, app: ASGIApp, *, events: dict[int, str]) -> None:
-        self._app, self._events = app, events
+    def __init__(self, app: ASGIApp, *, events: dict[int, str], server_functions: Set[tuple[int, str]]) -> None:
+        self._app, self._events, self._server_functions = app, events, server_functions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -64,10 +66,17 @@ class RequestCheck:
             return "The request is not a JSON object that the page sends"
         if path == JOIN_ROUTE and (type(content.get("fn_index")) is not int or content["fn_index"] not in self._events):
             return "There is no such event on the page; reload the page"
+        if path == SERVER_FUNCTION_ROUTE and not self._is_server_call(content):
+            return "There is no such function of the page; reload the page"
         name = path.removeprefix(CALL_ROUTE).removeprefix("v2/")
         if path.startswith(CALL_ROUTE) and name not in self._events.values():
             return f"There is no function {name!r}"
         return ""
+
+    def _is_server_call(self, content: dict[str, Any]) -> bool:
+        number, name = content.get("component_id"), content.get("fn_name")
+        is_known = type(number) is int and isinstance(name, str) and (number, name) in self._server_functions
+        return is_known and isinstance(content.get("session_hash"), str) and "data" in content
 
 
 def _refuse_number(name: str) -> float:

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 # Gradio's routes that the page and gradio_client use. All others are closed: /gradio_api/proxy= and stream/ (which
-# fetch or play what a URL names), process_recording (ffmpeg), run/, component_server, deep_link, monitoring, ...
+# fetch or play what a URL names), process_recording (ffmpeg), run/, deep_link, monitoring, ...
 ROUTES = re.compile(
     r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json|login|logout)/?"
     r"|/(assets|static)/.+"
     r"|/gradio_api/(info|app_id|user|login_check|startup-events|theme\.css|upload|upload_progress"
-    r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+)/?"
+    r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+|component_server)/?"
 )
 UPLOAD_ROUTE, FILE_ROUTE = "/gradio_api/upload", "/gradio_api/file="
 # Room that an upload leaves on the disk, so that its answer can still be recorded.

@@ -129,7 +129,6 @@ def test_routes_that_the_page_does_not_use_are_closed(browser):
         "process_recording",
         "run/grade",
         "api/grade",
-        "component_server",
         "vibe-edit",
         "runs",
         "token",

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from app.settings import ServerOptions
 from tests.app.screens.conftest import mounted
 
-ROUTES = ["queue/join", "call/grade", "call/v2/grade", "reset", "cancel"]
+ROUTES = ["queue/join", "call/grade", "call/v2/grade", "reset", "cancel", "component_server"]
 BODIES = [
     b"",
     b"{",
@@ -58,3 +58,24 @@ def test_an_event_of_the_page_is_passed_on_with_its_whole_body(browser, empty_ho
     number, event = next((number, event) for number, event in page.fns.items() if event.name == "show_changes")
     body = {"data": [None] * len(event.inputs), "fn_index": number, "session_hash": "é" * 1000}
     assert browser.post("/gradio_api/queue/join", json=body).json().keys() == {"event_id"}
+
+
+def test_a_function_of_a_component_is_called_by_the_page_and_no_other_one_is(browser):
+    components = browser.get("/config").json()["components"]
+    number = next(part["id"] for part in components if part["props"].get("elem_id") == "front-lines")
+    call = {"session_hash": "a", "component_id": number, "fn_name": "numbers_of_lines", "data": {"side": "front"}}
+    answer = browser.post("/gradio_api/component_server/", json=call)
+    assert "arrived incomplete" in answer.json()["sentence"]
+    for wrong in (
+        {"component_id": number + 100_000},
+        {"component_id": "front-lines"},
+        {"component_id": True},
+        {"fn_name": "preprocess"},
+        {"fn_name": "nothing"},
+        {"fn_name": ["numbers_of_lines"]},
+        {"session_hash": None},
+    ):
+        answer = browser.post("/gradio_api/component_server", json=call | wrong)
+        assert (answer.status_code, "reload the page" in answer.text) == (400, True), wrong
+    del call["data"]
+    assert browser.post("/gradio_api/component_server", json=call).status_code == 400
