@@ -143,10 +143,15 @@ def save_title(database: Database, card_id: int, title: str) -> None:
 
 def save_prices(database: Database, card_id: int, prices: Prices) -> None:
     """Save the prices of a card, which may be incomplete. Raises UserError, BadAmount."""
-    for key, price in prices.items():
-        check_amount(price, "value of the ungraded card" if key == RAW else f"value of a {key}")
+    check_prices(prices)
     with database.writing() as session:
         _known(session, card_id).prices = dict(prices)
+
+
+def check_prices(prices: Prices) -> None:
+    """Raise BadAmount if a price is not usable."""
+    for key, price in prices.items():
+        check_amount(price, "value of the ungraded card" if key == RAW else f"value of a {key}")
 
 
 def save_returned_grade(

@@ -33,7 +33,7 @@ class Regraded:
 
 
 def kept_grading(graded: GradedCard) -> dict[str, Any]:
-    """What is kept of a grading: the JSON of `grade`, and the hashes of the two picture files."""
+    """The kept part of a grading: the JSON of `grade`, and the hashes of the two picture files."""
     hashes = [None if side is None else side.sha256 for side in graded.sides.values()]
     return {"pictures": hashes, "report": report(graded)}
 

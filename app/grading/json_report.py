@@ -51,7 +51,7 @@ def report(graded: GradedCard, picture_files: Mapping[Side, Mapping[str, Path]] 
 
 
 def _in_domain(graded: GradedCard) -> dict[str, Any] | None:
-    """Whether the pictures are like those that the model was checked on; None without a prediction or a domain."""
+    """Likeness of the pictures to those that the model was checked on; None without a prediction or a domain."""
     if graded.prediction is None or graded.prediction.in_domain is None:
         return None
     reason = ", ".join(map(UNFAMILIAR.format, graded.unfamiliar_sides))

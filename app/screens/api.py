@@ -6,18 +6,17 @@ Pictures are uploads. A path on the server is taken by /import_cards alone, from
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
 
-from app.errors import user_message
 from app.runs.jobs import Jobs, queue_run
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
+from app.screens.error_messages import answer_user_errors
 from app.screens.login import labeler
 from app.screens.picture_input import check_picture_size
 from app.screens.security import is_local
@@ -28,27 +27,10 @@ from engine import recipes
 from engine.cards.grades import parse_grade, parse_qualifier
 from engine.config import parse_settings
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 MAX_ROW_ID = 2**63 - 1
 NOT_UPLOADED = "the {} is not an uploaded file; upload it first, in gradio_client with handle_file(PATH)"
 ONLY_LOCAL = "/import_cards takes a path from a client on the machine that runs Loupe only; run `import` there"
 MODELS = ("", "current", "starter")
-
-
-def refuse_in_one_sentence(handler: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Decorate an endpoint: raise its user errors as `gr.Error` with their sentence as plain text."""
-
-    @wraps(handler)
-    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        try:
-            return handler(*args, **kwargs)
-        except Exception as error:
-            if (message := user_message(error)) is None:
-                raise
-            raise gr.Error(message, print_exception=False) from error
-
-    return wrapper
 
 
 class Api:
@@ -68,7 +50,7 @@ class Api:
         ):
             gr.api(endpoint, api_name=endpoint.__name__)
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def grade(self, front: FileData, back: FileData | None = None, model: str = "") -> dict:
         """Grade a card from its uploaded pictures; returns the JSON of `python launch.py grade`.
 
@@ -84,7 +66,7 @@ class Api:
         back_path = None if back is None else self._uploaded(back, "back")
         return grade_pair(self._data, front_path, back_path, CommandOptions(model=model or None))
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def label(self, card_id: str, grade: str | float | None = None, qualifier: str = "") -> dict:
         """Give a card a label; neither grade nor qualifier withdraws it. `card_id` is the card's name."""
         parsed = (parse_grade(_text(grade, "grade")), parse_qualifier(_text(qualifier, "qualifier")))
@@ -98,7 +80,7 @@ class Api:
             )
         return {"card_id": name, "grade": parsed[0], "qualifier": parsed[1]}
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def import_cards(self, path: str, labels_win: bool = False, request: gr.Request | None = None) -> dict:
         """Import the cards at a path of this machine; returns the JSON of `python launch.py import`."""
         from app.commands import import_cards  # noqa: PLC0415 - imports what only this endpoint needs
@@ -112,7 +94,7 @@ class Api:
             raise UserError(f"labels_win is {labels_win!r}; use true or false")
         return import_cards.run(self._data, Path(text), None, labels_win=labels_win)
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def start_run(
         self, recipe: str = recipes.DEFAULT, settings: dict | None = None, several_changes_because: str = ""
     ) -> dict:
@@ -129,12 +111,12 @@ class Api:
         self._jobs.start(run_id)
         return self._run(run_id)
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def run(self, run: int) -> dict:
         """State, progress and epochs of a training run."""
         return self._run(run)
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def stop_run(self, run: int) -> dict:
         """Ask a training run to stop after the present batch; returns its state."""
         self._run(run)
@@ -142,7 +124,7 @@ class Api:
             runs.request_stop(session, run_id=run)
         return self._run(run)
 
-    @refuse_in_one_sentence
+    @answer_user_errors
     def health(self) -> dict:
         """The version, and the number of cards and runs: the server and its database answer."""
         with self._database.reading() as session:

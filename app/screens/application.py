@@ -19,8 +19,8 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
     server_functions = {
         (number, function.__name__)
         for number, component in page.blocks.items()
-        for function in getattr(component, "server_fns", ())
         if isinstance(component, gr.HTML)
+        for function in component.server_fns
     }
     app.add_middleware(RequestCheck, events=events, server_functions=server_functions)
     if options.login is not None:

@@ -332,7 +332,7 @@ class CollectionTab:
         """Save the prices of the chosen card and the costs, and show what submitting it is worth."""
         entry = self._required(key)
         work_out(self._database, entry.grading.prediction, values)
-        save_prices(self._database, entry.card.id, read_prices(values[:-3]))
+        save_prices(self._database, entry.card.id, read_prices(values))
         return self.fill(search, order, key)
 
     @show_user_errors

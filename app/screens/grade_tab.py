@@ -326,7 +326,7 @@ class GradeTab:
                 grading=grading,
                 title=title or "",
                 grade=grade,
-                prices=read_prices(values[:-3]),
+                prices=read_prices(values),
                 author=labeler(),
             )
         except Exception as error:

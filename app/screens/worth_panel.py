@@ -7,14 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from app.collection.collection import RAW, Prices, current_costs, save_costs
+from app.collection.collection import RAW, Prices, check_prices, current_costs, save_costs
 from app.collection.collection_text import card_worth_text
 from db.session import Database
 from engine.cards.grades import GRADES
-from engine.cards.submission import SubmissionCosts, check_amount
+from engine.cards.submission import SubmissionCosts
 
 FREQUENT_GRADES = (10, 9, 8, 7)
 OTHER_GRADES = tuple(grade for grade in reversed(GRADES) if grade not in FREQUENT_GRADES)
+# Keys of the prices in the order of their fields.
+PRICE_KEYS = (RAW, *map(str, (*FREQUENT_GRADES, *OTHER_GRADES)))
 HINT = "Enter what the card sells for, in your currency. Prices that you leave empty are estimated from the others."
 
 
@@ -60,11 +62,9 @@ def _amount(label: str, name: str) -> gr.Number:
 
 
 def read_prices(values: Sequence[float | None]) -> Prices:
-    """The prices entered in the panel's fields. Raises BadAmount."""
-    keys = [RAW, *(str(grade) for grade in (*FREQUENT_GRADES, *OTHER_GRADES))]
-    prices = {key: value for key, value in zip(keys, values, strict=False) if value is not None}
-    for key, price in prices.items():
-        check_amount(price, "value of the ungraded card" if key == RAW else f"value of a {key}")
+    """The prices entered in the panel's fields, which the costs follow. Raises BadAmount."""
+    prices = {key: value for key, value in zip(PRICE_KEYS, values, strict=False) if value is not None}
+    check_prices(prices)
     return prices
 
 
@@ -77,7 +77,7 @@ def read_costs(values: Sequence[float | None]) -> SubmissionCosts:
 def price_values(prices: Prices | None) -> list[float | None]:
     """Values of the price fields, in their order."""
     prices = prices or {}
-    return [prices.get(key) for key in (RAW, *(str(grade) for grade in (*FREQUENT_GRADES, *OTHER_GRADES)))]
+    return [prices.get(key) for key in PRICE_KEYS]
 
 
 def cost_values(database: Database) -> list[float | None]:

@@ -191,7 +191,7 @@ def _replace_by_out_of_fold(
 
 
 def _given(pair: CardPair, cache: PixelCache) -> Given:
-    """What is given of a card with at least one usable picture."""
+    """Sides and resolution given of a card with at least one usable picture."""
     pictures = [side if side in cache else None for side in (pair.front, pair.back)]
     quads = [cache.quad(side) for side in pictures if side is not None and cache.has_quad(side)]
     resolution = min((detected_px_per_mm(quad) for quad in quads), default=float("inf"))

@@ -67,11 +67,11 @@ def _features(side: CardSide | None) -> np.ndarray:
     """Features of a side's measurements, with the centering in effect; all NaN for a missing side."""
     if side is None:
         return np.full(len(FEATURE_NAMES), np.nan, np.float32)
-    return feature_vector(replace(side.measurements, centering=side.centering))
+    return feature_vector(side.measurements_in_effect)
 
 
 def what_is_given(model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Given:
-    """What is given of a card with at least one picture of a side that the model uses."""
+    """Sides and resolution given of a card with at least one picture of a side that the model uses."""
     used = [side if is_used else None for side, is_used in zip((front, back), model.sides, strict=True)]
     resolution = min(side.px_per_mm for side in used if side is not None)
     return Given(sides_given(*(side is not None for side in used)), resolution)

@@ -1,6 +1,5 @@
 """The collection in the database: gradings, costs, returned grades, and the bin."""
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,15 +8,13 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-import db.migrate
-import db.session
 from db import card_bin, cards, collection, label_queue, labels
 from db.append_only import AppendOnly
 from db.line_corrections import add_lines, current_lines
 from db.schema import Card, Grading, LabelEvent, LinesEvent, Picture
 from db.session import Database
 from tests.db import row_factory
-from tests.db.test_migrations import add_label_without_author, add_picture_without_size, from_revision_on
+from tests.db.test_migrations import add_label_without_author, add_picture_without_size, create_database_of_before
 
 REPORT = {
     "grade": 9,
@@ -153,12 +150,7 @@ def test_the_labels_of_a_card_outside_the_bin_stay_append_only(database, tmp_pat
 
 
 def test_a_database_without_a_collection_is_migrated_with_its_cards_and_labels(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(6))
-        patch.setattr(db.migrate, "MIGRATIONS", folder)
-        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
-        Database.open(tmp_path / "loupe.db").close()
+    create_database_of_before(6, tmp_path, monkeypatch)
     add_picture_without_size(tmp_path / "loupe.db")
     add_label_without_author(tmp_path / "loupe.db")
     with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:

@@ -40,9 +40,15 @@ def upgrade() -> None:
 '''
 
 
-def from_revision_on(revision: int):
-    """What to leave out of the migrations to have those before a revision."""
-    return shutil.ignore_patterns("__pycache__", *(f"{later:04d}*" for later in range(revision, int(NEWEST) + 1)))
+def create_database_of_before(revision: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create loupe.db in a folder as the program did before a revision."""
+    later = (f"{number:04d}*" for number in range(revision, int(NEWEST) + 1))
+    migrations = folder / "migrations_of_then"
+    shutil.copytree(db.migrate.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__", *later))
+    with monkeypatch.context() as patch:
+        patch.setattr(db.migrate, "MIGRATIONS", migrations)
+        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
+        Database.open(folder / "loupe.db").close()
 
 
 @pytest.fixture
@@ -192,14 +198,9 @@ def add_label_without_author(path: Path) -> None:
 
 
 def test_a_file_without_line_corrections_is_migrated_with_its_labels(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(2))
-        patch.setattr(db.migrate, "MIGRATIONS", folder)
-        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
-        Database.open(tmp_path / "loupe.db").close()
-        add_picture_without_size(tmp_path / "loupe.db")
-        add_label_without_author(tmp_path / "loupe.db")
+    create_database_of_before(2, tmp_path, monkeypatch)
+    add_picture_without_size(tmp_path / "loupe.db")
+    add_label_without_author(tmp_path / "loupe.db")
     assert "lines_events" not in tables(tmp_path / "loupe.db")
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         assert [label.grade for label in current_labels(session).values()] == [9]
@@ -209,12 +210,7 @@ def test_a_file_without_line_corrections_is_migrated_with_its_labels(tmp_path, m
 
 
 def test_a_run_without_a_plan_is_migrated_without_one(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(3))
-        patch.setattr(db.migrate, "MIGRATIONS", folder)
-        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
-        Database.open(tmp_path / "loupe.db").close()
+    create_database_of_before(3, tmp_path, monkeypatch)
     with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
         columns = "recipe, config, folder, log_path, state, message, created_at"
         raw.execute(
@@ -227,12 +223,7 @@ def test_a_run_without_a_plan_is_migrated_without_one(tmp_path, monkeypatch):
 
 
 def test_a_picture_without_a_size_is_migrated_with_an_unknown_size(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(4))
-        patch.setattr(db.migrate, "MIGRATIONS", folder)
-        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
-        Database.open(tmp_path / "loupe.db").close()
+    create_database_of_before(4, tmp_path, monkeypatch)
     add_picture_without_size(tmp_path / "loupe.db")
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         [picture] = all_pictures(session)
@@ -240,12 +231,7 @@ def test_a_picture_without_a_size_is_migrated_with_an_unknown_size(tmp_path, mon
 
 
 def test_a_label_without_an_author_is_migrated_with_an_unknown_author(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        folder = tmp_path / "migrations_of_then"
-        shutil.copytree(db.migrate.MIGRATIONS, folder, ignore=from_revision_on(5))
-        patch.setattr(db.migrate, "MIGRATIONS", folder)
-        patch.setattr(db.session, "_require_all_columns", lambda engine: None)  # that program knew fewer
-        Database.open(tmp_path / "loupe.db").close()
+    create_database_of_before(5, tmp_path, monkeypatch)
     add_picture_without_size(tmp_path / "loupe.db")
     add_label_without_author(tmp_path / "loupe.db")
     with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:

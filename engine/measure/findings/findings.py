@@ -61,7 +61,7 @@ class Finding:
 
     @property
     def cost_text(self) -> str:
-        """What it costs, for a collector: "costs about 3 grades"."""
+        """Its cost for a collector: "costs about 3 grades"."""
         if self.grades_lost == 0:
             return "within a 10"
         return f"costs about {self.grades_lost} grade{'s' if self.grades_lost > 1 else ''}"

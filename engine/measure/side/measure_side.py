@@ -111,17 +111,14 @@ def measure_side(
     size: CardSize,
     kind: PictureKind,
     *,
-    nominal_radius_mm: float | None = None,
     max_px_per_mm: float = MAX_PX_PER_MM,
 ) -> SideMeasurements:
     """Measure one side of a card in a picture: about a third of a second at 12 px/mm.
 
-    rgb                (H, W, 3) uint8, the upright picture
-    quad               (4, 2) pixels of the card's corners, clockwise from the printed top left; accurate to 1 mm
-    nominal_radius_mm  corner radius of this type of card; None infers it from the corners: 0 or 3 mm
+    rgb   (H, W, 3) uint8, the upright picture
+    quad  (4, 2) pixels of the card's corners, clockwise from the printed top left; accurate to 1 mm
     """
-    rectified = rectify_by_edges(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
-    return measure_rectified_side(*rectified, nominal_radius_mm=nominal_radius_mm)
+    return measure_rectified_side(*rectify_by_edges(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm))
 
 
 def measure_detected_side(
@@ -132,14 +129,12 @@ def measure_detected_side(
     return measure_side(rgb, quad, size, kind, max_px_per_mm=max_px_per_mm)
 
 
-def measure_rectified_side(
-    card: FlatCard, edges: list[CardEdge], *, nominal_radius_mm: float | None = None
-) -> SideMeasurements:
+def measure_rectified_side(card: FlatCard, edges: list[CardEdge]) -> SideMeasurements:
     """Measure one side of a card rectified by `rectify_by_edges`; otherwise as `measure_side`."""
     centering = measure_centering(card, edges)
     tilt = centering.tilt_deg if isinstance(centering, MeasuredCentering) else 0.0
     if card.px_per_mm >= MIN_RIM_PX_PER_MM:
-        corners, edge_wear, stains = _measure_rim(card, edges, centering, nominal_radius_mm)
+        corners, edge_wear, stains = _measure_rim(card, edges, centering)
     else:
         (corners, edge_wear), stains = _unmeasured_rim(card.size), None
     return SideMeasurements(
@@ -214,13 +209,10 @@ def _unmeasured_rim(size: CardSize) -> tuple[list[CornerWear], list[EdgeWear]]:
 
 
 def _measure_rim(
-    card: FlatCard,
-    edges: list[CardEdge],
-    centering: MeasuredCentering | NoCentering,
-    nominal_radius_mm: float | None,
+    card: FlatCard, edges: list[CardEdge], centering: MeasuredCentering | NoCentering
 ) -> tuple[list[CornerWear], list[EdgeWear], list[Stain] | None]:
     roundings = measure_roundings(card, edges)
-    nominal = nominal_radius(roundings) if nominal_radius_mm is None else nominal_radius_mm
+    nominal = nominal_radius(roundings)
     # Unrolled twice: the first rim refines the corner radii that the second is unrolled by.
     first_rim = unroll_rim(card, edges, [nominal if r.radius_mm is None else r.radius_mm for r in roundings])
     roundings = refine_radii(first_rim, roundings)

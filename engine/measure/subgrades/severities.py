@@ -170,7 +170,7 @@ def _surface(sides: Mapping[Side, SideMeasurements], candidates: Weighted, one_s
 
 
 def _unseen_reason(sides: Mapping[Side, SideMeasurements], what: str) -> str:
-    """Why corners or edges cannot be measured: the first reason of one of them, or that the card's edge is not sure."""
+    """Reason why corners or edges are not measurable: the first of one of them, or that the card's edge is not sure."""
     parts = [part for measured in sides.values() for part in getattr(measured, what)]
     reasons = [part.reason for part in parts if part.reason]
     return reasons[0] if len(reasons) > len(parts) / 2 else "not sure where the card ends"
