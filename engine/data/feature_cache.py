@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Config
-from engine.data.picture_cache import MemmapCache, PixelCache
+from engine.data.picture_cache import PREPARATION, MemmapCache, PixelCache
 from engine.preprocessing.augmentation import augment_canvas, draw_augmentation
 from engine.preprocessing.photographic_augmentation import vary_photograph
 
@@ -45,7 +45,8 @@ class FeatureCache(MemmapCache):
         self.size = size
         self._canvases, self._config, self._encode = pixels, config, encode
         self.views = config.cached_views if config.augment or config.vary_photograph else 1
-        settings = (encoder_key, config.canvas_shape, config.augment, config.vary_photograph, self.views, config.seed)
+        views = (config.augment, config.vary_photograph, self.views, config.seed)
+        settings = (PREPARATION, encoder_key, config.canvas_shape, *views)
         name = f"features_{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}"
         super().__init__(folder, pictures, name, (self.views, 2 * size))
 

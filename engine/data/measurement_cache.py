@@ -49,8 +49,8 @@ class MeasurementSpec:
     setting: str
 
 
-TARGET_SPEC = MeasurementSpec("measured_1", len(AuxiliaryTargets._fields), measure_targets, "auxiliary_targets")
-FEATURE_SPEC = MeasurementSpec("features_1", len(features.FEATURE_NAMES), features.measure_features, "use_measurements")
+TARGET_SPEC = MeasurementSpec("measured_2", len(AuxiliaryTargets._fields), measure_targets, "auxiliary_targets")
+FEATURE_SPEC = MeasurementSpec("features_2", len(features.FEATURE_NAMES), features.measure_features, "use_measurements")
 
 
 class MeasurementFailed(BadInput):

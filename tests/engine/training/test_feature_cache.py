@@ -49,6 +49,15 @@ def test_every_view_of_a_picture_is_encoded_once_in_all_epochs_and_runs(tmp_path
     assert len(encoded) == pictures
 
 
+def test_pictures_prepared_in_another_way_are_encoded_anew(tmp_path, cards, prepared, monkeypatch):
+    settings = config(**FROZEN, phase2_epochs=1, cached_views=2, vary_photograph=True, seed=14)
+    run(settings, cards, tmp_path / "first", prepared)
+    before = set(prepared.glob("features_*.u8"))
+    monkeypatch.setattr("engine.data.feature_cache.PREPARATION", 999)
+    run(settings, cards, tmp_path / "second", prepared)
+    assert set(prepared.glob("features_*.u8")) > before
+
+
 def test_features_are_standardized_by_the_training_cards_and_an_older_model_has_no_standardization(
     tmp_path, cards, prepared
 ):
