@@ -135,6 +135,7 @@ def test_a_missing_folder_is_created(tmp_path):
     assert (tmp_path / "new" / "folder" / "loupe.db").is_file()
 
 
+@pytest.mark.slow
 def test_programs_that_start_together_on_a_new_file_all_open_it(tmp_path):
     open_it = f"from db.session import Database; Database.open({str(tmp_path / 'loupe.db')!r}).close()"
     processes = [subprocess.Popen([sys.executable, "-c", open_it], stderr=subprocess.PIPE) for _ in range(4)]

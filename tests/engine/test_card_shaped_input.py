@@ -51,6 +51,7 @@ def test_the_rim_of_a_card_shaped_map_is_its_outer_ring():
     assert mask.sum() == 2 * 8 + 2 * 9
 
 
+@pytest.mark.slow
 def test_a_card_is_graded_and_explained_on_both_sides(model, cards):
     pictures = [open_side(side) for side in (cards[0].front, cards[0].back)]
     inputs = build_inputs(model, *pictures)
@@ -65,6 +66,7 @@ def test_a_card_is_graded_and_explained_on_both_sides(model, cards):
         assert overlay(picture.canvas((96, 64)), side_map).shape == (96, 64, 3)
 
 
+@pytest.mark.slow
 def test_a_run_trains_and_its_model_evaluates_to_the_metrics_of_its_epoch(cards, tmp_path):
     events = run(config(image_size=SIZE, phase1_epochs=0, phase2_epochs=1), cards, tmp_path / "run", tmp_path / "cache")
     (epoch,) = events_of(EpochDone, events)

@@ -112,6 +112,7 @@ def test_a_measured_ceiling_that_the_model_contradicts_does_not_bind_but_lines_l
     assert reason.endswith("the 97% for a 10 went to the grades in reach")
 
 
+@pytest.mark.slow
 def test_a_centered_card_is_graded_as_without_the_ceiling(model, tmp_path):
     path = tmp_path / "front.png"
     Image.fromarray(picture_of_card(3.0, 3.0, 3.0, 3.0)).save(path)

@@ -3,6 +3,9 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -43,10 +46,19 @@ def filled(folder, pictures, size=SIZE):
     return cache
 
 
+@lru_cache
+def canvas_of(content):
+    """The rectified card of a picture file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "card.png"
+        path.write_bytes(content)
+        rgb, detection = read_and_find(path)
+    return card_canvas(rgb, detection.quad, size=SIZE)
+
+
 def assert_correct(cache, pictures):
     for path in pictures:
-        rgb, detection = read_and_find(path)
-        np.testing.assert_array_equal(cache[path], card_canvas(rgb, detection.quad, size=SIZE))
+        np.testing.assert_array_equal(cache[path], canvas_of(path.read_bytes()))
 
 
 def file_with(folder, suffix):

@@ -131,6 +131,7 @@ def test_a_side_without_training_data_is_ignored_with_its_regions_too(tmp_path, 
         np.testing.assert_array_equal(probabilities, front_only)
 
 
+@pytest.mark.slow
 def test_a_pair_can_be_overfitted_by_its_regions_only(cards, regions):
     torch.manual_seed(0)
     small = {"front_encoder": "mobilenet_v2", "back_encoder": "mobilenet_v2", "image_size": 64}

@@ -119,6 +119,7 @@ SMALL = Config(
 )
 
 
+@pytest.mark.slow
 def test_a_stop_while_making_copies_ends_a_run_with_all_pictures_cached(mixed, tmp_path):
     list(train(SMALL, mixed, tmp_path / "first", cache=tmp_path / "cache"))
     events = list(train(SMALL, mixed, tmp_path / "second", lambda: True, tmp_path / "cache"))
@@ -126,6 +127,7 @@ def test_a_stop_while_making_copies_ends_a_run_with_all_pictures_cached(mixed, t
     assert [event.step for event in events if isinstance(event, Progress)] == ["worn copies"]
 
 
+@pytest.mark.slow
 def test_a_run_trains_on_copies_and_validates_on_none(mixed, tmp_path):
     events = list(train(SMALL, mixed, tmp_path / "run"))
     assert any(isinstance(event, Notice) and "13 worn copies" in event.text for event in events)

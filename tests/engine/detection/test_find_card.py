@@ -25,6 +25,7 @@ needs_real_pictures = pytest.mark.skipif(
 
 
 # Regression limits at today's accuracy; `python -m benchmarks find` compares it with the targets.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "long_side", "within", "min_fraction"),
     [
@@ -48,6 +49,7 @@ def test_corners_of_noise_cards_in_clutter_are_found():
     assert np.mean(np.array(errors) <= 0.01) >= 0.3
 
 
+@pytest.mark.slow
 @needs_real_pictures
 def test_corners_marked_by_eye_in_real_scans_and_photos_are_found():
     flat = {name: mark for name, mark in MARKS.items() if mark["kind"] != "slab"}

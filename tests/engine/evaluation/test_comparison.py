@@ -30,6 +30,7 @@ def test_a_run_against_itself_differs_by_nothing():
     assert (difference.delta, difference.low, difference.high, difference.better, difference.p) == (0, 0, 0, 0.5, 1)
 
 
+@pytest.mark.slow
 def test_the_difference_and_its_interval_are_those_of_copying_the_resampled_cards():
     groups = [f"g{n % 40:02}" for n in range(120)]
     candidate, reference = noisy(1, TRUTH, 1), noisy(2, TRUTH, 3)

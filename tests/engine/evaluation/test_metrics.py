@@ -121,6 +121,7 @@ def qwk_interval(truth, predicted, groups, **options):
     return bounds["qwk_low"], bounds["qwk_high"]
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_resampling_whole_groups():
     random = np.random.default_rng(3)
     truth = random.integers(1, 11, 60)

@@ -233,6 +233,9 @@ def test_a_heic_whose_pixels_were_wiped_is_refused(tmp_path, filler, start):
     wiped = content[:position] + 600 * filler + content[position + 600 :]
     with pytest.raises(BadPicture, match=DAMAGED):
         read_picture(written(tmp_path, wiped, "heic"))
+
+
+def test_a_heic_of_one_color_is_read_although_its_data_are_all_alike(tmp_path):
     flat = Image.new("RGB", (2000, 2000), "white")
     pillow_heif.from_pillow(flat).save(file := io.BytesIO(), quality=-1)
     assert read_picture(written(tmp_path, file.getvalue(), "heic")).min() >= 254

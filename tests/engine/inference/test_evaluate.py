@@ -61,6 +61,7 @@ def test_evaluate_yields_the_metrics_of_its_inference_last(model, cards, prepare
     assert events[-1] == Progress("evaluation", 0, 14, 14)
 
 
+@pytest.mark.slow
 def test_test_time_augmentation_averages_the_views_and_no_view_drops_a_side(tmp_path, cards, prepared):
     model = load_model(
         saved_model(

@@ -134,6 +134,7 @@ def test_random_kernels_differ_by_channel_and_have_the_response_variance_of_torc
     assert total[0] == pytest.approx(total[1], rel=0.15)
 
 
+@pytest.mark.slow
 def test_a_folder_gives_each_encoder_its_own_weights_by_name(weights):
     folder = weights["resnet18"][1].parent
     for name in TORCHVISION:

@@ -117,6 +117,7 @@ assert fill(4) == [0, 1, 2, 3], "what fits is still written, so the failed fill 
 """
 
 
+@pytest.mark.slow
 def test_a_cache_that_does_not_fit_on_a_small_disk_is_refused_and_the_process_survives(tmp_path):
     disk, pictures = tmp_path / "disk", tmp_path / "pictures"
     disk.mkdir()

@@ -86,6 +86,7 @@ def test_small_tensors_counts_and_vectors_are_unchanged():
     assert torch.equal(quantize_state_dict(restored)[1]["whole"]["conv.weight"], quantized["whole"]["conv.weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, EFFICIENTNET_LITE], ids=["mobilenet_v2", "efficientnet_lite"])
 def test_an_8_bit_model_is_loaded_like_any_other_and_hardly_differs(tmp_path, settings):
     path = saved_model(tmp_path / "model.pt", loss="ordinal", **settings)

@@ -80,6 +80,7 @@ def test_every_recipe_trains_two_steps(tmp_path, cards, prepared, name):
     assert isinstance(events[-1], Finished)
 
 
+@pytest.mark.slow
 def test_a_run_with_regions_and_measured_targets_does_not_depend_on_who_filled_the_caches(tmp_path, cards):
     settings = config(regions=True, auxiliary_targets=True, mixup_alpha=0.3, side_dropout=0.3)
     first, second = (run(settings, cards, tmp_path / name, tmp_path / "prepared") for name in ("one", "two"))
@@ -110,6 +111,7 @@ def test_the_learning_rate_falls_on_a_plateau_and_every_epoch_reports_it(tmp_pat
     np.testing.assert_allclose(rates, [4e-4] * 5 + [2e-4] * 4 + [1e-4])
 
 
+@pytest.mark.slow
 def test_the_reported_losses_are_means_over_cards_not_over_batches(tmp_path, cards, prepared, monkeypatch):
     # The loss of each card is its grade; ten cards in batches of three leave one alone in the last.
     def costs_its_grade(self, scores, targets, edge, centering):

@@ -44,6 +44,7 @@ def activation_dtypes(settings, cards, folder, prepared):
     return dtypes
 
 
+@pytest.mark.slow
 def test_bf16_can_be_requested_and_a_cpu_uses_full_precision_by_default(tmp_path, cards, prepared):
     assert precision(config()) == "32-true"
     assert torch.bfloat16 not in activation_dtypes(config(), cards, tmp_path / "32", prepared)

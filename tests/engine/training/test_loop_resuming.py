@@ -126,6 +126,7 @@ def test_the_same_seed_gives_the_same_first_losses_and_another_does_not(tmp_path
     assert first_loss(6) != (expected.train_loss, expected.val_loss)
 
 
+@pytest.mark.slow
 def test_preparing_the_pictures_first_does_not_change_a_run(tmp_path, cards, prepared, monkeypatch):
     """Preparation may draw random numbers from torch: building the card detection network does."""
     canvas_from_picture = cache_module.canvas_from_picture

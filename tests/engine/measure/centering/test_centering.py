@@ -197,6 +197,7 @@ def test_the_borders_of_real_cards_measured_by_hand_agree():
         assert centering_from_lines(rectangle_lines(0, 0, 63, 88), frame).borders_agree
 
 
+@pytest.mark.slow
 def test_real_cards_are_measured_within_two_points_of_manual_measurements_or_refused():
     cards = json.loads((HERE / "hand_measured.json").read_text(encoding="utf-8"))["cards"]
     marked = json.loads((HERE.parents[1] / "detection" / "marked_corners.json").read_text(encoding="utf-8"))

@@ -31,6 +31,7 @@ def test_the_truth_has_the_requested_grade(grade):
         assert min(attribute_grades(card.front.wear, card.back.wear, day).values()) == grade
 
 
+@pytest.mark.slow
 def test_every_attribute_sometimes_limits_the_grade():
     counts = Counter()
     for seed in range(26):
