@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.harness import NothingMeasured, Row
+from engine.storage.atomic import write_text
 
 BENCHMARKS = {
     "cache": "benchmarks.speed.cache",
@@ -56,7 +57,7 @@ def main(
         verdict = "holds" if row.holds else "DOES NOT HOLD"
         print(f"{row.what:58} / {row.versus:44} {row.ratio:9.3f}  {bound:10} {verdict}  (n = {row.n})")
     if json_file:
-        json_file.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps([row.as_json() for row in rows], indent=2) + "\n")
     raise typer.Exit(0 if all(row.holds for row in rows) else 1)
 
 

@@ -58,7 +58,7 @@ def measure() -> list[Row]:
 
 def rows(work: Path) -> list[Row]:
     """All rows, from the sides measured in a folder."""
-    measure_sides(work, (job for job in islice(jobs(work), JOBS) if "-fit-" not in job.name))
+    measure_sides(work, (job for job in islice(jobs(), JOBS) if "-fit-" not in job.name))
     examples = examples_of(work, "judge")
     cards = [(given, subgrades(given.sides, GRADED_ON)) for given in graded_sides(examples, GRADED_ON)]
     return [*unworn_rows(examples), *worn_rows(examples), *real_rows(examples), *subgrade_rows(cards)]
@@ -156,9 +156,9 @@ def calibration_error(sides: Sequence[Judged]) -> float:
 
 def real_rows(examples: Sequence[MeasuredExample]) -> list[Row]:
     """Findings listed on real cards of the best and of the worst grades."""
-    real = [e for e in examples if e.source == "real" and e.grade is not None]
+    real = [e for e in examples if e.source == "real"]
     best = np.array([shown(e) for e in real if e.grade == 10])
-    counts = np.array([(shown(e), float(e.grade == 10)) for e in real if e.grade == 10 or (e.grade or 0) <= 3], float)
+    counts = np.array([(shown(e), float(e.grade == 10)) for e in real if e.grade == 10 or e.grade <= 3], float)
     if not len(best):
         return []
 

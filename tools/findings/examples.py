@@ -15,29 +15,25 @@ from engine.simulate.wear.truth import SideName, SideWear
 NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 Half = Literal["fit", "judge"]
 Source = Literal["simulated", "mint", "render", "worn_real", "real"]
-Capture = Literal["scan", "photo", "slab", "sleeve", "window"]
 
 
 @dataclass(frozen=True)
 class MeasuredExample:
     """One measured side.
 
-    truth   its wear, in millimeters on the card; None for a real side
-    grade   of the card: the simulated one, or the real one; None for a render
+    grade    of the card: the simulated one, or the real one
+    truth    its wear, in millimeters on the card; None for a real side
     """
 
     name: str
     source: Source
     half: Half
-    capture: Capture
     side: SideName
     card: str
-    grade: float | None
-    attributes: dict[str, int] | None
-    truth: SideWear | None
-    is_foil: bool
-    whole_picture: bool
+    grade: float
     measurements: SideMeasurements
+    truth: SideWear | None = None
+    is_foil: bool = False
 
 
 def write_example(path: Path, example: MeasuredExample) -> None:

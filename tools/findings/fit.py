@@ -6,15 +6,16 @@ Only the half `fit` is read.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -27,6 +28,7 @@ from engine.measure.subgrades.severities import SEVERITIES, SIDE_NAMES, SUBGRADE
 from engine.measure.subgrades.subgrades import SUBGRADES_FILE, SubgradeModels, grade_and_range
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import SideWear
+from engine.storage.atomic import write_text
 from tools.findings.examples import Half, MeasuredExample, read_example
 from tools.findings.labels import is_wear
 
@@ -61,7 +63,7 @@ COVERAGES = tuple(np.arange(0.7, 0.995, 0.01).round(2).tolist())
 def labelled(examples: Iterable[MeasuredExample], kind: CandidateKind) -> Iterator[tuple[Candidate, bool, float]]:
     """Candidates of a kind, True for wear, and their weight."""
     for example in examples:
-        grade = float(example.grade or 0)
+        grade = example.grade
         worn = REAL_WORN_WEIGHTS if kind in RIM_KINDS else {}
         if example.source == "real" and grade not in REAL_UNWORN_WEIGHTS and grade not in worn:
             continue
@@ -209,26 +211,23 @@ def examples_of(work: Path, half: Half) -> list[MeasuredExample]:
     return [e for path in sorted((work / "sides").glob("*.pickle")) if (e := read_example(path)).half == half]
 
 
-def main() -> None:
+def main(work: Annotated[Path, typer.Option(help="Folder of make_dataset.")]) -> None:
     """Fit and write both files."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
-    examples = examples_of(options.work, "fit")
+    examples = examples_of(work, "fit")
     models = {}
     for kind in KINDS:
         rows = list(labelled(examples, kind))
         models[kind] = fit_additive(rows)
         print(f"{kind}: {len(rows)} candidates, {sum(wear for _, wear, _ in rows)} of them wear")
-    content = {"shown": SHOWN, "models": {kind: model.as_json() for kind, model in models.items()}}
-    CONFIDENCE_FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     grades = fit_subgrades(examples, Confidences(models, SHOWN), date.today())
-    content = {
-        "coverage": dict(grades.coverage),
-        "models": {name: model.as_json() for name, model in grades.models.items()},
-    }
-    SUBGRADES_FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    _write(CONFIDENCE_FILE, models, shown=SHOWN)
+    _write(SUBGRADES_FILE, grades.models, coverage=dict(grades.coverage))
+
+
+def _write(path: Path, models: Mapping[Any, AdditiveModel | OrdinalModel], **settings: object) -> None:
+    content = {**settings, "models": {name: model.as_json() for name, model in models.items()}}
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -15,16 +15,16 @@ out: that is an error of the finder.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
+import typer
 from numpy.random import Generator, default_rng
 
 from benchmarks.harness import REAL_PICTURES
@@ -35,7 +35,7 @@ from engine.image.card_coordinates import millimeters_to_picture
 from engine.image.read import read_picture
 from engine.image.rectify import TRADING, rectify
 from engine.measure.side.measure_side import measure_detected_side
-from engine.simulate.capture.capture import draw_style, take_picture
+from engine.simulate.capture.capture import CaptureStyle, SimulatedPicture, draw_style, take_picture
 from engine.simulate.capture.slab import SlabLabel
 from engine.simulate.cards import CardSimulator, SimulationConfig, photograph_side
 from engine.simulate.print.art import draw_design
@@ -45,11 +45,12 @@ from engine.simulate.wear.amounts import SIDE_NAMES, draw_attribute_grades
 from engine.simulate.wear.centering import place_borderless_print, place_print
 from engine.simulate.wear.paint import paint_wear, uncovered_patches
 from engine.simulate.wear.rim import CardRim
-from engine.simulate.wear.truth import CaptureKind, SideName, SideWear
+from engine.simulate.wear.truth import SideName, SideWear
 from engine.simulate.wear.wear import WornSide, summarize_defects, wear_for_grades
 from engine.simulate.worn_copies import make_worn_copy
-from tools.findings.examples import Capture, Half, MeasuredExample, write_example
+from tools.findings.examples import Half, MeasuredExample, write_example
 
+Capture = Literal["scan", "photo", "slab", "sleeve", "window"]
 CAPTURES: tuple[Capture, ...] = ("scan", "photo", "slab", "sleeve", "window")
 SEEDS: dict[Half, int] = {"fit": 419_001, "judge": 419_002}
 CARD_HEIGHT_PX = 1050
@@ -64,20 +65,23 @@ JPEG_QUALITY = (80, 96)
 GOOD_GRADE = 9
 
 
-@dataclass(frozen=True)
-class Job:
-    """A side that is to be measured, under the name of its file."""
+class DrawnSide(NamedTuple):
+    """A side before it is measured.
 
-    name: str
-    measure: Callable[[], Iterator[MeasuredExample]]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of a side with the true corners of its card, None if they are unknown."""
+    quad     true corners of the card; None if they are unknown
+    example  all that is known of it but the measurements
+    """
 
     rgb: np.ndarray
     quad: np.ndarray | None
+    example: partial[MeasuredExample]
+
+
+class Job(NamedTuple):
+    """Sides to draw and measure, under the name that marks them as done."""
+
+    name: str
+    draw: Callable[[], Iterator[DrawnSide]]
 
 
 def half_of(name: str) -> Half:
@@ -85,37 +89,35 @@ def half_of(name: str) -> Half:
     return "fit" if hashlib.sha256(name.encode()).digest()[0] % 2 else "judge"
 
 
-def measured(picture: Picture, work: Path, name: str, **fields: Any) -> Iterator[MeasuredExample]:
-    """Find and measure the card of a picture; nothing if it is not found, or found off its true corners."""
+def measure(side: DrawnSide, work: Path) -> MeasuredExample | None:
+    """Find and measure the card of a picture; None if it is not found, or found off its true corners."""
     path = work / "picture.jpg"
-    quality = int(default_rng([*name.encode()]).integers(*JPEG_QUALITY))
-    cv2.imwrite(str(path), cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    quality = int(default_rng([*side.example.keywords["name"].encode()]).integers(*JPEG_QUALITY))
+    cv2.imwrite(str(path), cv2.cvtColor(side.rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     try:
         rgb, detection = read_and_find(path)
         quad = detection.quad
-        if picture.quad is not None:
-            quad = min(
-                (np.roll(quad, turn, axis=0) for turn in range(4)), key=lambda q: float(np.abs(q - picture.quad).max())
-            )
-            density = np.linalg.norm(picture.quad[3] - picture.quad[0]) / TRADING.height_mm
-            if np.abs(quad - picture.quad).max() > MAX_CORNER_OFFSET_MM * density:
-                return
-        side = measure_detected_side(rgb, quad, detection.kind)
+        if (truth := side.quad) is not None:
+            turned = (np.roll(quad, turn, axis=0) for turn in range(4))
+            quad = min(turned, key=lambda corners: float(np.abs(corners - truth).max()))
+            if (
+                np.abs(quad - truth).max()
+                > MAX_CORNER_OFFSET_MM * np.linalg.norm(truth[3] - truth[0]) / TRADING.height_mm
+            ):
+                return None
+        return side.example(measurements=measure_detected_side(rgb, quad, detection.kind))
     except BadInput:
-        return
-    yield MeasuredExample(name=name, whole_picture=detection.whole_picture, measurements=side, **fields)
+        return None
 
 
-def cropped_to_window(random: Generator, picture: Picture) -> Picture:
-    """The picture cropped closely around its card and reduced, as cards are shown in the window of a slab."""
-    quad = picture.quad
-    assert quad is not None
+def cropped_to_window(random: Generator, rgb: np.ndarray, quad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A picture cropped closely around its card and reduced, as cards are shown in a slab's window, and the corners."""
     low, high = quad.min(axis=0), quad.max(axis=0)
-    height, width = picture.rgb.shape[:2]
+    height, width = rgb.shape[:2]
     margins = random.uniform(*WINDOW_MARGIN, 4) * (high[1] - low[1])
     left, top = np.maximum(np.floor(low - margins[:2]), 0).astype(int)
     right, bottom = np.minimum(np.ceil(high + margins[2:]), (width, height)).astype(int)
-    crop = picture.rgb[top:bottom, left:right]
+    crop = rgb[top:bottom, left:right]
     longest = WINDOW_PX
     if random.random() < SMALL_WINDOW_FRACTION:
         longest = int(random.integers(*SMALL_WINDOW_PX))
@@ -123,106 +125,92 @@ def cropped_to_window(random: Generator, picture: Picture) -> Picture:
     size = (round(crop.shape[1] * scale), round(crop.shape[0] * scale))
     reduced = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
     factor = np.array(size) / (crop.shape[1], crop.shape[0])
-    return Picture(reduced, (quad - (left, top) + 0.5) * factor - 0.5)
+    return reduced, (quad - (left, top) + 0.5) * factor - 0.5
 
 
-def kind_of(capture: Capture) -> CaptureKind:
-    """The simulator's capture of which a picture is made."""
-    return "slab" if capture == "window" else capture
+def style_of(random: Generator, capture: Capture) -> CaptureStyle:
+    """Settings of the simulator's capture; a window is cropped out of a slab."""
+    return draw_style(random, "slab" if capture == "window" else capture)
 
 
-def as_captured(random: Generator, picture: Picture, capture: Capture) -> Picture:
-    """The picture itself, cropped if the capture is a window."""
-    return cropped_to_window(random, picture) if capture == "window" else picture
+def captured(random: Generator, shot: SimulatedPicture, capture: Capture, **facts: Any) -> DrawnSide:
+    """A simulated picture, cropped if the capture is a window, with the facts of its MeasuredExample."""
+    rgb, quad = cropped_to_window(random, shot.rgb, shot.quad) if capture == "window" else (shot.rgb, shot.quad)
+    return DrawnSide(rgb, quad, partial(MeasuredExample, **facts))
 
 
-def simulated_jobs(half: Half, work: Path) -> Iterator[Job]:
-    """Cards of all grades, front and back, the captures in turn."""
-    for index, capture in enumerate(cycle(CAPTURES)):
-        yield Job(f"simulated-{half}-{index:04d}", lambda i=index, c=capture: simulated(half, work, i, c))
-
-
-def simulated(half: Half, work: Path, index: int, capture: Capture) -> Iterator[MeasuredExample]:
+def simulated(name: str, half: Half, index: int, capture: Capture) -> Iterator[DrawnSide]:
     """Both sides of a simulated card."""
-    config = SimulationConfig(seed=SEEDS[half], mix="uniform", kinds=((kind_of(capture), 1.0),), height=CARD_HEIGHT_PX)
+    kind = "slab" if capture == "window" else capture
+    config = SimulationConfig(seed=SEEDS[half], mix="uniform", kinds=((kind, 1.0),), height=CARD_HEIGHT_PX)
     card = CardSimulator(config).card(index * 3)
     random = default_rng([SEEDS[half], index, 1])
-    for side, truth, shot in (
-        ("front", card.truth.front, card.front),
-        ("back", card.truth.back, card.back),
-    ):
-        yield from measured(
-            as_captured(random, Picture(shot.rgb, shot.quad), capture),
-            work,
-            name=f"simulated-{half}-{index:04d}-{side}",
+    for side, truth, shot in (("front", card.truth.front, card.front), ("back", card.truth.back, card.back)):
+        yield captured(
+            random,
+            shot,
+            capture,
+            name=f"{name}-{side}",
             source="simulated",
             half=half,
-            capture=capture,
             side=side,
             card=f"simulated-{half}-{index}",
             grade=card.truth.grade,
-            attributes=dict(card.truth.attributes),
             truth=truth,
             is_foil=card.truth.layout == "foil" and side == "front",
         )
 
 
-def mint_jobs(half: Half, work: Path) -> Iterator[Job]:
-    """Cards without wear, the captures and games in turn."""
-    for index, capture in enumerate(cycle(CAPTURES)):
-        yield Job(f"mint-{half}-{index:04d}", lambda i=index, c=capture: mint(half, work, i, c))
-
-
-def mint(half: Half, work: Path, index: int, capture: Capture) -> Iterator[MeasuredExample]:
-    """Both sides of a simulated card without wear."""
+def mint(name: str, half: Half, index: int, capture: Capture) -> Iterator[DrawnSide]:
+    """Both sides of a simulated card without wear; the games in turn."""
     random = default_rng([SEEDS[half], index, 2])
     game = GAMES[(index // len(CAPTURES)) % len(GAMES)]
     grid = Grid(game.size, CARD_HEIGHT_PX)
-    style = draw_style(random, kind_of(capture))
+    style = style_of(random, capture)
     front, back = draw_design(random, game, grid, ()), draw_back(game, grid)
     for side, design in (("front", front), ("back", back)):
-        centered = (52.0, 51.0)
         placement = (
             place_borderless_print(random)
             if design.frame_size is None
-            else place_print(random, centered, design.frame_size, game.size)
+            else place_print(random, (52.0, 51.0), design.frame_size, game.size)
         )
         worn = WornSide(summarize_defects([], game.size), CardRim(game.size, (game.corner_mm,) * 4), placement)
         label = SlabLabel(10, front.title, game.name.upper(), "#1") if side == "front" else None
-        shot = photograph_side(random, design, side, worn, style, number=1, label=label)
-        yield from measured(
-            as_captured(random, Picture(shot.rgb, shot.quad), capture),
-            work,
-            name=f"mint-{half}-{index:04d}-{side}",
+        yield captured(
+            random,
+            photograph_side(random, design, side, worn, style, number=1, label=label),
+            capture,
+            name=f"{name}-{side}",
             source="mint",
             half=half,
-            capture=capture,
             side=side,
             card=f"mint-{half}-{index}",
             grade=10,
-            attributes=None,
             truth=worn.wear,
             is_foil=game.layout == "foil" and side == "front",
         )
 
 
-def render_jobs(work: Path) -> Iterator[Job]:
+def card_jobs(draw: Callable[[str, Half, int, Capture], Iterator[DrawnSide]], half: Half) -> Iterator[Job]:
+    """Simulated cards, the captures in turn."""
+    for index, capture in enumerate(cycle(CAPTURES)):
+        name = f"{draw.__name__}-{half}-{index:04d}"
+        yield Job(name, partial(draw, name, half, index, capture))
+
+
+def render_jobs() -> Iterator[Job]:
     """Each render in every capture, without wear and worn in turn."""
     paths = sorted((REAL_PICTURES / "renders").glob("*.*"))
     for index in range(len(CAPTURES) * 2):
         for number, path in enumerate(paths):
             capture = CAPTURES[(index + number) % len(CAPTURES)]
-            worn = (index + number // len(CAPTURES)) % 2 == 1
-            yield Job(
-                f"render-{path.stem}-{index}",
-                lambda p=path, i=index, c=capture, w=worn: render(work, p, i, c, w),
-            )
+            is_worn = (index + number // len(CAPTURES)) % 2 == 1
+            yield Job(f"render-{path.stem}-{index}", partial(render, path, index, capture, is_worn=is_worn))
 
 
-def render(work: Path, path: Path, index: int, capture: Capture, is_worn: bool) -> Iterator[MeasuredExample]:
+def render(path: Path, index: int, capture: Capture, *, is_worn: bool) -> Iterator[DrawnSide]:
     """A render as a card's front, photographed; worn to a random grade if asked."""
-    seed = int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:4], "big")
-    random = default_rng([seed, index])
+    random = default_rng([int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:4], "big"), index])
     grid = Grid(TRADING, CARD_HEIGHT_PX)
     face = cv2.resize(read_picture(path), (grid.width, grid.height), interpolation=cv2.INTER_CUBIC)
     grade = int(random.integers(1, 10)) if is_worn else 10
@@ -231,72 +219,57 @@ def render(work: Path, path: Path, index: int, capture: Capture, is_worn: bool) 
         grades = draw_attribute_grades(random, grade, {10})
         worn, _ = wear_for_grades(random, size=TRADING, corner_mm=CORNER_MM, grades=grades)
         paint_wear(random, face, worn.wear, grid, stock=STOCK_RGB, side="front")
-    style = draw_style(random, kind_of(capture))
+    style = style_of(random, capture)
     label = SlabLabel(grade, "CARD", "RENDER", "#1")
-    shot = take_picture(
-        random, face, style.kind, grid, uncovered=uncovered_patches(worn.rim, grid), label=label, style=style
-    )
-    yield from measured(
-        as_captured(random, Picture(shot.rgb, shot.quad), capture),
-        work,
+    uncovered = uncovered_patches(worn.rim, grid)
+    shot = take_picture(random, face, style.kind, grid, uncovered=uncovered, label=label, style=style)
+    yield captured(
+        random,
+        shot,
+        capture,
         name=f"render-{path.stem}-{index}",
         source="render",
         half=half_of(path.name),
-        capture=capture,
         side="front",
         card=path.stem,
         grade=grade,
-        attributes=None,
         truth=worn.wear,
-        is_foil=False,
     )
 
 
-def real_jobs(work: Path, *, worn: bool) -> Iterator[Job]:
+def real_jobs(*, worn: bool) -> Iterator[Job]:
     """Real pairs, in an order that mixes the grades; those of the half `fit` with grades 9 and 10 if `worn`."""
     manifest = REAL_PICTURES / "pokemon_pairs" / "labels.csv"
-    pairs = sorted(read_manifest(manifest).pairs, key=lambda pair: hashlib.sha256(f"{pair.card_id}".encode()).digest())
+    pairs = sorted(read_manifest(manifest).pairs, key=lambda pair: hashlib.sha256(pair.card_id.encode()).digest())
     for pair in pairs:
         grade = float(pair.grade or 0)
         if worn and (grade < GOOD_GRADE or half_of(pair.card_id) == "judge"):
             continue
-        for side, path in (("front", pair.front), ("back", pair.back)):
+        sides: tuple[tuple[SideName, Path | None], ...] = (("front", pair.front), ("back", pair.back))
+        for side, path in sides:
             if path is not None:
                 name = f"{'worn' if worn else 'real'}-{pair.card_id}-{side}"
-                yield Job(
-                    name,
-                    lambda n=name, c=pair.card_id, g=grade, s=side, p=path: real(work, n, c, g, s, p, worn),
-                )
+                draw = worn_real if worn else real
+                yield Job(name, partial(draw, name, pair.card_id, grade, side, path))
 
 
-def real(
-    work: Path, name: str, card: str, grade: float, side: SideName, path: Path, worn: bool
-) -> Iterator[MeasuredExample]:
-    """A real side as it is, or with synthetic wear."""
-    picture, truth = Picture(read_picture(path), None), None
-    if worn:
+def real(name: str, card: str, grade: float, side: SideName, path: Path) -> Iterator[DrawnSide]:
+    """A real side as it is."""
+    facts = {"name": name, "source": "real", "half": half_of(card), "side": side, "card": card, "grade": grade}
+    yield DrawnSide(read_picture(path), None, partial(MeasuredExample, **facts))
+
+
+def worn_real(name: str, card: str, grade: float, side: SideName, path: Path) -> Iterator[DrawnSide]:
+    """A real side with synthetic wear."""
+    for original in real(name, card, grade, side, path):
         try:
             _, detection = read_and_find(path)
         except BadInput:
             return
         random = default_rng([SEEDS["fit"], *name.encode()])
         grade = int(random.integers(1, 9))
-        worn_rgb, truth = worn_in_place(random, picture.rgb, detection.quad, grade, side)
-        picture = Picture(worn_rgb, detection.quad)
-    yield from measured(
-        picture,
-        work,
-        name=name,
-        source="worn_real" if worn else "real",
-        half=half_of(card),
-        capture="window",
-        side=side,
-        card=card,
-        grade=grade,
-        attributes=None,
-        truth=truth,
-        is_foil=False,
-    )
+        rgb, truth = worn_in_place(random, original.rgb, detection.quad, grade, side)
+        yield DrawnSide(rgb, detection.quad, partial(original.example, source="worn_real", grade=grade, truth=truth))
 
 
 def worn_in_place(
@@ -317,17 +290,15 @@ def worn_in_place(
     return np.clip(rgb + moved, 0, 255).round().astype(np.uint8), truth
 
 
-def jobs(work: Path) -> Iterator[Job]:
+def jobs() -> Iterator[Job]:
     """All jobs, the sources interleaved, so that a run that is stopped leaves a balanced dataset."""
-    real_sides, worn_sides, renders = real_jobs(work, worn=False), real_jobs(work, worn=True), render_jobs(work)
-    fit, judge = simulated_jobs("fit", work), simulated_jobs("judge", work)
-    mint_fit, mint_judge = mint_jobs("fit", work), mint_jobs("judge", work)
+    real_sides, worn_sides, renders = real_jobs(worn=False), real_jobs(worn=True), render_jobs()
+    fit, judge = card_jobs(simulated, "fit"), card_jobs(simulated, "judge")
+    mint_fit, mint_judge = card_jobs(mint, "fit"), card_jobs(mint, "judge")
     first = [*[real_sides] * 8, fit, judge, worn_sides, renders, mint_judge]
     second = [*[real_sides] * 8, fit, fit, judge, worn_sides, renders, renders, mint_fit]
     for source in cycle([*first, *second]):
-        job = next(source, None)
-        if job is not None:
-            yield job
+        yield from islice(source, 1)
 
 
 def measure_sides(work: Path, jobs_to_do: Iterable[Job]) -> None:
@@ -338,19 +309,19 @@ def measure_sides(work: Path, jobs_to_do: Iterable[Job]) -> None:
     for job in jobs_to_do:
         done = folder / f"{job.name}.done"
         if not done.exists():
-            for example in job.measure():
-                write_example(folder / f"{example.name}.pickle", example)
+            for side in job.draw():
+                if example := measure(side, work):
+                    write_example(folder / f"{example.name}.pickle", example)
             done.touch()
 
 
-def main() -> None:
+def main(
+    work: Annotated[Path, typer.Option(help="Folder of the dataset.")],
+    job_count: Annotated[int, typer.Option("--jobs", help="Number of jobs.")] = 1600,
+) -> None:
     """Measure sides until the given number of jobs is done."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--jobs", type=int, default=1600)
-    options = parser.parse_args()
-    measure_sides(options.work, islice(jobs(options.work), options.jobs))
+    measure_sides(work, islice(jobs(), job_count))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
