@@ -16,6 +16,12 @@ def details(head: str, sentences: Iterable[str]) -> list[str]:
     return ["", f"<details><summary>{head}</summary>", "", *(f"- {text}" for text in sentences), "", "</details>"]
 
 
+def bullets(texts: Sequence[object], limit: int, rest: str = "more") -> list[str]:
+    """Lines of a list of the first `limit` texts, escaped, and of how many more there are."""
+    left = [f"- and {len(texts) - limit} {rest}"] if len(texts) > limit else []
+    return [*(f"- {escape(text)}" for text in texts[:limit]), *left]
+
+
 def code_block(lines: Iterable[str]) -> list[str]:
     """The lines as a block of code, within a fence that none of them can close."""
     lines = list(lines)

@@ -29,7 +29,8 @@ from app.collection.returned_grades import collection_record
 from app.errors import user_message
 from app.labels.label_session import card_key
 from app.labels.previews import preview_file
-from app.markdown import escape
+from app.markdown import bullets, escape
+from app.screens.card_picture import card_pictures, picture_updates
 from app.screens.error_messages import show_user_errors
 from app.screens.login import labeler
 from app.screens.worth_panel import WorthPanel, cost_values, price_values, read_prices, work_out
@@ -62,6 +63,9 @@ BIN_HINT = (
     "there; models trained on these cards and the daily copies of the database stay too."
 )
 COLUMNS = ["No.", "Name", "Expected gain", "Advice", "Grade", "Range", "Came back"]
+
+# Updates by widget; those left out stay as they are.
+Updates = dict[Any, Any]
 
 
 class CollectionTab:
@@ -119,14 +123,7 @@ class CollectionTab:
 
     def _build_detail(self) -> None:
         with gr.Row():
-            options: dict[str, Any] = {
-                "interactive": False,
-                "height": 360,
-                "elem_classes": "card-picture",
-                "buttons": ["fullscreen"],
-            }
-            self._front = gr.Image(label="Front", **options)
-            self._back = gr.Image(label="Back", **options)
+            self._pictures = card_pictures(360)
             with gr.Column(min_width=300):
                 with gr.Row(elem_classes="level"):
                     self._title = gr.Textbox(label="Name", elem_id="card-title", scale=2)
@@ -157,53 +154,32 @@ class CollectionTab:
     def _wire(self) -> None:
         options: dict[str, Any] = {"show_progress": "hidden"}
         position = [self._search, self._order, self._chosen]
-        listing = [
-            self._summary,
-            self._outdated,
-            self._outdated_text,
-            self._list,
-            self._table,
-            self._chosen,
-            self._record_section,
-            self._record,
-            self._price_section,
-            self._bin_section,
-            self._bin_text,
-            self._empty,
-        ]
-        detail = [
-            self._detail,
-            self._front,
-            self._back,
-            self._title,
-            self._gradings,
-            self._worth.text,
-            self._returned_text,
-            self._returned,
-            self._qualifier,
-            self._cert,
-        ]
-        everything = [self._status, self._undo, self._moved, *listing, *detail, *self._worth.fields]
-        self._filled = everything
-        self._tab.select(self.fill, position, everything, **options)
+        # Handlers return updates by widget, of some of these.
+        outputs = [self._status, self._undo, self._moved]
+        outputs += [self._summary, self._outdated, self._outdated_text, self._list, self._table, self._chosen]
+        outputs += [self._record_section, self._record, self._price_section]
+        outputs += [self._bin_section, self._bin_text, self._empty]
+        outputs += [self._detail, *self._pictures, self._title, self._gradings, self._worth.text, *self._worth.fields]
+        outputs += [self._returned_text, self._returned, self._qualifier, self._cert]
+        self._tab.select(self.fill, position, outputs, **options)
         for change in (self._search.change, self._order.change):
-            change(self.list_cards, position, listing, **options)
-        self._chosen.change(self.show_card, self._chosen, [*detail, *self._worth.fields], **options)
+            change(self.list_cards, position, outputs, **options)
+        self._chosen.change(self.show_card, self._chosen, outputs, **options)
         self._table.select(self.choose, None, self._chosen, **options)
         renaming = [self._title, *position]
-        gr.on([self._rename.click, self._title.submit], self.rename, renaming, everything, **options)
+        gr.on([self._rename.click, self._title.submit], self.rename, renaming, outputs, **options)
         inputs = [*position, *self._worth.fields]
-        self._worth.button.click(self.save_worth, inputs, everything, **options)
+        self._worth.button.click(self.save_worth, inputs, outputs, **options)
         returned = [*position, self._returned, self._qualifier, self._cert]
-        self._save_returned.click(self.save_returned, returned, everything, **options)
-        self._regrade.click(self.regrade, position, everything, **options)
-        self._delete.click(self.delete, position, everything, **options)
-        self._delete_shown.click(self.delete_shown, position, everything, **options)
-        self._undo.click(self.undo, [self._moved, *position], everything, **options)
-        self._restore.click(self.restore, position, everything, **options)
+        self._save_returned.click(self.save_returned, returned, outputs, **options)
+        self._regrade.click(self.regrade, position, outputs, **options)
+        self._delete.click(self.delete, position, outputs, **options)
+        self._delete_shown.click(self.delete_shown, position, outputs, **options)
+        self._undo.click(self.undo, [self._moved, *position], outputs, **options)
+        self._restore.click(self.restore, position, outputs, **options)
         self._ask_empty.click(lambda: gr.update(visible=True), None, self._empty, **options)
-        self._empty.click(self.empty, position, everything, **options)
-        self._price_file.upload(self.import_prices, [self._price_file, *position], everything, **options)
+        self._empty.click(self.empty, position, outputs, **options)
+        self._price_file.upload(self.import_prices, [self._price_file, *position], outputs, **options)
         self._disk_section.expand(self.show_disk_use, None, self._disk, **options)
         self._clear.click(self.clear, None, self._disk, **options)
 
@@ -219,23 +195,22 @@ class CollectionTab:
         key: str | None,
         status: str = "",
         moved: Sequence[int] = (),
-    ) -> list[Any]:
+    ) -> Updates:
         """Fill the whole tab from the database.
 
         status  what was just done, in Markdown
         moved   cards that were just moved to the bin, which can be undone
         """
         listing, chosen = self._listing(search, order, key)
-        return [status, gr.update(visible=bool(moved)), list(moved), *listing, *self._card(chosen)]
+        done = {self._status: status, self._undo: gr.update(visible=bool(moved)), self._moved: list(moved)}
+        return {**done, **listing, **self._card(chosen)}
 
     @show_user_errors
-    def list_cards(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def list_cards(self, search: str | None, order: str | None, key: str | None) -> Updates:
         """List the cards that match the search, in the order chosen."""
         return self._listing(search, order, key)[0]
 
-    def _listing(
-        self, search: str | None, order: str | None, key: str | None
-    ) -> tuple[list[Any], CollectionCard | None]:
+    def _listing(self, search: str | None, order: str | None, key: str | None) -> tuple[Updates, CollectionCard | None]:
         """Updates of everything around the chosen card, and that card, the first of the list if it is gone."""
         all_cards = load_collection(self._database)
         cards = find_cards(all_cards, search or "", order if order in ORDERS else next(iter(ORDERS)))
@@ -243,24 +218,20 @@ class CollectionTab:
         outdated = self._outdated_cards(all_cards)
         with self._database.reading() as session:
             binned = card_bin.cards_in_bin(session)
-        has_cards = bool(all_cards)
-        updates = [
-            collection_text.summary_text(all_cards, len(cards)),
-            gr.update(visible=bool(outdated)),
-            _outdated_text(len(outdated)),
-            gr.update(visible=has_cards),
-            pd.DataFrame([_row(card) for card in cards], columns=COLUMNS),
-            gr.update(
-                choices=[(card.title, card_key(card.card)) for card in cards], value=chosen and card_key(chosen.card)
-            ),
-            gr.update(visible=has_cards),
-            collection_text.record_text(collection_record(self._database)),
-            gr.update(visible=has_cards),
-            gr.update(visible=binned > 0),
-            f"**{_count(binned)} in the bin.**",
-            gr.update(visible=False),
-        ]
-        return updates, chosen
+        choices = [(card.title, card_key(card.card)) for card in cards]
+        sections = (self._list, self._record_section, self._price_section)
+        return {
+            **{section: gr.update(visible=bool(all_cards)) for section in sections},
+            self._summary: collection_text.summary_text(all_cards, len(cards)),
+            self._outdated: gr.update(visible=bool(outdated)),
+            self._outdated_text: _outdated_text(len(outdated)),
+            self._table: pd.DataFrame([_row(card) for card in cards], columns=COLUMNS),
+            self._chosen: gr.update(choices=choices, value=chosen and card_key(chosen.card)),
+            self._record: collection_text.record_text(collection_record(self._database)),
+            self._bin_section: gr.update(visible=binned > 0),
+            self._bin_text: f"**{_count(binned)} in the bin.**",
+            self._empty: gr.update(visible=False),
+        }, chosen
 
     def _outdated_cards(self, cards: list[CollectionCard]) -> list[CollectionCard]:
         from app.collection.keep_graded_card import outdated
@@ -268,7 +239,7 @@ class CollectionTab:
         return outdated(cards, self._data)
 
     @show_user_errors
-    def show_card(self, key: str | None) -> list[Any]:
+    def show_card(self, key: str | None) -> Updates:
         """Show a card of the collection."""
         return self._card(self._known(key))
 
@@ -282,35 +253,30 @@ class CollectionTab:
             raise UserError(CHOOSE_FIRST)
         return entry
 
-    def _card(self, entry: CollectionCard | None) -> list[Any]:
+    def _card(self, entry: CollectionCard | None) -> Updates:
         """Updates of the chosen card's section; hidden without a card."""
         if entry is None:
-            return [gr.update(visible=False), *(gr.skip() for _ in range(9 + len(self._worth.fields)))]
-        card, costs = entry.card, current_costs(self._database)
+            return {self._detail: gr.update(visible=False)}
+        card, costs, returned = entry.card, current_costs(self._database), entry.returned
         locations = locate_pictures(self._database, [side for side in (card.front, card.back) if side is not None])
-        previews = [
+        front, back = (
             None if side is None else preview_file(side, locations[side.id], self._data)[0]
             for side in (card.front, card.back)
-        ]
-        pictures = [
-            gr.update(value=preview, label=name if preview else f"{name}: no picture")
-            for name, preview in zip(("Front", "Back"), previews, strict=True)
-        ]
-        returned = entry.returned
+        )
         grade = NOT_BACK if returned is None else NO_GRADE if returned.grade is None else f"{returned.grade:g}"
-        return [
-            gr.update(visible=True),
-            *pictures,
-            entry.title,
-            collection_text.gradings_text(entry, costs),
-            collection_text.card_worth_text(entry.grading.prediction, card.prices, costs),
-            collection_text.returned_text(entry),
-            grade,
-            returned.qualifier if returned is not None and returned.qualifier else NO_QUALIFIER,
-            card.cert,
-            *price_values(card.prices),
-            *cost_values(self._database),
-        ]
+        amounts = [*price_values(card.prices), *cost_values(self._database)]
+        return {
+            self._detail: gr.update(visible=True),
+            **dict(zip(self._pictures, picture_updates(front, back), strict=True)),
+            self._title: entry.title,
+            self._gradings: collection_text.gradings_text(entry, costs),
+            self._worth.text: collection_text.card_worth_text(entry.grading.prediction, card.prices, costs),
+            **dict(zip(self._worth.fields, amounts, strict=True)),
+            self._returned_text: collection_text.returned_text(entry),
+            self._returned: grade,
+            self._qualifier: returned.qualifier if returned is not None and returned.qualifier else NO_QUALIFIER,
+            self._cert: card.cert,
+        }
 
     @show_user_errors
     def choose(self, event: gr.SelectData) -> Any:
@@ -322,13 +288,13 @@ class CollectionTab:
         return next((card_key(card.card) for card in cards if card.card.id == int(row[0])), gr.skip())
 
     @show_user_errors
-    def rename(self, title: str | None, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def rename(self, title: str | None, search: str | None, order: str | None, key: str | None) -> Updates:
         """Give the chosen card a name."""
         save_title(self._database, self._required(key).card.id, title or "")
         return self.fill(search, order, key)
 
     @show_user_errors
-    def save_worth(self, search: str | None, order: str | None, key: str | None, *values: Any) -> list[Any]:
+    def save_worth(self, search: str | None, order: str | None, key: str | None, *values: Any) -> Updates:
         """Save the prices of the chosen card and the costs, and show what submitting it is worth."""
         entry = self._required(key)
         work_out(self._database, entry.grading.prediction, values)
@@ -344,7 +310,7 @@ class CollectionTab:
         grade: str | None,
         qualifier: str | None,
         cert: str | None,
-    ) -> list[Any]:
+    ) -> Updates:
         """Save the grade that came back as the chosen card's label; "not back yet" withdraws it."""
         given = "" if grade in (None, NOT_BACK, NO_GRADE) else str(grade)
         code = "" if qualifier in (None, NO_QUALIFIER) or grade == NOT_BACK else str(qualifier)
@@ -355,7 +321,7 @@ class CollectionTab:
         )
         return self.fill(search, order, key, "Saved. It is the card's label for training now.")
 
-    def regrade(self, search: str | None, order: str | None, key: str | None) -> Iterator[list[Any]]:
+    def regrade(self, search: str | None, order: str | None, key: str | None) -> Iterator[Updates]:
         """Grade the cards of earlier models with the current one, and show how far it is."""
         from app.collection.keep_graded_card import regrade_outdated
 
@@ -366,54 +332,54 @@ class CollectionTab:
                 done += 1
                 if regraded.problem:
                     problems.append(f"{regraded.title}: {regraded.problem}")
-                yield [f"Grading again: {done} of {total} ...", *(gr.skip() for _ in self._filled[1:])]
+                yield {self._status: f"Grading again: {done} of {total} ..."}
         except Exception as error:
             if (message := user_message(error)) is None:
                 raise
-            yield [f"Stopped: {escape(message)}.", *(gr.skip() for _ in self._filled[1:])]
+            yield {self._status: f"Stopped: {escape(message)}."}
             return
         head = f"{_count(done - len(problems))} graded again."
         yield self.fill(search, order, key, _with_problems(head, problems))
 
     @show_user_errors
-    def delete(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def delete(self, search: str | None, order: str | None, key: str | None) -> Updates:
         """Move the chosen card to the bin."""
         return self._move_to_bin([self._required(key).card.id], search, order)
 
     @show_user_errors
-    def delete_shown(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def delete_shown(self, search: str | None, order: str | None, key: str | None) -> Updates:
         """Move all cards that match the search to the bin."""
         del key
         cards = find_cards(load_collection(self._database), search or "", next(iter(ORDERS)))
         return self._move_to_bin([card.card.id for card in cards], search, order)
 
-    def _move_to_bin(self, card_ids: Sequence[int], search: str | None, order: str | None) -> list[Any]:
+    def _move_to_bin(self, card_ids: Sequence[int], search: str | None, order: str | None) -> Updates:
         with self._database.writing() as session:
             moved = card_bin.move_to_bin(session, card_ids=card_ids)
         return self.fill(search, order, None, f"{_count(moved)} moved to the bin, at the end of this page.", card_ids)
 
     @show_user_errors
-    def undo(self, moved: list[int], search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def undo(self, moved: list[int], search: str | None, order: str | None, key: str | None) -> Updates:
         """Take the cards that were just moved to the bin out of it."""
         with self._database.writing() as session:
             restored = card_bin.restore(session, card_ids=moved)
         return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
 
     @show_user_errors
-    def restore(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def restore(self, search: str | None, order: str | None, key: str | None) -> Updates:
         """Take all cards out of the bin."""
         with self._database.writing() as session:
             restored = card_bin.restore(session)
         return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
 
     @show_user_errors
-    def empty(self, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def empty(self, search: str | None, order: str | None, key: str | None) -> Updates:
         """Delete the cards in the bin for good."""
         deleted = empty_bin(self._database, self._data)
         return self.fill(search, order, key, f"{_count(deleted)} deleted for good.")
 
     @show_user_errors
-    def import_prices(self, file: str | None, search: str | None, order: str | None, key: str | None) -> list[Any]:
+    def import_prices(self, file: str | None, search: str | None, order: str | None, key: str | None) -> Updates:
         """Save the prices of a CSV file with the cards that it names."""
         if file is None:
             raise UserError("choose a CSV file first")
@@ -450,10 +416,7 @@ def _row(card: CollectionCard) -> list[Any]:
 
 def _with_problems(head: str, problems: Sequence[str]) -> str:
     """A sentence and a list of the first problems, in Markdown."""
-    lines = [head, "", *(f"- {escape(problem)}" for problem in problems[:MAX_PROBLEMS])]
-    if len(problems) > MAX_PROBLEMS:
-        lines.append(f"- and {len(problems) - MAX_PROBLEMS} more")
-    return "\n".join(lines)
+    return "\n".join([head, "", *bullets(problems, MAX_PROBLEMS)])
 
 
 def _outdated_text(count: int) -> str:

@@ -10,7 +10,8 @@ import gradio as gr
 
 from app.errors import user_message
 from app.labels.label_session import ALL_CARDS, FILTERS, NO_QUALIFIER, CardView, first_view, neighbor_view, save_label
-from app.markdown import escape
+from app.markdown import bullets, escape
+from app.screens.card_picture import card_pictures, picture_updates
 from app.screens.error_messages import show_user_errors
 from app.screens.event_order import EventOrder, number_events, page_id
 from app.screens.login import labeler
@@ -61,10 +62,8 @@ def import_text(imported: Imported, *, labels_win: bool = False) -> str:
     remedy = f"tick “{LABELS_WIN}” and import again"
     changed = changed_labels_text(imported.changed_labels, taken=labels_win, remedy=remedy)
     notices = [*filter(None, [changed]), *imported.notices]
-    lines = [f"- {escape(line)}" for line in (*notices, *imported.refused[:MAX_REFUSALS])]
-    if len(imported.refused) > MAX_REFUSALS:
-        lines.append(f"- and {len(imported.refused) - MAX_REFUSALS} more; `launch.py import` lists them all")
-    return "\n".join([head, "", *lines])
+    refused = bullets(imported.refused, MAX_REFUSALS, "more; `launch.py import` lists them all")
+    return "\n".join([head, "", *bullets(notices, len(notices)), *refused])
 
 
 def import_from(
@@ -78,10 +77,8 @@ def import_from(
 
 
 def _view_updates(view: CardView) -> list[object]:
-    """Updates of the tab's widgets for a card; a missing side gets the label "no picture"."""
-    sides = [("Front", view.front), ("Back", view.back)]
-    pictures = [gr.update(value=path, label=name if path else f"{name}: no picture") for name, path in sides]
-    return [view.key, view.title, *pictures, view.history]
+    """Updates of the tab's widgets for a card."""
+    return [view.key, view.title, *picture_updates(view.front, view.back), view.history]
 
 
 class LabelTab:
@@ -114,14 +111,7 @@ class LabelTab:
         self._card_key = gr.Textbox(elem_classes="out-of-sight")
         self._event_number = gr.Number(precision=0, elem_classes="out-of-sight")
         with gr.Row():
-            image_options: dict[str, Any] = {
-                "interactive": False,
-                "height": 520,
-                "elem_classes": "card-picture",
-                "buttons": ["fullscreen"],
-            }
-            self._front = gr.Image(label="Front", **image_options)
-            self._back = gr.Image(label="Back", **image_options)
+            self._pictures = card_pictures(520)
             with gr.Column(min_width=240):
                 self._title = gr.Markdown(elem_id="current-grade")
                 self._status = gr.Markdown(elem_id="label-status")
@@ -145,7 +135,7 @@ class LabelTab:
         event_options: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden"}
         # Events are ordered by their number; one that waits for its predecessor must not keep it from being handled.
         event_options |= {"concurrency_id": "label", "concurrency_limit": None}
-        view = [self._card_key, self._title, self._front, self._back, self._history]
+        view = [self._card_key, self._title, *self._pictures, self._history]
         self._filled = [*view, self._counts, self._importer, self._labeling]
         outputs = [*view, self._status, self._counts, self._qualifier, self._half]
         position = [self._card_key, self._filter]

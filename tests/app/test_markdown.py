@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.markdown import code_block, escape, table
+from app.markdown import bullets, code_block, escape, table
 
 MARKUP = [
     '![x](http://evil.example/a.png)<div style="position:fixed">cover</div>',
@@ -67,3 +67,8 @@ def test_a_table_has_a_cell_for_each_value_and_ends_before_the_next_line():
     cells = [after.content for token, after in pairwise(tokens) if token.type in ("th_open", "td_open")]
     assert cells == ["run", "QWK", "1", "0.5", "two", ""]
     assert tokens[-2].content == "after it"
+
+
+def test_a_list_ends_with_the_number_of_texts_that_are_left_out():
+    assert bullets(["a *b*", "c", "d"], 2) == ["- a \\*b\\*", "- c", "- and 1 more"]
+    assert bullets(["a", "b"], 2, "more, see the log") == ["- a", "- b"]

@@ -242,14 +242,12 @@ def test_the_disk_use_adds_up_and_clearing_the_caches_frees_what_it_says(data_ho
     assert collection_text.size_text(5_000) == "5.0 kB"
 
 
-def test_a_page_of_another_data_folder_changes_no_card_of_the_collection(data_home, keep):
-    """Row ids repeat between data folders; the page names its card by the picture as well."""
+def sender(home):
+    """Send the event of an element of the page, with the card chosen by its key: its updates, which it may make."""
 
     async def built():  # without a running event loop, Gradio creates one and leaves it open
-        return build(data_home.database, data_home.data, data_home.jobs)
+        return build(home.database, home.data, home.jobs)
 
-    keep("mine", 9, seed=1)
-    [card] = [entry.card for entry in load_collection(data_home.database)]
     page = asyncio.run(built())
     events = {
         getattr(page.blocks[block], "elem_id", None): event
@@ -260,7 +258,35 @@ def test_a_page_of_another_data_folder_changes_no_card_of_the_collection(data_ho
 
     def send(name, key):
         event = events[name]
-        event.fn(*(key if block.elem_id == "collection-card" else block.value for block in event.inputs))
+        updates = event.fn(*(key if block.elem_id == "collection-card" else block.value for block in event.inputs))
+        assert set(updates) <= set(event.outputs)
+        return {block.elem_id: update for block, update in updates.items() if block.elem_id}
+
+    return send
+
+
+def test_what_is_done_with_a_card_is_shown_on_the_page(data_home, keep):
+    keep("Mew", 9, seed=1)
+    [card] = [entry.card for entry in load_collection(data_home.database)]
+    send, key = sender(data_home), card_key(card)
+    saved = send("save-returned", key)
+    assert saved["collection-card"]["value"] == key
+    assert saved["returned-grade"] == "not back yet"
+    assert saved["collection-status"].startswith("Saved.")
+    deleted = send("delete-card", key)
+    assert deleted["collection-card"]["value"] is None
+    assert deleted["bin-text"] == "**1 card in the bin.**"
+    assert (deleted["undo-delete"]["visible"], deleted["record-section"]["visible"]) == (True, False)
+    assert "card-title" not in deleted, "without a card, its section is hidden and stays as it is"
+    assert send("restore-bin", None)["collection-card"]["value"] == key
+
+
+def test_a_page_of_another_data_folder_changes_no_card_of_the_collection(data_home, keep):
+    """Row ids repeat between data folders; the page names its card by the picture as well."""
+
+    keep("mine", 9, seed=1)
+    [card] = [entry.card for entry in load_collection(data_home.database)]
+    send = sender(data_home)
 
     for name in ("save-returned", "delete-card", "rename-card"):
         for key in (f"{card.id}:{'0' * 64}", str(card.id), None):
