@@ -138,6 +138,8 @@ RECIPES = _recipes(
             "lr_phase2": 1e-3,
             "vary_photograph": True,
             "auxiliary_targets": False,
+            "use_measurements": True,
+            "measurement_dropout": 0.15,
             "side_dropout": 0.3,
             "dropout": 0.4,
             "weight_decay": 1e-2,

@@ -85,6 +85,15 @@ class CardDataset(Dataset):
     def __len__(self) -> int:
         return len(self.cards)
 
+    def measurements(self) -> Tensor:
+        """Measured inputs of all cards, (N, 2, F), NaN where not measured; for a run that uses them."""
+        measured, missing = self._auxiliary.measurements, _not_measured(len(FEATURE_NAMES))
+        assert measured is not None
+        sides = ((card.pair.front, card.pair.back) for card in self.cards)
+        return torch.from_numpy(
+            np.stack([[measured[side] if side in self._cache else missing for side in pair] for pair in sides])
+        )
+
     def __getitem__(self, key: tuple[int, int, int]) -> Batch:
         epoch, position, index = key
         card = self.cards[index]
@@ -92,10 +101,8 @@ class CardDataset(Dataset):
         sides = [side if side in self._cache else None for side in (card.pair.front, card.pair.back)]
         if self._training:
             sides = _drop_side(sides, self._config.side_dropout, random)
-        front, back = (
-            self._missing_side() if side is None or self.features is not None else self._load_side(side, random)
-            for side in sides
-        )
+        load = self._load_side if self.features is None else self._load_encoded_side
+        front, back = (self._missing_side() if side is None else load(side, random) for side in sides)
         item: dict[str, Any] = {name: torch.from_numpy(np.stack([front[name], back[name]])) for name in front}
         item["present"] = torch.tensor([side is not None for side in sides])
         item["grade"] = torch.tensor(card.grade - 1)
@@ -135,6 +142,11 @@ class CardDataset(Dataset):
         if measurements is not None:
             arrays["measured"] = measurements[side]
         return arrays
+
+    def _load_encoded_side(self, side: Path, random: np.random.Generator) -> dict[str, np.ndarray]:
+        """Arrays of a side whose picture is replaced by its features."""
+        measurements = self._auxiliary.measurements
+        return self._missing_side() | ({} if measurements is None else {"measured": measurements[side]})
 
 
 def _augmented_crops(crops: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,9 @@ from engine.model.encoders import EARLY_LAYERS, ENCODER_FEATURES, Normalize, bui
 from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
 from engine.model.measurement_branch import MEASUREMENT_FEATURES, MeasurementBranch
 from engine.model.region_branch import REGION_FEATURES, RegionBranch
+from engine.model.standardization import Standardized
 
 FUSED_FEATURES = 512
-# Added to the deviation of a feature, which is 0 if no training card has it. ReLU6 features are within 0 and 6.
-MIN_DEVIATION = 0.01
 
 
 class Scores(NamedTuple):
@@ -29,7 +28,7 @@ class Scores(NamedTuple):
     centering: Tensor  # (B, 2) left and top fraction of the borders, each in [0, 1]
 
 
-class SideEncoder(nn.Module):
+class SideEncoder(Standardized):
     """Encode one side of each card as a feature vector.
 
     Only cards that have the side pass the encoder, so a placeholder picture never affects its weights or batch
@@ -37,16 +36,11 @@ class SideEncoder(nn.Module):
     and deviation over the training cards, without which the fusion layers learn slowly; others are used as they are.
     """
 
-    center: Tensor
-    scale: Tensor
-
     def __init__(self, encoder: nn.Module, attention: nn.Module, features: int) -> None:
-        super().__init__()
+        super().__init__(features)
         self.encoder = encoder
         self.attention = attention
         self.missing = nn.Parameter(torch.zeros(features))
-        self.register_buffer("center", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
         self._has_fixed_statistics = False
 
     def train(self, mode: bool = True) -> SideEncoder:
@@ -85,22 +79,6 @@ class SideEncoder(nn.Module):
     def pool(self, channels: Tensor) -> Tensor:
         """(B, 6 or 3, S, S) -> (B, features): spatial mean of the encoder's map after attention."""
         return self.attention(self.encoder(channels)).mean(dim=(2, 3))
-
-    def fit_standardization(self, features: Tensor) -> None:
-        """Set mean and deviation from the (N, features) output of `pool`, unless a former run has set them."""
-        if len(features) > 1 and not self.center.any():
-            self.center.copy_(features.mean(dim=0))
-            self.scale.copy_(features.std(dim=0) + MIN_DEVIATION)
-
-    def standardize(self, features: Tensor) -> Tensor:
-        """(B, features) output of `pool` -> the same shape, standardized."""
-        return (features - self.center) / self.scale
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        # Earlier versions saved no mean and deviation.
-        for name in ("center", "scale"):
-            state_dict.setdefault(f"{prefix}{name}", getattr(self, name))
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 class DualBranch(nn.Module):

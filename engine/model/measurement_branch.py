@@ -6,15 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from engine.measure.side.features import FEATURE_NAMES
+from engine.model.standardization import Standardized
 
 MEASUREMENT_FEATURES = 64
 
 
-class MeasurementBranch(nn.Module):
-    """Two linear layers over the measurements of both sides and their missing mask."""
+class MeasurementBranch(Standardized):
+    """Two linear layers over the measurements of both sides and their missing mask.
+
+    Beside frozen encoders the measurements are standardized, as the encoders' features are.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(2, len(FEATURE_NAMES))
         self.layers = nn.Sequential(
             nn.Linear(4 * len(FEATURE_NAMES), MEASUREMENT_FEATURES),
             nn.ReLU(),
@@ -24,7 +28,8 @@ class MeasurementBranch(nn.Module):
 
     def forward(self, measured: Tensor) -> Tensor:
         """(B, 2, 2, F) from `with_missing_mask` -> (B, 64)."""
-        return self.layers(measured.flatten(1))
+        values, available = measured.unbind(dim=2)
+        return self.layers(torch.stack([self.standardize(values) * available, available], dim=2).flatten(1))
 
 
 def with_missing_mask(measured: Tensor, present: Tensor) -> Tensor:

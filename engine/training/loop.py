@@ -214,6 +214,8 @@ class _Run:
                 features = [cache.features(side, 0) for side in pictures if side is not None and side in cache]
                 if features:
                     module.fit_standardization(torch.from_numpy(np.stack(features)).to(module.center.device))
+            if network.measured is not None:
+                network.measured.fit_standardization(self.training.measurements().to(network.measured.center.device))
 
     def _epoch(self, stop: Stop) -> Iterator[Event]:
         epoch, phase, rate = self.state.epoch, self.phase, self.learner.rate

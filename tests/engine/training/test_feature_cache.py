@@ -13,7 +13,8 @@ from engine.evaluation.predictions import read
 from engine.events import EpochDone, Progress, Stopped
 from engine.inference.evaluate import predict_cards
 from engine.inference.load_model import load_model
-from engine.model.dual_branch import MIN_DEVIATION, DualBranch, SideEncoder
+from engine.model.dual_branch import DualBranch, SideEncoder
+from engine.model.standardization import MIN_DEVIATION
 from engine.storage.checkpoint import load
 from engine.training.loop import train
 from tests.engine.training_helpers import config, events_of, run
@@ -33,6 +34,17 @@ def test_predictions_from_cached_features_equal_those_from_the_pictures(tmp_path
     # Features are stored in 16 bits, with a relative error of 2 ** -11.
     np.testing.assert_allclose(cached.probabilities, encoded.probabilities, atol=0.01)
     assert np.ptp(cached.probabilities, axis=0).max() > 0.1
+
+
+def test_measurements_are_standardized_beside_cached_features_and_count_as_in_evaluation(tmp_path, cards, prepared):
+    settings = config(**FROZEN, phase2_epochs=6, lr_phase2=5e-3, kept_epoch="last", use_measurements=True)
+    run(settings, cards, tmp_path / "run", prepared)
+    cached = read(tmp_path / "run" / "predictions.csv")
+    model = replace(load_model(tmp_path / "run" / "model.pt", "cpu"), calibration=None)
+    *_, encoded = predict_cards(model, [card for card in cards if card.split == "val"], prepared)
+    np.testing.assert_allclose(cached.probabilities, encoded.probabilities, atol=0.01)
+    assert model.network.measured is not None
+    assert model.network.measured.center.any()
 
 
 def test_every_view_of_a_picture_is_encoded_once_in_all_epochs_and_runs(tmp_path, cards, prepared, monkeypatch):
