@@ -90,9 +90,11 @@ class CardDataset(Dataset):
         measured, missing = self._auxiliary.measurements, _not_measured(len(FEATURE_NAMES))
         assert measured is not None
         sides = ((card.pair.front, card.pair.back) for card in self.cards)
-        return torch.from_numpy(
-            np.stack([[measured[side] if side in self._cache else missing for side in pair] for pair in sides])
-        )
+
+        def of(side: Path | None) -> np.ndarray:
+            return measured[side] if side is not None and side in self._cache else missing
+
+        return torch.from_numpy(np.stack([[of(front), of(back)] for front, back in sides]))
 
     def __getitem__(self, key: tuple[int, int, int]) -> Batch:
         epoch, position, index = key
