@@ -114,6 +114,8 @@ DATASETS = [
     "thumbnails of baseball cards (150 x 200 pixels) from the public set PSA-Grades-Baseball, without the label.",
     "Calibration: the 256 of the real cards that are not sealed, each predicted by a model trained without it; 250 "
     "more small fronts; 250 more thumbnails.",
+    "Exchanged sides are recognized by the mean colors of card backs (engine/detection/back_designs.npy), taken from the "
+    "backs of the same 296 cards.",
 ]
 REAL_LIMITS = [
     "No raw card photographed on a table or in the hand, no scan and no other game was among its real cards: for these "
@@ -219,7 +221,8 @@ def _datasets(plan: StarterPlan, results: dict[str, Any]) -> list[str]:
     training = f"{plan.training.pairs} {source.format(plan.training)}"
     test = f"Test: {plan.fresh.pairs} {source.format(plan.fresh)}, a seed not used for training."
     if plan.calibration is None:
-        return [*DATASETS, f"Training: 100 of {training}.", test]
+        simulated = 10 * plan.real.simulated_per_grade if plan.real else plan.training.pairs
+        return [*DATASETS, f"Training: {simulated} of {training}.", test]
     return [
         f"Training and validation: {training}; {results['train']['n']} of them for validation.",
         f"Calibration: {plan.calibration.pairs} {source.format(plan.calibration)}.",
