@@ -17,6 +17,8 @@ from engine.paths import expand_path
 from engine.thresholds import BadThreshold, parse_conditions
 
 MIN_IMAGE_PX, MAX_IMAGE_PX, IMAGE_PX_MULTIPLE = 64, 1024, 32
+# Of this width an encoder's map has 7 columns: two corners of 3 and an edge between them.
+MIN_RIM_PX = 224
 
 
 def _check_image_size(value: Any) -> int | str:
@@ -42,6 +44,8 @@ Precision = Literal["auto", "32", "bf16", "16"]
 Channels = Literal["six", "rgb"]
 Attention = Literal["cbam_rim", "cbam", "none"]
 FrozenLayers = Literal["none", "early", "encoders"]
+FeatureStage = Literal["last", "penultimate"]
+Pooling = Literal["mean", "rim"]
 KeptEpoch = Literal["best", "last"]
 
 CONTROL_CANNOT_GRADE = "is a control trained on the {} instead of the card; it cannot grade, choose another model"
@@ -110,6 +114,12 @@ class Config(BaseModel):
     HEIGHTxWIDTH: 352x256 has a card's shape and wastes no pixels."""
     channels: Channels = "six"
     """Input channels: six (lightness, colors and gradients) or rgb (plain red, green and blue)."""
+    feature_stage: FeatureStage = "last"
+    """Stage of the encoders whose features are used: last, or penultimate, which is less specific to the classes of the
+    pretraining; EfficientNet-Lite only."""
+    pooling: Pooling = "mean"
+    """Summary of an encoder's features over the side: their mean, or rim, which adds mean and maximum over the four
+    edges and over the four corners, where most wear is; for card-shaped input."""
     attention: Attention = "cbam_rim"
     """Attention on the back's last features: cbam (over channels and positions), cbam_rim (the same, with a mask of the
     card's rim) or none."""
@@ -181,6 +191,9 @@ class Config(BaseModel):
     measurement_dropout: Annotated[float, EffectiveWith("use_measurements")] = Field(0.0, ge=0, lt=1)
     """Fraction of sides whose measurements are hidden during training, so that the network also learns from pixels
     alone."""
+    pixel_dropout: Annotated[float, EffectiveWith("use_measurements")] = Field(0.0, ge=0, lt=1)
+    """Fraction of cards whose pixels are hidden during training, so that the network also learns from measurements
+    alone. A card in a picture unlike the training pictures is then graded by them."""
     side_dropout: float = Field(0.0, ge=0, lt=1)
     """Fraction of cards that lose one of their two sides during training, so that the model can grade a single side."""
     augment: bool = True
@@ -285,12 +298,27 @@ def build(changes: dict[str, Any]) -> Config:
             f"stop_if = {str(late[0])!r} is never reached: the run ends at epoch {config.epochs}; use that or an "
             "earlier epoch"
         )
+    _check_features(config)
     card_only = [key for key in fields(CARD_PIXELS) if getattr(config, key)]
     if config.input_region != "card" and card_only:
         raise BadConfig(
             f"{card_only[0]} requires input_region = card, but input_region is {config.input_region}; switch it off"
         )
     return config
+
+
+def _check_features(config: Config) -> None:
+    """Raise BadConfig if the encoders lack the stage, or their maps the rim."""
+    others = [name for name in (config.front_encoder, config.back_encoder) if not name.startswith("efficientnet_lite")]
+    if config.feature_stage == "penultimate" and others:
+        raise BadConfig(f"feature_stage = penultimate requires efficientnet_lite encoders, not {others[0]}; use last")
+    if config.pooling == "rim" and (
+        config.canvas_shape[0] <= config.canvas_shape[1] or min(config.canvas_shape) < MIN_RIM_PX
+    ):
+        raise BadConfig(
+            f"pooling = rim requires a card-shaped image_size at least {MIN_RIM_PX} pixels wide, such as 352x256, not "
+            f"{config.image_size}; change one of them"
+        )
 
 
 def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,13 +58,13 @@ class RealTraining:
     """
 
     folds: int = 5
-    base_epochs: int = 30
-    epochs: int = 30
+    base_epochs: int = 60
+    epochs: int = 80
     thumbnails_per_grade: int = 50
     held_out_per_grade: int = 25
     fronts_per_grade: int = 10
     companion_thumbnails_per_grade: int = 5
-    simulated_per_grade: int = 20
+    simulated_per_grade: int = 12
     settings: dict[str, Any] = field(default_factory=lambda: {"kept_epoch": "last"})
 
 

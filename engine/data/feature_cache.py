@@ -46,7 +46,7 @@ class FeatureCache(MemmapCache):
         self._canvases, self._config, self._encode = pixels, config, encode
         self.views = config.cached_views if config.augment or config.vary_photograph else 1
         views = (config.augment, config.vary_photograph, self.views, config.seed)
-        settings = (PREPARATION, encoder_key, config.canvas_shape, *views)
+        settings = (PREPARATION, encoder_key, config.pooling, config.canvas_shape, *views)
         name = f"features_{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}"
         super().__init__(folder, pictures, name, (self.views, 2 * size))
 

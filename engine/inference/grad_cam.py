@@ -1,10 +1,12 @@
 """Grad-CAM saliency maps of what lowers a card's grade.
 
 One map per side; the features of the other side and of the auxiliary branches are held fixed. The target is the
-negative expected grade. Source: Selvaraju et al., "Grad-CAM", 2017, through the grad-cam package, whose final map is
-not used: it clips at 0, which would leave nothing of a good card's map, and it scales each map to its own range, so
-that a side with a small effect looks like one with a large effect. Here the value of a position is how much more it
-lowers the grade than the average of its side, and both sides share one scale.
+negative expected grade. Each position has its own gradient (Draelos and Carin, "HiResCAM", 2020): where the features
+are averaged over the side, that is Grad-CAM (Selvaraju et al., 2017); where edges and corners are pooled by themselves,
+Grad-CAM's mean gradient would lose the place. Through the grad-cam package, whose final map is not used: it clips at 0,
+which would leave nothing of a good card's map, and it scales each map to its own range, so that a side with a small
+effect looks like one with a large effect. Here the value of a position is how much more it lowers the grade than the
+average of its side, and both sides share one scale.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import HiResCAM
 from torch import Tensor, nn
 
 from engine.data.inputs import Inputs
@@ -79,13 +81,13 @@ def _raw_map(target: _NegativeExpectedGrade, channels: Tensor) -> np.ndarray:
     """Class activation map minus its mean, at canvas size, before scaling: (H, W) float32, at least 0."""
     attention = target.side.attention
     # Not used as a context manager: its exit swallows an IndexError.
-    cam = GradCAM(target, [attention])
+    cam = HiResCAM(target, [attention])
     try:
         output_selectors = [lambda output: output[0]]
         cam(channels, output_selectors)
         hooks = cam.activations_and_grads
         activations, gradients = hooks.activations[0].numpy(), hooks.gradients[0].numpy()
-        raw = cam.get_cam_image(channels, attention, output_selectors, activations, gradients)[0]
+        raw = cam.get_cam_image(channels, attention, output_selectors, activations, gradients, eigen_smooth=False)[0]
     finally:
         cam.activations_and_grads.release()
         target.network.zero_grad(set_to_none=True)

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.config import Config, FrozenLayers
+from engine.config import Config, FrozenLayers, Pooling
 from engine.distributed import sum_over_ranks
 from engine.model.attention import CBAM
-from engine.model.encoders import EARLY_LAYERS, ENCODER_FEATURES, Normalize, build_encoder
+from engine.model.encoders import EARLY_LAYERS, Normalize, build_encoder, feature_count
 from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
 from engine.model.measurement_branch import MEASUREMENT_FEATURES, MeasurementBranch
 from engine.model.region_branch import REGION_FEATURES, RegionBranch
+from engine.model.rim_pooling import PARTS, pool_rim
 from engine.model.standardization import Standardized
 
 FUSED_FEATURES = 512
@@ -36,10 +37,13 @@ class SideEncoder(Standardized):
     and deviation over the training cards, without which the fusion layers learn slowly; others are used as they are.
     """
 
-    def __init__(self, encoder: nn.Module, attention: nn.Module, features: int) -> None:
+    def __init__(self, encoder: nn.Module, attention: nn.Module, channels: int, pooling: Pooling) -> None:
+        """channels: of the encoder's map."""
+        features = channels * (PARTS if pooling == "rim" else 1)
         super().__init__(features)
         self.encoder = encoder
         self.attention = attention
+        self.pooling = pooling
         self.missing = nn.Parameter(torch.zeros(features))
         self._has_fixed_statistics = False
 
@@ -73,12 +77,13 @@ class SideEncoder(Standardized):
         return features.to(encoded.dtype).index_put((rows,), encoded)
 
     def encode(self, channels: Tensor) -> Tensor:
-        """(B, 6 or 3, S, S) -> (B, features): standardized spatial mean of the encoder's map after attention."""
+        """(B, 6 or 3, H, W) -> (B, features): standardized summary of the encoder's map after attention."""
         return self.standardize(self.pool(channels))
 
     def pool(self, channels: Tensor) -> Tensor:
-        """(B, 6 or 3, S, S) -> (B, features): spatial mean of the encoder's map after attention."""
-        return self.attention(self.encoder(channels)).mean(dim=(2, 3))
+        """(B, 6 or 3, H, W) -> (B, features): summary of the encoder's map after attention."""
+        features = self.attention(self.encoder(channels))
+        return pool_rim(features) if self.pooling == "rim" else features.mean(dim=(2, 3))
 
 
 class DualBranch(nn.Module):
@@ -86,19 +91,23 @@ class DualBranch(nn.Module):
 
     def __init__(self, config: Config, *, pretrained: str = "none") -> None:
         super().__init__()
-        front_size, back_size = ENCODER_FEATURES[config.front_encoder], ENCODER_FEATURES[config.back_encoder]
-        attention = nn.Identity() if config.attention == "none" else CBAM(back_size, rim=config.attention == "cbam_rim")
-        front_encoder = build_encoder(config.front_encoder, pretrained, config.channels)
-        self.front = SideEncoder(front_encoder, nn.Identity(), front_size)
-        back_encoder = build_encoder(config.back_encoder, pretrained, config.channels)
-        self.back = SideEncoder(back_encoder, attention, back_size)
+        stage = config.feature_stage
+        front_channels, back_channels = (
+            feature_count(name, stage) for name in (config.front_encoder, config.back_encoder)
+        )
+        has_rim = config.attention == "cbam_rim"
+        attention = nn.Identity() if config.attention == "none" else CBAM(back_channels, rim=has_rim)
+        front_encoder = build_encoder(config.front_encoder, pretrained, config.channels, stage)
+        self.front = SideEncoder(front_encoder, nn.Identity(), front_channels, config.pooling)
+        back_encoder = build_encoder(config.back_encoder, pretrained, config.channels, stage)
+        self.back = SideEncoder(back_encoder, attention, back_channels, config.pooling)
         self.regions = RegionBranch() if config.regions else None
         self.measured = MeasurementBranch() if config.use_measurements else None
         auxiliary_size = REGION_FEATURES * config.regions + MEASUREMENT_FEATURES * config.use_measurements
         self.config = config
         self.fusion_weight = config.fusion_weight
         self.fuse = nn.Sequential(
-            nn.Linear(front_size + back_size + auxiliary_size, FUSED_FEATURES),
+            nn.Linear(self.front.missing.numel() + self.back.missing.numel() + auxiliary_size, FUSED_FEATURES),
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(FUSED_FEATURES, FUSED_FEATURES),
@@ -124,8 +133,14 @@ class DualBranch(nn.Module):
         regions      (B, 2, 8, 3, 9216) float in [0, 1], for a network with a region branch
         measured     (B, 2, 2, F) float from `with_missing_mask`, for a network with a measurement branch
         """
-        sides = self.side_features(front, back, present)
+        sides = self.side_features(front, back, self._with_pixels(present))
         return self.fuse_and_score(*sides, self.auxiliary_features(present, regions, measured))
+
+    def _with_pixels(self, present: Tensor) -> Tensor:
+        """(B, 2) bool: the sides whose pixels are used; in training those of some cards are hidden."""
+        if not (self.training and self.measured is not None and self.config.pixel_dropout):
+            return present
+        return present & (torch.rand(len(present), 1, device=present.device) >= self.config.pixel_dropout)
 
     def side_features(self, front: Tensor, back: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Features of front and back, (B, F) each, from the arguments of `forward`."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models
 
-from engine.config import BadConfig, Channels
+from engine.config import BadConfig, Channels, FeatureStage
 from engine.model.efficientnet_lite import SCALES, efficientnet_lite
 from engine.storage.checkpoint import UNREADABLE
 
@@ -27,6 +27,10 @@ ENCODER_FEATURES = {
     "efficientnet_lite0": 1280,
     "efficientnet_lite2": 1280,
 }
+# The same, up to the penultimate stage.
+PENULTIMATE_FEATURES = {"efficientnet_lite0": 192, "efficientnet_lite2": 208}
+# Layers of an EfficientNet-Lite trunk after the penultimate stage: the one block of the last, and the head's three.
+LAYERS_AFTER_PENULTIMATE = 4
 # Initial weight of red, green and blue in each of the six channels: L, a, b, |Sobel x|, |Sobel y|, |Laplacian|. The
 # first three rows are an orthonormal rotation of the RGB axes, the opponent axes that L, a and b approximate; the
 # gradients are those of lightness. Rows have length 1.
@@ -55,8 +59,15 @@ class WeightsUnavailable(RuntimeError):
     """ImageNet weights could not be downloaded or are not installed; the caller reports it and uses random weights."""
 
 
-def build_encoder(name: str, pretrained: str = "none", channels: Channels = "six") -> nn.Sequential:
-    """Build an encoder (B, 6 or 3, H, W) -> (B, ENCODER_FEATURES[name], H / 32, W / 32).
+def feature_count(name: str, stage: FeatureStage = "last") -> int:
+    """Number of channels of the encoder's map."""
+    return (ENCODER_FEATURES if stage == "last" else PENULTIMATE_FEATURES)[name]
+
+
+def build_encoder(
+    name: str, pretrained: str = "none", channels: Channels = "six", stage: FeatureStage = "last"
+) -> nn.Sequential:
+    """Build an encoder (B, 6 or 3, H, W) -> (B, feature_count(name, stage), H / 32, W / 32).
 
     pretrained  "none" (random weights), "imagenet" (torchvision's, downloaded once; EfficientNet-Lite's, from an
                 installed package), the path of a state dict of this network, or of a folder that has it as `name`.pth
@@ -68,6 +79,8 @@ def build_encoder(name: str, pretrained: str = "none", channels: Channels = "six
     elif pretrained != "none":
         _load_from(Path(pretrained), network, name)
     trunk = _trunk(name, network)
+    if stage == "penultimate":
+        trunk = trunk[:-LAYERS_AFTER_PENULTIMATE]
     if channels == "rgb":
         normalize = Normalize(LITE_MEAN, LITE_STD) if name in SCALES else Normalize(IMAGENET_MEAN, IMAGENET_STD)
         return nn.Sequential(normalize, *trunk)

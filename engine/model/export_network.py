@@ -19,8 +19,8 @@ class ExportSide(SideEncoder):
     """A `SideEncoder` for eval mode only; shares the weights of `side`."""
 
     def __init__(self, side: SideEncoder) -> None:
-        super().__init__(side.encoder, side.attention, side.missing.shape[0])
-        self.missing = side.missing
+        super().__init__(side.encoder, side.attention, 0, side.pooling)
+        self.missing, self.center, self.scale = side.missing, side.center, side.scale
 
     def forward(self, channels: Tensor, present: Tensor) -> Tensor:
         """channels (B, 6 or 3, S, S) in [0, 1], present (B,) bool -> (B, features)."""

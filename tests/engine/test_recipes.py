@@ -58,7 +58,7 @@ PARENTS = {
             *("front_encoder", "back_encoder", "pretrained", "image_size", "channels", "attention", "frozen_layers"),
             *("vary_photograph", "auxiliary_targets", "side_dropout", "dropout", "weight_decay", "ema_decay"),
             *("schedule", "phase2_epochs", "precision", "cached_views", "lr_phase2"),
-            *("use_measurements", "measurement_dropout"),
+            *("use_measurements", "measurement_dropout", "pixel_dropout", "feature_stage", "pooling"),
         },
     ),
 }

@@ -1,4 +1,4 @@
-"""Grad-CAM on both sides against plain autograd."""
+"""Saliency maps on both sides against plain autograd."""
 
 import cv2
 import numpy as np
@@ -8,9 +8,10 @@ import torch
 from engine.data.inputs import Inputs
 from engine.inference.grad_cam import explain, overlay
 from engine.inference.load_model import load_model
+from engine.model.rim_pooling import pool_rim
 from tests.engine.conftest import saved_model
 
-SIZE = 128
+HEIGHT, WIDTH = 320, 224
 
 
 @pytest.fixture(
@@ -18,29 +19,36 @@ SIZE = 128
     params=[
         {"loss": "ce_emd"},
         {"loss": "ordinal", "front_encoder": "efficientnet_lite0", "back_encoder": "efficientnet_lite2"},
+        {
+            "front_encoder": "efficientnet_lite0",
+            "back_encoder": "efficientnet_lite0",
+            "attention": "none",
+            "feature_stage": "penultimate",
+            "pooling": "rim",
+        },
     ],
-    ids=["mobilenet_v2", "efficientnet_lite"],
+    ids=["mobilenet_v2", "efficientnet_lite", "rim"],
 )
 def model(request, tmp_path_factory):
-    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", image_size=SIZE, **request.param)
+    path = saved_model(tmp_path_factory.mktemp("model") / "model.pt", image_size=f"{HEIGHT}x{WIDTH}", **request.param)
     return load_model(path, "cpu")
 
 
 def inputs(front=True, back=True, seed=0):
     random = torch.Generator().manual_seed(seed)
-    channels = (torch.rand(1, 6, SIZE, SIZE, generator=random) for _ in range(2))
+    channels = (torch.rand(1, 6, HEIGHT, WIDTH, generator=random) for _ in range(2))
     return Inputs(*channels, torch.tensor([[front, back]]))
 
 
 def by_autograd(model, card_inputs, side_name):
-    """Unscaled map: feature maps weighted by the mean gradient of the negative expected grade, minus its mean."""
+    """Unscaled map: feature maps times their gradient of the negative expected grade, minus its mean."""
     network = model.network
     side, other_side = (network.front, network.back) if side_name == "front" else (network.back, network.front)
     channels, other_channels = (
         (card_inputs.front, card_inputs.back) if side_name == "front" else (card_inputs.back, card_inputs.front)
     )
     activations = side.attention(side.encoder(channels)).detach().requires_grad_()
-    features = activations.mean(dim=(2, 3))
+    features = pool_rim(activations) if model.config.pooling == "rim" else activations.mean(dim=(2, 3))
     with torch.no_grad():
         other_features = other_side(other_channels, card_inputs.present[:, 1 if side_name == "front" else 0])
     scores = network.fuse_and_score(
@@ -52,9 +60,9 @@ def by_autograd(model, card_inputs, side_name):
     else:
         expected = (scores.grade.softmax(1) * torch.arange(1.0, 11.0)).sum()
     (slope,) = torch.autograd.grad(-expected, activations)
-    raw = (slope.mean(dim=(2, 3), keepdim=True) * activations).sum(1)[0].detach().numpy()
+    raw = (slope * activations).sum(1)[0].detach().numpy()
     raw = raw - raw.mean()
-    return np.maximum(cv2.resize(raw, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), 0)
+    return np.maximum(cv2.resize(raw, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), 0)
 
 
 def test_both_maps_are_those_of_plain_autograd_on_one_scale(model):
@@ -76,7 +84,7 @@ def test_a_missing_side_has_no_map_and_the_maximum_of_the_maps_is_one(model, fro
     assert (saliency.front is not None, saliency.back is not None) == (front, back)
     maps = [side_map for side_map in saliency.__dict__.values() if side_map is not None]
     for side_map in maps:
-        assert side_map.shape == (SIZE, SIZE)
+        assert side_map.shape == (HEIGHT, WIDTH)
         assert side_map.min() >= 0
     if any(side_map.any() for side_map in maps):
         assert max(side_map.max() for side_map in maps) == pytest.approx(1)
@@ -84,7 +92,7 @@ def test_a_missing_side_has_no_map_and_the_maximum_of_the_maps_is_one(model, fro
 
 def test_a_missing_side_s_pixels_do_not_change_the_other_side_s_map(model):
     black = inputs(back=False)
-    noise = black._replace(back=torch.rand(1, 6, SIZE, SIZE))
+    noise = black._replace(back=torch.rand(1, 6, HEIGHT, WIDTH))
     np.testing.assert_array_equal(explain(model, black).front, explain(model, noise).front)
 
 
@@ -113,11 +121,11 @@ def test_explaining_twice_gives_the_same(model):
 
 
 def test_an_overlay_is_transparent_at_zero_and_warm_at_one():
-    canvas = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(overlay(canvas, np.zeros((SIZE, SIZE), np.float32)), canvas)
-    saliency = np.zeros((SIZE, SIZE), np.float32)
+    canvas = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(overlay(canvas, np.zeros((HEIGHT, WIDTH), np.float32)), canvas)
+    saliency = np.zeros((HEIGHT, WIDTH), np.float32)
     saliency[:64] = 1
-    gray = np.full((SIZE, SIZE, 3), 60, np.uint8)
+    gray = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
     painted = overlay(gray, saliency).astype(int)
     np.testing.assert_array_equal(painted[64:], gray[64:])
     red, green, blue = painted[0, 0]

@@ -18,6 +18,7 @@ from engine.model.encoders import (
     WEIGHTS_PACKAGES,
     WeightsUnavailable,
     build_encoder,
+    feature_count,
     widen_kernels,
 )
 
@@ -204,6 +205,20 @@ def test_efficientnet_lite_computes_what_the_package_computes(lite, tmp_path):
     with torch.no_grad():
         expected = network.extract_features((rgb * 255 - 127) / 128)
         torch.testing.assert_close(encoder(rgb), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_penultimate_stage_is_the_package_s_network_without_its_last_block_and_head(lite, tmp_path):
+    name, network = lite
+    tensors = [tensor for key, tensor in network.state_dict().items() if not key.startswith("_fc.")]
+    torch.save(dict(zip(efficientnet_lite(name).state_dict(), tensors, strict=True)), tmp_path / f"{name}.pth")
+    encoder = build_encoder(name, str(tmp_path), channels="rgb", stage="penultimate").eval()
+    rgb = torch.rand(2, 3, network.input_image_size, network.input_image_size)
+    inputs_of_last_block = []
+    network._blocks[-1].register_forward_pre_hook(lambda _, arguments: inputs_of_last_block.append(arguments[0]))
+    with torch.no_grad():
+        network.extract_features((rgb * 255 - 127) / 128)
+        torch.testing.assert_close(encoder(rgb), inputs_of_last_block[0], rtol=1e-3, atol=1e-4)
+    assert encoder(rgb).shape[1] == feature_count(name, "penultimate")
 
 
 def test_efficientnet_lite_takes_card_shaped_pictures_and_sizes_that_do_not_divide_by_32():
