@@ -18,12 +18,14 @@ from sklearn.preprocessing import StandardScaler
 
 from app.terminal import ProgressMeter
 from engine.cards.grades import GRADES
+from engine.config import FeatureStage, Pooling
 from engine.detection.find_card import picture_bounds
 from engine.detection.read_and_find import read_and_find
 from engine.image.detection import NoCard
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas, rectify
 from engine.model.encoders import build_encoder
+from engine.model.rim_pooling import pool_rim
 from engine.preprocessing.channels_torch import six_channels_batch
 from engine.storage.atomic import atomic_write
 
@@ -36,7 +38,8 @@ ALPHAS = np.logspace(1, 5, 9)
 class InputSpec:
     """Input of the frozen encoder: the card rectified to (height, width), on a black square if both are equal.
 
-    region  "picture": the whole picture, resized, with all that surrounds the card
+    region          "picture": the whole picture, resized, with all that surrounds the card
+    stage, pooling  as the settings feature_stage and pooling
     """
 
     encoder: str = "efficientnet_lite0"
@@ -44,12 +47,16 @@ class InputSpec:
     height: int = 352
     width: int = 256
     region: Literal["card", "picture"] = "card"
+    stage: FeatureStage = "last"
+    pooling: Pooling = "mean"
 
     @property
     def name(self) -> str:
         """Short name, for files and tables."""
         whole = ", whole picture" if self.region == "picture" else ""
-        return f"{self.encoder} {self.channels} {self.height}x{self.width}{whole}"
+        stage = ", penultimate stage" if self.stage == "penultimate" else ""
+        rim = ", rim pooling" if self.pooling == "rim" else ""
+        return f"{self.encoder} {self.channels} {self.height}x{self.width}{whole}{stage}{rim}"
 
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -58,7 +65,7 @@ Change = Callable[[np.ndarray], np.ndarray]
 def card_features(
     paths: Sequence[Path], spec: InputSpec, cache: Path, change: Change | None = None, change_name: str = ""
 ) -> NDArray[np.float32]:
-    """Mean of the encoder's last feature map for each picture, (N, 1280), cached in a file per call.
+    """Summary of the encoder's feature map for each picture, (N, features), cached in a file per call.
 
     change  applied to the rectified card, (H, W, 3) uint8, before the encoder
 
@@ -68,18 +75,20 @@ def card_features(
     file = cache / f"{key}.npy"
     if file.exists():
         return np.asarray(np.load(file))
-    encoder = build_encoder(spec.encoder, "imagenet", spec.channels).eval()  # type: ignore[arg-type]
+    encoder = build_encoder(spec.encoder, "imagenet", spec.channels, spec.stage).eval()  # type: ignore[arg-type]
     meter, parts = ProgressMeter(), []
     for start in range(0, len(paths), BATCH):
         canvases = [_canvas(path, spec, cache) for path in paths[start : start + BATCH]]
         rgb = torch.from_numpy(np.stack([change(canvas) if change else canvas for canvas in canvases]))
         with torch.inference_mode():
             channels = six_channels_batch(rgb) if spec.channels == "six" else rgb.movedim(-1, 1).float() / 255
-            parts.append(encoder(channels).mean(dim=(2, 3)).numpy())
+            features = encoder(channels)
+            pooled = pool_rim(features) if spec.pooling == "rim" else features.mean(dim=(2, 3))
+            parts.append(pooled.numpy())
         meter(f"features, {spec.name} {change_name}".strip(), min(start + BATCH, len(paths)), len(paths))
-    features = np.concatenate(parts)
-    _save_array(file, features)
-    return features
+    all_features = np.concatenate(parts)
+    _save_array(file, all_features)
+    return all_features
 
 
 def _canvas(path: Path, spec: InputSpec, cache: Path) -> np.ndarray:

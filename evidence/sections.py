@@ -237,8 +237,9 @@ def real_networks(results: Results) -> list[str]:
     rows += [[f"{sealed['n']} sealed pairs, mean of the fold models", *seed_metric_cells(sealed["metrics"], names)]]
     gain, p_value = difference_cells(control["gain"])
     return [
-        "Recipe `photographs`: two frozen EfficientNet-Lite0 with ImageNet weights at 704 x 512 pixels, and fusion "
-        "layers trained on pairs and some simulated cards, small fronts and thumbnails. "
+        "Recipe `photographs`: two frozen EfficientNet-Lite0 with ImageNet weights at 704 x 512 pixels, the features "
+        "of their penultimate stage pooled over the side, its edges and its corners; measurements; and fusion layers "
+        "trained on pairs and some simulated cards, small fronts and thumbnails. "
         f"{results['n']} open pairs in five folds that separate no "
         "near-duplicates; each is graded by the one network of the folds without it, at its last epoch. One seed.",
         "",
@@ -247,7 +248,8 @@ def real_networks(results: Results) -> list[str]:
         f"with the true grade, both less the control's prediction: {control['correlation']:.2f}.",
         "",
         "Trained on other sources of pictures than the evaluated one, the figure that counts for a user, whose camera "
-        "is always another source:",
+        "is always another source. Cards in pictures unlike the training pictures are graded by their measurements "
+        "alone:",
         "",
         *table(
             ["trained on -> evaluated on", *heads],

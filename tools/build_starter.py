@@ -114,8 +114,8 @@ DATASETS = [
     "thumbnails of baseball cards (150 x 200 pixels) from the public set PSA-Grades-Baseball, without the label.",
     "Calibration: the 256 of the real cards that are not sealed, each predicted by a model trained without it; 250 "
     "more small fronts; 250 more thumbnails.",
-    "Exchanged sides are recognized by the mean colors of card backs (engine/detection/back_designs.npy), taken from the "
-    "backs of the same 296 cards.",
+    "Exchanged sides are recognized by the mean colors of card backs (engine/detection/back_designs.npy), taken from "
+    "the backs of the same 296 cards.",
 ]
 REAL_LIMITS = [
     "No raw card photographed on a table or in the hand, no scan and no other game was among its real cards: for these "

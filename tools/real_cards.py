@@ -44,6 +44,9 @@ STRATA: tuple[tuple[str, Sides, float | None], ...] = (
     ("thumbnails", "front", THUMBNAIL_PX_PER_MM),
 )
 FOLD_SEED = 1
+# Runs whose models are evaluated on pictures of other kinds, which they grade as the starter does: unfamiliar ones by
+# their measurements alone.
+WITH_DOMAINS = ("final", "without-pairs", "pairs-only")
 # Fraction of the simulated cards that validates the runs without a pair in their validation split.
 VALIDATION_EVERY = 12
 
@@ -85,6 +88,8 @@ def train_on_real_cards(
         train_step(work, name, recipe, manifests[name], base_settings) for name in ("without-pairs", "pairs-only")
     ]
     results = run_at_once(work, [*runs, *others], jobs)
+    for name in WITH_DOMAINS:
+        _write_with_domains(work, name)
     return results | run_at_once(work, _evaluations(plan, manifests, work), jobs)
 
 
@@ -94,7 +99,7 @@ def out_of_fold(plan: RealTraining, work: Path, given: str) -> Predictions:
 
 
 def calibrated_model(plan: RealTraining, work: Path, out: Path) -> dict[str, dict[str, Any]]:
-    """Calibrate the final model, record its domain and its out-of-fold predictions, and write it to `out`.
+    """Calibrate the final model, add its out-of-fold predictions, and write it to `out`.
 
     returns  cross-validated metrics of the calibrations by what is given of a card, and the coverage on sealed cards
     """
@@ -105,10 +110,9 @@ def calibrated_model(plan: RealTraining, work: Path, out: Path) -> dict[str, dic
     for name, sides, max_px_per_mm in STRATA:
         calibration = with_stratum(calibration, calibrations[name], sides=sides, max_px_per_mm=max_px_per_mm)
     if not out.is_file():
-        content = checkpoint.load(model_of(work, "final"))
+        content = checkpoint.load(_with_domains(work, "final"))
         saved = {
             "calibration": calibration.to_dict(),
-            "domains": _domains(work),
             "out_of_fold": _known_cards(plan, work),
         }
         checkpoint.save(out, {**content, **saved, "name": "starter"})
@@ -145,10 +149,21 @@ def _sealed(plan: RealTraining, work: Path) -> Predictions:
     return replace(parts[0], probabilities=np.mean([part.probabilities for part in parts], axis=0))
 
 
-def _domains(work: Path) -> list[dict[str, Any] | None]:
-    """Domains of front and back: the final model's features of its training cards."""
-    model, cache = load_model(model_of(work, "final"), "cpu"), work / "data" / "cache"
-    pairs = read_manifest(work / "manifests" / "final.csv").pairs
+def _with_domains(work: Path, name: str) -> Path:
+    """Model file of the run `name` with the domains of its training cards."""
+    return work / name / "with_domains.pt"
+
+
+def _write_with_domains(work: Path, name: str) -> None:
+    path = _with_domains(work, name)
+    if not path.is_file():
+        checkpoint.save(path, {**checkpoint.load(model_of(work, name)), "domains": _domains(work, name)})
+
+
+def _domains(work: Path, name: str) -> list[dict[str, Any] | None]:
+    """Domains of front and back: the features that the model of a run has of its training cards."""
+    model, cache = load_model(model_of(work, name), "cpu"), work / "data" / "cache"
+    pairs = [pair for pair in read_manifest(work / "manifests" / f"{name}.csv").pairs if pair.split == "train"]
     pixels = PixelCache(cache, labelled_pictures(pairs), model.config.canvas_shape)
     for _ in pixels.fill():
         pass
@@ -176,7 +191,8 @@ def _evaluations(plan: RealTraining, manifests: dict[str, Path], work: Path) -> 
     """Evaluations on cards that the model was not trained on, by the probabilities of the network itself."""
 
     def evaluation(name: str, run: str, manifest: str) -> Step:
-        return evaluate_step(work, name, model_of(work, run), manifests[manifest], "--uncalibrated")
+        model = _with_domains(work, run) if run in WITH_DOMAINS else model_of(work, run)
+        return evaluate_step(work, name, model, manifests[manifest], "--uncalibrated")
 
     steps = [
         evaluation(f"fold{fold}-{given}", f"fold{fold}", f"fold{fold}-{given}")

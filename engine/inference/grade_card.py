@@ -51,6 +51,8 @@ BACK_AS_FRONT = "front: this is the back of a card, so the grade is not reliable
 MISSING_SIDE = "without the {}, the range may miss the true grade more often"
 UNCHECKED_RANGE = "the range was not checked on cards given like this: it is as wide as the widest"
 UNFAMILIAR = "{}: unlike the cards that the model was checked on; do not rely on its grade"
+BY_MEASUREMENTS = "{}: unlike the cards that the model was checked on: graded by measured wear alone; do not rely on it"
+NO_SALIENCY = "no heat map: this card was graded by its measurements, not by its pixels"
 KNOWN_CARD = "the model was trained on this very card; the grade is that of models that were not"
 SIDES: tuple[Side, Side] = ("front", "back")
 # A smaller probability that a ceiling moved is zero percent to a reader.
@@ -189,7 +191,8 @@ def predict_grade(sides: CardSides, model: LoadedModel | None, max_interval_widt
         notes = (KNOWN_CARD, *notes)
     max_width = max_interval_width or default_max_interval_width(model.calibration)
     graded = GradedCard(sides, notes, model, inputs, prediction, max_width)
-    notes = (*map(UNFAMILIAR.format, graded.unfamiliar_sides), *notes)
+    unfamiliar = BY_MEASUREMENTS if prediction.from_measurements else UNFAMILIAR
+    notes = (*map(unfamiliar.format, graded.unfamiliar_sides), *notes)
     if model.calibration is not None and not model.calibration.is_calibrated_for(given):
         notes = (UNCHECKED_RANGE, *notes)
     return replace(graded, notes=notes)
@@ -209,6 +212,8 @@ def with_saliency_maps(graded: GradedCard) -> GradedCard:
     """The card with its Grad-CAM maps, if the network was applied."""
     if graded.model is None or graded.inputs is None:
         return graded
+    if graded.prediction is not None and graded.prediction.from_measurements:
+        return replace(graded, notes=(*graded.notes, NO_SALIENCY))
     return replace(graded, saliency=explain(graded.model, graded.inputs))
 
 

@@ -14,6 +14,7 @@ from engine.config import CONTROL_CANNOT_GRADE, Config
 from engine.device import resolve
 from engine.evaluation.calibration import Calibration
 from engine.evaluation.domain import Domain
+from engine.inference.familiarity import FamiliarPixels
 from engine.inference.model_card import ModelCard, read_model_card
 from engine.inference.out_of_fold import OutOfFold
 from engine.model.dual_branch import DualBranch
@@ -57,7 +58,12 @@ class LoadedModel:
 
     @property
     def forward_module(self) -> nn.Module:
-        """Module that computes the scores; equivalent to the network in eval mode, without gradients."""
+        """Module that computes the scores in eval mode, without gradients.
+
+        The network, or onnxruntime in its place; with domains, it hides the pixels of unfamiliar pictures.
+        """
+        if any(self.domains):
+            return FamiliarPixels(self.network, self.domains)
         return self.onnx or self.network
 
 

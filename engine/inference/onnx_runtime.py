@@ -57,7 +57,8 @@ def with_onnx_runtime(
     notify  called with one sentence if onnxruntime cannot be used
     """
     path = folder / f"{sha256}-{VERSION}.onnx"
-    if model.device.type != "cpu" or not all(model.sides) or model.phase == 1:
+    # With domains, the features of both sides are needed before they are fused; the graph does not give them.
+    if model.device.type != "cpu" or not all(model.sides) or model.phase == 1 or any(model.domains):
         return model
     if cards < (MIN_CARDS_TO_OPEN if path.is_file() else MIN_CARDS_TO_EXPORT):
         return model

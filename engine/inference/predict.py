@@ -13,11 +13,11 @@ from engine.data.dataset import PictureBatch
 from engine.data.inputs import Inputs, model_input
 from engine.evaluation.calibration import Calibration, apply_calibration
 from engine.evaluation.conformal import Interval
-from engine.evaluation.domain import Domain
 from engine.evaluation.grade_ceiling import apply_ceilings
 from engine.evaluation.strata import EVERYTHING, Given, sides_given
 from engine.evaluation.uncertainty import CalibratedPredictions
 from engine.inference.card_side import CardSide
+from engine.inference.familiarity import Familiarity, FamiliarPixels, needs_no_pixels
 from engine.inference.load_model import LoadedModel
 from engine.measure.side.features import FEATURE_NAMES, feature_vector
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
@@ -28,15 +28,16 @@ from engine.storage.checkpoint import BadModel
 class Prediction:
     """A model's prediction for one card, calibrated if the model is.
 
-    is_familiar  (front, back): False if the side is unlike the pictures that the model was checked on; None if the side
-                 is missing or the model does not know these pictures
+    is_familiar        as `Familiarity` defines it
+    from_measurements  True if the pictures are so unfamiliar that their pixels were not used
     """
 
     grade: int
     expected: float
     probabilities: np.ndarray  # (10,) float64, grades 1 to 10, sum 1
     interval: Interval
-    is_familiar: tuple[bool | None, bool | None] = (None, None)
+    is_familiar: Familiarity = (None, None)
+    from_measurements: bool = False
 
     @property
     def in_domain(self) -> bool | None:
@@ -82,21 +83,20 @@ def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING) -> Pr
 
     Raises BadModel if a probability is not finite.
     """
-    is_familiar: tuple[bool | None, ...] = (None, None)
+    is_familiar: Familiarity = (None, None)
     with torch.inference_mode():
-        if model.onnx is None and any(model.domains):
-            features = model.network.side_features(inputs.front, inputs.back, inputs.present)
-            auxiliary = model.network.auxiliary_features(inputs.present, inputs.regions, inputs.measured)
-            scores = model.network.fuse_and_score(*features, auxiliary)
-            is_familiar = tuple(map(_is_familiar, model.domains, features, inputs.present[0].tolist()))
+        module = model.forward_module
+        if isinstance(module, FamiliarPixels):
+            scores, (is_familiar,) = module.score(inputs)
         else:
-            scores = model.forward_module(*inputs)
+            scores = module(*inputs)
         uncalibrated = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
     _check_finite(model, uncalibrated)
     given = given._replace(in_domain=False not in is_familiar)
     calibrated = _calibrated(uncalibrated, model.calibration, given)
     _check_finite(model, calibrated["probabilities"])
-    return Prediction(**calibrated, is_familiar=(is_familiar[0], is_familiar[1]))
+    from_measurements = False in is_familiar and needs_no_pixels(model.network)
+    return Prediction(**calibrated, is_familiar=is_familiar, from_measurements=from_measurements)
 
 
 def _check_finite(model: LoadedModel, probabilities: np.ndarray) -> None:
@@ -138,10 +138,3 @@ def _of_one_card(predictions: CalibratedPredictions) -> dict[str, Any]:
         "probabilities": probabilities,
         "interval": Interval(predictions.coverage, int(predictions.low[0]), int(predictions.high[0])),
     }
-
-
-def _is_familiar(domain: Domain | None, features: torch.Tensor, is_present: bool) -> bool | None:
-    """Return whether the (1, F) features of a side are in its domain; None if it is missing or has no domain."""
-    if domain is None or not is_present:
-        return None
-    return domain.contains(features[0].float().cpu().numpy())

@@ -57,6 +57,9 @@ SPECS = (
     InputSpec(channels="six"),
     InputSpec(height=320, width=320),
     InputSpec(height=448, width=320),
+    InputSpec(height=448, width=320, stage="penultimate"),
+    InputSpec(height=448, width=320, pooling="rim"),
+    InputSpec(height=448, width=320, stage="penultimate", pooling="rim"),
     InputSpec(encoder="efficientnet_lite2"),
     InputSpec(region="picture"),
 )

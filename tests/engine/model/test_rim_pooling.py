@@ -69,5 +69,7 @@ def test_rim_pooling_of_a_square_sideways_or_small_input_is_refused(size):
 
 def test_the_penultimate_stage_of_another_encoder_is_refused():
     lite = {"front_encoder": "efficientnet_lite0"}
-    with pytest.raises(BadConfig, match="feature_stage = penultimate requires efficientnet_lite encoders, not resnet34"):
+    with pytest.raises(
+        BadConfig, match="feature_stage = penultimate requires efficientnet_lite encoders, not resnet34"
+    ):
         build({**lite, "feature_stage": "penultimate"})

@@ -1,0 +1,131 @@
+"""Cards in unfamiliar pictures are graded by their measurements alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.config import build
+from engine.data.inputs import Inputs
+from engine.evaluation.domain import fit_domain
+from engine.inference.familiarity import FamiliarPixels
+from engine.inference.load_model import load_model
+from engine.inference.onnx_runtime import with_onnx_runtime
+from engine.inference.predict import predict
+from engine.measure.side.features import FEATURE_NAMES
+from engine.model.dual_branch import DualBranch, SideEncoder
+from tests.engine.conftest import saved_model
+
+SETTINGS = {
+    "front_encoder": "resnet18",
+    "back_encoder": "resnet18",
+    "image_size": 64,
+    "use_measurements": True,
+}
+REFERENCES, FEATURES = 24, 512
+
+
+def card(cards=1):
+    """Cards whose encoded pictures are of four kinds, with little noise."""
+    random = torch.Generator().manual_seed(0)
+    kinds = torch.eye(4)[torch.arange(cards) % 4].repeat_interleave(FEATURES // 4, dim=1)
+    front, back = (kinds + 0.05 * torch.randn(kinds.shape, generator=random) for _ in range(2))
+    measured = torch.rand(cards, 2, 2, len(FEATURE_NAMES), generator=random)
+    return Inputs(front, back, torch.ones(cards, 2, dtype=torch.bool), measured=measured)
+
+
+def strange_pictures(cards=1):
+    """Encoded pictures of no such kind."""
+    return torch.full((cards, FEATURES), -3.0)
+
+
+def probabilities(network, inputs):
+    with torch.no_grad():
+        return network.grade.log_probabilities(network(*inputs).grade)[0].double().softmax(0).numpy()
+
+
+def with_domains(path, **settings):
+    model = load_model(saved_model(path, **{**SETTINGS, **settings}), "cpu")
+    references = card(REFERENCES)
+    with torch.no_grad():
+        front, back = model.network.side_features(references.front, references.back, references.present)
+    return replace(model, domains=(fit_domain(front.numpy()), fit_domain(back.numpy())))
+
+
+@pytest.fixture
+def model(tmp_path):
+    return with_domains(tmp_path / "model.pt", pixel_dropout=0.2)
+
+
+def test_a_card_in_familiar_pictures_is_graded_by_the_network(model):
+    prediction = predict(model, card())
+    assert prediction.is_familiar == (True, True)
+    assert not prediction.from_measurements
+    np.testing.assert_allclose(prediction.probabilities, probabilities(model.network, card()), atol=1e-6)
+
+
+def test_one_unfamiliar_picture_hides_the_pixels_of_both_sides_but_not_their_measurements(model):
+    strange = card()._replace(back=strange_pictures())
+    prediction = predict(model, strange)
+    assert prediction.is_familiar == (True, False)
+    assert prediction.in_domain is False
+    assert prediction.from_measurements
+    hidden = strange._replace(present=torch.zeros(1, 2, dtype=torch.bool))
+    np.testing.assert_allclose(prediction.probabilities, probabilities(model.network, hidden), atol=1e-6)
+    other_measurements = strange._replace(measured=strange.measured.flip(3))
+    assert np.abs(predict(model, other_measurements).probabilities - prediction.probabilities).max() > 1e-4
+
+
+def test_a_missing_side_has_no_familiarity(model):
+    front_only = card()._replace(present=torch.tensor([[True, False]]))
+    assert predict(model, front_only).is_familiar == (True, None)
+
+
+def test_evaluation_judges_each_card_of_a_batch_as_grading_does(model):
+    batch = card(3)
+    batch.front[1] = strange_pictures()[0]
+    module = model.forward_module
+    assert isinstance(module, FamiliarPixels)
+    with torch.no_grad():
+        scores, familiarities = module.score(batch)
+    assert familiarities == [(True, True), (False, True), (True, True)]
+    for index in range(3):
+        single = Inputs(*(None if value is None else value[index : index + 1] for value in batch))
+        expected = predict(model, single).probabilities
+        actual = model.network.grade.log_probabilities(scores.grade[index : index + 1]).double().softmax(1)[0]
+        np.testing.assert_allclose(actual.numpy(), expected, atol=1e-5)
+
+
+def test_a_network_that_always_saw_pixels_grades_by_them_and_says_that_they_are_unfamiliar(tmp_path):
+    model = with_domains(tmp_path / "model.pt", pixel_dropout=0.0)
+    strange = card()._replace(front=strange_pictures())
+    prediction = predict(model, strange)
+    assert prediction.is_familiar[0] is False
+    assert not prediction.from_measurements
+    np.testing.assert_allclose(prediction.probabilities, probabilities(model.network, strange), atol=1e-6)
+
+
+def test_onnxruntime_does_not_replace_a_network_that_checks_its_pictures(model, tmp_path):
+    accelerated = with_onnx_runtime(model, sha256="0", cards=10_000, batch=1, folder=tmp_path / "graphs", notify=print)
+    assert accelerated is model
+
+
+def test_training_hides_the_pixels_of_a_fraction_of_the_cards_and_of_both_sides_together(monkeypatch):
+    torch.manual_seed(0)
+    network = DualBranch(build({**SETTINGS, "pixel_dropout": 0.2}))
+    seen = []
+    forward = SideEncoder.forward
+    monkeypatch.setattr(
+        SideEncoder, "forward", lambda side, x, present: seen.append(present) or forward(side, x, present)
+    )
+    cards = 2000
+    features = torch.rand(cards, network.front.missing.numel())
+    measured = torch.rand(cards, 2, 2, len(FEATURE_NAMES))
+    present = torch.ones(cards, 2, dtype=torch.bool)
+    network.train()(features, features, present, measured=measured)
+    network.eval()(features, features, present, measured=measured)
+    front, back, *in_evaluation = seen
+    assert torch.equal(front, back)
+    assert 1 - front.float().mean() == pytest.approx(0.2, abs=0.04)
+    assert all(side.all() for side in in_evaluation)
