@@ -255,8 +255,9 @@ def real_networks(results: Results) -> list[str]:
             ["trained on -> evaluated on", *heads],
             [[name, *seed_metric_cells(row, names)] for name, row in results["across"].items()],
         ),
-        f"The same {changes['n']} pairs, photographed differently: the expected grade changes by "
-        f"{changes['median']:.2f} in the median, {changes['p95']:.2f} in the 95th percentile.",
+        f"The same {changes['n']} pairs, photographed differently and graded anew: the expected grade changes by "
+        f"{changes['median']:.2f} in the median, {changes['p95']:.2f} in the 95th percentile; {changes['refused']} "
+        "changed pairs are refused.",
         "",
         *_changes_table(changes),
     ]

@@ -7,22 +7,22 @@ and whole sources of pictures.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from PIL import Image
 
 from app.terminal import ProgressMeter
 from engine.cards.folds import hash_order
 from engine.cards.grades import GRADES
 from engine.cards.pairs import CardPair
-from engine.data.inputs import model_input
-from engine.detection.read_and_find import canvas_from_picture
 from engine.evaluation import predictions
 from engine.evaluation.predictions import Predictions
-from engine.image.detection import NoCard
+from engine.image.read import BadPicture, read_picture
+from engine.inference.grade_card import open_card, predict_grade
 from engine.inference.load_model import LoadedModel, load_model
 from evidence.cached_json import load_or_compute, write_json
 from evidence.figures import mean_predictions, metrics_over_seeds
@@ -77,40 +77,50 @@ def _control(pairs: Sequence[CardPair], network: Predictions) -> dict[str, Any]:
 
 
 def _changes(pairs: Sequence[CardPair], work: Path) -> dict[str, Any]:
-    """Change of the expected grade under photographic changes of the same pair: median and 95th percentile."""
+    """Change of the expected grade under photographic changes of the same pair: median and 95th percentile.
+
+    The whole pictures are changed, and graded anew by the network's own probabilities: found, measured, encoded.
+    """
     fold_of = dict(zip((pair.card_id for pair in pairs), folds_of(pairs, FOLDS, SEEDS[0]), strict=True))
     chosen = sorted(pairs, key=lambda pair: hash_order(pair.card_id, 1))[:CHANGED_PAIRS]
-    models = [load_model(work / f"fold{fold}" / "model.pt", "cpu") for fold in range(FOLDS)]
+    models = [replace(load_model(work / f"fold{fold}" / "model.pt", "cpu"), calibration=None) for fold in range(FOLDS)]
     moves: dict[str, list[float]] = {name: [] for name in PHOTOGRAPHIC_CHANGES}
-    meter = ProgressMeter()
+    refused, graded, meter = 0, 0, ProgressMeter()
     for done, pair in enumerate(chosen):
         model = models[fold_of[pair.card_id]]
-        try:
-            canvases = [
-                canvas_from_picture(side, size=model.config.canvas_shape)[0] for side in (pair.front, pair.back) if side
-            ]
-        except NoCard:  # graded by its other side alone, so that there is no pair to change
-            continue
-        changes: list[Change] = [lambda rgb: rgb, *PHOTOGRAPHIC_CHANGES.values()]
-        grades = _expected(model, [[change(canvas) for canvas in canvases] for change in changes])
-        for name, grade in zip(moves, grades[1:], strict=True):
-            moves[name].append(abs(float(grade - grades[0])))
+        unchanged = _expected(model, pair, lambda rgb: rgb)
+        if unchanged is not None:
+            graded += 1
+            for name, change in PHOTOGRAPHIC_CHANGES.items():
+                grade = _expected(model, pair, change)
+                if grade is None:
+                    refused += 1
+                else:
+                    moves[name].append(abs(grade - unchanged))
         meter("changed photographs", done + 1, len(chosen))
     everything = np.concatenate(list(moves.values()))
     return {
-        "n": len(next(iter(moves.values()))),
+        "n": graded,
+        "refused": refused,
         "by change": {name: float(np.median(move)) for name, move in moves.items()},
         "median": float(np.median(everything)),
         "p95": float(np.percentile(everything, 95)),
     }
 
 
-def _expected(model: LoadedModel, pairs: Sequence[Sequence[np.ndarray]]) -> NDArray[np.float64]:
-    """Expected grade of pairs of canvases by the network's own probabilities, (N,)."""
-    canvases = torch.from_numpy(np.array(pairs))
-    present = torch.ones(len(pairs), 2, dtype=torch.bool)
-    with torch.inference_mode():
-        inputs = model_input({"canvases": canvases, "present": present}, model.config, model.phase, model.device)
-        scores = model.network(*inputs)
-        probabilities = model.network.grade.log_probabilities(scores.grade).exp().double().cpu().numpy()
-    return np.asarray(probabilities @ np.array(GRADES))
+def _expected(model: LoadedModel, pair: CardPair, change: Change) -> float | None:
+    """Expected grade of a pair whose pictures are changed; None if one is refused."""
+    assert pair.front is not None, "open pairs have both sides"
+    assert pair.back is not None, "open pairs have both sides"
+    with TemporaryDirectory() as folder:
+        front, back = (_changed(side, change, Path(folder) / f"{side.stem}.png") for side in (pair.front, pair.back))
+        try:
+            prediction = predict_grade(open_card(front, back), model).prediction
+        except BadPicture:
+            return None
+    return None if prediction is None else prediction.expected
+
+
+def _changed(picture: Path, change: Change, path: Path) -> Path:
+    Image.fromarray(change(read_picture(picture))).save(path)
+    return path

@@ -18,7 +18,7 @@ def random_weights(monkeypatch):
     """An encoder without the optional ImageNet weights."""
     build = frozen_features.build_encoder
     monkeypatch.setattr(
-        frozen_features, "build_encoder", lambda name, pretrained, channels: build(name, "none", channels)
+        frozen_features, "build_encoder", lambda name, pretrained, channels, stage: build(name, "none", channels, stage)
     )
 
 
@@ -54,6 +54,9 @@ def test_features_are_cached_by_picture_input_and_change(tmp_path, monkeypatch):
     darker = card_features(paths, SMALL, tmp_path / "cache", lambda rgb: rgb // 2, "darker")
     assert first.shape == (2, 1280)
     assert not np.array_equal(first, darker)
+    # Five parts of the card, 192 features of the penultimate stage each.
+    rim = InputSpec(height=320, width=224, stage="penultimate", pooling="rim")
+    assert card_features(paths, rim, tmp_path / "cache").shape == (2, 5 * 192)
     monkeypatch.setattr(frozen_features, "build_encoder", lambda *arguments: pytest.fail("the features are cached"))
     np.testing.assert_array_equal(card_features(paths, SMALL, tmp_path / "cache"), first)
 
