@@ -36,6 +36,9 @@ JAPANESE_SMALL = CardSize(59.0, 86.0, "Japanese small")
 ASPECT_TOLERANCE = 0.021
 TOLERANCE_FOR_TILT = 0.1
 ASSUMED_HEIGHT_MM = 88.0
+# Largest difference, as a logarithm, between the aspects of a card and of the upright canvas that it fills. The
+# detected aspect of a standard card is within it; 512 / 704 is 1.6 % wider than a card.
+MAX_STRETCH = 0.08
 
 
 def card_size(quad: np.ndarray, *, picture_size: tuple[int, int] | None = None) -> CardSize:
@@ -147,10 +150,14 @@ def canvas_shape(size: CanvasSize) -> tuple[int, int]:
 def canvas_window(quad: np.ndarray, picture: tuple[int, int], size: CanvasSize) -> tuple[slice, slice]:
     """Return the rows and columns of the card on its canvas: as large as fits, centered, aspect preserved.
 
+    A card of nearly the shape of an upright canvas fills it, so that its edges are the canvas's.
+
     picture  (height, width) of the picture that contains the quad
     """
     aspect = quad_geometry(quad, picture).aspect
     canvas_height, canvas_width = canvas_shape(size)
+    if canvas_height > canvas_width and abs(np.log(aspect * canvas_height / canvas_width)) <= MAX_STRETCH:
+        return slice(0, canvas_height), slice(0, canvas_width)
     height = max(1, round(min(canvas_height, canvas_width * (1 / aspect))))
     width = max(1, round(min(canvas_width, canvas_height * aspect)))
     y, x = (canvas_height - height) // 2, (canvas_width - width) // 2
@@ -158,7 +165,7 @@ def canvas_window(quad: np.ndarray, picture: tuple[int, int], size: CanvasSize) 
 
 
 def card_canvas(rgb: np.ndarray, quad: np.ndarray, *, size: CanvasSize) -> np.ndarray:
-    """Rectify the card onto a black canvas, centered, aspect preserved: the source of the model's channels.
+    """Rectify the card onto a black canvas, in its `canvas_window`: the source of the model's channels.
 
     quad     (4, 2) pixels, clockwise from the printed top left
     returns  (height, width, 3) uint8

@@ -27,14 +27,29 @@ def model(tmp_path_factory):
     return load_model(path, "cpu")
 
 
-def test_a_card_fills_a_card_shaped_canvas_and_keeps_its_aspect():
-    quad = np.array([(20, 30), (20 + 252, 30), (20 + 252, 30 + 352), (20, 30 + 352)], np.float64)
+def upright_card(width, height):
+    """Quad of a card of that size in a picture 500 x 400 pixels, (height, width)."""
+    return np.array([(20, 30), (20 + width, 30), (20 + width, 30 + height), (20, 30 + height)], np.float64)
+
+
+def test_a_card_of_nearly_the_shape_of_the_canvas_fills_it_so_that_its_edges_are_the_canvas_s():
+    # 256 / 352 is 1.6 % wider than 63 / 88.
+    quad = upright_card(252, 352)
     rows, columns = canvas_window(quad, (500, 400), (352, 256))
-    assert (rows.stop - rows.start, columns.stop - columns.start) == (352, 252)
-    picture = np.full((500, 400, 3), 200, np.uint8)
-    canvas = card_canvas(picture, quad, size=(352, 256))
+    assert (rows, columns) == (slice(0, 352), slice(0, 256))
+    canvas = card_canvas(np.full((500, 400, 3), 200, np.uint8), quad, size=(352, 256))
     assert canvas.shape == (352, 256, 3)
-    assert (canvas == 200).mean() > 0.98
+    assert (canvas == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shape"),
+    [(220, 352, (352, 220)), (300, 215, (183, 256))],
+    ids=["narrow", "sideways"],
+)
+def test_a_card_of_another_shape_keeps_its_aspect(width, height, shape):
+    rows, columns = canvas_window(upright_card(width, height), (500, 400), (352, 256))
+    assert (rows.stop - rows.start, columns.stop - columns.start) == pytest.approx(shape, abs=1)
 
 
 @pytest.mark.parametrize("size", [64, 224, 448])
