@@ -16,6 +16,7 @@ from app.errors import user_message
 from app.markdown import escape
 from app.screens import charts
 from app.screens.error_messages import show_user_errors
+from app.screens.latest_grading import LatestGrading
 from app.screens.line_editor import line_editor
 from app.screens.login import labeler
 from app.screens.picture_input import PictureInput, read_preview
@@ -80,6 +81,7 @@ class GradeTab:
         # True after a front and the present back were in the fields together.
         self._was_pair = gr.State(False)
         self._is_open = gr.State(False)
+        self._latest = gr.State(LatestGrading())
 
     def _build_answer(self) -> None:
         with gr.Row():
@@ -141,15 +143,16 @@ class GradeTab:
         worth = [self._grading, self._worth.text]
         outputs = [*answer, self._prediction, self._probabilities, *self._pictures, self._ceiling, *worth]
         self._start.click(None, None, [self._verdict, self._answer], js=CLEAR_AT_ONCE, **options)
-        grading = self._start.click(self.grade, [self._is_open, *inputs], outputs, **options)
+        # A press while a grading is under way counts: it may be of a picture that was exchanged meanwhile.
+        grade_inputs = [self._latest, self._is_open, *inputs]
+        grading = self._start.click(self.grade, grade_inputs, outputs, trigger_mode="always_last", **options)
         grading.failure(self.fail, None, answer, **options)
         question = [self._question, self._is_open, self._was_pair]
         for index, field in enumerate(self._inputs):
             changed = [field.file, field.preview, *question, *answer]
-            state = [*self._sides, self._was_pair]
-            # A grading that is under way would show its answer beside the new picture.
-            field.file.upload(partial(self.add_picture, index), state, changed, cancels=[grading], **options)
-            field.file.clear(partial(self.remove_picture, index), state, changed, cancels=[grading], **options)
+            state = [self._latest, *self._sides, self._was_pair]
+            field.file.upload(partial(self.add_picture, index), state, changed, **options)
+            field.file.clear(partial(self.remove_picture, index), state, changed, **options)
         back = self._inputs[1]
         self._keep_back.click(self.keep_back, None, question, **options)
         self._remove_back.click(self.remove_back, None, [back.file, back.preview, *question], **options)
@@ -176,8 +179,11 @@ class GradeTab:
         model = grading_model(self._data)
         return [model_text(model), *UncertaintyPanel.updates(None if model is None else model.calibration)]
 
-    def add_picture(self, index: int, front: str | None, back: str | None, was_pair: bool) -> dict[Any, Any]:
+    def add_picture(
+        self, index: int, latest: LatestGrading, front: str | None, back: str | None, was_pair: bool
+    ) -> dict[Any, Any]:
         """Show a new picture and clear the answer, which belongs to other pictures; or say why it cannot be used."""
+        latest.give_up()
         field, path = self._inputs[index], _path((front, back)[index])
         if path is None:
             return self._without_answer()
@@ -193,8 +199,11 @@ class GradeTab:
         shown = {field.preview: gr.update(visible=True, value=preview), self._was_pair: None not in (front, back)}
         return {**shown, **question, **self._without_answer()}
 
-    def remove_picture(self, index: int, front: str | None, back: str | None, was_pair: bool) -> dict[Any, Any]:
+    def remove_picture(
+        self, index: int, latest: LatestGrading, front: str | None, back: str | None, was_pair: bool
+    ) -> dict[Any, Any]:
         """Clear the preview of a removed picture, and the answer. A back without a front is remembered as left over."""
+        latest.give_up()
         del front
         question = {self._question: gr.update(visible=False), self._is_open: False}
         is_left_over = index == 0 and back is not None and was_pair
@@ -220,7 +229,11 @@ class GradeTab:
         """Show that grading ended with an error of the program."""
         return self._without_answer(FAILED)
 
-    def grade(self, is_open: bool, front: str | None, back: str | None, *page_values: Any) -> Iterator[dict[Any, Any]]:
+    def grade(self, latest: LatestGrading, *inputs: Any) -> Iterator[dict[Any, Any]]:
+        """Grade the uploaded pictures, see `_grade`; nothing is yielded any more once a picture is exchanged."""
+        yield from latest.begin(self._grade(*inputs), {self._verdict: gr.skip()})
+
+    def _grade(self, is_open: bool, front: str | None, back: str | None, *page_values: Any) -> Iterator[dict[Any, Any]]:
         """Grade the uploaded pictures: yields what is being done, then the whole answer or the reason for none.
 
         is_open      True while the question about the back is not answered

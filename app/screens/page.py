@@ -49,7 +49,14 @@ document.addEventListener("paste", (event) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });
 """
-PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE)
+# A second press of Grade while the same pictures are graded would grade them twice.
+ONE_PRESS = """
+document.addEventListener("click", (event) => {
+  const busy = event.target.closest("#grade-start") && document.querySelector('#verdict[aria-busy="true"]');
+  if (busy) event.stopImmediatePropagation();
+}, { capture: true });
+"""
+PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE, ONE_PRESS)
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
