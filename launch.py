@@ -112,6 +112,7 @@ def app(
 ) -> None:
     """Estimate the PSA grade of trading cards. Without a command, open the app in the browser."""
     context.obj = data
+    _or_exit(rank_and_world_size)  # every message asks for the rank
     # Read by torch's thread pool on import. By default its idle threads spin: with other programs on two cores a
     # training step then took 3 times the CPU time and 2.5 times as long (12 steps, ResNet-18, 96 px).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

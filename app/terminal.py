@@ -15,6 +15,7 @@ from typing import Any
 
 from app.settings import UserError
 from engine.storage.disk_space import disk_full_message
+from engine.torchrun import BadEnvironment, started_by_torchrun
 
 PRINT_INTERVAL_S = 1.0
 BAD_OUTPUT = 2
@@ -22,8 +23,9 @@ PASSWORD_VARIABLE = "LOUPE_PASSWORD"
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """Rank and world size from torchrun's environment variables; (0, 1) without torchrun."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    """Rank and world size from torchrun's environment variables; (0, 1) without torchrun. Raises BadEnvironment."""
+    processes = started_by_torchrun()
+    return processes.rank, processes.world_size
 
 
 def print_message(text: str) -> None:
@@ -46,7 +48,10 @@ def read_password(user: str) -> str:
 
 def print_error(text: str) -> None:
     """Print the error that ends this process to stderr; with several ranks each names itself."""
-    rank, world_size = rank_and_world_size()
+    try:
+        rank, world_size = rank_and_world_size()
+    except BadEnvironment:  # the error to print
+        rank, world_size = 0, 1
     suffix = f" (process {rank + 1} of {world_size})" if world_size > 1 else ""
     with suppress(OSError):  # stderr may be a file on the full disk that the error is about
         print(f"loupe{suffix}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
 from engine.config import BadConfig, Config
-from engine.distributed import started_by_torchrun
+from engine.torchrun import started_by_torchrun
 
 # The other ranks wait while rank 0 prepares all pictures.
 PROCESS_GROUP_TIMEOUT = timedelta(days=1)
@@ -45,9 +45,10 @@ def precision(config: Config) -> Mode:
 def launch(config: Config) -> Fabric:
     """Launch Fabric on the chosen device, over the processes that torchrun has started, else over one.
 
-    Raises BadConfig.
+    Raises BadConfig and BadEnvironment.
     """
-    world_size, local_world_size = started_by_torchrun()
+    processes = started_by_torchrun()
+    world_size, local_world_size = processes.world_size, processes.local_world_size
     device = resolve(config.device)
     if device == "cuda" and local_world_size > torch.cuda.device_count():
         gpus = torch.cuda.device_count()

@@ -5,7 +5,6 @@ Terms as in torch.distributed: a run has `world_size` ranks, numbered from 0. On
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -22,12 +21,6 @@ Shared = TypeVar("Shared")
 
 class PeerLost(BadInput):
     """Another process of the run has ended; torchrun ends the rest."""
-
-
-def started_by_torchrun() -> tuple[int, int]:
-    """Number of processes that torchrun has started, in all and on this machine; (1, 1) without torchrun."""
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    return world_size, int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
 
 
 class ProcessGroup:

@@ -15,6 +15,7 @@ from engine.config import build
 from engine.experiments import run_folder
 from engine.experiments.plans import ExperimentPlan
 from labeling.snapshot import pairs_from_manifest
+from tests.card_factory import write_cards
 from tests.commands import call, settings
 
 # Whole commands on a trained model.
@@ -267,7 +268,7 @@ def test_incompatible_starting_weights_are_refused_before_anything_is_written(
 ):
     options = settings(**{"pretrained": model, "front_encoder": "resnet18", "back_encoder": "resnet18", **settled})
     assert sentence in call(*words, "--manifest", manifest, "--out", tmp_path / "run", *options).error_line
-    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_in_a_data_folder_a_run_with_incompatible_starting_weights_is_not_queued(model, manifest, tmp_path):
@@ -276,3 +277,30 @@ def test_in_a_data_folder_a_run_with_incompatible_starting_weights_is_not_queued
     words = ("train", "--recipe", "baseline", *settings(pretrained=model), *data)
     assert "set front_encoder = resnet18" in call(*words).error_line
     assert "run 1" not in Path(call("export", "history", *data).result["path"]).read_text(encoding="utf-8")
+
+
+def test_a_refused_start_leaves_nothing_in_its_folder_so_that_it_can_be_given_again(tmp_path):
+    manifest = write_cards(tmp_path / "cards", [9, 8, 7, 6, 5], splits=True)
+    content = manifest.read_text(encoding="utf-8")
+    for name, rows in {
+        "no validation card": content.replace(",val,", ",train,"),
+        "no training card": content.replace(",train,", ",val,"),
+        # Found out only while the pictures are prepared.
+        "no validation picture": content.replace("card-003_front.png", "gone.png").replace("card-003_back.png", ""),
+    }.items():
+        assert rows != content, name
+        changed, out = manifest.with_name("changed.csv"), tmp_path / "run"
+        changed.write_text(rows, encoding="utf-8")
+        output = call("train", "--manifest", changed, "--out", out, "--recipe", "baseline", *settings())
+        assert output.exit_code == 2, (name, output)
+        assert f"no card is left for {name.split()[1]}" in output.err, (name, output.err)
+        assert not out.exists(), name
+
+
+def test_a_refused_start_keeps_what_was_in_its_folder_before(tmp_path):
+    manifest = write_cards(tmp_path / "cards", [9, 8, 7], splits=True)
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    assert call("train", "--manifest", manifest, "--out", out, "--recipe", "baseline", *settings()).exit_code == 2
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +23,10 @@ from engine import recipes
 from engine.cards import leakage
 from engine.cards.pairs import CardPair
 from engine.config import Config, parse_settings
-from engine.data.selection import check_labels
+from engine.data.selection import NoCards, OneGrade, check_labels, check_splits
 from engine.experiments import plans, run_folder
 from engine.experiments.plans import ExperimentPlan
-from engine.experiments.run_folder import holds_run
+from engine.experiments.run_folder import CHECKPOINT, holds_run
 from engine.training.initial_weights import validate_run
 from engine.training.loop import resume, train
 from labeling.snapshot import pairs_from_manifest
@@ -63,29 +65,53 @@ def from_manifest(
 
     Several undeclared changes at once only cause a warning here; runs in the data folder must declare them.
     """
-    config, plan, pairs = _checked(manifest, out, options, options.config())
-    if controls:
-        _require_one_process("--controls starts")
-    _check_run(pairs, config, out)
-    if rank_and_world_size()[0] == 0:
-        plans.write_plan(out, plan)
-    if controls:
-        cross_validate.set_up_controls(out, config, pairs)
-        run_folder.save(out, config, [pair.absolute() for pair in pairs])
-        return cross_validate.train_with_controls(out)
-    with stop_on_signal() as stop:
-        return print_run(train(config, pairs, out, stop, cache))
+    with _refused_leaves_nothing(out):
+        config, plan, pairs = _checked(manifest, out, options, options.config())
+        if controls:
+            _require_one_process("--controls starts")
+        check_splits(pairs, config)
+        _check_run(pairs, config, out)
+        if rank_and_world_size()[0] == 0:
+            plans.write_plan(out, plan)
+        if controls:
+            cross_validate.set_up_controls(out, config, pairs)
+            run_folder.save(out, config, [pair.absolute() for pair in pairs])
+            return cross_validate.train_with_controls(out)
+        with stop_on_signal() as stop:
+            return print_run(train(config, pairs, out, stop, cache))
 
 
 def in_folds(
     manifest: Path, out: Path, options: TrainingOptions, fold_count: int, cache: Path | None = None
 ) -> dict[str, Any]:
     """Cross-validate on the cards of a manifest, as `from_manifest` trains on them."""
-    config, plan, pairs = _checked(manifest, out, options, cross_validate.fold_config(options.config()))
-    _require_one_process("cross-validate starts")
-    _check_run([pair if pair.split == "test" else replace(pair, split="val") for pair in pairs], config, out)
-    cross_validate.set_up_folds(out, config, pairs, plan, fold_count)
-    return cross_validate.train_folds(out, cache=cache)
+    with _refused_leaves_nothing(out):
+        config, plan, pairs = _checked(manifest, out, options, cross_validate.fold_config(options.config()))
+        _require_one_process("cross-validate starts")
+        _check_run([pair if pair.split == "test" else replace(pair, split="val") for pair in pairs], config, out)
+        cross_validate.set_up_folds(out, config, pairs, plan, fold_count)
+        return cross_validate.train_folds(out, cache=cache)
+
+
+@contextmanager
+def _refused_leaves_nothing(out: Path) -> Iterator[None]:
+    """Leave no run in `out` that was refused before its first checkpoint, so that the folder can be given again.
+
+    A run that has no cards, or one grade only, is sometimes found out after its pictures were prepared.
+    """
+    before = set(out.iterdir()) if out.is_dir() else set()
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, NoCards | OneGrade) and not any(out.rglob(CHECKPOINT)):
+            for entry in set(out.iterdir()) - before:
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)  # several processes of a run may be refused at once
+        with suppress(OSError):
+            out.rmdir()  # only if it is empty
+        raise
 
 
 def _checked(

@@ -43,12 +43,19 @@ def serve(data: DataFolder, options: ServerOptions) -> None:
     """Serve until interrupted. Raises UserError if the port is in use or the data folder is already served."""
     address = _address(options)
     with _server_lock(data, address), _bind(options.host, options.port) as listener:
+        _forget_gradio_settings()
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads), GRADIO_EXAMPLES_CACHE=str(data.uploads))
         with Database.open(data.database, backup_dir=data.backups) as database:
             jobs = Jobs(database, data)
             threading.Thread(target=_reconcile_runs_forever, args=[jobs], name="reconcile", daemon=True).start()
             threading.Thread(target=_clean_forever, args=[data], name="clean", daemon=True).start()
             _serve(database, data, jobs, options, listener, address)
+
+
+def _forget_gradio_settings() -> None:
+    """Remove settings meant for other Gradio apps: they could serve more files, share the page, or stop the start."""
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
 
 
 @contextmanager
@@ -165,6 +172,7 @@ def _serve(
     config = uvicorn.Config(
         app,
         log_level="warning",
+        workers=1,  # otherwise read from the environment
         # The address of a client is that of its connection; anyone may send an X-Forwarded-For header.
         proxy_headers=False,
         server_header=False,

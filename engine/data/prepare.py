@@ -17,9 +17,9 @@ from engine.data.picture_cache import PixelCache
 from engine.data.region_cache import RegionCache
 from engine.data.selection import (
     LabelledCard,
-    NoCards,
     check_grades_differ,
     labelled_pictures,
+    require_cards,
     training_and_validation,
     with_pictures,
 )
@@ -30,7 +30,6 @@ from engine.measure.side.targets import AuxiliaryTargets
 
 Stop = Callable[[], bool]
 AuxiliaryEvents = Generator[Progress | Notice, None, AuxiliaryInputs | None]
-SPLITS = (("train", "training"), ("val", "validation"))
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def prepare_run_data(
         return None
     usable, refused = with_pictures(cards, pixels)
     yield from _refusal_notices(refused)
-    training, validation = (_of_split(usable, split, name) for split, name in SPLITS)
+    training, validation = (_of_split(usable, split) for split in ("train", "val"))
     check_grades_differ([card.grade for card in training])
     with ranks.rank_zero_first():
         auxiliary = yield from prepare_auxiliary(usable, pixels, config, folder, stop)
@@ -90,10 +89,9 @@ def prepare_run_data(
     return PreparedData(training, validation, pixels, replace(auxiliary, teachers=teachers))
 
 
-def _of_split(cards: Sequence[LabelledCard], split: str, name: str) -> list[LabelledCard]:
+def _of_split(cards: Sequence[LabelledCard], split: str) -> list[LabelledCard]:
     of_split = [card for card in cards if card.pair.split == split]
-    if not of_split:
-        raise NoCards(f"no card is left for {name}; label more cards, so that the {split} split has some")
+    require_cards(of_split, split)
     return of_split
 
 

@@ -18,6 +18,9 @@ from engine.data.picture_cache import PixelCache
 from engine.errors import BadInput
 
 
+SPLITS = {"train": "training", "val": "validation"}
+
+
 class NoCards(BadInput):
     """No card is left to train or evaluate on; the message gives the reason and the remedy."""
 
@@ -58,6 +61,19 @@ def check_labels(pairs: Iterable[CardPair], config: Config) -> None:
     training = [pair for pair in cards if pair.split == "train"] or cards
     if config.synthetic_wear_per_grade == 0:
         check_grades_differ([grade for pair in training if not isinstance(grade := pair.target(), NoTarget)])
+
+
+def check_splits(pairs: Iterable[CardPair], config: Config) -> None:
+    """Raise NoCards if a run would have no card to train or to validate on, before any picture is read."""
+    cards = [pair for pair in training_and_validation(pairs, config) if pair.has_class]
+    for split in SPLITS:
+        require_cards([pair for pair in cards if pair.split == split], split)
+
+
+def require_cards(cards: Sequence[object], split: str) -> None:
+    """Raise NoCards if there is no card in a split, "train" or "val"."""
+    if not cards:
+        raise NoCards(f"no card is left for {SPLITS[split]}; label more cards, so that the {split} split has some")
 
 
 def subsample(pairs: Sequence[CardPair], max_pairs: int, seed: int) -> list[CardPair]:
