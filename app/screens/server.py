@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import shutil
 import socket
@@ -136,7 +138,7 @@ def delete_older(folder: Path, before: float) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Server that says when it is ready."""
+    """Server that says when it is ready, and ends without a word about the connections that are still open."""
 
     def __init__(self, config: uvicorn.Config, address: str, sentences: list[str], *, open_browser: bool) -> None:
         super().__init__(config)
@@ -149,6 +151,16 @@ class _Server(uvicorn.Server):
         if self._open_browser:
             # In a thread: some browsers return only when they are closed.
             threading.Thread(target=webbrowser.open, args=[self._address], daemon=True).start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").addFilter(is_a_bug)
+        await super().shutdown(sockets)
+
+
+def is_a_bug(record: logging.LogRecord) -> bool:
+    """False for what uvicorn logs about connections that are cut when the server ends."""
+    error = record.exc_info[1] if record.exc_info else None
+    return error is not None and not isinstance(error, asyncio.CancelledError)
 
 
 def _serve(

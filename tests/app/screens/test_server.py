@@ -1,13 +1,17 @@
 """Parts of the server that need no browser: old uploads, and what it says about other machines."""
 
+import asyncio
+import logging
 import os
+import signal
+import socket
 import time
 
 import pytest
 
 from app.screens.security import is_loopback
-from app.screens.server import delete_older
-from tests.commands import call
+from app.screens.server import delete_older, is_a_bug
+from tests.commands import call, start
 
 
 def test_uploads_of_yesterday_are_deleted_and_those_of_today_stay(tmp_path):
@@ -44,3 +48,33 @@ def test_sizes_without_end_and_a_login_without_a_name_are_refused(tmp_path):
         refused = call("--data", tmp_path, "--no-browser", option, "inf")
         assert (refused.exit_code, "Traceback" in refused.err) == (2, False)
     assert "--auth needs the name" in call("--data", tmp_path, "--no-browser", "--auth", "").error_line
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_server_without_a_traceback_while_a_client_is_connected(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = start("--data", tmp_path / "data", "--port", port, "--no-browser")
+    try:
+        assert process.stderr is not None
+        assert "Loupe is at" in process.stderr.readline()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(f"GET /gradio_api/heartbeat/page HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            received = b""
+            while b"ALIVE" not in received:
+                received += client.recv(4096)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_bug_is_still_printed_while_the_server_ends():
+    def record(error):
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "", (), (type(error), error, None))
+
+    assert is_a_bug(record(ZeroDivisionError()))
+    assert not is_a_bug(record(asyncio.CancelledError()))
+    assert not is_a_bug(logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "Cancel %s tasks", (1,), None))
