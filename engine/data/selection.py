@@ -17,7 +17,6 @@ from engine.config import Config
 from engine.data.picture_cache import PixelCache
 from engine.errors import BadInput
 
-
 SPLITS = {"train": "training", "val": "validation"}
 
 

@@ -26,9 +26,10 @@ def card_thumbnail(card: np.ndarray) -> np.ndarray:
 
 
 def show_same_side(first: np.ndarray, second: np.ndarray) -> bool:
-    """Return True if two thumbnails show the same side of a card, in the same direction or upside down."""
+    """Return True if two thumbnails show the same side of a card, in the same direction, upside down or mirrored."""
     reference = _normalized(first)
-    return max(float(reference @ _normalized(turned)) for turned in (second, second[::-1, ::-1])) > MIN_SAME_CORRELATION
+    turned = (second, second[::-1, ::-1], second[:, ::-1], second[::-1])
+    return max(float(reference @ _normalized(view)) for view in turned) > MIN_SAME_CORRELATION
 
 
 def is_known_back(thumbnail: np.ndarray) -> bool:

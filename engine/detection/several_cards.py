@@ -1,7 +1,8 @@
 """A second card in a picture in which one card was found: front and back side by side, or two cards.
 
-Two upright cards next to each other have together the shape of one lying card, and the networks often take them for it,
-or see only one of the two. So the card is searched again where a card of the same size would be.
+Two upright cards next to each other have together the shape of one lying card, two lying cards above each other that of
+an upright one. The networks often take them for it, or see only one of the two. So the card is searched again where a
+card of the same size would be.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def shows_two_cards(rgb: np.ndarray, detection: Detection | None, find: Finder) 
     low, high = quad.min(axis=0) + 0.5, quad.max(axis=0) + 0.5
     lengths = side_lengths(quad)
     is_double = lengths.min() < MAX_DOUBLE_RATIO * lengths.max()
-    # Of two upright cards the quad is lying, and the networks see no printed top. A slab holds one card.
-    may_be_two = high[0] - low[0] > high[1] - low[1] and not detection.upright_known and detection.kind != "slab"
+    # Of two cards beside or above each other the networks see no printed top. A slab holds one card.
+    may_be_two = not detection.upright_known and detection.kind != "slab"
     if is_double or (may_be_two and _has_gutter(rgb, quad)):
         margin = MARGIN * float((high - low).max())
         box = (low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin)

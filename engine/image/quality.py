@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.image.detection import Detection
 from engine.image.perspective import quad_geometry
+from engine.image.picture_defects import corner_skin, noise_levels, pixel_grid, spot_of_light
 from engine.image.quads import side_lengths
 from engine.image.rectify import card_size, px_per_mm, rectify_card
 
@@ -80,6 +81,24 @@ DETECTION_CONFIDENCE = _Threshold(
 DARKNESS = _Threshold(0.35, 0.12, "the picture is too dark; use more light")
 OVEREXPOSURE = _Threshold(0.90, 0.98, "the picture is overexposed; use less light", is_maximum=True)
 
+# Real pictures of cards have at most 6 levels, those with noise of 45 levels at least 20.
+NOISE = _Threshold(
+    10.0, 60.0, "the picture is noisy, which hides scratches; use more light or scan it", is_maximum=True
+)
+# Real pictures have at most 0.15, also with strong JPEG compression; those with pixels repeated 4 times, 0.49.
+PIXEL_GRID = _Threshold(
+    0.2,
+    1.1,
+    "a small picture was enlarged, so that fine wear does not show; give the original, or a larger one",
+    is_maximum=True,
+)
+# Round white prints cover up to 1.3 % of a card.
+SPOT_OF_LIGHT = _Threshold(
+    0.02, 0.4, "a spot of light hides {:.0%} of the card; move the light or turn the card", is_maximum=True
+)
+COVERED_CORNER = "something covers a corner, a finger perhaps; show all four corners"
+MIN_SKIN, MAX_SKIN_ELSEWHERE = 0.65, 0.25
+
 
 def picture_quality(rgb: np.ndarray) -> Quality:
     """Measure a whole (H, W, 3) uint8 picture at import, without card detection, in a few milliseconds."""
@@ -103,11 +122,21 @@ def card_quality(rgb: np.ndarray, detection: Detection, card: np.ndarray | None 
     resolution = px_per_mm(detection.quad, size)
     tilt = 0.0 if detection.kind == "scan" else quad_geometry(detection.quad, rgb.shape[:2]).tilt_deg
     card = rectify_for_quality(rgb, detection) if card is None else card
-    card_checks = [(RESOLUTION, resolution), (TILT, tilt)]
+    card_checks = [
+        (RESOLUTION, resolution),
+        (TILT, tilt),
+        (NOISE, noise_levels(cv2.cvtColor(card, cv2.COLOR_RGB2GRAY))),
+        (PIXEL_GRID, pixel_grid(cv2.cvtColor(_part_with(rgb, detection.quad), cv2.COLOR_RGB2GRAY))[0]),
+        (SPOT_OF_LIGHT, spot_of_light(card)),
+    ]
     if not detection.whole_picture:
         card_checks.append((DETECTION_CONFIDENCE, detection.confidence))
     quality = _quality_of(card, glare_counts=detection.kind != "scan", card_checks=card_checks)
     reasons, verdict = list(quality.reasons), quality.verdict
+    most, second = corner_skin(card)
+    if most > MIN_SKIN and second < MAX_SKIN_ELSEWHERE:
+        reasons.append(COVERED_CORNER)
+        verdict = _worse(verdict, "usable")
     outside = _fraction_outside(rgb, detection.quad)
     if outside > 0.005:
         reasons.append(f"the card runs {outside:.1%} out of the picture; step back until its four corners are in it")
@@ -125,13 +154,15 @@ def _quality_of(rgb: np.ndarray, *, glare_counts: bool, card_checks: list[tuple[
     if glare_counts:
         checks.append((OVEREXPOSURE, lower_quartile))
     verdict: QualityVerdict = "good"
-    reasons = []
+    reasons: dict[_Threshold, str] = {}
     for threshold, value in checks:
         threshold_verdict = threshold.verdict(value)
         if threshold_verdict != "good":
             verdict = _worse(verdict, threshold_verdict)
-            reasons.append(threshold.reason.format(value))
-    return Quality(verdict, sharpness, glare, median, None, None, reasons)
+            reasons[threshold] = threshold.reason.format(value)
+    if GLARE in reasons:
+        reasons.pop(SPOT_OF_LIGHT, None)  # a part of it
+    return Quality(verdict, sharpness, glare, median, None, None, list(reasons.values()))
 
 
 def _worse(first: QualityVerdict, second: QualityVerdict) -> QualityVerdict:
@@ -155,6 +186,13 @@ def _sharpness(gray: np.ndarray) -> float:
         removed = float(cv2.sumElems(cv2.subtract(steps, blurred_gradient))[0])
         removed_fractions.append(removed / (total + NOISE_FLOOR_LEVELS * picture.size))
     return min(removed_fractions)
+
+
+def _part_with(rgb: np.ndarray, quad: np.ndarray) -> np.ndarray:
+    """The part of the picture with the card, whose pixels are still those of the picture."""
+    low = np.maximum(np.floor(quad.min(axis=0)).astype(int), 0)
+    high = np.ceil(quad.max(axis=0)).astype(int) + 1
+    return rgb[low[1] : high[1], low[0] : high[0]]
 
 
 def _fraction_outside(rgb: np.ndarray, quad: np.ndarray) -> float:

@@ -32,6 +32,8 @@ def test_two_photos_of_one_side_are_the_same_side_and_front_and_back_are_not():
     again = card_thumbnail(rectified(brighter, (card_quad() + 0.5) * 1.7 - 0.5))
     assert show_same_side(thumbnail(1, "front"), again)
     assert show_same_side(thumbnail(1, "front"), again[::-1, ::-1]), "upside down"
+    assert show_same_side(thumbnail(1, "front"), again[:, ::-1]), "mirrored"
+    assert show_same_side(thumbnail(1, "front"), again[::-1]), "mirrored and upside down"
     assert not show_same_side(thumbnail(1, "front"), thumbnail(1, "back"))
     assert not show_same_side(thumbnail(1, "front"), thumbnail(2, "front"))
 

@@ -56,6 +56,15 @@ def test_a_front_and_a_back_in_one_picture_are_refused(tmp_path, stacked, gap, m
         read_and_find(path)
 
 
+@pytest.mark.parametrize(("gap", "ground"), [(10, (90, 90, 95)), (30, (40, 42, 46))])
+def test_two_lying_cards_above_each_other_are_refused(tmp_path, gap, ground):
+    lying = [np.ascontiguousarray(np.rot90(face(seed))) for seed in (3, 8)]
+    path = tmp_path / "both.png"
+    Image.fromarray(on_ground(lying, stacked=True, gap=gap, margin=40, ground=ground)).save(path)
+    with pytest.raises(NoCard, match=SEVERAL):
+        read_and_find(path)
+
+
 def test_a_collage_with_a_white_bar_between_the_pictures_is_refused(tmp_path):
     pictures = [on_ground([face(seed)], stacked=False, gap=0, margin=30, ground=(40, 42, 46)) for seed in (3, 8)]
     bar = np.full((len(pictures[0]), 16, 3), 255, np.uint8)

@@ -96,6 +96,62 @@ def test_a_card_that_runs_out_of_the_picture_is_refused():
     assert any("out of the picture" in reason for reason in quality.reasons)
 
 
+def reasons_of(rgb, kind="scan"):
+    quality = card_quality(rgb, whole(rgb, kind))
+    assert (quality.verdict == "good") == (not quality.reasons)
+    return quality.reasons
+
+
+def test_noise_is_named_and_a_little_of_it_is_not():
+    random = np.random.default_rng(1)
+    noisy, slightly = (
+        np.clip(printed() + random.normal(0, sigma, (880, 630, 3)), 0, 255).astype(np.uint8) for sigma in (45, 4)
+    )
+    [reason] = reasons_of(noisy)
+    assert "noisy" in reason
+    assert reasons_of(slightly) == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "interpolation"),
+    [(2.5, cv2.INTER_NEAREST), (4, cv2.INTER_NEAREST), (6, cv2.INTER_NEAREST), (6, cv2.INTER_CUBIC)],
+)
+def test_a_small_picture_that_was_enlarged_is_named(factor, interpolation):
+    card = printed()
+    small = cv2.resize(card, (round(630 / factor), round(880 / factor)), interpolation=cv2.INTER_AREA)
+    enlarged = cv2.resize(small, (630, 880), interpolation=interpolation)
+    compressed = cv2.imdecode(cv2.imencode(".jpg", enlarged, [cv2.IMWRITE_JPEG_QUALITY, 90])[1], cv2.IMREAD_COLOR)
+    word = "enlarged" if interpolation == cv2.INTER_NEAREST else "blurred"
+    assert any(word in reason for reason in reasons_of(compressed))
+
+
+@pytest.mark.parametrize("level", [20, 50, 90])
+def test_jpeg_compression_is_not_taken_for_an_enlargement(level):
+    encoded = cv2.imencode(".jpg", printed(), [cv2.IMWRITE_JPEG_QUALITY, level])[1]
+    assert reasons_of(cv2.imdecode(encoded, cv2.IMREAD_COLOR)) == []
+
+
+@pytest.mark.parametrize("kind", ["scan", "photo", "slab"])
+def test_a_round_spot_of_light_is_named_once_and_a_white_text_box_of_a_scan_is_not(kind):
+    spot, box = printed(), printed()
+    cv2.ellipse(spot, (300, 400), (120, 90), 20, 0, 360, (255, 255, 255), -1)
+    [reason] = reasons_of(cv2.GaussianBlur(spot, (0, 0), 1), kind)
+    assert "6% of the card; move the light" in reason
+    cv2.rectangle(box, (80, 500), (550, 800), (255, 255, 255), -1)
+    assert kind != "scan" or reasons_of(box) == []
+
+
+def test_a_finger_on_a_corner_is_named_and_a_border_of_that_color_is_not():
+    skin = (224, 172, 140)
+    finger = printed()
+    cv2.ellipse(finger, (620, 870), (90, 190), -40, 0, 360, skin, -1)
+    [reason] = reasons_of(finger)
+    assert "covers a corner" in reason
+    framed = printed()
+    cv2.rectangle(framed, (0, 0), (629, 879), skin, 60)
+    assert reasons_of(framed) == []
+
+
 def test_at_import_no_card_is_detected_so_tilt_and_resolution_are_none():
     quality = picture_quality(printed())
     assert (quality.tilt_deg, quality.px_per_mm) == (None, None)
