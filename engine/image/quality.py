@@ -160,8 +160,10 @@ def _quality_of(rgb: np.ndarray, *, glare_counts: bool, card_checks: list[tuple[
         if threshold_verdict != "good":
             verdict = _worse(verdict, threshold_verdict)
             reasons[threshold] = threshold.reason.format(value)
-    if GLARE in reasons:
-        reasons.pop(SPOT_OF_LIGHT, None)  # a part of it
+    # One sentence a defect: a spot is a part of the glare, and a picture that is too small already is asked for again.
+    for first, second in ((GLARE, SPOT_OF_LIGHT), (RESOLUTION, PIXEL_GRID)):
+        if first in reasons:
+            reasons.pop(second, None)
     return Quality(verdict, sharpness, glare, median, None, None, list(reasons.values()))
 
 
