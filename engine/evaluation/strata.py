@@ -24,7 +24,7 @@ class Given(NamedTuple):
 
     sides      both, or the only one
     px_per_mm  resolution of the coarsest picture; infinite if it is unknown
-    in_domain  False if a picture is unlike those that the model was checked on
+    in_domain  False if a picture is unlike those that the model was checked on, or may hide wear
     """
 
     sides: Sides = "pair"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import cv2
@@ -28,12 +28,13 @@ NOISE_FLOOR_LEVELS = 0.05
 class Quality:
     """Quality of a picture or of the card in it.
 
-    sharpness  0 .. 1: fraction of the gradient that blurring would remove
-    glare      0 .. 1: fraction of saturated pixels; 0 for a scan, whose white is paper
-    exposure   0 .. 1: median lightness
-    tilt_deg   angle between the card and the picture plane; None without a detection
-    px_per_mm  resolution on the card; None without a detection
-    reasons    one sentence per defect with its remedy; empty if the verdict is good
+    sharpness   0 .. 1: fraction of the gradient that blurring would remove
+    glare       0 .. 1: fraction of saturated pixels; 0 for a scan, whose white is paper
+    exposure    0 .. 1: median lightness
+    tilt_deg    angle between the card and the picture plane; None without a detection
+    px_per_mm   resolution on the card; None without a detection
+    reasons     one sentence per defect with its remedy; empty if the verdict is good
+    hides_wear  True if wear may be hidden in a way that is rare in pictures of cards: no range was checked on them
     """
 
     verdict: QualityVerdict
@@ -43,16 +44,21 @@ class Quality:
     tilt_deg: float | None
     px_per_mm: float | None
     reasons: list[str] = field(default_factory=list)
+    hides_wear: bool = False
 
 
 @dataclass(frozen=True)
 class _Threshold:
-    """Limits of a measurement below which (above which, if `is_maximum`) a picture is only usable, or refused."""
+    """Limits of a measurement below which (above which, if `is_maximum`) a picture is only usable, or refused.
+
+    hides_wear  as in `Quality`
+    """
 
     usable: float
     refuse: float
     reason: str
     is_maximum: bool = False
+    hides_wear: bool = False
 
     def verdict(self, value: float) -> QualityVerdict:
         sign = -1 if self.is_maximum else 1
@@ -83,7 +89,11 @@ OVEREXPOSURE = _Threshold(0.90, 0.98, "the picture is overexposed; use less ligh
 
 # Real pictures of cards have at most 6 levels, those with noise of 45 levels at least 20.
 NOISE = _Threshold(
-    10.0, 60.0, "the picture is noisy, which hides scratches; use more light or scan it", is_maximum=True
+    10.0,
+    60.0,
+    "the picture is noisy, which hides scratches; use more light or scan it",
+    is_maximum=True,
+    hides_wear=True,
 )
 # Real pictures have at most 0.15, also with strong JPEG compression; those with pixels repeated 4 times, 0.49.
 PIXEL_GRID = _Threshold(
@@ -91,10 +101,15 @@ PIXEL_GRID = _Threshold(
     1.1,
     "a small picture was enlarged, so that fine wear does not show; give the original, or a larger one",
     is_maximum=True,
+    hides_wear=True,
 )
 # Round white prints cover up to 1.3 % of a card.
 SPOT_OF_LIGHT = _Threshold(
-    0.02, 0.4, "a spot of light hides {:.0%} of the card; move the light or turn the card", is_maximum=True
+    0.02,
+    0.4,
+    "a spot of light hides {:.0%} of the card; move the light or turn the card",
+    is_maximum=True,
+    hides_wear=True,
 )
 COVERED_CORNER = "something covers a corner, a finger perhaps; show all four corners"
 MIN_SKIN, MAX_SKIN_ELSEWHERE = 0.65, 0.25
@@ -132,16 +147,18 @@ def card_quality(rgb: np.ndarray, detection: Detection, card: np.ndarray | None 
     if not detection.whole_picture:
         card_checks.append((DETECTION_CONFIDENCE, detection.confidence))
     quality = _quality_of(card, glare_counts=detection.kind != "scan", card_checks=card_checks)
-    reasons, verdict = list(quality.reasons), quality.verdict
+    reasons, verdict, hides_wear = list(quality.reasons), quality.verdict, quality.hides_wear
     most, second = corner_skin(card)
     if most > MIN_SKIN and second < MAX_SKIN_ELSEWHERE:
         reasons.append(COVERED_CORNER)
-        verdict = _worse(verdict, "usable")
+        verdict, hides_wear = _worse(verdict, "usable"), True
     outside = _fraction_outside(rgb, detection.quad)
     if outside > 0.005:
         reasons.append(f"the card runs {outside:.1%} out of the picture; step back until its four corners are in it")
         verdict = "refuse" if outside > 0.03 else _worse(verdict, "usable")
-    return Quality(verdict, quality.sharpness, quality.glare, quality.exposure, tilt, resolution, reasons)
+    return replace(
+        quality, verdict=verdict, tilt_deg=tilt, px_per_mm=resolution, reasons=reasons, hides_wear=hides_wear
+    )
 
 
 def _quality_of(rgb: np.ndarray, *, glare_counts: bool, card_checks: list[tuple[_Threshold, float]]) -> Quality:
@@ -160,11 +177,12 @@ def _quality_of(rgb: np.ndarray, *, glare_counts: bool, card_checks: list[tuple[
         if threshold_verdict != "good":
             verdict = _worse(verdict, threshold_verdict)
             reasons[threshold] = threshold.reason.format(value)
+    hides_wear = any(threshold.hides_wear for threshold in reasons)
     # One sentence a defect: a spot is a part of the glare, and a picture that is too small already is asked for again.
     for first, second in ((GLARE, SPOT_OF_LIGHT), (RESOLUTION, PIXEL_GRID)):
         if first in reasons:
             reasons.pop(second, None)
-    return Quality(verdict, sharpness, glare, median, None, None, list(reasons.values()))
+    return Quality(verdict, sharpness, glare, median, None, None, list(reasons.values()), hides_wear)
 
 
 def _worse(first: QualityVerdict, second: QualityVerdict) -> QualityVerdict:

@@ -74,8 +74,10 @@ def _features(side: CardSide | None) -> np.ndarray:
 def what_is_given(model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Given:
     """Sides and resolution given of a card with at least one picture of a side that the model uses."""
     used = [side if is_used else None for side, is_used in zip((front, back), model.sides, strict=True)]
-    resolution = min(side.px_per_mm for side in used if side is not None)
-    return Given(sides_given(*(side is not None for side in used)), resolution)
+    present = [side for side in used if side is not None]
+    resolution = min(side.px_per_mm for side in present)
+    is_clear = not any(side.quality.hides_wear for side in present)
+    return Given(sides_given(*(side is not None for side in used)), resolution, in_domain=is_clear)
 
 
 def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING) -> Prediction:
@@ -92,7 +94,7 @@ def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING) -> Pr
             scores = module(*inputs)
         uncalibrated = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
     _check_finite(model, uncalibrated)
-    given = given._replace(in_domain=False not in is_familiar)
+    given = given._replace(in_domain=given.in_domain and False not in is_familiar)
     calibrated = _calibrated(uncalibrated, model.calibration, given)
     _check_finite(model, calibrated["probabilities"])
     from_measurements = False in is_familiar and needs_no_pixels(model.network)
@@ -111,7 +113,7 @@ def with_probabilities(
     prediction: Prediction, uncalibrated: np.ndarray, calibration: Calibration | None, given: Given
 ) -> Prediction:
     """The prediction with other probabilities of the ten grades, (10,), calibrated as those of the network."""
-    given = given._replace(in_domain=prediction.in_domain is not False)
+    given = given._replace(in_domain=given.in_domain and prediction.in_domain is not False)
     return replace(prediction, **_calibrated(uncalibrated[None], calibration, given))
 
 

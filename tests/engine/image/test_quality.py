@@ -110,6 +110,7 @@ def test_noise_is_named_and_a_little_of_it_is_not():
     [reason] = reasons_of(noisy)
     assert "noisy" in reason
     assert reasons_of(slightly) == []
+    assert [card_quality(rgb, whole(rgb, "scan")).hides_wear for rgb in (noisy, slightly)] == [True, False]
 
 
 @pytest.mark.parametrize(

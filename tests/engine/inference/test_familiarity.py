@@ -1,6 +1,7 @@
 """Cards in unfamiliar pictures are graded by their measurements alone."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import torch
 
 from engine.config import build
 from engine.data.inputs import Inputs
+from engine.evaluation.calibration import fit, with_stratum
 from engine.evaluation.domain import fit_domain
+from engine.evaluation.predictions import Predictions
+from engine.evaluation.strata import Given
 from engine.inference.familiarity import FamiliarPixels
 from engine.inference.load_model import load_model
 from engine.inference.onnx_runtime import with_onnx_runtime
-from engine.inference.predict import predict
+from engine.inference.predict import predict, what_is_given
 from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import DualBranch, SideEncoder
 from tests.engine.conftest import saved_model
@@ -129,3 +133,32 @@ def test_training_hides_the_pixels_of_a_fraction_of_the_cards_and_of_both_sides_
     assert torch.equal(front, back)
     assert 1 - front.float().mean() == pytest.approx(0.2, abs=0.04)
     assert all(side.all() for side in in_evaluation)
+
+
+@pytest.mark.parametrize("side", ["front", "back"])
+def test_a_picture_that_may_hide_wear_is_given_as_one_that_no_range_was_checked_on(side):
+    model = SimpleNamespace(sides=(True, True))
+    clear, noisy = (
+        SimpleNamespace(px_per_mm=10.0, quality=SimpleNamespace(hides_wear=hides_wear)) for hides_wear in (False, True)
+    )
+    assert what_is_given(model, clear, clear) == Given("pair", 10.0, in_domain=True)
+    pictures = (noisy, clear) if side == "front" else (clear, noisy)
+    assert what_is_given(model, *pictures) == Given("pair", 10.0, in_domain=False)
+
+
+def test_the_range_of_a_card_in_a_picture_that_may_hide_wear_is_the_widest(model):
+    random = np.random.default_rng(0)
+    grades = random.integers(1, 11, 300)
+    sure = np.eye(10)[grades - 1] * 0.9 + 0.01
+    unsure = np.full((300, 10), 0.1)
+
+    def held_out(probabilities):
+        cards = tuple(map(str, range(300)))
+        return Predictions(cards, cards, grades, probabilities)
+
+    narrow = replace(fit(held_out(sure), on="pairs"), min_px_per_mm=4.0)
+    calibration = with_stratum(narrow, fit(held_out(unsure), on="fronts"), sides="front", max_px_per_mm=None)
+    calibrated = replace(model, calibration=calibration)
+    clear, hidden = (predict(calibrated, card(), Given("pair", 10.0, in_domain=clear)) for clear in (True, False))
+    assert hidden.is_familiar == clear.is_familiar == (True, True)
+    assert hidden.interval.width > clear.interval.width
