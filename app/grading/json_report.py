@@ -11,7 +11,7 @@ from typing import Any
 from app.models.calibration_report import calibration_summary
 from db.schema import Side
 from engine.inference.card_side import CardSide, card_subgrades
-from engine.inference.grade_card import UNFAMILIAR, GradedCard
+from engine.inference.grade_card import GradedCard
 from engine.measure.centering.ceiling import axes_of_side, card_ceiling
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.findings.findings import findings_of
@@ -54,7 +54,7 @@ def _in_domain(graded: GradedCard) -> dict[str, Any] | None:
     """Likeness of the pictures to those that the model was checked on; None without a prediction or a domain."""
     if graded.prediction is None or graded.prediction.in_domain is None:
         return None
-    reason = ", ".join(map(UNFAMILIAR.format, graded.unfamiliar_sides))
+    reason = ", ".join(graded.unfamiliar_notes)
     return {"verdict": graded.prediction.in_domain, "reason": reason}
 
 
@@ -67,6 +67,7 @@ def _side(name: Side, side: CardSide, files: Mapping[str, Path], today: date) ->
     detection, measurements = side.detection, side.measurements
     return {
         "kind": detection.kind,
+        "certain": side.is_certain,
         "confidence": detection.confidence,
         "quad": detection.quad.tolist(),
         "upright_known": detection.upright_known,

@@ -21,7 +21,7 @@ from engine.detection.card_sides import card_thumbnail
 from engine.detection.read_and_find import read_and_find
 from engine.image.detection import Detection
 from engine.image.perspective import quad_geometry
-from engine.image.quality import Quality, card_quality, rectify_for_quality
+from engine.image.quality import DETECTION_CONFIDENCE, Quality, card_quality, rectify_for_quality
 from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections, LineCorrection
@@ -100,10 +100,19 @@ class CardSide:
             quad, size = self.correction.quad, self.correction.size
         return rectify_with_margin(self.rgb, quad, size, self.detection.kind, wide_margin_mm=WIDE_MARGIN_MM)
 
+    @property
+    def is_certain(self) -> bool:
+        """True if the card's outline is sure, or a person has seen it: only then is its centering measured."""
+        detection = self.detection
+        is_sure = detection.whole_picture or DETECTION_CONFIDENCE.verdict(detection.confidence) == "good"
+        return is_sure or self.correction is not None
+
     @cached_property
     def centering(self) -> MeasuredCentering | NoCentering:
         """The centering in effect: that of the correction if there is one, else the measured one."""
-        return self.measurements.centering if self.correction is None else self.correction.centering
+        if self.correction is not None:
+            return self.correction.centering
+        return self.measurements.centering if self.is_certain else NoCentering(DETECTION_CONFIDENCE.reason)
 
     @property
     def measurements_in_effect(self) -> SideMeasurements:

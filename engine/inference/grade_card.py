@@ -117,6 +117,13 @@ class GradedCard:
             return []
         return [side for side, known in zip(SIDES, self.prediction.is_familiar, strict=True) if known is False]
 
+    @property
+    def unfamiliar_notes(self) -> list[str]:
+        """One note on each unfamiliar side: what its grade is worth."""
+        by_measurements = self.prediction is not None and self.prediction.from_measurements
+        note = BY_MEASUREMENTS if by_measurements else UNFAMILIAR
+        return [note.format(side) for side in self.unfamiliar_sides]
+
     def saliency_of(self, side: Side) -> np.ndarray | None:
         """The side's Grad-CAM map, or None without maps; blank for a side that the model does not use."""
         if self.saliency is None:
@@ -191,8 +198,7 @@ def predict_grade(sides: CardSides, model: LoadedModel | None, max_interval_widt
         notes = (KNOWN_CARD, *notes)
     max_width = max_interval_width or default_max_interval_width(model.calibration)
     graded = GradedCard(sides, notes, model, inputs, prediction, max_width)
-    unfamiliar = BY_MEASUREMENTS if prediction.from_measurements else UNFAMILIAR
-    notes = (*map(unfamiliar.format, graded.unfamiliar_sides), *notes)
+    notes = (*graded.unfamiliar_notes, *notes)
     if model.calibration is not None and not model.calibration.is_calibrated_for(given):
         notes = (UNCHECKED_RANGE, *notes)
     return replace(graded, notes=notes)

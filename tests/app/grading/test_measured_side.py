@@ -55,6 +55,19 @@ def test_a_card_without_a_border_is_refused_with_a_reason_and_caps_nothing():
     assert card_report["back"] is None
 
 
+def test_no_centering_is_measured_on_an_outline_that_is_not_sure_unless_a_person_gives_it(off_centre):
+    assert report(graded(off_centre))["front"]["certain"]
+    unsure = replace(off_centre, detection=replace(off_centre.detection, confidence=0.3))
+    card_report = report(graded(unsure))
+    assert card_report["front"]["certain"] is False
+    assert card_report["front"]["centering"] is None
+    assert card_report["front"]["centering_reason"].startswith("not sure where the card ends")
+    assert card_report["centering_ceiling"] is None
+    by_hand = report(graded(replace(unsure, correction=corrected(inset(3.5, 2.5, 3, 3)))))
+    assert by_hand["front"]["certain"]
+    assert by_hand["front"]["centering"]["lr"] == pytest.approx(100 * 3.5 / 6, abs=0.5)
+
+
 def test_a_low_resolution_picture_is_refused_with_a_reason_and_never_raises():
     fine = picture_of_card(3, 3, 3, 3)
     for times, refused in ((3, ("corners", "surface")), (6, ("corners", "surface", "centering"))):
