@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.grading.answer_text import verdict_text
+from app.grading.verdict import verdict_html
 from app.models.calibration_report import how_often
 from app.models.model_report import model_report
-from app.screens import charts
 from app.screens.uncertainty_panel import UncertaintyPanel
 from engine.evaluation.calibration import Calibration, fit
-from engine.evaluation.conformal import Interval
 from engine.experiments.test_set_log import access_count
 from engine.inference.evaluate import predict_cards
 from engine.inference.grade_card import grade_card
@@ -173,7 +171,7 @@ def test_the_grade_tab_calls_only_a_calibrated_range_calibrated_and_explains_a_m
 ):
     pictures = front_and_back(manifest)
     uncalibrated_text, calibrated_text = (
-        verdict_text(grade_card(*pictures, open_grader(path))) for path in (model, calibrated)
+        verdict_html(grade_card(*pictures, open_grader(path))) for path in (model, calibrated)
     )
     assert "% range: " in uncalibrated_text
     assert "Calibrated on" not in uncalibrated_text
@@ -182,8 +180,8 @@ def test_the_grade_tab_calls_only_a_calibrated_range_calibrated_and_explains_a_m
     assert "has not been checked" not in calibrated_text
     assert "Calibrated on 30 cards: all cards of labels.csv" in calibrated_text
     unsure = grade_card(*pictures, open_grader(model), max_interval_width=1)
-    text = verdict_text(unsure)
-    assert text.startswith("## Not graded: too uncertain")
+    text = verdict_html(unsure)
+    assert text.startswith("<h2>Not graded: too uncertain</h2>")
     assert unsure.reasons[0][1:] in text
 
 
@@ -204,15 +202,13 @@ def test_a_picture_is_requested_only_of_a_side_that_the_model_uses(model, manife
     fronts_only = tmp_path / "fronts_only.pt"
     checkpoint.save(fronts_only, {**checkpoint.load(model), "sides": (True, False)})
     request, both_sides, front_side = "add its picture", open_grader(model), open_grader(fronts_only)
-    assert "Graded without the back: add its picture" in verdict_text(grade_card(front, None, both_sides))
-    assert request not in verdict_text(grade_card(front, back, both_sides))
-    assert request not in verdict_text(grade_card(front, None, front_side))
-    assert "Back: not used" in verdict_text(grade_card(front, back, front_side))
+    assert "Graded without the back: add its picture" in verdict_html(grade_card(front, None, both_sides))
+    assert request not in verdict_html(grade_card(front, back, both_sides))
+    assert request not in verdict_html(grade_card(front, None, front_side))
+    assert "Back: not used" in verdict_html(grade_card(front, back, front_side))
 
 
-def test_the_bars_mark_the_grades_of_the_range_and_the_curves_match_the_calibration(calibrated):
-    bars = charts.bars(np.full(10, 0.1), Interval(0.9, 7, 9))
-    assert bars["grade"][bars["grades"] == charts.INSIDE].tolist() == ["7", "8", "9"]
+def test_the_curves_match_the_calibration(calibrated):
     calibration = Calibration.from_dict(checkpoint.load(calibrated)["calibration"])
     _, text, reliability, risk = UncertaintyPanel.updates(calibration)
     assert "| graded up to" in text

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from app.grading.answer_text import verdict_text
+from app.grading.verdict import verdict_html
 from app.models.grading_model import grading_model, model_text
 from app.models.model_report import model_report
 from app.settings import data_folder
@@ -176,7 +176,7 @@ def test_the_grade_tab_names_the_starter_s_training_data_before_and_after_gradin
     outside, folded = model_text(grading_model(data)).split("<details>")
     assert "No real card." in outside
     assert "- One seed.\n- No foil." in folded
-    verdict = verdict_text(grade_card(*pictures_of(manifest), grading_model(data), with_saliency=False))
+    verdict = verdict_html(grade_card(*pictures_of(manifest), grading_model(data), with_saliency=False))
     assert REASON[1:] in verdict
     assert "trained on simulated cards: 18 cards" in verdict
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,7 @@ from db.schema import Side
 from engine.image.rectify import canvas_window
 from engine.inference.card_side import CardSide
 from engine.inference.grad_cam import overlay
-from engine.inference.grade_card import SIDES, GradedCard
+from engine.inference.grade_card import GradedCard
 from engine.storage.atomic import atomic_write
 
 MAX_SIDE_PX = 1600
@@ -38,12 +37,6 @@ def pictures_of(graded: GradedCard, side: Side) -> dict[str, np.ndarray]:
         heat = Image.fromarray(saliency[window]).resize(card.shape[1::-1], Image.Resampling.BILINEAR)
         pictures["overlay"] = overlay(_gray(card), np.asarray(heat).clip(0, 1))
     return pictures
-
-
-def pictures_in_order(graded: GradedCard, names: Iterable[str]) -> list[np.ndarray | None]:
-    """The named pictures of the front, then of the back; None for a missing one."""
-    pictures = [pictures_of(graded, side) for side in SIDES]
-    return [side_pictures.get(name) for side_pictures in pictures for name in names]
 
 
 def write_pictures(graded: GradedCard, folder: Path) -> dict[Side, dict[str, Path]]:

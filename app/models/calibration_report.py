@@ -49,7 +49,7 @@ def calibration_sentence(calibration: Calibration | None) -> str:
     if calibration is None:
         return UNCALIBRATED
     groups = "" if calibration.groups == calibration.cards else f" in {calibration.groups} groups"
-    return f"Calibrated on {calibration.cards} cards{groups}: {escape(calibration.on)}."
+    return f"Calibrated on {calibration.cards} cards{groups}: {calibration.on}."
 
 
 def range_text(interval: Interval, calibration: Calibration | None) -> str:
@@ -66,7 +66,7 @@ def calibration_tables(calibration: Calibration) -> str:
         if calibration.widest == len(GRADES)
         else f"a card whose range spans more than {calibration.widest} grades is not graded"
     )
-    lines = [f"{calibration_sentence(calibration)} Temperature {calibration.temperature:.3f}; {limit}.", ""]
+    lines = [f"{escape(calibration_sentence(calibration))} Temperature {calibration.temperature:.3f}; {limit}.", ""]
     if measured is None:
         return "\n".join([*lines, "Too few cards to measure how well this calibration works on other cards.", ""])
     before = measured["uncalibrated"]

@@ -26,7 +26,7 @@ def model_text(model: LoadedModel | None) -> str:
     card = model.card
     training_data = "" if card is None else f", trained only on {escape(card.learned_from)}"
     sentences = [f"Grading model: **{escape(model.name)}**{training_data}."]
-    facts = [model_sentence(model), calibration_sentence(model.calibration)]
+    facts = [model_sentence(model), escape(calibration_sentence(model.calibration))]
     if card is not None:
         sentences += [escape(_first_clause(limit)) for limit in card.limits[:1]]
         facts += map(escape, [card.summary(), *card.limits])

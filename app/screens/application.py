@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from app.screens.login import WAIT_MESSAGE, LoginLimit
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
 from app.screens.request_check import RequestCheck
 from app.screens.security import AccessControl, host_names
 from app.settings import DataFolder, ServerOptions
+
+# Scripts of others that the page uses, with their licenses.
+LIBRARY = Path(__file__).with_name("library")
 
 
 def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> FastAPI:
@@ -35,6 +41,7 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         max_upload=options.max_upload_bytes,
         page_scripts=PAGE_SCRIPTS,
     )
+    app.mount("/library", StaticFiles(directory=LIBRARY))
     gr.mount_gradio_app(
         app,
         page,

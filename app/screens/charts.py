@@ -1,19 +1,15 @@
-"""Data frames behind the plots: a run's curves, a card's probabilities, a model's calibration."""
+"""Data frames behind the plots: a run's curves, a model's calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from db.schema import Epoch
-from engine.cards.grades import GRADES
-from engine.evaluation.conformal import Interval
 
 MAX_POINTS = 300
-INSIDE, OUTSIDE = "in the range", "outside the range"
 
 
 def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
@@ -63,12 +59,6 @@ def epoch_table(epochs: Sequence[Epoch]) -> pd.DataFrame:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-def bars(probabilities: np.ndarray, interval: Interval) -> pd.DataFrame:
-    """Columns: grade (text, so that each bar is a category), probability, grades (INSIDE or OUTSIDE the interval)."""
-    within = [INSIDE if interval.low <= grade <= interval.high else OUTSIDE for grade in GRADES]
-    return pd.DataFrame({"grade": [str(grade) for grade in GRADES], "probability": probabilities, "grades": within})
 
 
 def reliability(measured: dict[str, Any]) -> pd.DataFrame:

@@ -5,20 +5,23 @@ Modules that need torch are imported in the handlers: they take seconds to load,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import numpy as np
 
 from app.errors import user_message
+from app.grading.progress import message_html, progress_html
 from app.markdown import escape
-from app.screens import charts
+from app.screens.card_layers import card_layers, checked_value, layers_value
 from app.screens.error_messages import show_user_errors
 from app.screens.latest_grading import LatestGrading
 from app.screens.line_editor import line_editor
 from app.screens.login import labeler
+from app.screens.outline_editor import outline_editor, outline_from_page, outline_value
 from app.screens.picture_input import PictureInput, read_preview
 from app.screens.uncertainty_panel import UncertaintyPanel
 from app.screens.worth_panel import WorthPanel, cost_values, read_prices, work_out
@@ -29,24 +32,34 @@ from engine.cards.grades import GRADES
 if TYPE_CHECKING:
     from app.screens.line_editor_state import LineEditorState
     from engine.inference.grade_card import GradedCard
-    from engine.inference.predict import Prediction
 
 SIDES = ("front", "back")
-PICTURES = {"card": "", "overlay": "what lowers the grade", "quad": "outline found"}
+VERDICT_STYLE = Path(__file__).with_name("verdict.css")
+BOTH_HEIGHT_PX = 110
 UNKNOWN_GRADE = "unknown"
-RANGE_COLORS = {charts.INSIDE: "#6366f1", charts.OUTSIDE: "#c7c9d9"}
-# The page marks the verdict as busy while it holds this element, see page.py.
-BUSY = '<span class="busy"></span>'
-GRADING = f"### Grading ...{BUSY}"
-LOADING = f"{GRADING}\nLoading the grading model; the first card takes some seconds longer."
-MEASURING = f"{GRADING}\nFinding the card in each picture, measuring and grading it."
+LOADING = "Loading the grading model and finding the card; the first card takes some seconds longer ..."
+FINDING = "Finding the card in each picture and grading it ..."
+MEASURING = "Now measuring centering, corners, edges and surface ..."
+MAPPING = "Now computing where the model looked ..."
 BACK_QUESTION = "**Is this still the right back?** The front is new; the back is from before."
-ANSWER_FIRST = "### Not graded yet\nSay first whether the back belongs to the new front."
-FAILED = (
-    "## Not graded\nThe program made an error, which the terminal that runs Loupe shows. Press **Grade** to try again."
-)
+ANSWER_FIRST = "Say first whether the back belongs to the new front."
+FAILED = "The program made an error, which the terminal that runs Loupe shows. Press Grade to try again."
+NOT_GRADED = "Not graded"
+# A finding that the verdict names is shown on the card.
+SHOW_FINDING = """
+element.addEventListener("click", (event) => {
+  const { side, number } = event.target.closest("[data-number]")?.dataset ?? {};
+  if (!window.loupe.views[side]) return;
+  window.loupe.views[side].showFinding(Number(number));
+  document.getElementById(`${side}-lines`).scrollIntoView({ block: "start", behavior: "smooth" });
+});
+"""
 # Shows at once, without the server, that the last card's answer no longer holds.
-CLEAR_AT_ONCE = f"""() => [`{GRADING}`, {{visible: false, __type__: "update"}}]"""
+CLEAR_AT_ONCE = f"""() => {{
+  const block = matchMedia("(max-width: 640px)").matches ? "start" : "nearest";
+  document.getElementById("verdict").scrollIntoView({{block, behavior: "smooth"}});
+  return [`{progress_html(FINDING)}`, {{visible: false, __type__: "update"}}];
+}}"""
 
 
 class GradeTab:
@@ -60,11 +73,23 @@ class GradeTab:
         with gr.Tab("Grade", id="grade") as self._tab:
             self._model = gr.Markdown("Loading the model ...", elem_id="grading-model")
             with gr.Row():
-                self._inputs = [PictureInput(side) for side in SIDES]
-                with gr.Column():
+                with gr.Column(scale=2, min_width=300):
+                    self._both = gr.File(
+                        label="Drop both pictures of a card here, in any order",
+                        file_count="multiple",
+                        height=BOTH_HEIGHT_PX,
+                        elem_id="both-in",
+                    )
+                    with gr.Row(elem_classes="two-sides"):
+                        self._inputs = [PictureInput(side) for side in SIDES]
+                    with gr.Row(elem_classes="level"):
+                        self._swap = gr.Button("Swap front and back", size="sm", elem_id="swap-sides")
+                        self._sample = gr.Button("Try a sample card", size="sm", elem_id="try-sample")
+                with gr.Column(min_width=300):
                     self._start = gr.Button("Grade", variant="primary", elem_id="grade-start")
                     self._build_question()
-                    self._verdict = gr.Markdown(elem_id="verdict")
+                    style = VERDICT_STYLE.read_text(encoding="utf-8")
+                    self._verdict = gr.HTML(elem_id="verdict", js_on_load=SHOW_FINDING, css_template=style)
             with gr.Column(visible=False) as self._answer:
                 self._build_answer()
             self._uncertainty = UncertaintyPanel()
@@ -84,29 +109,18 @@ class GradeTab:
         self._latest = gr.State(LatestGrading())
 
     def _build_answer(self) -> None:
+        self._ceiling = gr.Markdown(elem_id="ceiling")
+        self._layers = card_layers()
+        with gr.Row(elem_classes="both-sides"):
+            self._editors = []
+            for side in SIDES:
+                with gr.Column(min_width=300):
+                    self._editors.append(line_editor(side))
         with gr.Row():
-            with gr.Column(scale=2) as self._prediction:
-                self._probabilities = gr.BarPlot(
-                    x="grade",
-                    y="probability",
-                    color="grades",
-                    color_map=RANGE_COLORS,
-                    sort=[str(grade) for grade in GRADES],
-                    title="Probability of each grade",
-                    color_title=" ",
-                    y_axis_format="%",
-                    height=250,
-                    elem_id="probabilities",
-                )
-                gr.Markdown(
-                    'In the gray pictures "what lowers the grade", colored areas lower the grade, bright ones most.'
-                )
-            self._ceiling = gr.Markdown(elem_id="ceiling")
-        self._pictures: list[gr.Image] = []
-        for side in SIDES:
-            with gr.Row():
-                self._pictures += [self._picture(side, name, caption) for name, caption in PICTURES.items()]
-        self._editors = [line_editor(side) for side in SIDES]
+            self._outlines = []
+            for side in SIDES:
+                with gr.Column(min_width=300):
+                    self._outlines.append(outline_editor(side))
         with gr.Accordion("Worth it?", open=False, elem_id="worth-it"):
             self._worth = WorthPanel("graded")
         # What is kept of the grading on the page.
@@ -120,34 +134,28 @@ class GradeTab:
             self._keep = gr.Button("Keep this card", elem_id="keep-card")
         self._keep_status = gr.Markdown(elem_id="kept")
 
-    @staticmethod
-    def _picture(side: str, name: str, caption: str) -> gr.Image:
-        label = f"{side.capitalize()}: {caption}" if caption else side.capitalize()
-        # PNG: the default, a lossy format, would blur fine detail of the overlay.
-        return gr.Image(
-            label=label,
-            format="png",
-            interactive=False,
-            height=420,
-            buttons=["download", "fullscreen"],
-            elem_id=f"{side}-{name}",
-            elem_classes="card-picture",
-        )
-
     def _wire(self) -> None:
         # Not one status layer per output: the verdict says what is going on, and an error would cover every picture.
         options: dict[str, Any] = {"show_progress": "hidden"}
         inputs = [*self._sides, *self._editors]
+        grade_inputs = [self._latest, self._is_open, *self._sides, *self._outlines, *self._editors]
         of_card = [self._title, *self._worth.price_fields]
         answer = [self._verdict, self._answer, self._keep_status, *self._editors, *of_card]
         worth = [self._grading, self._worth.text]
-        outputs = [*answer, self._prediction, self._probabilities, *self._pictures, self._ceiling, *worth]
-        self._start.click(None, None, [self._verdict, self._answer], js=CLEAR_AT_ONCE, **options)
-        # A press while a grading is under way counts: it may be of a picture that was exchanged meanwhile.
-        grade_inputs = [self._latest, self._is_open, *inputs]
-        grading = self._start.click(self.grade, grade_inputs, outputs, trigger_mode="always_last", **options)
-        grading.failure(self.fail, None, answer, **options)
+        outputs = [*answer, self._layers, *self._outlines, self._ceiling, *worth]
+        for event in (self._start.click, *(outline.submit for outline in self._outlines)):
+            event(None, None, [self._verdict, self._answer], js=CLEAR_AT_ONCE, **options)
         question = [self._question, self._is_open, self._was_pair]
+        fields = [part for field in self._inputs for part in (field.file, field.preview)]
+        filled = [self._both, *fields, *question, *answer]
+        drawn = self._sample.click(self.add_sample, self._latest, filled, **options)
+        drawn.failure(self.fail, None, answer, **options)
+        # A press while a grading is under way counts: it may be of a picture that was exchanged meanwhile.
+        grade: dict[str, Any] = {"fn": self.grade, "inputs": grade_inputs, "outputs": outputs, **options}
+        for event in (self._start.click, drawn.success, *(outline.submit for outline in self._outlines)):
+            event(**grade, trigger_mode="always_last").failure(self.fail, None, answer, **options)
+        self._both.upload(self.add_both, [self._latest, self._both, *self._sides], filled, **options)
+        self._swap.click(self.swap, [self._latest, *self._sides], filled, **options)
         for index, field in enumerate(self._inputs):
             changed = [field.file, field.preview, *question, *answer]
             state = [self._latest, *self._sides, self._was_pair]
@@ -160,6 +168,10 @@ class GradeTab:
             edited = [editor, self._ceiling]
             editor.submit(partial(self.save_lines, index), inputs, edited, **options)
             editor.clear(partial(self.reset_lines, index), inputs, edited, **options)
+        check = self._layers.submit(
+            self.check_map, [*self._sides, *self._outlines, self._layers], self._layers, **options
+        )
+        check.failure(lambda: {"problem": FAILED}, None, self._layers, **options)
         self._worth.button.click(self.work_out, [self._grading, *self._worth.fields], self._worth.text, **options)
         kept = [*self._sides, self._grading, self._title, self._true_grade, *self._worth.fields]
         self._keep.click(self.keep_card, kept, self._keep_status, **options)
@@ -193,11 +205,53 @@ class GradeTab:
             if (message := user_message(error)) is None:
                 raise
             refused = {field.file: None, field.preview: gr.update(visible=False, value=None)}
-            return {**refused, **self._without_answer(_refusal("This picture cannot be used", message))}
+            return {**refused, **self._without_answer(message_html("This picture cannot be used", f"{message}."))}
         asks = index == 0 and back is not None and was_pair
         question = {self._question: gr.update(visible=asks), self._is_open: asks}
         shown = {field.preview: gr.update(visible=True, value=preview), self._was_pair: None not in (front, back)}
         return {**shown, **question, **self._without_answer()}
+
+    def add_both(
+        self, latest: LatestGrading, pictures: list[str] | None, front: str | None, back: str | None
+    ) -> dict[Any, Any]:
+        """Put two pictures of one card into the fields of their sides; one alone goes into the first empty field."""
+        from app.grading.sort_sides import sort_sides
+
+        latest.give_up()
+        paths = [Path(picture) for picture in pictures or []]
+        try:
+            if len(paths) == 1:
+                both = (paths[0], _path(back)) if front is None else (Path(front), paths[0])
+            else:
+                both = sort_sides(paths)
+            return {self._both: None, **self._filled_with(*both), **self._without_answer()}
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            refusal = message_html("These pictures cannot be used", f"{message}.")
+            return {self._both: None, **self._without_answer(refusal)}
+
+    def swap(self, latest: LatestGrading, front: str | None, back: str | None) -> dict[Any, Any]:
+        """Exchange the two sides."""
+        latest.give_up()
+        return {**self._filled_with(_path(back), _path(front)), **self._without_answer()}
+
+    def add_sample(self, latest: LatestGrading) -> dict[Any, Any]:
+        """Put a simulated card into the fields."""
+        from app.grading.sample_card import sample_card
+
+        latest.give_up()
+        drawn = self._filled_with(*sample_card(self._data.uploads / "sample"))
+        return {**drawn, **self._without_answer(progress_html(FINDING))}
+
+    def _filled_with(self, front: Path | None, back: Path | None) -> dict[Any, Any]:
+        """Updates that show two pictures in the fields, without a question about the back. Raises BadPicture."""
+        updates: dict[Any, Any] = {}
+        for field, path in zip(self._inputs, (front, back), strict=True):
+            preview = None if path is None else read_preview(path, self._max_picture_bytes)
+            updates[field.file] = None if path is None else str(path)
+            updates[field.preview] = gr.update(visible=path is not None, value=preview)
+        return {**updates, **self.keep_back(), self._was_pair: None not in (front, back)}
 
     def remove_picture(
         self, index: int, latest: LatestGrading, front: str | None, back: str | None, was_pair: bool
@@ -227,63 +281,96 @@ class GradeTab:
 
     def fail(self) -> dict[Any, Any]:
         """Show that grading ended with an error of the program."""
-        return self._without_answer(FAILED)
+        return self._without_answer(message_html(NOT_GRADED, FAILED))
 
     def grade(self, latest: LatestGrading, *inputs: Any) -> Iterator[dict[Any, Any]]:
         """Grade the uploaded pictures, see `_grade`; nothing is yielded any more once a picture is exchanged."""
         yield from latest.begin(self._grade(*inputs), {self._verdict: gr.skip()})
 
     def _grade(self, is_open: bool, front: str | None, back: str | None, *page_values: Any) -> Iterator[dict[Any, Any]]:
-        """Grade the uploaded pictures: yields what is being done, then the whole answer or the reason for none.
+        """Grade the uploaded pictures: yields what is being done, the grade, then the measurements, then the maps.
 
         is_open      True while the question about the back is not answered
-        page_values  current states of the two line editors, as JSON
+        page_values  current states of the two outline editors, then of the two line editors, as JSON
         """
         if is_open:
-            yield self._without_answer(ANSWER_FIRST)
+            yield self._without_answer(message_html("Not graded yet", ANSWER_FIRST))
             return
-        yield {self._verdict: MEASURING if self._graded_before else LOADING, self._answer: gr.update(visible=False)}
+        began = progress_html(FINDING if self._graded_before else LOADING)
+        yield {self._verdict: began, self._answer: gr.update(visible=False)}
         try:
-            answer = self._graded(_path(front), _path(back), page_values)
+            yield from self._answers(_path(front), _path(back), _quads(page_values[:2]), page_values[2:])
         except Exception as error:
             if (message := user_message(error)) is None:
                 raise
-            yield self._without_answer(_refusal("Not graded", message))
+            yield self._without_answer(message_html(NOT_GRADED, f"{message}."))
             return
         self._graded_before = True
-        yield answer
 
-    def _graded(self, front: Path | None, back: Path | None, page_values: Sequence[Any]) -> dict[Any, Any]:
-        """Grade the pictures; returns the updates of the whole answer."""
+    def _answers(
+        self, front: Path | None, back: Path | None, quads: Mapping[str, np.ndarray], page_values: Sequence[Any]
+    ) -> Iterator[dict[Any, Any]]:
+        """Grade the pictures in stages; yields the updates of each."""
         from app.collection.keep_graded_card import kept_grading
-        from app.grading.answer_text import verdict_text
         from app.grading.line_corrections import current_corrections
-        from app.grading.pictures import pictures_in_order
+        from app.grading.verdict import verdict_html
         from app.models.grading_model import grading_model
         from app.screens.line_editor_sides import editor_states
         from app.screens.line_editor_state import state_from_page
-        from engine.inference.grade_card import grade_card
+        from engine.inference.grade_card import grade_in_stages
 
         if front is None and back is None:
             raise UserError("add a picture of the front, the back, or both first")
-        graded = grade_card(front, back, grading_model(self._data), current_corrections(self._database))
-        prediction = graded.prediction
-        pictures = [
-            gr.update(visible=picture is not None, value=picture) for picture in pictures_in_order(graded, PICTURES)
-        ]
+        model = grading_model(self._data)
+        stages = grade_in_stages(front, back, model, current_corrections(self._database), quads)
+        graded = next(stages)
+        yield {self._verdict: verdict_html(graded, is_measured=False, to_come=MEASURING)}
+        graded = next(stages)
+        has_maps = graded.inputs is not None
         states = editor_states(graded.sides, self._data, map(state_from_page, page_values))
-        return {
-            self._verdict: verdict_text(graded),
+        yield {
+            self._verdict: verdict_html(graded, to_come=MAPPING if has_maps else ""),
             self._answer: gr.update(visible=True),
-            self._prediction: gr.update(visible=prediction is not None),
-            self._probabilities: gr.update() if prediction is None else _bars(prediction),
-            **dict(zip(self._pictures, pictures, strict=True)),
             **dict(zip(self._editors, map(_as_json, states), strict=True)),
+            **self._outline_updates(graded),
+            self._layers: {"card": "", "maps": {}},
             self._ceiling: _ceiling_text(states, graded),
             self._keep_status: "",
             self._grading: kept_grading(graded),
             self._worth.text: "",
         }
+        if has_maps:
+            graded = next(stages)
+            yield {self._verdict: verdict_html(graded), self._layers: layers_value(graded, self._data)}
+
+    def _outline_updates(self, graded: GradedCard) -> dict[Any, Any]:
+        values = [
+            None if side is None else outline_value(name, side, self._data) for name, side in graded.sides.items()
+        ]
+        return dict(zip(self._outlines, values, strict=True))
+
+    def check_map(self, front: str | None, back: str | None, *page_values: Any) -> dict[str, Any]:
+        """Measure whether the maps of the chosen method explain the grade; returns the value of the layers.
+
+        page_values  current states of the two outline editors, then of the layers, as JSON
+        """
+        from app.grading.line_corrections import current_corrections
+        from app.models.grading_model import grading_model
+        from engine.inference.grad_cam import MAP_METHODS
+        from engine.inference.grade_card import check_map, open_card, predict_grade, with_saliency_maps
+
+        *outline_values, layers = page_values
+        method = layers.get("method") if isinstance(layers, dict) else None
+        method = method if method in MAP_METHODS else MAP_METHODS[0]
+        try:
+            quads = _quads(outline_values)
+            sides = open_card(_path(front), _path(back), current_corrections(self._database), quads)
+            graded = with_saliency_maps(predict_grade(sides, grading_model(self._data)))
+        except Exception as error:
+            if (message := user_message(error)) is None:
+                raise
+            return {"problem": f"{message}."}
+        return checked_value(graded, method, check_map(graded, method))
 
     @show_user_errors
     def save_lines(self, index: int, *inputs: Any) -> list[Any]:
@@ -362,15 +449,10 @@ def _ceiling_text(states: Sequence[LineEditorState | None], graded: GradedCard |
     return ceiling_text(worst, graded=graded)
 
 
-def _refusal(head: str, message: str) -> str:
-    """A refusal in the verdict's place, in Markdown."""
-    return f"## {head}\n{escape(message)}."
-
-
-def _bars(prediction: Prediction) -> dict[str, Any]:
-    """The ten bars on an axis that starts at 0, so that small differences do not look large."""
-    top = max(0.5, float(prediction.probabilities.max()))
-    return gr.update(value=charts.bars(prediction.probabilities, prediction.interval), y_lim=[0, top])
+def _quads(values: Sequence[Any]) -> dict[str, np.ndarray]:
+    """The corners that the user laid, by the SHA-256 of their picture."""
+    laid = [outline for outline in map(outline_from_page, values) if outline is not None]
+    return {outline.sha256: np.array(outline.quad) for outline in laid}
 
 
 def _path(text: str | None) -> Path | None:

@@ -1,15 +1,16 @@
 // Line editor: eight lines over a flat card, dragged by mouse or finger, or moved by arrow keys. Lengths are millimetres.
+// Runs after card_view.js, in the same scope.
 // Provided by Gradio: element, props (value: see line_editor_state.py), trigger, server, watch.
 const NAMES = ["top", "right", "bottom", "left"];
 const KINDS = { physical: "card's edge", printed: "printed frame" };
-const STEP_MM = 0.05, LONG_STEP_MM = 0.5, BEYOND_MM = 1, GRIP_MM = 2.2, DOT_MM = 0.7, LENS_MM = 5;
+const STEP_MM = 0.05, LONG_STEP_MM = 0.5, BEYOND_MM = 1, LENS_MM = 5;
 const CORNER_MM = 8, EDGE_MM = 4, OUTSIDE_MM = 1, CORNER_SHOWN_PX = 180;
 const HIT_PX = 26, COLOURS = { physical: "#ffa01e", printed: "#00d6ff" }, SHADOW = "#141414", FOUND = "#ff3c78";
 const THIN = { "vector-effect": "non-scaling-stroke" }; // an attribute: style sheets do not apply to the copy that the lens draws
 const KEYS = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -1, ArrowRight: 1 };
 
 const find = (className) => element.querySelector("." + className);
-const svg = find("card");
+const svg = find("card"), scene = find("scene"), [mapImage, circles, lineGroup] = scene.children;
 const draw = (name, attributes, parent, text) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, setting] of Object.entries(attributes)) node.setAttribute(key, setting);
@@ -35,44 +36,51 @@ function render() {
   value = props.value && props.value.physical ? structuredClone(props.value) : null;
   find("side").hidden = !value;
   if (!value) return;
-  const [x, y] = value.margin_mm;
-  const box = { x: -x, y: -y, width: value.width_mm + 2 * x, height: value.height_mm + 2 * y };
-  svg.setAttribute("viewBox", Object.values(box).join(" "));
-  svg.setAttribute("aria-label", value.side + " of the card with its eight lines");
-  const image = svg.querySelector("image");
-  for (const [key, setting] of Object.entries({ ...box, href: value.picture.url })) image.setAttribute(key, setting);
-  find("scene").id = value.side + "-scene";
+  svg.setAttribute("aria-label", value.side + " of the card with its eight lines and its findings");
+  const image = find("flat");
+  for (const [key, setting] of Object.entries({ ...pictureBox(), href: value.picture.url })) image.setAttribute(key, setting);
+  scene.id = value.side + "-scene";
   image.id = value.side + "-flat";
-  find("lens").firstElementChild.setAttribute("href", "#" + find("scene").id);
-  find("title").textContent = (value.side === "front" ? "Front" : "Back") + ": centering";
+  const [below, above] = find("lens").children;
+  below.setAttribute("href", "#" + image.id);
+  above.setAttribute("href", "#" + scene.id);
+  find("title").textContent = value.side === "front" ? "Front" : "Back";
+  openPicture(value.picture.url);
   drawFindings();
   drawCloseUps(image.id);
   drawLines();
   showNumbers();
+  applyLayers();
+  followView();
 }
 
 function drawFindings() {
-  const [circles, list, smaller] = [find("circles"), find("findings"), find("smaller")];
+  const [list, smaller] = [find("findings"), find("smaller")];
   const smallerList = smaller.querySelector("ol");
   for (const node of [circles, list, smallerList]) node.replaceChildren();
   const middle = [value.width_mm / 2, value.height_mm / 2];
   for (const { number, place, what, cost, at_mm: [x, y], reach_mm, points_mm, circled } of value.findings) {
-    append("li", place + ": " + what + " (" + cost + ")", circled ? list : smallerList);
-    if (!circled) continue;
+    const button = append("button", place + ": " + what + " (" + cost + ")", append("li", "", circled ? list : smallerList));
+    Object.assign(button.dataset, { finding: number });
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => showFinding(number));
+    const group = draw("g", { "data-number": number, "data-circled": circled }, circles);
     const distance = Math.hypot(middle[0] - x, middle[1] - y) || 1, inward = (reach_mm + 1.4) / distance;
     const pen = { fill: "none", stroke: FOUND, ...THIN };
-    draw("circle", { cx: x, cy: y, r: reach_mm, "stroke-width": 2, ...pen }, circles);
-    draw("polyline", { points: points_mm.join(" "), "stroke-width": 1, ...pen }, circles);
-    const text = { fill: FOUND, stroke: SHADOW, "stroke-width": 0.5, "paint-order": "stroke", "font-size": 2.4 };
-    draw("text", { x: x + (middle[0] - x) * inward, y: y + (middle[1] - y) * inward, ...text }, circles, number);
+    draw("circle", { cx: x, cy: y, r: reach_mm, "stroke-width": 2, ...pen }, group);
+    draw("polyline", { points: points_mm.join(" "), "stroke-width": 1, ...pen }, group);
+    const text = { fill: FOUND, stroke: SHADOW, "paint-order": "stroke" };
+    draw("text", { x: x + (middle[0] - x) * inward, y: y + (middle[1] - y) * inward, ...text }, group, number);
   }
   const count = value.findings.length, circledCount = list.children.length;
   smaller.hidden = count === circledCount;
   smaller.querySelector("summary").textContent = count - circledCount + " less certain or smaller, without a circle";
   smallerList.start = circledCount + 1;
   const noFindings = "No wear found" + (value.unread.length ? " where it could be measured" : "");
-  find("found").textContent = circledCount ? "Findings" : noFindings;
+  find("found").textContent = circledCount ? "Findings, and the grades that each costs alone" : noFindings;
+  find("hint").hidden = !count;
   find("unread").textContent = value.unread.join(" ");
+  markFinding(value.findings.find(({ number }) => number === shownFinding));
 }
 
 // Scaled by a whole factor, so that picture pixels stay square. Edges are rotated, with the outside on top.
@@ -100,8 +108,8 @@ function closeUp(parent, flat, name, box, turn, times) {
 
 // All dots are drawn above all lines, so that a line that crosses a dot does not catch its pointer events.
 function drawLines() {
-  find("lines").replaceChildren();
-  const [below, above] = [0, 1].map(() => draw("g", {}, find("lines")));
+  lineGroup.replaceChildren();
+  const [below, above] = [0, 1].map(() => draw("g", {}, lineGroup));
   lines = Object.keys(KINDS).flatMap((kind) => value[kind].map((points, side) => {
     const name = value.side + ": " + KINDS[kind] + ", " + NAMES[side];
     const direction = moveAxis(side) ? "across" : "down";
@@ -123,8 +131,8 @@ function drawLines() {
     });
     const ends = [0, 1].map((end) => {
       const label = name + ", tilt by its " + (end ? "second" : "first") + " end";
-      const grip = { class: "grip", r: GRIP_MM, fill: "transparent", ...handle(label) };
-      const dot = { class: "dot", r: DOT_MM, fill: COLOURS[kind], stroke: SHADOW, ...THIN };
+      const grip = { class: "grip", fill: "transparent", ...handle(label) };
+      const dot = { class: "dot", fill: COLOURS[kind], stroke: SHADOW, ...THIN };
       return [draw("circle", grip, dots), draw("circle", dot, dots)];
     });
     const line = { kind, side, group, strokes, ends };

@@ -1,4 +1,4 @@
-"""Line editor component: a flat card with eight draggable lines and the centering they give."""
+"""Line editor component: a flat card to zoom into, with its findings, eight draggable lines and their centering."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 PARTS = Path(__file__).with_suffix("")
+CARD_VIEW = PARTS.with_name("card_view.js")
 
 
 def line_editor(side: str) -> gr.HTML:
@@ -16,7 +17,8 @@ def line_editor(side: str) -> gr.HTML:
         value=None,
         html_template=_part(".html"),
         css_template=_part(".css"),
-        js_on_load=_part(".js"),
+        # One script, so that the view and the lines over it share their variables.
+        js_on_load=CARD_VIEW.read_text(encoding="utf-8") + _part(".js"),
         server_functions=[numbers_of_lines],
         elem_id=f"{side}-lines",
     )

@@ -48,7 +48,7 @@ def editor_states(
     """
     states = [None if side is None else editor_state(name, side, data) for name, side in sides.items()]
     return [
-        page_state if state and page_state and page_state.unsaved and page_state.is_of_same_picture(state) else state
+        page_state if state and page_state and page_state.unsaved and page_state.is_of_same_card(state) else state
         for state, page_state in zip(states, page_states, strict=True)
     ]
 

@@ -23,6 +23,7 @@ from engine.measure.centering.line_correction import CORRECTED_SIZE_NAME, LineCo
 
 INCOMPLETE_LINES = "the eight lines arrived incomplete; reload the page and correct them again"
 MIN_TILT_DEG = 0.05
+MAX_SAME_PLACE_PX = 0.1
 
 Length = Annotated[float, Field(ge=-500, le=500, allow_inf_nan=False)]
 Size = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False)]
@@ -156,9 +157,10 @@ class LineEditorState(EditedLines):
     findings: list[ShownFinding]
     unread: list[str]
 
-    def is_of_same_picture(self, other: LineEditorState) -> bool:
-        """True if both are of one side of one picture."""
-        return (self.sha256, self.side) == (other.sha256, other.side)
+    def is_of_same_card(self, other: LineEditorState) -> bool:
+        """True if both are of one side of one picture, with the card in the same place."""
+        same_place = np.allclose(self.quad, other.quad, atol=MAX_SAME_PLACE_PX)
+        return (self.sha256, self.side) == (other.sha256, other.side) and same_place
 
 
 def state_from_page(value: Any) -> LineEditorState | None:

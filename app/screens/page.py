@@ -38,11 +38,12 @@ new MutationObserver(() => {
   if (verdict) verdict.setAttribute("aria-busy", String(verdict.querySelector(".busy") !== null));
 }).observe(document, { childList: true, subtree: true });
 """
-# Gradio's file field takes no picture from the clipboard: a pasted one goes to the first empty side.
+# Gradio's file field takes no picture from the clipboard: a pasted one goes to the first empty side, two are sorted.
 PASTE = """
 document.addEventListener("paste", (event) => {
   const files = event.clipboardData?.files;
-  const input = document.querySelector(":is(#front-in, #back-in) input[type=file]"); // the front's is first
+  const fields = files?.length > 1 ? "#both-in" : ":is(#front-in, #back-in)"; // the front's is first
+  const input = document.querySelector(fields + " input[type=file]");
   if (!files?.length || !input || input.closest("[role=tabpanel]")?.offsetParent === null) return;
   event.preventDefault();
   input.files = files;
@@ -56,7 +57,27 @@ document.addEventListener("click", (event) => {
   if (busy) event.stopImmediatePropagation();
 }, { capture: true });
 """
-PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE, ONE_PRESS)
+# On a phone the field of a side opens the camera; the field for both lets the user choose pictures taken before.
+CAMERA = """
+if (matchMedia("(pointer: coarse)").matches) new MutationObserver(() => {
+  for (const input of document.querySelectorAll("#both-in input[type=file]")) input.accept = "image/*";
+  for (const input of document.querySelectorAll(":is(#front-in, #back-in) input[type=file]")) {
+    input.accept = "image/*";
+    input.setAttribute("capture", "environment");
+  }
+}).observe(document, { childList: true, subtree: true });
+"""
+# What the two views of a card and the bar of layers share, see card_view.js and card_layers.js.
+CARD_VIEWS = """
+window.loupe = {
+  views: {},
+  layers: {
+    findings: true, lines: true, map: false, linked: true,
+    opacity: 0.7, method: "hires_cam", maps: {}, hidden: {},
+  },
+};
+"""
+PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
@@ -83,6 +104,9 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 #current-grade h2 { margin-top: 0; }
 footer { display: none !important; }
 @media (max-width: 640px) {
+  .two-sides { flex-wrap: nowrap !important; }
+  .two-sides > * { min-width: 0 !important; }
+  .picture-input .preview { height: 200px !important; }
   .stack { flex-direction: column; }
   .stack > * { width: 100%; }
   #grade-buttons { display: grid; grid-template-columns: repeat(6, 1fr); }
@@ -110,7 +134,8 @@ PAGE_OPTIONS: dict[str, Any] = {
         button_primary_background_fill_hover_dark="*primary_700",
     ),
     "css": STYLE,
-    "head": "".join(f"<script>{script}</script>" for script in PAGE_SCRIPTS),
+    "head": '<script src="library/openseadragon.min.js"></script>'
+    + "".join(f"<script>{script}</script>" for script in PAGE_SCRIPTS),
     "ssr_mode": False,
     "run_history": False,
     "footer_links": [],

@@ -36,6 +36,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 ROUTES = re.compile(
     r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json|login|logout)/?"
     r"|/(assets|static)/.+"
+    r"|/library/[a-z.]+\.js"
     r"|/gradio_api/(info|app_id|user|login_check|startup-events|theme\.css|upload|upload_progress"
     r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+|component_server)/?"
 )

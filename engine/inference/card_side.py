@@ -35,6 +35,9 @@ from engine.storage import file_hash
 # instead of the card errs by less.
 WIDE_MARGIN_MM = 8.0
 NO_CORRECTIONS: Corrections = {}
+# Corners that the user laid, by the SHA-256 of the picture: (4, 2) pixels, clockwise from the printed top left.
+Outlines = Mapping[str, np.ndarray]
+NO_OUTLINES: Outlines = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +46,16 @@ class CardSide:
 
     sha256      of the picture file
     rgb         (H, W, 3) uint8, the upright picture
+    detection   the card, as found or as the user laid its corners
     correction  the user's lines, if any: millimeters count on their quad, in place of the detected one
+    detected    the card as found, if the user laid its corners
     """
 
     sha256: str
     rgb: np.ndarray
     detection: Detection
     correction: LineCorrection | None = None
+    detected: Detection | None = None
 
     @property
     def px_per_mm(self) -> float:
@@ -123,23 +129,38 @@ class CardSide:
 CardSides = Mapping[Side, CardSide | None]  # front, then back; None for a side without a picture
 
 
-def open_side(path: Path, side: Side = "front", corrections: Corrections = NO_CORRECTIONS) -> CardSide:
+def open_side(
+    path: Path, side: Side = "front", corrections: Corrections = NO_CORRECTIONS, outlines: Outlines = NO_OUTLINES
+) -> CardSide:
     """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
     rgb, detection = read_and_find(path)
     sha256 = file_hash.sha256(path)
-    return CardSide(sha256, rgb, detection, corrections.get((sha256, side)))
+    card_side = CardSide(sha256, rgb, detection, corrections.get((sha256, side)))
+    return card_side if sha256 not in outlines else with_outline(card_side, outlines[sha256])
 
 
-def open_sides(front: Path | None, back: Path | None, corrections: Corrections = NO_CORRECTIONS) -> CardSides:
+def with_outline(side: CardSide, quad: np.ndarray) -> CardSide:
+    """The side with its corners where the user laid them, (4, 2) pixels clockwise from the printed top left."""
+    found = side.detection
+    laid = replace(found, quad=quad, confidence=1.0, whole_picture=False, upright_known=True, bow_px=0.0, note="")
+    return CardSide(side.sha256, side.rgb, laid, side.correction, found)
+
+
+def open_sides(
+    front: Path | None,
+    back: Path | None,
+    corrections: Corrections = NO_CORRECTIONS,
+    outlines: Outlines = NO_OUTLINES,
+) -> CardSides:
     """Open both sides at the same time, with their quality. Raises BadPicture, of the front first."""
     paths: dict[Side, Path | None] = {"front": front, "back": back}
     with ThreadPoolExecutor(len(paths)) as pool:
-        opened = {side: pool.submit(_open, path, side, corrections) for side, path in paths.items() if path}
+        opened = {side: pool.submit(_open, path, side, corrections, outlines) for side, path in paths.items() if path}
     return {side: opened[side].result() if side in opened else None for side in paths}
 
 
-def _open(path: Path, side: Side, corrections: Corrections) -> CardSide:
-    card_side = open_side(path, side, corrections)
+def _open(path: Path, side: Side, corrections: Corrections, outlines: Outlines) -> CardSide:
+    card_side = open_side(path, side, corrections, outlines)
     _ = card_side.quality  # computed here, in the side's own thread
     return card_side
 

@@ -1,30 +1,45 @@
-"""Grad-CAM saliency maps of what lowers a card's grade.
+"""Saliency maps of what lowers a card's grade: HiResCAM, Grad-CAM and LayerCAM.
 
-One map per side; the features of the other side and of the auxiliary branches are held fixed. The target is the
-negative expected grade. Each position has its own gradient (Draelos and Carin, "HiResCAM", 2020): where the features
-are averaged over the side, that is Grad-CAM (Selvaraju et al., 2017); where edges and corners are pooled by themselves,
-Grad-CAM's mean gradient would lose the place. Through the grad-cam package, whose final map is not used: it clips at 0,
-which would leave nothing of a good card's map, and it scales each map to its own range, so that a side with a small
-effect looks like one with a large effect. Here the value of a position is how much more it lowers the grade than the
-average of its side, and both sides share one scale.
+The target is the negative expected grade. Activations are those after the attention of a side; the gradient ends there,
+so that a map costs one pass through the encoders. With activations A and gradients G of one side, a map is
+
+    HiResCAM   sum over channels of G * A          Draelos and Carin, 2020
+    Grad-CAM   sum over channels of mean(G) * A    Selvaraju et al., 2017
+    LayerCAM   sum over channels of relu(G) * A    Jiang et al., 2021
+
+Where the features are averaged over the side, G is the same at all positions and HiResCAM is Grad-CAM; where edges and
+corners are pooled by themselves, Grad-CAM's mean gradient loses the place. HiResCAM is the default.
+
+The usual final step clips a map at 0 and scales it to its own range. That leaves nothing of a good card's map, and a
+side with a small effect looks like one with a large effect. Here the value of a position is how much more it lowers the
+grade than the average of its side, and both sides share one scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
 import torch
-from pytorch_grad_cam import HiResCAM
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.data.inputs import Inputs
 from engine.inference.load_model import LoadedModel
-from engine.model.dual_branch import DualBranch, SideEncoder
+from engine.model.dual_branch import DualBranch
 
 MAX_OPACITY = 0.55
+
+MapMethod = Literal["hires_cam", "grad_cam", "layer_cam"]
+MAP_METHODS: tuple[MapMethod, ...] = get_args(MapMethod)
+# (1, C, h, w) activations and gradients -> (h, w)
+_FORMULAS: dict[MapMethod, Callable[[Tensor, Tensor], Tensor]] = {
+    "grad_cam": lambda activations, gradients: (gradients.mean(dim=(2, 3), keepdim=True) * activations).sum(dim=1)[0],
+    "hires_cam": lambda activations, gradients: (gradients * activations).sum(dim=1)[0],
+    "layer_cam": lambda activations, gradients: (gradients.relu() * activations).sum(dim=1)[0],
+}
 
 
 @dataclass(frozen=True)
@@ -44,57 +59,53 @@ class SaliencyMaps:
         return not any(saliency is not None and saliency.any() for saliency in (self.front, self.back))
 
 
-class _NegativeExpectedGrade(nn.Module):
-    """Channels of one side (1, 6 or 3, S, S) -> negative expected grade (1, 1)."""
-
-    def __init__(
-        self, network: DualBranch, side: SideEncoder, other_features: Tensor, auxiliary: Sequence[Tensor]
-    ) -> None:
-        super().__init__()
-        self.network, self.side, self.other_features, self.auxiliary = network, side, other_features, auxiliary
-        self.is_front = side is network.front
-
-    def forward(self, channels: Tensor) -> Tensor:
-        features = self.side(channels, torch.ones(len(channels), dtype=torch.bool, device=channels.device))
-        front, back = (features, self.other_features) if self.is_front else (self.other_features, features)
-        scores = self.network.fuse_and_score(front, back, self.auxiliary)
-        probabilities = self.network.grade.log_probabilities(scores.grade).exp()
-        return -(probabilities * torch.arange(1, 11, device=features.device)).sum(dim=1, keepdim=True)
+def expected_grade(network: DualBranch, front: Tensor, back: Tensor, auxiliary: list[Tensor]) -> Tensor:
+    """The expected grade, (B,) in 1 to 10, of the (B, features) of both sides and of the auxiliary branches."""
+    scores = network.fuse_and_score(front, back, auxiliary)
+    probabilities = network.grade.log_probabilities(scores.grade).exp()
+    return (probabilities * torch.arange(1, 11, device=probabilities.device)).sum(dim=1)
 
 
-def explain(model: LoadedModel, inputs: Inputs) -> SaliencyMaps:
+def explain(model: LoadedModel, inputs: Inputs, method: MapMethod = "hires_cam") -> SaliencyMaps:
     """Compute the saliency maps of one card from the inputs given to `predict`."""
+    return explain_by_each_method(model, inputs)[method]
+
+
+def explain_by_each_method(model: LoadedModel, inputs: Inputs) -> dict[MapMethod, SaliencyMaps]:
+    """Compute the saliency maps of one card by all methods, from one pass through the encoders."""
     network = model.network
+    activations: list[Tensor | None] = []
     with torch.no_grad():
-        front_features = network.front(inputs.front, inputs.present[:, 0])
-        back_features = network.back(inputs.back, inputs.present[:, 1])
         auxiliary = network.auxiliary_features(inputs.present, inputs.regions, inputs.measured)
-    front_target = _NegativeExpectedGrade(network, network.front, back_features, auxiliary)
-    back_target = _NegativeExpectedGrade(network, network.back, front_features, auxiliary)
-    front = _raw_map(front_target, inputs.front) if inputs.present[0, 0] else None
-    back = _raw_map(back_target, inputs.back) if inputs.present[0, 1] else None
-    maximum = max((float(raw.max()) for raw in (front, back) if raw is not None), default=0.0)
-    return SaliencyMaps(*(None if raw is None else raw / max(maximum, 1e-12) for raw in (front, back)))
+        for index, (side, channels) in enumerate(((network.front, inputs.front), (network.back, inputs.back))):
+            is_present = bool(inputs.present[0, index])
+            activations.append(side.attention(side.encoder(channels)).requires_grad_() if is_present else None)
+    with torch.enable_grad():
+        front, back = (
+            side.missing.expand(1, -1) if found is None else side.standardize(side.summarize(found))
+            for side, found in zip((network.front, network.back), activations, strict=True)
+        )
+        target = -expected_grade(network, front, back, auxiliary).sum()
+        present = [found for found in activations if found is not None]
+        gradients = iter(torch.autograd.grad(target, present) if present else ())
+    pairs = [None if found is None else (found.detach().float(), next(gradients).float()) for found in activations]
+    shape = inputs.front.shape[-2:]
+    return {method: _maps(pairs, formula, (shape[0], shape[1])) for method, formula in _FORMULAS.items()}
 
 
-def _raw_map(target: _NegativeExpectedGrade, channels: Tensor) -> np.ndarray:
+def _maps(
+    pairs: list[tuple[Tensor, Tensor] | None], formula: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, int]
+) -> SaliencyMaps:
+    """Maps of both sides at canvas size, on one scale."""
+    raw = [None if pair is None else _above_average(formula(*pair).cpu().numpy(), shape) for pair in pairs]
+    maximum = max((float(side.max()) for side in raw if side is not None), default=0.0)
+    return SaliencyMaps(*(None if side is None else side / max(maximum, 1e-12) for side in raw))
+
+
+def _above_average(raw: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Class activation map minus its mean, at canvas size, before scaling: (H, W) float32, at least 0."""
-    attention = target.side.attention
-    # Not used as a context manager: its exit swallows an IndexError.
-    cam = HiResCAM(target, [attention])
-    try:
-        output_selectors = [lambda output: output[0]]
-        cam(channels, output_selectors)
-        hooks = cam.activations_and_grads
-        activations, gradients = hooks.activations[0].numpy(), hooks.gradients[0].numpy()
-        raw = cam.get_cam_image(channels, attention, output_selectors, activations, gradients, eigen_smooth=False)[0]
-    finally:
-        cam.activations_and_grads.release()
-        target.network.zero_grad(set_to_none=True)
-    height, width = channels.shape[-2:]
     above_average = np.ascontiguousarray(raw - raw.mean(), np.float32)
-    resized = cv2.resize(above_average, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.maximum(resized, 0)
+    return np.maximum(cv2.resize(above_average, shape[::-1], interpolation=cv2.INTER_LINEAR), 0)
 
 
 def overlay(canvas: np.ndarray, saliency: np.ndarray) -> np.ndarray:
@@ -102,6 +113,11 @@ def overlay(canvas: np.ndarray, saliency: np.ndarray) -> np.ndarray:
 
     canvas (H, W, 3) uint8, saliency (H, W) in [0, 1];  returns (H, W, 3) uint8
     """
-    heat = cv2.applyColorMap((saliency * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    heat = heat_colors(saliency)
     opacity = (MAX_OPACITY * saliency)[:, :, None]
     return np.rint(canvas * (1 - opacity) + heat * opacity).astype(np.uint8)
+
+
+def heat_colors(saliency: np.ndarray) -> np.ndarray:
+    """Colors of a saliency map, (H, W) in [0, 1] -> (H, W, 3) uint8 RGB, black to yellow."""
+    return cv2.applyColorMap((saliency * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]

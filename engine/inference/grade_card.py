@@ -9,7 +9,7 @@ first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
 from engine.evaluation.grade_ceiling import is_credible
 from engine.image.read import BadPicture
-from engine.inference.card_side import NO_CORRECTIONS, CardSides, measure_sides, open_sides
-from engine.inference.grad_cam import SaliencyMaps, explain
+from engine.inference.card_side import NO_CORRECTIONS, NO_OUTLINES, CardSides, Outlines, measure_sides, open_sides
+from engine.inference.faithfulness import Faithfulness, measure_faithfulness
+from engine.inference.grad_cam import MapMethod, SaliencyMaps, explain_by_each_method
 from engine.inference.load_model import LoadedModel
 from engine.inference.predict import (
     Prediction,
@@ -68,7 +69,7 @@ class GradedCard:
     max_interval_width  the program abstains if the prediction interval spans more grades
     ceiling             the centering ceiling that the prediction takes into account, if one is sure and binds
     ceiling_notes       on that ceiling, or on why a sure one does not bind
-    saliency            None if the maps were not computed
+    maps                saliency maps by each method; empty if they were not computed
     """
 
     sides: CardSides
@@ -79,7 +80,12 @@ class GradedCard:
     max_interval_width: int = len(GRADES)
     ceiling: AppliedCeiling | None = None
     ceiling_notes: tuple[str, ...] = ()
-    saliency: SaliencyMaps | None = None
+    maps: Mapping[MapMethod, SaliencyMaps] = field(default_factory=dict)
+
+    @property
+    def saliency(self) -> SaliencyMaps | None:
+        """The maps by the default method; None if the maps were not computed."""
+        return self.maps.get("hires_cam")
 
     @property
     def reasons(self) -> list[str]:
@@ -155,20 +161,32 @@ def grade_card(
 
 
 def grade_in_stages(
-    front: Path | None, back: Path | None, model: LoadedModel | None, corrections: Corrections = NO_CORRECTIONS
+    front: Path | None,
+    back: Path | None,
+    model: LoadedModel | None,
+    corrections: Corrections = NO_CORRECTIONS,
+    outlines: Outlines = NO_OUTLINES,
 ) -> Iterator[GradedCard]:
     """Grade a card as `grade_card` does; yields it with the network's grade, then measured, then with saliency maps.
 
     The `measurements` of the first card's sides are computed by who asks for them, or by the next stage.
     """
-    yield (graded := predict_grade(open_card(front, back, corrections), model))
+    yield (graded := predict_grade(open_card(front, back, corrections, outlines), model))
     yield (graded := limit_by_centering(graded))
     yield with_saliency_maps(graded)
 
 
-def open_card(front: Path | None, back: Path | None, corrections: Corrections = NO_CORRECTIONS) -> CardSides:
-    """Find the card in both pictures. Raises BadPicture, also if both are one side, or exchanged."""
-    sides = open_sides(front, back, corrections)
+def open_card(
+    front: Path | None,
+    back: Path | None,
+    corrections: Corrections = NO_CORRECTIONS,
+    outlines: Outlines = NO_OUTLINES,
+) -> CardSides:
+    """Find the card in both pictures. Raises BadPicture, also if both are one side, or exchanged.
+
+    outlines  corners that the user laid, in place of those found
+    """
+    sides = open_sides(front, back, corrections, outlines)
     if front is not None and back is not None:
         _require_two_sides(front, back, sides)
     return sides
@@ -215,12 +233,19 @@ def limit_by_centering(graded: GradedCard, *, binds: bool = True) -> GradedCard:
 
 
 def with_saliency_maps(graded: GradedCard) -> GradedCard:
-    """The card with its Grad-CAM maps, if the network was applied."""
+    """The card with its saliency maps, if the network was applied."""
     if graded.model is None or graded.inputs is None:
         return graded
     if graded.prediction is not None and graded.prediction.from_measurements:
         return replace(graded, notes=(*graded.notes, NO_SALIENCY))
-    return replace(graded, saliency=explain(graded.model, graded.inputs))
+    return replace(graded, maps=explain_by_each_method(graded.model, graded.inputs))
+
+
+def check_map(graded: GradedCard, method: MapMethod) -> dict[Side, Faithfulness]:
+    """The faithfulness of the maps of a method; empty for a card without maps."""
+    if graded.model is None or graded.inputs is None or method not in graded.maps:
+        return {}
+    return measure_faithfulness(graded.model, graded.inputs, graded.maps[method])
 
 
 def limit_prediction(

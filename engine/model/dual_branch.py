@@ -82,8 +82,11 @@ class SideEncoder(Standardized):
 
     def pool(self, channels: Tensor) -> Tensor:
         """(B, 6 or 3, H, W) -> (B, features): summary of the encoder's map after attention."""
-        features = self.attention(self.encoder(channels))
-        return pool_rim(features) if self.pooling == "rim" else features.mean(dim=(2, 3))
+        return self.summarize(self.attention(self.encoder(channels)))
+
+    def summarize(self, encoded: Tensor) -> Tensor:
+        """(B, C, h, w), the encoder's map after attention -> (B, features)."""
+        return pool_rim(encoded) if self.pooling == "rim" else encoded.mean(dim=(2, 3))
 
 
 class DualBranch(nn.Module):

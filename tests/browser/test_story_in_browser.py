@@ -99,7 +99,7 @@ def epochs_shown(visitor) -> list[str]:
 def test_an_empty_data_folder_shows_instructions_and_no_empty_parts(visitor, server):
     visitor.waits_to_read("#grading-model", "trained only on 296 Pokemon cards")
     assert not any(
-        visitor.sees(selector) for selector in ("#probabilities", "#front-overlay", "#keep-card", "#own-grade")
+        visitor.sees(selector) for selector in ("#probabilities", "#front-lines", "#keep-card", "#own-grade")
     )
     visitor.takes_a_picture("01-grade-first-visit")
     visitor.turn_to("Label")
@@ -276,7 +276,7 @@ def test_a_finished_runs_model_becomes_the_grading_model(visitor, server):
     assert server.query("SELECT run_id FROM promotions") == [1]
 
 
-def test_a_pair_is_graded_with_both_overlays_and_ten_bars(visitor, server, new_card):
+def test_a_pair_is_graded_with_both_cards_and_ten_bars(visitor, server, new_card):
     visitor.turn_to("Grade")
     sha256 = server.query("SELECT sha256 FROM promotions")[0]
     # In a collapsed section: not visible, but in the page.
@@ -289,29 +289,25 @@ def test_a_pair_is_graded_with_both_overlays_and_ten_bars(visitor, server, new_c
     visitor.waits_to_read("#verdict", "% range: ")
     assert sha256[:12] in visitor.page.locator("#verdict").text_content()
     for side in ("front", "back"):
-        for name in ("card", "overlay", "quad"):
-            picture = visitor.page.locator(f"#{side}-{name} img")
-            picture.wait_for()
-            wait_for(lambda picture=picture: picture.evaluate("image => image.naturalWidth") > 0, "the picture to load")
-            assert urlsplit(picture.get_attribute("src")).path.endswith(".png")
-    # Each bar has an accessible description.
-    bars = visitor.page.locator("#probabilities [aria-roledescription=bar]")
+        visitor.page.locator(f"#{side}-lines .stage[data-ready]").wait_for()
+    visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
+    bars = visitor.page.locator('#probabilities [role=img][aria-label^="grade "]')
     wait_for(lambda: bars.count() == 10, "ten bars")
     visitor.takes_a_picture("08-grade-graded")
 
 
 def test_a_front_alone_and_a_pair_again_are_graded_one_after_the_other(visitor, new_card):
     visitor.removes_picture("back")
-    wait_for(lambda: not visitor.sees("#front-card"), "the answer to go with the back")
+    wait_for(lambda: not visitor.sees("#front-lines .stage"), "the answer to go with the back")
     assert "without the back" in visitor.grades()
-    assert visitor.sees("#front-card img")
-    assert not visitor.sees("#back-card img")
+    assert visitor.sees("#front-lines .stage")
+    assert not visitor.sees("#back-lines .stage")
     visitor.adds_picture("back", new_card[1])
     visitor.sees_preview("back")
     verdict = visitor.grades()
     assert "without the back" not in verdict
     assert "% range: " in verdict
-    assert visitor.sees("#back-card img")
+    assert visitor.sees("#back-lines .stage")
 
 
 def test_a_picture_exchanged_while_a_card_is_graded_drops_that_grading_and_the_next_press_counts(visitor, new_card):
@@ -346,12 +342,12 @@ def test_a_new_front_asks_whether_the_back_left_over_is_still_the_right_one(visi
 def test_a_file_that_is_no_picture_takes_the_answer_away_and_is_named_in_its_place(visitor, server, tmp_path, name):
     if name == "text.jpg":
         visitor.grades()
-        visitor.page.locator("#front-card img").wait_for()
+        visitor.page.locator("#front-lines .stage").wait_for()
     path = tmp_path / name
     path.write_text("" if name == "empty.heic" else "no picture")
     visitor.adds_picture("front", path)
     visitor.waits_to_read("#verdict", f"{name}: ")
-    assert not visitor.sees("#front-card")
+    assert not visitor.sees("#front-lines .stage")
     assert not any(part.is_visible() for part in visitor.page.get_by_text("Error", exact=True).all())
     assert list(server.root.glob(f"uploads/*/{name}")) == [], "a refused file is deleted"
     visitor.takes_a_picture(f"10-grade-refused-{name}")

@@ -15,6 +15,7 @@ from app.grading.pictures import pictures_of, write_pictures
 from app.screens.line_editor_sides import editor_states
 from engine.image.rectify import TRADING
 from engine.inference.card_side import CardSide
+from engine.inference.grad_cam import SaliencyMaps
 from engine.inference.grade_card import SIDES, GradedCard, grade_card, grade_in_stages
 from engine.inference.load_model import open_grader
 from engine.measure.centering.line_correction import LineCorrection
@@ -125,7 +126,7 @@ def test_the_heat_map_has_the_place_on_the_card_that_it_has_on_the_network_s_can
     row = rows.start + (rows.stop - rows.start) // 4
     column = columns.start + (columns.stop - columns.start) // 4
     saliency[row - 2 : row + 2, column - 2 : column + 2] = 1
-    hot = GradedCard(graded.sides, model=model, saliency=type(graded.saliency)(saliency, None))
+    hot = GradedCard(graded.sides, model=model, maps={"hires_cam": SaliencyMaps(saliency, None)})
     shown = pictures_of(hot, "front")
     color = np.ptp(shown["overlay"].astype(int), axis=2)
     at = np.argwhere(color > color.max() / 2).mean(axis=0) / color.shape

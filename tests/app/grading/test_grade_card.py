@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.grading.answer_text import ceiling_text, verdict_text
+from app.grading.answer_text import ceiling_text
 from app.grading.json_report import report
+from app.grading.verdict import verdict_html
 from engine.cards.grades import GRADES
 from engine.evaluation.conformal import Interval, Pool
 from engine.inference.grade_card import GradedCard, grade_card, limit_prediction
@@ -91,7 +92,7 @@ def test_the_page_states_the_ceiling_and_whether_the_grade_takes_it_into_account
     assert "takes into account that more than a 7 is out of reach" in texts[0]
     assert "does not take this limit into account" in texts[1]
     assert "Press **Grade** to apply this limit" in texts[2]
-    assert "went to the grades in reach" in verdict_text(limited)
+    assert "went to the grades in reach" in verdict_html(limited)
 
 
 def test_the_stated_ceiling_is_that_of_the_worse_side():

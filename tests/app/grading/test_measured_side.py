@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from app.grading.annotate import EDGE, FRAME, annotated_picture
-from app.grading.answer_text import verdict_text
 from app.grading.json_report import report
+from app.grading.verdict import verdict_html
 from engine.image.rectify import TRADING, CardSize
 from engine.inference.card_side import CardSide
 from engine.inference.grade_card import GradedCard
@@ -107,8 +107,9 @@ def test_the_report_lists_the_certain_findings_with_their_cost_and_the_four_sub_
 def test_the_verdict_names_the_sub_grades_and_what_cannot_be_measured(off_centre):
     coarse = side_of(picture_of_card(3, 3, 3, 3)[::6, ::6].copy(), (card_quad() + 0.5) / 6 - 0.5)
     grade = report(graded(off_centre))["subgrades"]["corners"]["grade"]
-    assert f"corners {grade}" in verdict_text(graded(off_centre))
-    assert "corners not measurable here (the picture is too small to measure wear" in verdict_text(graded(coarse))
+    assert f"<dt>Corners</dt><dd><strong>{grade}</strong>" in verdict_html(graded(off_centre))
+    refused = "<dt>Corners</dt><dd>not measurable here<small>The picture is too small to measure wear"
+    assert refused in verdict_html(graded(coarse))
 
 
 def test_the_overlay_s_lines_are_on_the_card_s_edge_and_frame(off_centre):

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 
+from app.screens.application import LIBRARY
 from app.screens.security import host_names
 from app.settings import ServerOptions
 from tests.app.screens.conftest import mounted
@@ -139,6 +140,15 @@ def test_routes_that_the_page_does_not_use_are_closed(browser):
         for answer in (browser.get(f"/gradio_api/{path}"), browser.post(f"/gradio_api/{path}")):
             assert answer.status_code == 404, path
     assert browser.get("/monitoring").status_code == 404
+
+
+def test_the_viewer_of_the_card_is_served_from_this_machine_with_its_license(browser):
+    script = browser.get("/library/openseadragon.min.js")
+    assert script.status_code == 200 and "javascript" in script.headers["content-type"]
+    assert "library/openseadragon.min.js" in browser.get("/").text
+    assert "Redistribution and use" in (LIBRARY / "openseadragon-license.txt").read_text(encoding="utf-8")
+    for path in ("/library/", "/library/openseadragon-license.txt", "/library/..%2fpage.py", "/library/page.js"):
+        assert browser.get(path).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/nowhere", "/theme.css", "/static/js/nothing.js"])

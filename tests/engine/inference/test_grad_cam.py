@@ -1,12 +1,14 @@
-"""Saliency maps on both sides against plain autograd."""
+"""Saliency maps of both sides against plain autograd and the grad-cam package."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM
+from torch import nn
 
 from engine.data.inputs import Inputs
-from engine.inference.grad_cam import explain, overlay
+from engine.inference.grad_cam import explain, explain_by_each_method, overlay
 from engine.inference.load_model import load_model
 from engine.model.rim_pooling import pool_rim
 from tests.engine.conftest import saved_model
@@ -78,6 +80,38 @@ def test_both_maps_are_those_of_plain_autograd_on_one_scale(model):
     assert non_zero_maps > 2
 
 
+class FrontAlone(nn.Module):
+    """Channels of the front (1, 6, S, S) -> negative expected grade (1, 1), with a fixed back."""
+
+    def __init__(self, network, back):
+        super().__init__()
+        self.network, self.back = network, back
+
+    def forward(self, channels):
+        front = self.network.front(channels, torch.ones(1, dtype=torch.bool))
+        grades = self.network.grade.log_probabilities(self.network.fuse_and_score(front, self.back).grade).exp()
+        return -(grades * torch.arange(1.0, 11.0)).sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize(("name", "package"), [("grad_cam", GradCAM), ("hires_cam", HiResCAM), ("layer_cam", LayerCAM)])
+def test_each_method_is_that_of_the_grad_cam_package_up_to_its_final_scaling(model, name, package):
+    card, network = inputs(), model.network
+    with torch.no_grad():
+        target = FrontAlone(network, network.back(card.back, card.present[:, 1]))
+    layer, outputs = network.front.attention, [lambda output: output[0]]
+    cam = package(target, [layer])
+    cam(card.front, outputs)
+    hooks = cam.activations_and_grads
+    activations, gradients = hooks.activations[0].numpy(), hooks.gradients[0].numpy()
+    raw = cam.get_cam_image(card.front, layer, outputs, activations, gradients, eigen_smooth=False)[0]
+    cam.activations_and_grads.release()
+    network.zero_grad(set_to_none=True)
+    expected = np.maximum(cv2.resize((raw - raw.mean()).astype(np.float32), (WIDTH, HEIGHT)), 0)
+    front = explain_by_each_method(model, card)[name].front
+    assert expected.max() > 0
+    np.testing.assert_allclose(front / front.max(), expected / expected.max(), atol=1e-3)
+
+
 @pytest.mark.parametrize(("front", "back"), [(True, True), (True, False), (False, True), (False, False)])
 def test_a_missing_side_has_no_map_and_the_maximum_of_the_maps_is_one(model, front, back):
     saliency = explain(model, inputs(front, back))
@@ -96,18 +130,17 @@ def test_a_missing_side_s_pixels_do_not_change_the_other_side_s_map(model):
     np.testing.assert_array_equal(explain(model, black).front, explain(model, noise).front)
 
 
-def test_the_other_side_is_encoded_once_and_held_fixed_and_no_hook_or_gradient_remains(model):
+def test_all_maps_take_one_pass_of_each_encoder_and_no_hook_or_gradient_remains(model):
     network, encoded = model.network, []
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     hooks = [
         side.encoder.register_forward_hook(lambda *_, name=name: encoded.append(name))
         for name, side in (("front", network.front), ("back", network.back))
     ]
-    explain(model, inputs())
+    explain_by_each_method(model, inputs())
     for hook in hooks:
         hook.remove()
-    # Each side once for the fixed features, then once for its map.
-    assert encoded == ["front", "back", "front", "back"]
+    assert encoded == ["front", "back"]
     assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not network.training
