@@ -99,7 +99,7 @@ function homeZoom() {
   return 1 / Math.max(rect.width, rect.height * aspect);
 }
 function showWhole(isImmediate = false) {
-  if (viewer?.world.getItemCount()) viewer.viewport.fitBounds(homeRect(), isImmediate);
+  if (value && viewer?.world.getItemCount()) viewer.viewport.fitBounds(homeRect(), isImmediate);
 }
 function zoomBy(factor) {
   viewer.viewport.zoomBy(factor);

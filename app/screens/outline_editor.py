@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PARTS = Path(__file__).with_suffix("")
 MAX_SIDE_PX = 1600
+# A smaller card shows nothing that could be measured.
+MIN_AREA_PX = 100 * 100
 
 Pixel = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Corner = tuple[Pixel, Pixel]
@@ -43,7 +45,7 @@ class Outline(BaseModel):
     @classmethod
     def _check_quad(cls, quad: tuple[Corner, Corner, Corner, Corner]) -> tuple[Corner, Corner, Corner, Corner]:
         points = np.array(quad, np.float32)
-        if not cv2.isContourConvex(points) or cv2.contourArea(points) < 1:
+        if not cv2.isContourConvex(points) or cv2.contourArea(points) < MIN_AREA_PX:
             raise ValueError("the corners enclose no card")
         return quad
 

@@ -10,20 +10,21 @@ from engine.inference.card_side import with_outline
 from tests.app.card_factory import PX_PER_MM, card_quad, picture_of_card, side_of
 
 SHA256 = "0" * 64
-SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]
+SQUARE = [[0, 0], [200, 0], [200, 200], [0, 200]]
 
 
 def test_only_corners_that_the_user_laid_are_taken():
     value = {"sha256": SHA256, "quad": SQUARE, "by_hand": True}
-    assert outline_from_page(value).quad == ((0, 0), (10, 0), (10, 10), (0, 10))
+    assert outline_from_page(value).quad == ((0, 0), (200, 0), (200, 200), (0, 200))
     assert outline_from_page({**value, "by_hand": False}) is None, "found corners are no measurement by hand"
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"quad": [[0, 0], [10, 10], [10, 0], [0, 10]]},
-        {"quad": [[0, 0], [1e9, 0], [10, 10], [0, 10]]},
+        {"quad": [[0, 0], [200, 200], [200, 0], [0, 200]]},
+        {"quad": [[0, 0], [1e9, 0], [200, 200], [0, 200]]},
+        {"quad": [[0, 0], [50, 0], [50, 50], [0, 50]]},
         {"quad": [[0, 0]] * 4},
         {"quad": SQUARE[:3]},
         {"sha256": "../../etc"},
