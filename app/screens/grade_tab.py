@@ -152,8 +152,9 @@ class GradeTab:
         drawn.failure(self.fail, None, answer, **options)
         # A press while a grading is under way counts: it may be of a picture that was exchanged meanwhile.
         grade: dict[str, Any] = {"fn": self.grade, "inputs": grade_inputs, "outputs": outputs, **options}
-        for event in (self._start.click, drawn.success, *(outline.submit for outline in self._outlines)):
-            event(**grade, trigger_mode="always_last").failure(self.fail, None, answer, **options)
+        triggers: list[Any] = [self._start.click, drawn.success, *(outline.submit for outline in self._outlines)]
+        for trigger in triggers:
+            trigger(**grade, trigger_mode="always_last").failure(self.fail, None, answer, **options)
         self._both.upload(self.add_both, [self._latest, self._both, *self._sides], filled, **options)
         self._swap.click(self.swap, [self._latest, *self._sides], filled, **options)
         for index, field in enumerate(self._inputs):
