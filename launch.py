@@ -52,6 +52,14 @@ PicturesFolder = Annotated[
     Path | None,
     typer.Option("--out", callback=_writable_folder, help="Write the heat maps and measured pictures to this folder."),
 ]
+ReportPage = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        callback=_writable_file("--report"),
+        help="Write a printable report to this HTML file: one page per card, with pictures, opens offline.",
+    ),
+]
 RunFolder = Annotated[
     Path | None, typer.Option("--out", callback=_writable_folder, help="Folder of the run; requires --manifest.")
 ]
@@ -392,6 +400,7 @@ def grade(
     batch: Annotated[Path | None, typer.Option(help=f"Grade all cards of this {MANIFEST}.")] = None,
     model: ModelName = None,
     out: PicturesFolder = None,
+    report: ReportPage = None,
     max_interval_width: MaxIntervalWidth = None,
     no_ceiling: Annotated[
         bool, typer.Option("--no-ceiling", help="Do not rule out grades that the measured centering does not allow.")
@@ -405,7 +414,7 @@ def grade(
     from app.commands import grade
 
     folder = _folder(context, data)
-    options = grade.CommandOptions(model, out, max_interval_width, ceiling_binds=not no_ceiling)
+    options = grade.CommandOptions(model, out, max_interval_width, ceiling_binds=not no_ceiling, report=report)
     if batch is not None:
         print_result(_or_exit(lambda: grade.grade_batch(folder, batch, options)), json)
         return

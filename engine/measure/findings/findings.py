@@ -61,10 +61,8 @@ class Finding:
 
     @property
     def cost_text(self) -> str:
-        """Its cost for a collector: "costs about 3 grades"."""
-        if self.grades_lost == 0:
-            return "within a 10"
-        return f"costs about {self.grades_lost} grade{'s' if self.grades_lost > 1 else ''}"
+        """Its cost for a collector, see `cost_text`."""
+        return cost_text(self.grades_lost)
 
     def as_json(self, name: Side, side: SideMeasurements) -> dict[str, Any]:
         """The finding in the JSON of `grade`, with its position in the upright picture."""
@@ -86,6 +84,13 @@ class Finding:
             "grades_lost": self.grades_lost,
             "confidence": round(self.confidence, 3),
         }
+
+
+def cost_text(grades_lost: int) -> str:
+    """The cost of a finding for a collector: "costs about 3 grades"."""
+    if grades_lost == 0:
+        return "within a 10"
+    return f"costs about {grades_lost} grade{'s' if grades_lost > 1 else ''}"
 
 
 @dataclass(frozen=True)

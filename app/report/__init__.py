@@ -1,0 +1,1 @@
+"""Printable report of graded cards: one HTML file that opens offline."""
