@@ -398,6 +398,9 @@ def grade(
     front: Annotated[Path | None, typer.Argument(help="Picture of the front; required without --batch.")] = None,
     back: Annotated[Path | None, typer.Argument(help="Picture of the back.")] = None,
     batch: Annotated[Path | None, typer.Option(help=f"Grade all cards of this {MANIFEST}.")] = None,
+    app_batch: Annotated[
+        str | None, typer.Option(hidden=True, help="Grade this batch of the data folder; used by the app.")
+    ] = None,
     model: ModelName = None,
     out: PicturesFolder = None,
     report: ReportPage = None,
@@ -409,6 +412,11 @@ def grade(
     json: Json = None,
 ) -> None:
     """Grade one card from its pictures, or all cards of a manifest. Exit code 3: one card that was not graded."""
+    if app_batch is not None:
+        from app.batch.grade_cards import grade_cards
+
+        print_result(_or_exit(lambda: grade_cards(_folder(context, data), app_batch)), json)
+        return
     if (front is None) == (batch is None):
         _refuse("give either the picture of a front, or --batch with a manifest")
     from app.commands import grade

@@ -85,6 +85,15 @@ class DataFolder:
         """Copies of the database, one before each migration."""
         return self.root / "backups"
 
+    @property
+    def batches(self) -> Path:
+        """Batches of cards to grade, one folder each."""
+        return self.root / "batches"
+
+    def batch_folder(self, number: int) -> Path:
+        """The folder of a batch: its cards, rows and log."""
+        return self.batches / f"batch-{number:04d}"
+
     def run_folder(self, run_id: int) -> Path:
         """The folder of a run: checkpoints, model and log."""
         return self.runs / f"run-{run_id:04d}"

@@ -79,6 +79,7 @@ def disk_use(data: DataFolder) -> dict[str, int]:
     parts = {
         "pictures of kept cards": size_of(data.pictures),
         "runs and models": size_of(data.runs),
+        "batches": size_of(data.batches),
         "caches": size_of(data.cache),
         "copies of the database": size_of(data.backups),
         "uploads, deleted after a day": size_of(data.uploads),

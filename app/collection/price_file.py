@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,28 +35,36 @@ def import_prices(database: Database, path: Path) -> ImportedPrices:
 
     Columns: name, raw, and a grade (10, psa10) for each price known. Raises BadManifest.
     """
-    columns = (NAME, RAW, *GRADE_COLUMNS)
-    table = read_table(path, columns=columns, required=(NAME, RAW))
     cards_of_name: dict[str, list[int]] = {}
     for card in load_collection(database):
         for name in {name_key(card.title), name_key(card.card.name)}:
             cards_of_name.setdefault(name, []).append(card.card.id)
+
+    def save(name: str, prices: Prices) -> int:
+        card_ids = cards_of_name.get(name_key(name), [])
+        if not card_ids:
+            raise UserError(f"no card of the collection has the name {name!r}")
+        for card_id in card_ids:
+            save_prices(database, card_id, prices)
+        return len(card_ids)
+
+    return each_row(path, save)
+
+
+def each_row(path: Path, save: Callable[[str, Prices], int]) -> ImportedPrices:
+    """Call `save` with the name and the prices of each row; it returns the number of cards, or raises UserError.
+
+    Raises BadManifest.
+    """
+    table = read_table(path, columns=(NAME, RAW, *GRADE_COLUMNS), required=(NAME, RAW))
     count, problems = 0, []
     for row in table.rows:
-        place = f"{path.name}:{row.line}"
         try:
             if row.problem:
                 raise UserError(row.problem)
-            card_ids = cards_of_name.get(name_key(row.cells[NAME]), [])
-            if not card_ids:
-                raise UserError(f"no card of the collection has the name {row.cells[NAME]!r}")
-            prices = _prices(row.cells)
-            for card_id in card_ids:
-                save_prices(database, card_id, prices)
+            count += save(row.cells[NAME], _prices(row.cells))
         except (UserError, BadAmount) as error:
-            problems.append(f"{place}: {error}")
-        else:
-            count += len(card_ids)
+            problems.append(f"{path.name}:{row.line}: {error}")
     return ImportedPrices(count, problems)
 
 

@@ -120,5 +120,6 @@ def _write(graded: GradedCard, name: str, out: Path | None, pages: ReportFile | 
     """Write the card's pictures and its page, where they are asked for; returns its JSON."""
     values = report(graded, write_pictures(graded, out) if out else None)
     if pages is not None:
-        pages.add_page(card_page(name, values, embedded_pictures(graded), graded.model and graded.model.card))
+        card = None if graded.model is None else graded.model.card
+        pages.add_page(card_page(name, values, embedded_pictures(graded), card))
     return values

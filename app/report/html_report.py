@@ -16,6 +16,7 @@ from app.collection.collection_text import percent
 from app.models.calibration_report import grade_range
 from app.report.embedded_pictures import Pictures
 from engine.cards.grades import grade_name
+from engine.cards.rubric import Side
 from engine.inference.model_card import ModelCard
 from engine.measure.centering.ceiling import as_sentence
 from engine.measure.findings.findings import cost_text
@@ -25,7 +26,7 @@ from engine.storage.atomic import atomic_write
 MAX_FINDINGS, MAX_REASONS, MAX_LIMITS = 6, 6, 4
 TEMPLATES = Path(__file__).parent
 PAGES_MARK = "<!-- pages -->"
-SIDES = ("front", "back")
+SIDES: tuple[Side, Side] = ("front", "back")
 PICTURE_NAMES = {
     "measured": "lines and findings",
     "quad": "picture with outline",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -90,12 +92,15 @@ class Jobs:
     def start(self, run_id: int) -> None:
         """Start the process of a queued run in a new session; its output is appended to the run's log."""
         log_file = self._data.log(run_id)
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, str(PROGRAM / "launch.py"), "train", "--run", str(run_id)]
         options = ["--data", str(self._data.root), "--json", str(log_file.with_name("result.json"))]
+        self._last_child[run_id] = self.start_process(["train", "--run", str(run_id), *options], log_file)
+
+    def start_process(self, words: Sequence[str], log_file: Path) -> subprocess.Popen[bytes]:
+        """Start the program with these arguments in a new session; its output is appended to a log file."""
+        log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as log:
             child = subprocess.Popen(
-                [*command, *options],
+                [sys.executable, str(PROGRAM / "launch.py"), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -103,7 +108,7 @@ class Jobs:
                 start_new_session=True,
             )
         self._children.append(child)
-        self._last_child[run_id] = child
+        return child
 
     def resume(self, run_id: int) -> bool:
         """Queue a stopped, failed or lost run again and start it from its checkpoint; False if it cannot be resumed."""

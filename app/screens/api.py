@@ -6,6 +6,7 @@ Pictures are uploads. A path on the server is taken by /import_cards alone, from
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
+from app.batch.batch import start
+from app.batch.exports import results
+from app.batch.sources import batch_from_files
 from app.runs.jobs import Jobs, queue_run
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
 from app.screens.error_messages import answer_user_errors
@@ -27,6 +31,7 @@ from engine import recipes
 from engine.cards.grades import parse_grade, parse_qualifier
 from engine.config import parse_settings
 
+POLL_INTERVAL_S = 0.5
 MAX_ROW_ID = 2**63 - 1
 NOT_UPLOADED = "the {} is not an uploaded file; upload it first, in gradio_client with handle_file(PATH)"
 ONLY_LOCAL = "/import_cards takes a path from a client on the machine that runs Loupe only; run `import` there"
@@ -45,7 +50,7 @@ class Api:
             # Without its name, which an endpoint may have: Gradio would call the endpoint grade_1.
             event.api_visibility, event.api_name = "private", None
         for endpoint in (
-            *(self.grade, self.label, self.import_cards),
+            *(self.grade, self.grade_batch, self.label, self.import_cards),
             *(self.start_run, self.run, self.stop_run, self.health),
         ):
             gr.api(endpoint, api_name=endpoint.__name__)
@@ -58,13 +63,31 @@ class Api:
         """
         from app.commands.grade import CommandOptions, grade_pair  # noqa: PLC0415 - loads torch
 
-        if model not in MODELS:
-            raise UserError(f"the model {model!r} is not known here; use 'current', 'starter', or ''")
+        _check_model(model)
         if front is None:
             raise UserError("the front is missing; upload a picture of it")
         front_path = self._uploaded(front, "front")
         back_path = None if back is None else self._uploaded(back, "back")
         return grade_pair(self._data, front_path, back_path, CommandOptions(model=model or None))
+
+    @answer_user_errors
+    def grade_batch(self, files: list[FileData], model: str = "") -> list[dict]:
+        """Grade the cards of uploaded files: pictures, a CSV file that names them, a ZIP file of both.
+
+        Returns the JSON of `python launch.py grade --batch` when all are graded. The batch is also in the tab of that
+        name; it goes on if the client leaves.
+        """
+        _check_model(model)
+        if not isinstance(files, list) or not files:
+            raise UserError("the files are missing; upload pictures, a ZIP file, or a CSV file with its pictures")
+        paths = [self._uploaded(file, f"file {number}") for number, file in enumerate(files, 1)]
+        batch = batch_from_files(self._data, paths, model or None)
+        start(self._jobs, self._data, batch)
+        while (state := batch.state()) in ("starting", "running", "stopping"):
+            time.sleep(POLL_INTERVAL_S)
+        if state != "finished":
+            raise UserError(f"the batch is {state}: {batch.problem() or 'resume it in the Batch tab'}")
+        return results(batch)
 
     @answer_user_errors
     def label(self, card_id: str, grade: str | float | None = None, qualifier: str = "") -> dict:
@@ -136,7 +159,7 @@ class Api:
             }
 
     def _uploaded(self, file: Any, name: str) -> Path:
-        """The path of an uploaded picture. Raises UserError for anything else, BadPicture for too large a file."""
+        """The path of an uploaded file. Raises UserError for anything else, BadPicture for too large a file."""
         text = file.get("path") if isinstance(file, Mapping) else getattr(file, "path", None)
         try:
             path = Path(str(text)).resolve(strict=True)
@@ -144,7 +167,8 @@ class Api:
             raise UserError(NOT_UPLOADED.format(name)) from error
         if not path.is_file() or not path.is_relative_to(self._data.uploads.resolve()):
             raise UserError(NOT_UPLOADED.format(name))
-        check_picture_size(path, self._options.max_picture_bytes)
+        if path.suffix.lower() != ".zip":
+            check_picture_size(path, self._options.max_picture_bytes)
         return path
 
     def _run(self, run_id: Any) -> dict[str, Any]:
@@ -174,6 +198,11 @@ class Api:
             "progress": run.progress,
             "epochs": rows,
         }
+
+
+def _check_model(model: Any) -> None:
+    if model not in MODELS:
+        raise UserError(f"the model {model!r} is not known here; use 'current', 'starter', or ''")
 
 
 def _text(value: Any, name: str) -> str:

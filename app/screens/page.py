@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.runs.jobs import Jobs
 from app.screens.api import Api
+from app.screens.batch_tab import BatchTab
 from app.screens.checked_blocks import CheckedBlocks
 from app.screens.collection_tab import CollectionTab
 from app.screens.grade_tab import GradeTab
@@ -101,6 +102,14 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 .card-picture .image-container { height: calc(100% - 2rem); }
 /* The buttons of a picture at the height of its label, not over the picture. */
 .card-picture .image-container { position: static; }
+.batch-table { overflow-x: auto; }
+.batch-table table { width: 100%; border-collapse: collapse; }
+/* By id: Gradio draws a dark border around every cell. */
+#batch-table :is(th, td) {
+  padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; border: 0 solid var(--border-color-primary);
+  border-bottom-width: 1px;
+}
+.batch-table img { height: 4.5rem; max-width: none; }
 #current-grade h2 { margin-top: 0; }
 footer { display: none !important; }
 @media (max-width: 640px) {
@@ -152,6 +161,7 @@ def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptio
         with gr.Tabs():
             tabs = (
                 GradeTab(database, data, options),
+                BatchTab(database, data, jobs),
                 CollectionTab(database, data),
                 LabelTab(database, data),
                 TrainTab(database, data, jobs),

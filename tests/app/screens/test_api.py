@@ -8,6 +8,8 @@ import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
+from app.batch.batch import Batch
+from app.runs.jobs import Jobs
 from app.settings import ServerOptions
 from db import labels
 from db.session import Database
@@ -15,7 +17,7 @@ from tests.app.screens.conftest import mounted
 from tests.card_factory import write_cards
 from tests.db.row_factory import card_by_name
 
-NAMES = {"/grade", "/label", "/import_cards", "/start_run", "/run", "/stop_run", "/health"}
+NAMES = {"/grade", "/grade_batch", "/label", "/import_cards", "/start_run", "/run", "/stop_run", "/health"}
 LOCAL = gr.Request(client={"host": "127.0.0.1", "port": 50000}, headers={})
 REMOTE = gr.Request(client={"host": "192.168.1.9", "port": 50000}, headers={})
 
@@ -97,6 +99,10 @@ def test_bad_input_gets_one_sentence(page, uploaded, tmp_path):
         assert "the front is not an uploaded file; upload it first" in refusal(page, "grade", odd, None, "")
     assert "the model '/tmp/model.pt' is not known here" in refusal(page, "grade", front, None, "/tmp/model.pt")
     assert "there is no card 'nobody'" in refusal(page, "label", "nobody", "9", "")
+    for odd in (None, [], "front.jpg", {}):
+        assert "the files are missing" in refusal(page, "grade_batch", odd, "")
+    assert "file 2 is not an uploaded file" in refusal(page, "grade_batch", [front, "/etc/passwd"], "")
+    assert "the model 7 is not known here" in refusal(page, "grade_batch", [front], 7)
     assert "grade '11' is not on the PSA scale" in refusal(page, "label", "nobody", 11, "")
     assert "grade is [9]; give a text" in refusal(page, "label", "nobody", [9], "")
     assert "from a client on the machine" in refusal(page, "import_cards", "/", False, request=REMOTE)
@@ -108,3 +114,25 @@ def test_bad_input_gets_one_sentence(page, uploaded, tmp_path):
     assert "epoch" in refusal(page, "start_run", "baseline", {"epochz": 3}, "")
     assert "settings are [1]" in refusal(page, "start_run", "baseline", [1], "")
     assert "nothing" in refusal(page, "start_run", "nothing", None, "")
+
+
+def test_a_batch_of_uploads_is_answered_when_its_process_has_graded_every_card(
+    page, empty_home, uploaded, tmp_path, monkeypatch
+):
+    files = [uploaded(path) for path in sorted(write_cards(tmp_path / "cards", [9, 8]).parent.glob("*.png"))]
+
+    def grade(words, log):
+        """In place of the process: one card is graded, the other refused."""
+        batch = Batch(empty_home.data.batches / words[2])
+        log.touch()
+        batch.graded(0, ".json").write_text(json.dumps({"card_id": batch.cards[0].card_id, "grade": 9}))
+        batch.rows_file.append(
+            [
+                {"number": 1, "card_id": batch.cards[1].card_id, "error": "too dark"},
+                {"number": 0, "card_id": batch.cards[0].card_id},
+            ]
+        )
+
+    monkeypatch.setattr(Jobs, "start_process", lambda self, words, log: grade(words, log))
+    answer = call(page, "grade_batch", files, "")
+    assert answer == [{"card_id": "card-000", "grade": 9}, {"card_id": "card-001", "error": "too dark"}]
