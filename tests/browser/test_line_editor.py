@@ -68,8 +68,10 @@ def borders(visitor) -> dict[str, float]:
 
 
 def middle_of(visitor, selector: str) -> tuple[float, float]:
-    """The middle of a line, in screen pixels."""
-    box = visitor.page.locator(f"{selector} .shown").bounding_box()
+    """The middle of a line, in screen pixels; a press of a button may have scrolled the line out of sight."""
+    line = visitor.page.locator(f"{selector} .shown")
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
