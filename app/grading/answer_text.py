@@ -19,7 +19,8 @@ def ceiling_text(worst: Mapping[Side, float | None], *, graded: GradedCard | Non
     grade, reason = card_ceiling(worst, date.today())
     if grade is None:
         return f"### Centering\n{as_sentence(reason)}"
-    limit = f"limits this card to {'an' if grade == 8 else 'a'} {grade}"
+    is_unsure = graded is not None and graded.prediction is not None and graded.ceiling is None
+    limit = f"{'may limit' if is_unsure else 'limits'} this card to {'an' if grade == 8 else 'a'} {grade}"
     head = f"Centering {'allows a 10' if grade == 10 else limit}"
     effect = "" if grade == 10 else f" {_effect_of_ceiling(graded)}"
     return f"### {head}\n{as_sentence(reason)}{effect}"
