@@ -25,7 +25,7 @@ from engine.image.detection import NoCard
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas, rectify
 from engine.model.encoders import build_encoder
-from engine.model.rim_pooling import pool_rim
+from engine.model.rim_pooling import pool
 from engine.preprocessing.channels_torch import six_channels_batch
 from engine.storage.atomic import atomic_write
 
@@ -82,13 +82,11 @@ def card_features(
         rgb = torch.from_numpy(np.stack([change(canvas) if change else canvas for canvas in canvases]))
         with torch.inference_mode():
             channels = six_channels_batch(rgb) if spec.channels == "six" else rgb.movedim(-1, 1).float() / 255
-            features = encoder(channels)
-            pooled = pool_rim(features) if spec.pooling == "rim" else features.mean(dim=(2, 3))
-            parts.append(pooled.numpy())
+            parts.append(pool(encoder(channels), spec.pooling).numpy())
         meter(f"features, {spec.name} {change_name}".strip(), min(start + BATCH, len(paths)), len(paths))
-    all_features = np.concatenate(parts)
-    _save_array(file, all_features)
-    return all_features
+    features = np.concatenate(parts)
+    _save_array(file, features)
+    return features
 
 
 def _canvas(path: Path, spec: InputSpec, cache: Path) -> np.ndarray:

@@ -218,13 +218,20 @@ def test_every_data_file_of_a_package_is_packaged():
     # Packaged even if this copy ships no starter.
     files = {ROOT / "engine/starter/model.pt", ROOT / "engine/starter/card.json"}
     files |= {path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file()}
+    patterns = [f"{package.replace('.', '/')}/{name}" for package, names in packaged.items() for name in names]
     missing = [
         path
         for path in files
-        if path.suffix not in (".py", ".pyc")
-        and not any(path.match(pattern) for pattern in packaged.get(module_name(path.parent, ROOT), ()))
+        if path.suffix not in (".py", ".pyc") and not any(path.match(pattern) for pattern in patterns)
     ]
     assert missing == []
+
+
+def test_every_folder_with_code_is_a_package():
+    # One without __init__.py would be a namespace package, for which an editable installation searches every folder of
+    # the path at every import.
+    folders = {path.parent for path in source_files(ROOT) if path.relative_to(ROOT).parts[0] in PACKAGES}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
 def test_every_file_opens_with_a_docstring():

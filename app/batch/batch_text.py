@@ -24,7 +24,7 @@ HEADS = ("", "Card", "Grade", "Range", "Chance of a 10", "Expected gain", "Advic
 
 
 def status_text(batch: Batch, state: State, entries: Sequence[BatchEntry]) -> str:
-    """How far a batch is, in Markdown."""
+    """Progress of a batch, in Markdown."""
     failed = sum(entry.failed for entry in entries)
     paying = [entry.worth for entry in entries if entry.worth is not None and entry.worth.advice == "submit"]
     parts = [f"**{len(entries)} of {len(batch.cards)} cards done**"]

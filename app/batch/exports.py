@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from app.batch.batch import Batch
 from app.batch.prices import BatchEntry
 from app.report.html_report import report_file
-from engine.cards.table import defuse_formula
-from engine.storage.atomic import atomic_write, write_text
+from engine.cards.table import defuse_formula, write_table
+from engine.storage.atomic import write_text
 
 COLUMNS = (
     *("card_id", "grade", "expected", "range_low", "range_high", "p10", "p9_or_better"),
@@ -23,10 +22,8 @@ COLUMNS = (
 def write_csv(path: Path, batch: Batch, entries: Sequence[BatchEntry]) -> None:
     """Write a row per card, in the order of the entries."""
     del batch
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(cell) for cell in _cells(entry)] for entry in entries)
+    rows = ([_cell(cell) for cell in _cells(entry)] for entry in entries)
+    write_table(path, COLUMNS, rows, encoding="utf-8-sig")
 
 
 def _cells(entry: BatchEntry) -> list[Any]:

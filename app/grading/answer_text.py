@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from db.schema import Side
+from engine.cards.grades import with_article
 from engine.inference.grade_card import GradedCard
 from engine.measure.centering.ceiling import as_sentence, card_ceiling
 
@@ -20,7 +21,7 @@ def ceiling_text(worst: Mapping[Side, float | None], *, graded: GradedCard | Non
     if grade is None:
         return f"### Centering\n{as_sentence(reason)}"
     is_unsure = graded is not None and graded.prediction is not None and graded.ceiling is None
-    limit = f"{'may limit' if is_unsure else 'limits'} this card to {'an' if grade == 8 else 'a'} {grade}"
+    limit = f"{'may limit' if is_unsure else 'limits'} this card to {with_article(grade)}"
     head = f"Centering {'allows a 10' if grade == 10 else limit}"
     effect = "" if grade == 10 else f" {_effect_of_ceiling(graded)}"
     return f"### {head}\n{as_sentence(reason)}{effect}"
@@ -33,5 +34,5 @@ def _effect_of_ceiling(graded: GradedCard | None) -> str:
         return "There is no grade to which this limit applies."
     if graded.ceiling is None:
         return "The grade above does not take this limit into account: the borders were not measured surely enough."
-    limit = f"{'an' if graded.ceiling.grade == 8 else 'a'} {graded.ceiling.grade}"
+    limit = with_article(graded.ceiling.grade)
     return f"The grade above takes into account that more than {limit} is out of reach."

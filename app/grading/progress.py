@@ -1,4 +1,4 @@
-"""What the page shows in the verdict's place before there is one, as HTML. Imports nothing slow."""
+"""Lines in the verdict's place before there is one, as HTML. Imports nothing slow."""
 
 from __future__ import annotations
 

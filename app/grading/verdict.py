@@ -11,7 +11,7 @@ from html import escape
 
 from app.grading.progress import progress_html
 from app.models.calibration_report import calibration_sentence, range_text
-from engine.cards.grades import GRADES, grade_name
+from engine.cards.grades import GRADES, grade_name, with_article
 from engine.cards.rubric import centering_ceiling
 from engine.inference.card_side import card_subgrades
 from engine.inference.grade_card import FLAT_SALIENCY, MISSING_SIDE, GradedCard
@@ -93,10 +93,10 @@ def _tells_tens(card: ModelCard) -> bool:
 
 
 def limit_sentence(graded: GradedCard, subgrades: Mapping[str, Subgrade]) -> str:
-    """What limits the grade, in one sentence: "Centering limits this card to a 9: front 58/42." """
+    """The limit of the grade, in one sentence: "Centering limits this card to a 9: front 58/42." """
     centering, best = _worst_centering(graded)
     if graded.ceiling is not None:
-        return f"Centering limits this card to {_a(graded.ceiling.grade)}: {centering}."
+        return f"Centering limits this card to {with_article(graded.ceiling.grade)}: {centering}."
     measured = {name: subgrade.grade for name, subgrade in subgrades.items() if subgrade.grade is not None}
     if not measured:
         return "Nothing could be measured on these pictures, so no reason for the grade can be given."
@@ -105,21 +105,21 @@ def limit_sentence(graded: GradedCard, subgrades: Mapping[str, Subgrade]) -> str
         return NOTHING_FOUND if len(measured) == len(subgrades) else f"{NOTHING_FOUND[:-1]}; not all was measurable."
     if worst == "centering" and best is not None:
         return (
-            f"Centering may limit this card to {_a(best)}: {centering}. The borders were not measured surely enough "
-            "to rule out more."
+            f"Centering may limit this card to {with_article(best)}: {centering}. The borders were not measured surely "
+            "enough to rule out more."
         )
     verb = "is" if worst in ("surface", "centering") else "are"
     return f"{worst.capitalize()} {verb} its weakest point: sub-grade {_with_range(subgrades[worst])}."
 
 
 def _why_not_better(graded: GradedCard, target: int, subgrades: Mapping[str, Subgrade]) -> str:
-    """What is measured on the card that the next better grade does not allow; findings can be pressed to see them."""
+    """Whatever was measured that the next better grade does not allow; findings can be pressed to see them."""
     if target > GRADES[-1]:
         return ""
     reasons = []
     if graded.ceiling is not None and graded.ceiling.grade < target:
         centering, _ = _worst_centering(graded)
-        reasons.append(f"Centering: {escape(centering)} allows at most {_a(graded.ceiling.grade)}.")
+        reasons.append(f"Centering: {escape(centering)} allows at most {with_article(graded.ceiling.grade)}.")
     for name, subgrade in subgrades.items():
         if subgrade.grade is not None and subgrade.grade < target:
             reasons.append(f"{name.capitalize()}: sub-grade {_with_range(subgrade)}.")
@@ -132,16 +132,18 @@ def _why_not_better(graded: GradedCard, target: int, subgrades: Mapping[str, Sub
     ]
     findings.sort(key=lambda item: item[0])
     for best, name, finding in findings[:MAX_REASONS]:
-        text = f"{name.capitalize()}, {finding.place}: {finding.description}, allows at most {_a(best)}"
+        text = f"{name.capitalize()}, {finding.place}: {finding.description}, allows at most {with_article(best)}"
         reasons.append(
             f'<button type="button" data-side="{name}" data-number="{finding.number}">{escape(text)}</button>'
         )
     if len(findings) > MAX_REASONS:
         reasons.append(f"{len(findings) - MAX_REASONS} more findings, below.")
     if not reasons:
-        reasons = [f"Nothing measured rules out {_a(target)}; the model's view of the whole card does not reach it."]
+        reasons = [
+            f"Nothing measured rules out {with_article(target)}; the model's view of the whole card does not reach it."
+        ]
     items = "".join(f"<li>{reason}</li>" for reason in reasons)
-    return f'<h3>Why not {_a(target)}?</h3><ul class="why-not">{items}</ul>'
+    return f'<h3>Why not {with_article(target)}?</h3><ul class="why-not">{items}</ul>'
 
 
 def _worst_centering(graded: GradedCard) -> tuple[str, int | None]:
@@ -157,10 +159,6 @@ def _worst_centering(graded: GradedCard) -> tuple[str, int | None]:
     side = min(best, key=lambda name: (best[name], -percents[name]))
     larger = round(percents[side], 1)
     return f"{side} {larger:g}/{round(100 - larger, 1):g}", best[side]
-
-
-def _a(grade: int) -> str:
-    return f"{'an' if grade == 8 else 'a'} {grade}"
 
 
 def _subgrades(subgrades: Mapping[str, Subgrade]) -> str:
@@ -207,7 +205,7 @@ def _bars(prediction: Prediction) -> str:
 
 
 def _model_line(graded: GradedCard) -> list[str]:
-    """What the model was trained on and how often it is right, from its model card; nothing for a model without one."""
+    """Training data of the model and how often it is right, from its model card; nothing for a model without one."""
     card = None if graded.model is None else graded.model.card
     if card is None:
         return []

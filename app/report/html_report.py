@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from app.collection.collection_text import percent
 from app.models.calibration_report import grade_range
 from app.report.embedded_pictures import Pictures
-from engine.cards.grades import grade_name
+from engine.cards.grades import grade_name, with_article
 from engine.cards.rubric import Side
 from engine.inference.model_card import ModelCard
 from engine.measure.centering.ceiling import as_sentence
@@ -161,7 +161,7 @@ def _ceiling(report: Mapping[str, Any]) -> str:
     grade, reason = report["centering_ceiling"], as_sentence(report["ceiling_reason"])
     if grade is None:
         return reason
-    limit = "allows a 10" if grade == 10 else f"limits this card to {'an' if grade == 8 else 'a'} {grade}"
+    limit = "allows a 10" if grade == 10 else f"limits this card to {with_article(grade)}"
     return f"Centering {limit}. {reason}"
 
 

@@ -161,7 +161,7 @@ class BatchTab:
     def _listing(self, batch: Batch, *, show_all: bool) -> Updates:
         """Updates of what changes while a batch is graded."""
         version = _version(batch)
-        state, entries = batch.state(), sorted_entries(self._database, batch)
+        state, entries = version[1], sorted_entries(self._database, batch)
         return {
             self._status: batch_text.status_text(batch, state, entries),
             self._stop: gr.update(interactive=state in ("starting", "running")),

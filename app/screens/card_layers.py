@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,6 +10,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from app.screens.html_component import html_component, picture_for_page
 from app.settings import DataFolder
 from db.schema import Side
 
@@ -22,20 +20,13 @@ if TYPE_CHECKING:
     from engine.inference.grad_cam import MapMethod
     from engine.inference.grade_card import GradedCard
 
-PARTS = Path(__file__).with_suffix("")
 # A map has about one cell per 5 mm.
 MAP_PX_PER_MM = 4
 
 
 def card_layers() -> gr.HTML:
     """The component; its value is that of `layers_value`. Its `submit` event asks for the check of the chosen map."""
-    return gr.HTML(
-        value=None,
-        html_template=_part(".html"),
-        css_template=_part(".css"),
-        js_on_load=_part(".js"),
-        elem_id="card-layers",
-    )
+    return html_component(__file__, "card-layers")
 
 
 def layers_value(graded: GradedCard, data: DataFolder) -> dict[str, Any]:
@@ -45,7 +36,7 @@ def layers_value(graded: GradedCard, data: DataFolder) -> dict[str, Any]:
         for name, saliency in (("front", both.front), ("back", both.back)):
             side = graded.sides["front" if name == "front" else "back"]
             if side is not None and saliency is not None and saliency.any():
-                path = _write_picture(map_picture(side, saliency), data)
+                path = picture_for_page(Image.fromarray(map_picture(side, saliency)), data, "map")
                 maps.setdefault(name, {})[method] = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
     return {"card": _card_key(graded), "maps": maps}
 
@@ -82,17 +73,3 @@ def map_picture(side: CardSide, saliency: np.ndarray) -> np.ndarray:
     warp = cv2.getPerspectiveTransform(on_canvas.astype(np.float32), in_picture)
     placed = cv2.warpPerspective(window, warp, size, flags=cv2.INTER_LINEAR).clip(0, 1)
     return np.dstack([heat_colors(placed), np.rint(placed * 255).astype(np.uint8)])
-
-
-def _write_picture(rgba: np.ndarray, data: DataFolder) -> Path:
-    buffer = BytesIO()
-    Image.fromarray(rgba).save(buffer, "PNG")
-    # Named after its bytes: browsers cache a picture by its name.
-    path = data.uploads / f"map-{hashlib.sha256(buffer.getvalue()).hexdigest()[:32]}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
-    return path
-
-
-def _part(suffix: str) -> str:
-    return PARTS.with_suffix(suffix).read_text(encoding="utf-8")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app.grading.line_corrections import current_corrections, save_correction, withdraw_correction
+from app.screens.html_component import picture_for_page
 from app.screens.line_editor_state import (
     CenteringLines,
     LineEditorState,
@@ -59,6 +58,7 @@ def editor_state(name: Side, side: CardSide, data: DataFolder) -> LineEditorStat
     measured = _lines(name, measurements, measurements.centering)
     is_corrected = side.correction is not None
     lines = _lines(name, measurements, side.centering) if is_corrected else measured
+    picture = picture_for_page(Image.fromarray(flat.wide_rgb), data, "flat", quality=JPEG_QUALITY)
     return LineEditorState(
         side=name,
         sha256=side.sha256,
@@ -68,7 +68,7 @@ def editor_state(name: Side, side: CardSide, data: DataFolder) -> LineEditorStat
         height_mm=flat.size.height_mm,
         margin_mm=flat.wide_margin_mm.tolist(),
         px_per_mm=flat.px_per_mm,
-        picture=PictureFile(path=str(_write_picture(flat.wide_rgb, data))),
+        picture=PictureFile(path=str(picture)),
         physical=lines.physical,
         printed=lines.printed,
         numbers=lines.numbers,
@@ -145,16 +145,6 @@ def saved_sentence(correction: LineCorrection) -> str:
     """Sentence with the time of a saved correction."""
     when = f" on {correction.saved_at:%Y-%m-%d %H:%M} UTC" if correction.saved_at else ""
     return f"Corrected by hand{when}."
-
-
-def _write_picture(rgb: np.ndarray, data: DataFolder) -> Path:
-    buffer = BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    # Named after its bytes: browsers cache a picture by its name.
-    path = data.uploads / f"flat-{hashlib.sha256(buffer.getvalue()).hexdigest()[:32]}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
-    return path
 
 
 def _lines(name: Side, measurements: SideMeasurements, centering: MeasuredCentering | NoCentering) -> CenteringLines:

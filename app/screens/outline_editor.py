@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +11,12 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from app.screens.html_component import html_component, picture_for_page
 from app.settings import DataFolder
 
 if TYPE_CHECKING:
     from engine.inference.card_side import CardSide
 
-PARTS = Path(__file__).with_suffix("")
 MAX_SIDE_PX = 1600
 # A smaller card shows nothing that could be measured.
 MIN_AREA_PX = 100 * 100
@@ -52,13 +50,7 @@ class Outline(BaseModel):
 
 def outline_editor(side: str) -> gr.HTML:
     """The component of one side; its value is that of `outline_value`. Its `submit` event has new corners."""
-    return gr.HTML(
-        value=None,
-        html_template=_part(".html"),
-        css_template=_part(".css"),
-        js_on_load=_part(".js"),
-        elem_id=f"{side}-outline",
-    )
+    return html_component(__file__, f"{side}-outline")
 
 
 def outline_from_page(value: Any) -> Outline | None:
@@ -88,14 +80,4 @@ def outline_value(name: str, side: CardSide, data: DataFolder) -> dict[str, Any]
 def _write_picture(rgb: np.ndarray, data: DataFolder) -> Path:
     picture = Image.fromarray(rgb)
     picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-    buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    # Named after its bytes: browsers cache a picture by its name.
-    path = data.uploads / f"upright-{hashlib.sha256(buffer.getvalue()).hexdigest()[:32]}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
-    return path
-
-
-def _part(suffix: str) -> str:
-    return PARTS.with_suffix(suffix).read_text(encoding="utf-8")
+    return picture_for_page(picture, data, "upright", quality=88)

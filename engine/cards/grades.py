@@ -55,6 +55,11 @@ GRADE_PATTERN = re.compile(
 )
 
 
+def with_article(grade: int) -> str:
+    """A grade in a sentence: "an 8", "a 9"."""
+    return f"{'an' if grade == 8 else 'a'} {grade}"
+
+
 class BadGrade(BadInput):
     """A grade or qualifier that is not on the PSA scale."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -13,8 +12,8 @@ from typing import Literal
 
 from engine import paths
 from engine.cards.grades import BadGrade, NoTarget, parse_grade, parse_qualifier, training_target
-from engine.cards.table import BadManifest, Table, defuse_formula, read_table, unused_columns_message
-from engine.storage.atomic import atomic_write, write_bytes
+from engine.cards.table import BadManifest, Table, defuse_formula, read_table, unused_columns_message, write_table
+from engine.storage.atomic import write_bytes
 from engine.storage.file_hash import write_by_hash
 
 Split = Literal["train", "val", "test"]
@@ -211,10 +210,7 @@ def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:
 
     A cell that a spreadsheet would run as a formula gets an apostrophe, which read_manifest removes.
     """
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([defuse_formula(cell) for cell in _as_row(pair, COLUMNS).values()] for pair in pairs)
+    write_table(path, COLUMNS, ([defuse_formula(cell) for cell in _as_row(pair, COLUMNS).values()] for pair in pairs))
 
 
 def _as_row(pair: CardPair, columns: Iterable[str]) -> dict[str, str]:

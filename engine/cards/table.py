@@ -8,13 +8,14 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from engine.errors import BadInput
 from engine.paths import unreadable_reason
+from engine.storage.atomic import atomic_write
 
 # Some 400,000 cards; read into memory at once.
 MAX_TABLE_BYTES = 64_000_000
@@ -81,6 +82,16 @@ def unused_columns_message(path: Path, table: Table) -> list[str]:
         return []
     names = ", ".join(repr(name) for name in table.unknown_columns)
     return [f"{path.name}: not used, because the name of the column is not known: {names}"]
+
+
+def write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]], *, encoding: str = "utf-8"
+) -> None:
+    """Write a CSV file atomically; `defuse_formula` is for the caller. Raises DiskFull."""
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def defuse_formula(text: str) -> str:

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from engine.cards.grades import GRADES
 from engine.cards.pairs import CardPair
-from engine.cards.table import MAX_TABLE_BYTES, defuse_formula, without_apostrophe
+from engine.cards.table import MAX_TABLE_BYTES, defuse_formula, without_apostrophe, write_table
 from engine.errors import BadInput
 from engine.evaluation.metrics import CLASSES, metric_intervals
 from engine.evaluation.strata import Given
 from engine.paths import unreadable_reason
-from engine.storage.atomic import atomic_write
 
 FILE_NAME = "predictions.csv"
 COLUMNS = ("card_id", "group", "grade", *(f"p{grade}" for grade in range(1, CLASSES + 1)))
@@ -101,12 +100,11 @@ class Predictions:
 def write(path: Path, predictions: Predictions) -> None:
     """Write the predictions to a CSV file atomically."""
     rows = zip(predictions.cards, predictions.groups, predictions.truth, predictions.probabilities, strict=True)
-    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for card, group, grade, row in rows:
-            names = defuse_formula(card), defuse_formula(group)
-            writer.writerow([*names, grade, *(f"{value:.9g}" for value in row)])
+    cells = (
+        [defuse_formula(card), defuse_formula(group), grade, *(f"{value:.9g}" for value in row)]
+        for card, group, grade, row in rows
+    )
+    write_table(path, COLUMNS, cells)
 
 
 def read(path: Path) -> Predictions:

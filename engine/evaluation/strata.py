@@ -20,7 +20,7 @@ MIN_STRATUM_CARDS = 60
 
 
 class Given(NamedTuple):
-    """What is given of a card.
+    """Sides and pictures given of a card.
 
     sides      both, or the only one
     px_per_mm  resolution of the coarsest picture; infinite if it is unknown

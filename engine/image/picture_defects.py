@@ -35,19 +35,19 @@ def noise_levels(gray: np.ndarray) -> float:
     return float(np.percentile(blocks.std(axis=(1, 3)), NOISE_PERCENTILE))
 
 
-def pixel_grid(gray: np.ndarray) -> tuple[float, float]:
-    """Return how much the edges of a (H, W) uint8 picture are on a grid, 0 .. 1, and the grid's period in pixels.
+def pixel_grid(gray: np.ndarray) -> float:
+    """Return how much the edges of a (H, W) uint8 picture are on a grid, 0 .. 1.
 
     A picture whose pixels were repeated has all edges at multiples of a period. The lower of the two directions counts.
     """
     return min(_comb(gray), _comb(cv2.transpose(gray)))
 
 
-def _comb(gray: np.ndarray) -> tuple[float, float]:
+def _comb(gray: np.ndarray) -> float:
     edges = cv2.absdiff(gray[:, 1:], gray[:, :-1]).mean(axis=0, dtype=np.float64)
     total = float(edges.sum())
     if total == 0 or len(edges) < 2 * MAX_PERIOD_PX:
-        return 0.0, 1.0
+        return 0.0
     spectrum = np.abs(np.fft.rfft(edges)) / total
     frequencies = np.arange(len(spectrum)) / len(edges)
     spectrum[(frequencies < 1 / MAX_PERIOD_PX) | (frequencies > 1 / MIN_PERIOD_PX)] = 0
@@ -55,7 +55,7 @@ def _comb(gray: np.ndarray) -> tuple[float, float]:
     period = 1 / frequencies[best]
     effective_edges = total**2 / float((edges**2).sum())
     is_comb = effective_edges > MIN_FILLED_TEETH * len(edges) / period
-    return (float(spectrum[best]), float(period)) if is_comb else (0.0, 1.0)
+    return float(spectrum[best]) if is_comb else 0.0
 
 
 def spot_of_light(card: np.ndarray) -> float:

@@ -141,7 +141,7 @@ def card_quality(rgb: np.ndarray, detection: Detection, card: np.ndarray | None 
         (RESOLUTION, resolution),
         (TILT, tilt),
         (NOISE, noise_levels(cv2.cvtColor(card, cv2.COLOR_RGB2GRAY))),
-        (PIXEL_GRID, pixel_grid(cv2.cvtColor(_part_with(rgb, detection.quad), cv2.COLOR_RGB2GRAY))[0]),
+        (PIXEL_GRID, pixel_grid(cv2.cvtColor(_part_with(rgb, detection.quad), cv2.COLOR_RGB2GRAY))),
         (SPOT_OF_LIGHT, spot_of_light(card)),
     ]
     if not detection.whole_picture:

@@ -1,7 +1,7 @@
 """Grading by pixels only where the pictures are familiar: elsewhere a card is graded by its measurements alone.
 
 What a network learns from pixels is worth little on photographs of another kind: trained on other sources, it graded
-256 real pairs no better than chance (docs/evidence.md). Measured wear keeps its meaning there.
+256 real pairs no better than chance (decision 30). Measured wear keeps its meaning there.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from engine.model.encoders import EARLY_LAYERS, Normalize, build_encoder, featur
 from engine.model.heads import GRADE_HEADS, ClassHead, OrdinalHead
 from engine.model.measurement_branch import MEASUREMENT_FEATURES, MeasurementBranch
 from engine.model.region_branch import REGION_FEATURES, RegionBranch
-from engine.model.rim_pooling import PARTS, pool_rim
+from engine.model.rim_pooling import PARTS, pool
 from engine.model.standardization import Standardized
 
 FUSED_FEATURES = 512
@@ -86,7 +86,7 @@ class SideEncoder(Standardized):
 
     def summarize(self, encoded: Tensor) -> Tensor:
         """(B, C, h, w), the encoder's map after attention -> (B, features)."""
-        return pool_rim(encoded) if self.pooling == "rim" else encoded.mean(dim=(2, 3))
+        return pool(encoded, self.pooling)
 
 
 class DualBranch(nn.Module):

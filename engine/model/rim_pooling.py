@@ -5,10 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.config import Pooling
+
 # Cells of the encoder's map: at 704 x 512 pixels a cell covers about 4 mm of the card.
 EDGE_CELLS, CORNER_CELLS = 1, 3
 # Mean of the whole side, mean and maximum over the edges, mean and maximum over the corners.
 PARTS = 5
+
+
+def pool(features: Tensor, pooling: Pooling) -> Tensor:
+    """Summarize an encoder's map, (B, C, h, w), as the setting `pooling` says: (B, C) or (B, PARTS C)."""
+    return pool_rim(features) if pooling == "rim" else features.mean(dim=(2, 3))
 
 
 def pool_rim(features: Tensor) -> Tensor:
