@@ -122,12 +122,17 @@ def chromium() -> str:
 
 @dataclass
 class Visitor:
-    """A user of the page."""
+    """A user of the page; complaints are the errors of its scripts."""
 
     page: Any
     pictures: Path
     requests: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
+
+    def notes_component_errors(self, message: Any) -> None:
+        """Add an error of a component's script, which Gradio only writes to the console, to the complaints."""
+        if message.type == "error" and message.text.startswith("Error "):
+            self.complaints.append(message.text)
 
     def open(self, url: str) -> None:
         """Load the page and wait until it responds."""
@@ -174,6 +179,18 @@ class Visitor:
         self.page.locator('#verdict[aria-busy="false"]').wait_for()
         return self.reads("#verdict")
 
+    def waits_for_lines(self, side: str) -> None:
+        """Wait until the card of a graded side is drawn with its lines; a failure tells the state of the page."""
+        drawn = self.page.locator(f"#{side}-lines .stage[data-ready]")
+        try:
+            wait_for(lambda: drawn.count() > 0 and drawn.is_visible(), f"the lines on the {side}")
+        except AssertionError:
+            stage = self.page.locator(f"#{side}-lines .stage").evaluate_all("all => all.map(one => one.outerHTML)")
+            pytest.fail(
+                f"no lines on the {side}: the verdict reads {self.reads('#verdict')!r}, complaints: {self.complaints}, "
+                f"stage: {str(stage)[:500]}"
+            )
+
     def chooses(self, selector: str, entry: str) -> None:
         """Choose the first entry of a dropdown that contains a text."""
         self.page.locator(f"{selector} input").click()
@@ -205,6 +222,7 @@ def visitor(chromium: str, server: Server, tmp_path_factory: pytest.TempPathFact
         person = Visitor(page, tmp_path_factory.mktemp("screenshots"))
         page.on("request", lambda request: person.requests.add(request.url))
         page.on("pageerror", lambda error: person.complaints.append(str(error)))
+        page.on("console", person.notes_component_errors)
         person.open(server.url)
         yield person
         browser.close()

@@ -44,7 +44,7 @@ def grade(visitor, path) -> None:
     visitor.page.locator("#front-in input[type=file]").set_input_files(path)
     visitor.page.locator("#front-in img").wait_for()
     visitor.page.locator("#grade-start").click()
-    visitor.page.locator("#front-lines .stage[data-ready]").wait_for()
+    visitor.waits_for_lines("front")
     visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
     visitor.page.locator("#front-lines svg.card").scroll_into_view_if_needed()
 

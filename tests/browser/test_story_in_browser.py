@@ -293,7 +293,7 @@ def test_a_pair_is_graded_with_both_cards_and_ten_bars(visitor, server, new_card
     visitor.waits_to_read("#verdict", "% range: ")
     assert sha256[:12] in visitor.page.locator("#verdict").text_content()
     for side in ("front", "back"):
-        visitor.page.locator(f"#{side}-lines .stage[data-ready]").wait_for()
+        visitor.waits_for_lines(side)
     visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
     bars = visitor.page.locator('#probabilities [role=img][aria-label^="grade "]')
     wait_for(lambda: bars.count() == 10, "ten bars")
