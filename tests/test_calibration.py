@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.grading.verdict import verdict_html
 from app.models.calibration_report import how_often
 from app.models.model_report import model_report
 from app.screens.uncertainty_panel import UncertaintyPanel
+from app.screens.verdict import verdict_html
 from engine.evaluation.calibration import Calibration, fit
 from engine.experiments.test_set_log import access_count
 from engine.inference.evaluate import predict_cards

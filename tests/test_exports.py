@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from app.grading.verdict import verdict_html
 from app.models.grading_model import grading_model, model_text
 from app.models.model_report import model_report
+from app.screens.verdict import verdict_html
 from app.settings import data_folder
 from engine.experiments.test_set_log import log_test_access
 from engine.inference import model_card as cards

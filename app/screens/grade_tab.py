@@ -14,7 +14,6 @@ import gradio as gr
 import numpy as np
 
 from app.errors import user_message
-from app.grading.progress import message_html, progress_html
 from app.markdown import escape
 from app.screens.card_layers import card_layers, checked_value, layers_value
 from app.screens.error_messages import show_user_errors
@@ -24,6 +23,7 @@ from app.screens.login import labeler
 from app.screens.outline_editor import outline_editor, outline_from_page, outline_value
 from app.screens.picture_input import PictureInput, read_preview
 from app.screens.uncertainty_panel import UncertaintyPanel
+from app.screens.verdict_progress import message_html, progress_html
 from app.screens.worth_panel import WorthPanel, cost_values, read_prices, work_out
 from app.settings import DataFolder, ServerOptions, UserError
 from db.session import Database
@@ -314,10 +314,10 @@ class GradeTab:
         """Grade the pictures in stages; yields the updates of each."""
         from app.collection.keep_graded_card import kept_grading
         from app.grading.line_corrections import current_corrections
-        from app.grading.verdict import verdict_html
         from app.models.grading_model import grading_model
         from app.screens.line_editor_sides import editor_states
         from app.screens.line_editor_state import state_from_page
+        from app.screens.verdict import verdict_html
         from engine.inference.grade_card import grade_in_stages
 
         if front is None and back is None:

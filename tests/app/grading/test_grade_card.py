@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.grading.answer_text import ceiling_text
 from app.grading.json_report import report
-from app.grading.verdict import verdict_html
+from app.screens.verdict import verdict_html
 from engine.cards.grades import GRADES
 from engine.evaluation.conformal import Interval, Pool
 from engine.inference.grade_card import GradedCard, grade_card, limit_prediction

@@ -10,7 +10,7 @@ import pytest
 
 from app.grading.annotate import EDGE, FRAME, annotated_picture
 from app.grading.json_report import report
-from app.grading.verdict import verdict_html
+from app.screens.verdict import verdict_html
 from engine.image.rectify import TRADING, CardSize
 from engine.inference.card_side import CardSide
 from engine.inference.grade_card import GradedCard

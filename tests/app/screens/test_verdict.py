@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.grading.progress import BUSY
-from app.grading.verdict import verdict_html
+from app.screens.verdict import verdict_html
+from app.screens.verdict_progress import BUSY
 from engine.cards.rubric import centering_ceiling
 from engine.evaluation.conformal import Interval
 from engine.inference.grade_card import GradedCard

@@ -1,4 +1,4 @@
-"""Lines in the verdict's place before there is one, as HTML. Imports nothing slow."""
+"""Lines in the place of the verdict before there is one, as HTML. Imports nothing slow."""
 
 from __future__ import annotations
 

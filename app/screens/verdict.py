@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from html import escape
 
-from app.grading.progress import progress_html
 from app.models.calibration_report import calibration_sentence, range_text
+from app.screens.verdict_progress import progress_html
 from engine.cards.grades import GRADES, grade_name, with_article
 from engine.cards.rubric import centering_ceiling
 from engine.inference.card_side import card_subgrades
