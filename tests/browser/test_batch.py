@@ -10,7 +10,7 @@ import pytest
 from tests.browser.conftest import Server, Visitor, wait_for
 from tests.card_factory import write_cards
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_batch_survives_a_reload_is_sorted_by_gain_and_prints_one_page_per_card(
