@@ -74,6 +74,7 @@ def _side(name: Side, side: CardSide, files: Mapping[str, Path], today: date) ->
         "bow_px": detection.bow_px,
         "whole_picture": detection.whole_picture,
         "px_per_mm": side.px_per_mm,
+        "size": asdict(measurements.flat.size),
         "quality": asdict(side.quality),
         **_centering(name, side, today),
         "corners": [corner.as_json() for corner in measurements.corners],

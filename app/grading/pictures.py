@@ -30,11 +30,12 @@ def pictures_of(graded: GradedCard, side: Side) -> dict[str, np.ndarray]:
         return {}
     card = card_side.card
     if card_side.is_landscape:
-        card = cv2.resize(card, card.shape[:2], interpolation=cv2.INTER_AREA)
+        card = np.rot90(card)
     pictures = {"quad": _with_outline(card_side), "card": card}
     if saliency is not None:
-        window = canvas_window(card_side.detection.quad, card_side.rgb.shape[:2], saliency.shape[:2])
-        heat = Image.fromarray(saliency[window]).resize(card.shape[1::-1], Image.Resampling.BILINEAR)
+        on_card = saliency[canvas_window(card_side.upright_quad, card_side.rgb.shape[:2], saliency.shape[:2])]
+        upright = np.rot90(on_card) if card_side.is_landscape else on_card
+        heat = Image.fromarray(upright).resize(card.shape[1::-1], Image.Resampling.BILINEAR)
         pictures["overlay"] = overlay(_gray(card), np.asarray(heat).clip(0, 1))
     return pictures
 

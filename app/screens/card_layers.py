@@ -59,13 +59,13 @@ def map_picture(side: CardSide, saliency: np.ndarray) -> np.ndarray:
     from engine.inference.grad_cam import heat_colors
 
     flat = side.measurements.flat
-    rows, columns = canvas_window(side.detection.quad, side.rgb.shape[:2], saliency.shape[:2])
+    rows, columns = canvas_window(side.upright_quad, side.rgb.shape[:2], saliency.shape[:2])
     window = np.ascontiguousarray(saliency[rows, columns])
     height, width = window.shape
     in_window = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - 0.5
     card_mm = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * (flat.size.width_mm, flat.size.height_mm)
     # The flat card may have been refined by its edges: its corners need not be those that the network was given.
-    to_window = cv2.getPerspectiveTransform(side.detection.quad.astype(np.float32), in_window)
+    to_window = cv2.getPerspectiveTransform(side.upright_quad.astype(np.float32), in_window)
     on_canvas = cv2.perspectiveTransform(flat.picture_px(card_mm)[None].astype(np.float32), to_window)[0]
     margin = np.array(flat.wide_margin_mm)
     in_picture = ((card_mm + margin) * MAP_PX_PER_MM - 0.5).astype(np.float32)

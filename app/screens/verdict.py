@@ -13,7 +13,7 @@ from app.models.calibration_report import calibration_sentence, range_text
 from app.screens.verdict_progress import progress_html
 from engine.cards.grades import GRADES, grade_name, with_article
 from engine.cards.rubric import centering_ceiling
-from engine.inference.card_side import card_subgrades
+from engine.inference.card_side import CardSide, card_subgrades
 from engine.inference.grade_card import FLAT_SALIENCY, MISSING_SIDE, GradedCard
 from engine.inference.model_card import ModelCard
 from engine.inference.predict import Prediction
@@ -51,7 +51,7 @@ def verdict_html(graded: GradedCard, *, is_measured: bool = True, to_come: str =
     parts += [f"<h3>Good to know</h3>{_list('notes', map(as_sentence, notes))}"] if notes else []
     if prediction is not None:
         parts += [_bars(prediction), *_model_line(graded)]
-    facts = _facts(graded)
+    facts = _facts(graded, is_measured=is_measured)
     if facts:
         parts.append(f"<details><summary>More about this grade</summary>{_list('facts', facts)}</details>")
     return "".join(parts)
@@ -213,11 +213,11 @@ def _model_line(graded: GradedCard) -> list[str]:
     return [f'<p class="learned">{escape(" ".join(sentences))}</p>']
 
 
-def _facts(graded: GradedCard) -> list[str]:
+def _facts(graded: GradedCard, *, is_measured: bool) -> list[str]:
     """Figures for experts, one sentence each."""
     facts = [
         f"{name.capitalize()}: {KINDS[side.detection.kind]}, {QUALITIES[side.quality.verdict]}, "
-        f"{side.px_per_mm:.1f} pixels per mm."
+        f"{side.px_per_mm:.1f} pixels per mm{_size(side) if is_measured else ''}."
         for name, side in graded.sides.items()
         if side is not None
     ]
@@ -233,6 +233,12 @@ def _facts(graded: GradedCard) -> list[str]:
         facts.append(f"Model {name} ({digest[:12]}), trained on {trained_on}.")
         facts += [] if graded.model.card is None else graded.model.card.limits
     return facts
+
+
+def _size(side: CardSide) -> str:
+    """The size in which the side's millimeters count."""
+    size = side.measurements.flat.size
+    return f", measured as {size.width_mm:.0f} x {size.height_mm:.0f} mm ({size.name})"
 
 
 def _list(name: str, sentences: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from engine.storage.jsonl import JsonLinesFile
 
 # Part of every cache's name: increase it when a change of reading, detection or rectification changes the pixels, or
 # the set of usable pictures.
-PREPARATION = 6
+PREPARATION = 7
 CHUNK = 64
 # A larger row number comes from a damaged line.
 MAX_ROWS = 10_000_000

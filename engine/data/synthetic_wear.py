@@ -22,7 +22,7 @@ from engine.detection.read_and_find import read_and_find
 from engine.events import Notice, Progress
 from engine.image.content_hash import check_content
 from engine.image.read import BadPicture
-from engine.image.rectify import card_size, rectify_card
+from engine.image.rectify import card_size, rectify_card, upright_quad
 from engine.simulate.worn_copies import MIN_HEIGHT_PX, make_worn_copy
 from engine.storage.atomic import write_bytes
 
@@ -111,8 +111,8 @@ def _copy(source: CardPair, grade: int, random: np.random.Generator, folder: Pat
 
 def _rectified(path: Path) -> np.ndarray:
     rgb, detection = read_and_find(path)
-    size = card_size(detection.quad, picture_size=rgb.shape[:2])
-    return rectify_card(rgb, detection.quad, size, max_px_per_mm=MAX_PX_PER_MM)
+    quad = upright_quad(detection.quad, rgb.shape[:2])
+    return rectify_card(rgb, quad, card_size(quad, picture_size=rgb.shape[:2]), max_px_per_mm=MAX_PX_PER_MM)
 
 
 def _write(file: Path, rgb: np.ndarray) -> None:

@@ -19,7 +19,7 @@ from engine.image.detection import Detection, NoCard, NoCardLike, SeveralCards
 from engine.image.perspective import quad_geometry
 from engine.image.quads import side_lengths
 from engine.image.read import read_reduced, read_unconverted
-from engine.image.rectify import CanvasSize, canvas_shape, card_canvas
+from engine.image.rectify import CanvasSize, canvas_shape, card_canvas, upright_quad
 
 # The card in a picture decoded at reduced size must be at least this many times larger than the canvas, which keeps the
 # canvas within 45 dB of the full picture's. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
@@ -32,13 +32,13 @@ WHOLE_PICTURE_NOTE = "no outline found; the picture has the shape of a card, so 
 
 
 def canvas_from_picture(path: Path, *, size: CanvasSize) -> tuple[np.ndarray, Detection]:
-    """Read a picture, find its card and rectify it onto a canvas.
+    """Read a picture, find its card and rectify it onto a canvas, a card printed lengthwise with its left side on top.
 
     returns  the (height, width, 3) uint8 canvas, and the detection
     raises   BadPicture, or NoCard, whose message begins with the file's name
     """
     rgb, detection = read_and_find(path)
-    return card_canvas(rgb, detection.quad, size=size), detection
+    return card_canvas(rgb, upright_quad(detection.quad, rgb.shape[:2]), size=size), detection
 
 
 def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
@@ -96,4 +96,4 @@ def canvas_from_quad(path: Path, quad: np.ndarray, *, size: CanvasSize) -> np.nd
     """
     ratio = side_lengths(quad).max() / max(canvas_shape(size))
     rgb, reduction = read_reduced(path, max_reduction=ratio / MIN_OVERSAMPLING)
-    return card_canvas(rgb, (quad + 0.5) / reduction - 0.5, size=size)
+    return card_canvas(rgb, upright_quad((quad + 0.5) / reduction - 0.5, rgb.shape[:2]), size=size)

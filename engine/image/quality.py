@@ -12,7 +12,7 @@ from engine.image.detection import Detection
 from engine.image.perspective import quad_geometry
 from engine.image.picture_defects import corner_skin, noise_levels, pixel_grid, spot_of_light
 from engine.image.quads import side_lengths
-from engine.image.rectify import card_size, px_per_mm, rectify_card
+from engine.image.rectify import card_size, px_per_mm, rectify_card, upright_quad
 
 QualityVerdict = Literal["good", "usable", "refuse"]
 MAX_PX_PER_MM = 8.0
@@ -123,9 +123,9 @@ def picture_quality(rgb: np.ndarray) -> Quality:
 
 
 def rectify_for_quality(rgb: np.ndarray, detection: Detection) -> np.ndarray:
-    """Rectify the detected card, without a margin, to at most 8 px/mm."""
-    size = card_size(detection.quad, picture_size=rgb.shape[:2])
-    return rectify_card(rgb, detection.quad, size, max_px_per_mm=MAX_PX_PER_MM)
+    """Rectify the detected card, higher than wide and without a margin, to at most 8 px/mm."""
+    quad = upright_quad(detection.quad, rgb.shape[:2])
+    return rectify_card(rgb, quad, card_size(quad, picture_size=rgb.shape[:2]), max_px_per_mm=MAX_PX_PER_MM)
 
 
 def card_quality(rgb: np.ndarray, detection: Detection, card: np.ndarray | None = None) -> Quality:

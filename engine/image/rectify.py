@@ -36,6 +36,7 @@ JAPANESE_SMALL = CardSize(59.0, 86.0, "Japanese small")
 ASPECT_TOLERANCE = 0.021
 TOLERANCE_FOR_TILT = 0.1
 ASSUMED_HEIGHT_MM = 88.0
+UNUSUAL_SIZE = f"unusual size, longer side of {ASSUMED_HEIGHT_MM:g} mm assumed"
 # Largest difference, as a logarithm, between the aspects of a card and of the upright canvas that it fills. The
 # detected aspect of a standard card is within it; 512 / 704 is 1.6 % wider than a card.
 MAX_STRETCH = 0.08
@@ -47,17 +48,32 @@ def card_size(quad: np.ndarray, *, picture_size: tuple[int, int] | None = None) 
     quad          (4, 2) pixels, clockwise from the printed top left
     picture_size  (height, width) of the picture, to remove the perspective; None assumes no perspective
 
-    An aspect more than 2.1 % from every known one (5 % at 45 degrees of tilt) is unusual: the height is assumed to be
-    88 mm and the width follows from the aspect.
+    A card wider than high is printed lengthwise and has the known size turned by 90 degrees. An aspect more than 2.1 %
+    from every known one (5 % at 45 degrees of tilt) is unusual: the longer side is assumed to be 88 mm and the other
+    follows from the aspect.
     """
     geometry = quad_geometry(quad, picture_size)
-    aspect = min(geometry.aspect, 1 / geometry.aspect)
+    size = _upright_size(min(geometry.aspect, 1 / geometry.aspect), geometry.tilt_deg)
+    return size if geometry.aspect <= 1 else CardSize(size.height_mm, size.width_mm, size.name)
+
+
+def _upright_size(aspect: float, tilt_deg: float) -> CardSize:
     deviation = {size: abs(aspect * size.height_mm / size.width_mm - 1) for size in (TRADING, JAPANESE_SMALL)}
     nearest = min(deviation, key=lambda size: deviation[size])
-    if deviation[nearest] <= ASPECT_TOLERANCE + TOLERANCE_FOR_TILT * (1 - math.cos(math.radians(geometry.tilt_deg))):
+    if deviation[nearest] <= ASPECT_TOLERANCE + TOLERANCE_FOR_TILT * (1 - math.cos(math.radians(tilt_deg))):
         return nearest
-    name = f"unusual size (aspect {aspect:.3f}, height of {ASSUMED_HEIGHT_MM:g} mm assumed)"
-    return CardSize(ASSUMED_HEIGHT_MM * aspect, ASSUMED_HEIGHT_MM, name)
+    return CardSize(ASSUMED_HEIGHT_MM * aspect, ASSUMED_HEIGHT_MM, UNUSUAL_SIZE)
+
+
+def upright_quad(quad: np.ndarray, picture_size: tuple[int, int] | None = None) -> np.ndarray:
+    """Return the quad of the card turned upright: the left side of a card printed lengthwise becomes its top.
+
+    The network and the comparison of two sides get every card higher than wide, as nearly all cards are.
+
+    quad          (4, 2) pixels, clockwise from the printed top left
+    picture_size  (height, width) of the picture, to remove the perspective
+    """
+    return np.roll(quad, 1, axis=0) if quad_geometry(quad, picture_size).aspect > 1 else quad
 
 
 def px_per_mm(quad: np.ndarray, size: CardSize) -> float:

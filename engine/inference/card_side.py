@@ -22,7 +22,7 @@ from engine.detection.read_and_find import read_and_find
 from engine.image.detection import Detection
 from engine.image.perspective import quad_geometry
 from engine.image.quality import DETECTION_CONFIDENCE, Quality, card_quality, rectify_for_quality
-from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm
+from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm, upright_quad
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections, LineCorrection
 from engine.measure.flat_card import FlatCard, rectify_with_margin
@@ -64,12 +64,17 @@ class CardSide:
 
     @property
     def is_landscape(self) -> bool:
-        """True if the card is wider than high, which `card` and the measurements do not show."""
+        """True if the card is printed lengthwise: `card`, `canvas` and `crops` have its left side on top."""
         return quad_geometry(self.detection.quad, self.rgb.shape[:2]).aspect > 1
+
+    @property
+    def upright_quad(self) -> np.ndarray:
+        """The detected quad, that of a card printed lengthwise beginning with its bottom left."""
+        return upright_quad(self.detection.quad, self.rgb.shape[:2])
 
     @cached_property
     def card(self) -> np.ndarray:
-        """The card alone, at most 8 px/mm, (H, W, 3) uint8: higher than wide, as the cards whose sizes are known."""
+        """The card alone, at most 8 px/mm, (H, W, 3) uint8: higher than wide."""
         return rectify_for_quality(self.rgb, self.detection)
 
     @cached_property
@@ -84,11 +89,11 @@ class CardSide:
 
     def canvas(self, size: CanvasSize) -> np.ndarray:
         """The rectified card on the network's canvas, (height, width, 3) uint8."""
-        return card_canvas(self.rgb, self.detection.quad, size=size)
+        return card_canvas(self.rgb, self.upright_quad, size=size)
 
     def crops(self) -> np.ndarray:
         """Region crops of its corners and edges, (8, 9216, 3) uint8."""
-        return region_crops(self.rgb, self.detection.quad)
+        return region_crops(self.rgb, self.upright_quad)
 
     @cached_property
     def measurements(self) -> SideMeasurements:

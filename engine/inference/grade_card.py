@@ -23,6 +23,7 @@ from engine.evaluation.calibration import Calibration
 from engine.evaluation.conformal import Interval
 from engine.evaluation.grade_ceiling import is_credible
 from engine.image.read import BadPicture
+from engine.image.rectify import UNUSUAL_SIZE
 from engine.inference.card_side import NO_CORRECTIONS, NO_OUTLINES, CardSides, Outlines, measure_sides, open_sides
 from engine.inference.faithfulness import Faithfulness, measure_faithfulness
 from engine.inference.grad_cam import MapMethod, SaliencyMaps, explain_by_each_method
@@ -54,6 +55,7 @@ UNCHECKED_RANGE = "the range was not checked on cards given like this: it is as 
 UNFAMILIAR = "{}: unlike the cards that the model was checked on; do not rely on its grade"
 BY_MEASUREMENTS = "{}: unlike the cards that the model was checked on: graded by measured wear alone; do not rely on it"
 NO_SALIENCY = "no heat map: this card was graded by its measurements, not by its pixels"
+UNUSUAL_SIZE_NOTE = "{}: not the size of a standard card; millimeters are relative, to a longer side taken as 88 mm"
 KNOWN_CARD = "the model was trained on this very card; the grade is that of models that were not"
 SIDES: tuple[Side, Side] = ("front", "back")
 # A smaller probability that a ceiling moved is zero percent to a reader.
@@ -225,6 +227,7 @@ def predict_grade(sides: CardSides, model: LoadedModel | None, max_interval_widt
 def limit_by_centering(graded: GradedCard, *, binds: bool = True) -> GradedCard:
     """Measure both sides, and rule out the grades that a sure centering does not allow, if it `binds`."""
     measure_sides(graded.sides)
+    graded = replace(graded, notes=(*graded.notes, *_size_notes(graded.sides)))
     ceiling = ceiling_of_sides(graded.sides) if binds else None
     if graded.prediction is None or ceiling is None:
         return graded
@@ -293,6 +296,13 @@ def _picture_notes(sides: CardSides) -> Iterator[str]:
         if side is not None:
             notes = [side.detection.note] if side.detection.note else []
             yield from (f"{name}: {note}" for note in (*notes, *side.quality.reasons))
+
+
+def _size_notes(sides: CardSides) -> Iterator[str]:
+    """Notes on sides whose card has no standard size; sides must be measured."""
+    for name, side in sides.items():
+        if side is not None and side.is_certain and side.measurements.flat.size.name == UNUSUAL_SIZE:
+            yield UNUSUAL_SIZE_NOTE.format(name)
 
 
 def _side_notes(model: LoadedModel, sides: CardSides) -> Iterator[str]:

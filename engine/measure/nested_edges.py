@@ -174,7 +174,8 @@ def _score(card: FlatCard, sides: list[list[EdgeLine]], evidence: list[np.ndarra
     down = (
         float(np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2 * (1 - (top + bottom) / height)
     )
-    deviation = min(abs(np.log(across / down * size.height_mm / size.width_mm)) for size in (TRADING, JAPANESE_SMALL))
+    aspect = min(across / down, down / across)
+    deviation = min(abs(np.log(aspect * size.height_mm / size.width_mm)) for size in (TRADING, JAPANESE_SMALL))
     corners = _corner_scores(evidence, chosen)
     votes = sum(line.vote for line in lines)
     return float(corners.sum() + VOTE_WEIGHT * votes - 0.5 * min((deviation / ASPECT_SIGMA) ** 2, 9.0))

@@ -53,7 +53,8 @@ def measure_targets(path: Path, quad: np.ndarray, kind: PictureKind) -> Auxiliar
     returns  all NaN if the picture cannot be read; one too small for any target is not read at all
     """
     nothing = AuxiliaryTargets(NOT_MEASURED, NOT_MEASURED, NOT_MEASURED)
-    density = side_lengths(quad).max() / card_size(quad).height_mm
+    size = card_size(quad)
+    density = side_lengths(quad).max() / max(size.width_mm, size.height_mm)
     if density < centering.MIN_PX_PER_MM:
         return nothing
     try:
