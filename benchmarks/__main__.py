@@ -24,6 +24,7 @@ BENCHMARKS = {
     "findings": "benchmarks.accuracy.findings",
     "fronts": "benchmarks.accuracy.real_fronts",
     "intervals": "benchmarks.speed.intervals",
+    "maps": "benchmarks.accuracy.maps",
     "measure": "benchmarks.accuracy.measure",
     "onnx": "benchmarks.speed.onnx",
     "prepare": "benchmarks.speed.prepare",

@@ -4,12 +4,15 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command
+from benchmarks.accuracy.maps import PlantedCard, points_into
 from benchmarks.harness import NothingMeasured, Row
+from engine.inference.grad_cam import SaliencyMaps
 
 
 def run_benchmark(monkeypatch, measure, *options):
@@ -42,3 +45,22 @@ def test_a_benchmark_that_cannot_run_here_is_not_a_success(monkeypatch):
 def test_a_row_has_exactly_one_bound(bounds):
     with pytest.raises(ValueError, match="one bound"):
         Row("ours", "theirs", 1.0, 3, **bounds)
+
+
+def test_a_map_points_into_a_defect_within_one_cell_of_it_and_on_its_side_only():
+    def at(column):
+        saliency = np.zeros((64, 64), np.float32)
+        saliency[10, column] = 1
+        return saliency
+
+    place = np.zeros((64, 64), bool)
+    place[10, 10] = True
+    card = PlantedCard("stain_mm2", {}, {"front": place})
+    cases = [
+        (at(14), None, True),
+        (at(15), None, False),
+        (at(10) / 2, at(10), False),
+        (np.zeros((64, 64)), None, False),
+    ]
+    for front, back, expected in cases:
+        assert points_into(SaliencyMaps(front, back), card, cell_px=4) is expected

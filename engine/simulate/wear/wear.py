@@ -11,6 +11,7 @@ from numpy.random import Generator
 from engine.image.rectify import CardSize
 from engine.simulate.wear.amounts import (
     SIDE_NAMES,
+    WearAmounts,
     draw_amounts,
     draw_attribute_grades,
     draw_centering_percents,
@@ -93,21 +94,34 @@ def wear_for_grades(
     random: Generator, *, size: CardSize, corner_mm: float, grades: dict[Attribute, int]
 ) -> tuple[WornSide, WornSide]:
     """Draw wear of corners, edges and surface for these grades; both prints straight, without centering."""
-    amounts = draw_amounts(random, grades)
+    depths_mm = _edge_depths_mm(min(grades["edges"], grades["corners"]))
+    return wear_of_amounts(random, draw_amounts(random, grades), size=size, corner_mm=corner_mm, depths_mm=depths_mm)
+
+
+def wear_of_amounts(
+    random: Generator, amounts: WearAmounts, *, size: CardSize, corner_mm: float, depths_mm: tuple[float, float]
+) -> tuple[WornSide, WornSide]:
+    """Draw wear of these amounts, front and back; both prints straight, without centering.
+
+    depths_mm  range of the depth of edge whitening
+    """
     nominal_rim = CardRim(size, (corner_mm,) * 4)
     rim = draw_worn_rim(random, nominal_rim, amounts)
     bend_defects, crease_defects = draw_bends(random, rim, amounts), draw_creases(random, size, amounts)
     rims: dict[SideName, CardRim] = {"front": rim, "back": rim.mirrored()}
-    depths = _edge_depths_mm(min(grades["edges"], grades["corners"]))
     sides = []
     for side, side_rim in rims.items():
         defects = [
             *draw_surface_wear(random, size, amounts, side),
             *crease_defects[side],
             *bend_defects[side],
-            *draw_edge_wear(random, side_rim, "edge_whitening", amounts.get(side, "whitening_mm"), depths),
+            *draw_edge_wear(random, side_rim, "edge_whitening", amounts.get(side, "whitening_mm"), depths_mm),
             *draw_edge_wear(
-                random, side_rim, "edge_chip", amounts.get(side, "chipping_mm"), (2.0 * depths[0], 1.7 * depths[1])
+                random,
+                side_rim,
+                "edge_chip",
+                amounts.get(side, "chipping_mm"),
+                (2.0 * depths_mm[0], 1.7 * depths_mm[1]),
             ),
             *draw_corner_whitening(random, side_rim, amounts.get(side, "whitening_mm2")),
             *rim_defects(side_rim, corner_mm, nominal_rim),
