@@ -8,6 +8,7 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from app.screens.home_screen import add_home_screen
 from app.screens.login import WAIT_MESSAGE, LoginLimit
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
 from app.screens.request_check import RequestCheck
@@ -41,6 +42,7 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         max_upload=options.max_upload_bytes,
         page_scripts=PAGE_SCRIPTS,
     )
+    add_home_screen(app)
     app.mount("/library", StaticFiles(directory=LIBRARY))
     gr.mount_gradio_app(
         app,

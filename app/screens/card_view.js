@@ -3,7 +3,10 @@
 const loupe = window.loupe; // see page.py
 const HOME_MARGIN_MM = 3, MIN_SHOWN_MM = 6, DOT_PX = 5, GRIP_PX = 15, NUMBER_PX = 15, FINDING_PX_MARGIN_MM = 3;
 
-let viewer = null, shownUrl = null, isFollowing = false, atHome = true;
+const TRIES = 2, RETRY_MS = 500;
+const NOT_LOADED = "The picture of this side could not be loaded. Press Grade to try again.";
+
+let viewer = null, shownUrl = null, triesLeft = 0, isFollowing = false, atHome = true;
 
 const pictureBox = () => {
   const [x, y] = value.margin_mm;
@@ -21,43 +24,79 @@ function visible_mm() {
   return { x: box.x + bounds.x * box.width, y: box.y + bounds.y * box.width, width: bounds.width * box.width, height: bounds.height * box.width };
 }
 
-function openPicture(url) {
-  if (!viewer) {
-    viewer = OpenSeadragon({
-      element: find("view"),
-      drawer: "canvas",
-      showNavigationControl: false,
-      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-      gestureSettingsTouch: { pinchRotate: false },
-      maxZoomPixelRatio: 12,
-      minZoomImageRatio: 0.7,
-      visibilityRatio: 0.5,
-      animationTime: 0.5,
-      silenceMultiImageWarnings: true,
-    });
-    viewer.canvas.appendChild(svg);
-    viewer.canvas.setAttribute("aria-label", "Picture of the card; arrow keys move it, plus and minus zoom");
-    viewer.addHandler("open", () => { showWhole(true); find("stage").dataset.ready = shownUrl; });
-    viewer.addHandler("update-viewport", followView);
-    viewer.addHandler("resize", () => { if (atHome) setTimeout(() => showWhole(true)); });
-    viewer.addHandler("canvas-scroll", (event) => {
-      // The page scrolls on when there is nothing left to zoom out of.
-      if (event.scroll < 0 && atHome) { event.preventDefault = false; event.preventDefaultAction = true; }
-    });
-    viewer.addHandler("canvas-key", (event) => {
-      if (!/^(Arrow|\+|-|=|0)/.test(event.originalEvent.key)) event.preventDefaultAction = true; // no turning, no mirroring
-    });
-  }
+// The page may be slow, out of sight or offline for a moment: waits for OpenSeadragon and for a size, tries a picture twice.
+async function openPicture(url) {
   loupe.views[value.side] = { showRect, showWhole, zoomBy, showNative, showFinding, card: () => value };
   if (url === shownUrl) return;
   shownUrl = url;
   shownFinding = null;
+  triesLeft = TRIES;
   delete find("stage").dataset.ready;
+  find("trouble").textContent = "";
+  const isLoaded = await loupe.loadViewer();
+  await hasSize(find("view"));
+  if (url !== shownUrl || !element.isConnected) return; // another card was graded meanwhile
+  if (!isLoaded) { giveUp(); return; }
+  viewer ??= createViewer();
   viewer.open({ type: "image", url });
 }
 
+function giveUp() {
+  shownUrl = null; // the next grading tries again
+  find("trouble").textContent = NOT_LOADED;
+}
+
+const hasSize = (node) => new Promise((resolve) => {
+  new ResizeObserver((_, observer) => {
+    if (!node.clientWidth) return;
+    observer.disconnect();
+    resolve();
+  }).observe(node);
+});
+
+function createViewer() {
+  const created = OpenSeadragon({
+    element: find("view"),
+    drawer: "canvas",
+    showNavigationControl: false,
+    gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+    gestureSettingsTouch: { pinchRotate: false },
+    maxZoomPixelRatio: 12,
+    minZoomImageRatio: 0.7,
+    visibilityRatio: 0.5,
+    animationTime: 0.5,
+    silenceMultiImageWarnings: true,
+  });
+  created.canvas.appendChild(svg);
+  created.canvas.setAttribute("aria-label", "Picture of the card; arrow keys move it, plus and minus zoom");
+  created.addHandler("open", ({ source }) => {
+    if (source.url !== shownUrl) return;
+    find("flat").setAttribute("href", shownUrl); // only now: a request that failed would fail for both
+    showWhole(true);
+    find("stage").dataset.ready = shownUrl;
+  });
+  created.addHandler("open-failed", ({ source }) => {
+    if (source.url !== shownUrl) return;
+    triesLeft -= 1;
+    if (!triesLeft) { giveUp(); return; }
+    setTimeout(() => { if (source.url === shownUrl) created.open({ type: "image", url: shownUrl }); }, RETRY_MS);
+  });
+  created.addHandler("update-viewport", followView);
+  created.addHandler("resize", () => { if (atHome) setTimeout(() => showWhole(true)); });
+  created.addHandler("canvas-scroll", (event) => {
+    // The page scrolls on when there is nothing left to zoom out of.
+    if (event.scroll < 0 && atHome) { event.preventDefault = false; event.preventDefaultAction = true; }
+  });
+  created.addHandler("canvas-key", (event) => {
+    if (!/^(Arrow|\+|-|=|0)/.test(event.originalEvent.key)) event.preventDefaultAction = true; // no turning, no mirroring
+  });
+  return created;
+}
+
+const isOpen = () => Boolean(viewer?.world.getItemCount());
+
 function followView() {
-  if (!value || !viewer.world.getItemCount() || !viewer.container.clientWidth) return; // not opened yet, or out of sight
+  if (!value || !isOpen() || !viewer.container.clientWidth) return; // not opened yet, or out of sight
   const rect = visible_mm();
   svg.setAttribute("viewBox", [rect.x, rect.y, rect.width, rect.height].join(" "));
   scaleMarks(rect.width / viewer.container.clientWidth);
@@ -85,7 +124,7 @@ function lead(rect) {
 }
 
 function showRect({ x, y, width, height }, isImmediate) {
-  if (!viewer?.world.getItemCount()) return;
+  if (!isOpen()) return;
   isFollowing = true;
   viewer.viewport.fitBounds(toView(x, y, width, height), isImmediate);
   followView();
@@ -99,13 +138,15 @@ function homeZoom() {
   return 1 / Math.max(rect.width, rect.height * aspect);
 }
 function showWhole(isImmediate = false) {
-  if (value && viewer?.world.getItemCount()) viewer.viewport.fitBounds(homeRect(), isImmediate);
+  if (value && isOpen() && viewer.container.clientWidth) viewer.viewport.fitBounds(homeRect(), isImmediate);
 }
 function zoomBy(factor) {
+  if (!isOpen()) return;
   viewer.viewport.zoomBy(factor);
   viewer.viewport.applyConstraints();
 }
 function showNative() {
+  if (!isOpen()) return;
   viewer.viewport.zoomTo(viewer.viewport.imageToViewportZoom(1 / window.devicePixelRatio));
   viewer.viewport.applyConstraints();
 }
@@ -115,6 +156,7 @@ function showFinding(number) {
   const finding = value.findings.find((item) => item.number === number), isShown = shownFinding === number;
   markFinding(isShown || !finding ? null : finding);
   if (isShown || !finding) { showWhole(); return; }
+  if (!isOpen()) return;
   const [x, y] = finding.at_mm, reach = Math.max(finding.reach_mm + FINDING_PX_MARGIN_MM, MIN_SHOWN_MM);
   viewer.viewport.fitBounds(toView(x - reach, y - reach, 2 * reach, 2 * reach));
 }

@@ -15,6 +15,7 @@ import numpy as np
 
 from app.errors import user_message
 from app.markdown import escape
+from app.screens.camera import camera
 from app.screens.card_layers import card_layers, checked_value, layers_value
 from app.screens.error_messages import show_user_errors
 from app.screens.latest_grading import LatestGrading
@@ -85,6 +86,7 @@ class GradeTab:
                     with gr.Row(elem_classes="level"):
                         self._swap = gr.Button("Swap front and back", size="sm", elem_id="swap-sides")
                         self._sample = gr.Button("Try a sample card", size="sm", elem_id="try-sample")
+                    camera()
                 with gr.Column(min_width=300):
                     self._start = gr.Button("Grade", variant="primary", elem_id="grade-start")
                     self._build_question()
@@ -155,16 +157,21 @@ class GradeTab:
         triggers: list[Any] = [self._start.click, drawn.success, *(outline.submit for outline in self._outlines)]
         for trigger in triggers:
             trigger(**grade, trigger_mode="always_last").failure(self.fail, None, answer, **options)
-        self._both.upload(self.add_both, [self._latest, self._both, *self._sides], filled, **options)
-        self._swap.click(self.swap, [self._latest, *self._sides], filled, **options)
+        both = self._both.upload(self.add_both, [self._latest, self._both, *self._sides], filled, **options)
+        swap = self._swap.click(self.swap, [self._latest, *self._sides], filled, **options)
+        for event in (drawn, both, swap):
+            self._advise_after(event, self._inputs)
         for index, field in enumerate(self._inputs):
             changed = [field.file, field.preview, *question, *answer]
             state = [self._latest, *self._sides, self._was_pair]
-            field.file.upload(partial(self.add_picture, index), state, changed, **options)
-            field.file.clear(partial(self.remove_picture, index), state, changed, **options)
+            added = field.file.upload(partial(self.add_picture, index), state, changed, **options)
+            removed = field.file.clear(partial(self.remove_picture, index), state, changed, **options)
+            for event in (added, removed):
+                self._advise_after(event, [field])
         back = self._inputs[1]
         self._keep_back.click(self.keep_back, None, question, **options)
-        self._remove_back.click(self.remove_back, None, [back.file, back.preview, *question], **options)
+        removed = self._remove_back.click(self.remove_back, None, [back.file, back.preview, *question], **options)
+        self._advise_after(removed, [back])
         for index, editor in enumerate(self._editors):
             edited = [editor, self._ceiling]
             editor.submit(partial(self.save_lines, index), inputs, edited, **options)
@@ -178,6 +185,12 @@ class GradeTab:
         self._keep.click(self.keep_card, kept, self._keep_status, **options)
         self._filled = [self._model, *self._uncertainty.components]
         self._tab.select(self.fill, None, self._filled, **options)
+
+    def _advise_after(self, event: Any, fields: Sequence[PictureInput]) -> None:
+        """Show advice on the pictures of some fields after an event that changes them; one after another, in order."""
+        files, texts = [field.file for field in fields], [field.advice for field in fields]
+        advise = partial(self.advise, texts)
+        event.then(advise, files, texts, concurrency_id="advice", show_progress="hidden")
 
     def on_load(self, page: gr.Blocks) -> None:
         """Show the grading model whenever the page is loaded."""
@@ -211,6 +224,13 @@ class GradeTab:
         question = {self._question: gr.update(visible=asks), self._is_open: asks}
         shown = {field.preview: gr.update(visible=True, value=preview), self._was_pair: None not in (front, back)}
         return {**shown, **question, **self._without_answer()}
+
+    def advise(self, texts: Sequence[gr.Markdown], *pictures: str | None) -> dict[Any, Any]:
+        """Advice on each picture, shown in its text; none where all is well, or there is no picture."""
+        from app.grading.picture_advice import picture_advice
+
+        advice = ["" if picture is None else escape(picture_advice(Path(picture))) for picture in pictures]
+        return {text: gr.update(visible=line != "", value=line) for text, line in zip(texts, advice, strict=True)}
 
     def add_both(
         self, latest: LatestGrading, pictures: list[str] | None, front: str | None, back: str | None

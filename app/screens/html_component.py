@@ -12,13 +12,20 @@ import gradio as gr
 from PIL import Image
 
 from app.settings import DataFolder
+from engine.storage.atomic import write_bytes
 
 
 def html_component(
-    module: str, elem_id: str, *, first_script: str = "", server_functions: Sequence[Callable[..., Any]] = ()
+    module: str,
+    elem_id: str,
+    *,
+    value: Any = None,
+    first_script: str = "",
+    server_functions: Sequence[Callable[..., Any]] = (),
 ) -> gr.HTML:
     """The component of the files that have the name of a module, its `__file__`, with .html, .css and .js.
 
+    value             that the script finds at first
     first_script      runs before the .js file, in one scope with it
     server_functions  that the script may call
     """
@@ -26,7 +33,7 @@ def html_component(
         Path(module).with_suffix(suffix).read_text(encoding="utf-8") for suffix in (".html", ".css", ".js")
     )
     return gr.HTML(
-        value=None,
+        value=value,
         html_template=html,
         css_template=css,
         js_on_load=first_script + script,
@@ -46,5 +53,6 @@ def picture_for_page(picture: Image.Image, data: DataFolder, name: str, **option
     picture.save(buffer, kind, **options)
     path = data.uploads / f"{name}-{hashlib.sha256(buffer.getvalue()).hexdigest()[:32]}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
+    # The browser may be reading the file of the same picture from a grading before.
+    write_bytes(path, buffer.getvalue(), shared=True)
     return path

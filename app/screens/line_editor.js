@@ -38,7 +38,7 @@ function render() {
   if (!value) return;
   svg.setAttribute("aria-label", value.side + " of the card with its eight lines and its findings");
   const image = find("flat");
-  for (const [key, setting] of Object.entries({ ...pictureBox(), href: value.picture.url })) image.setAttribute(key, setting);
+  for (const [key, setting] of Object.entries(pictureBox())) image.setAttribute(key, setting);
   scene.id = value.side + "-scene";
   image.id = value.side + "-flat";
   const [below, above] = find("lens").children;

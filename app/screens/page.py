@@ -12,6 +12,7 @@ from app.screens.batch_tab import BatchTab
 from app.screens.checked_blocks import CheckedBlocks
 from app.screens.collection_tab import CollectionTab
 from app.screens.grade_tab import GradeTab
+from app.screens.home_screen import HEAD
 from app.screens.label_tab import LabelTab
 from app.screens.train_tab import TrainTab
 from app.settings import DataFolder, ServerOptions
@@ -68,15 +69,25 @@ if (matchMedia("(pointer: coarse)").matches) new MutationObserver(() => {
   }
 }).observe(document, { childList: true, subtree: true });
 """
-# What the two views of a card and the bar of layers share, see card_view.js and card_layers.js.
+# What the two views of a card and the bar of layers share, see card_view.js and card_layers.js. OpenSeadragon is loaded
+# with the page; `loadViewer` waits for it, tries again if that failed, and returns whether it is there.
 CARD_VIEWS = """
 window.loupe = {
+  loading: null,
+  loadViewer: () => window.loupe.loading ??= new Promise((resolve) => {
+    const script = document.createElement("script");
+    script.src = "library/openseadragon.min.js";
+    script.onload = () => resolve(true);
+    script.onerror = () => { window.loupe.loading = null; resolve(false); };
+    document.head.append(script);
+  }),
   views: {},
   layers: {
     findings: true, lines: true, map: false, linked: true,
     opacity: 0.7, method: "hires_cam", maps: {}, hidden: {},
   },
 };
+window.loupe.loadViewer();
 """
 PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
@@ -86,6 +97,7 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
 .picture-input { gap: 0.5rem; }
 .picture-input .preview img { object-fit: contain; width: 100%; }
+.picture-input .advice { padding: 0.4rem 0.6rem; border-left: 4px solid var(--color-accent); }
 .picture-input .preview .icon-button-wrapper { display: none; }
 .picture-input .block:has(.upload-container, .file-preview) {
   border: 1px solid var(--border-color-primary) !important;
@@ -143,8 +155,7 @@ PAGE_OPTIONS: dict[str, Any] = {
         button_primary_background_fill_hover_dark="*primary_700",
     ),
     "css": STYLE,
-    "head": '<script src="library/openseadragon.min.js"></script>'
-    + "".join(f"<script>{script}</script>" for script in PAGE_SCRIPTS),
+    "head": HEAD + "".join(f"<script>{script}</script>" for script in PAGE_SCRIPTS),
     "ssr_mode": False,
     "run_history": False,
     "footer_links": [],

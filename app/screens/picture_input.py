@@ -1,4 +1,4 @@
-"""Upload field for one side of a card: a file that only our own reader opens, and its preview.
+"""Upload field for one side of a card: a file that only our own reader opens, its preview, and advice on it.
 
 Gradio's image component would open the file itself, which fails for HEIC before the reader is loaded, and for a file
 that is no picture with a message of its own.
@@ -15,7 +15,7 @@ from PIL import Image
 from engine.image.read import BadPicture, picture_size, read_reduced
 
 PREVIEW_SIDE_PX = 800
-FIELD_HEIGHT_PX = 180
+FIELD_HEIGHT_PX, PREVIEW_HEIGHT_PX = 180, 420
 
 
 class PictureInput:
@@ -32,9 +32,10 @@ class PictureInput:
                 container=False,
                 buttons=[],
                 format="jpeg",
-                height=280,
+                height=PREVIEW_HEIGHT_PX,
                 elem_classes="preview",
             )
+            self.advice = gr.Markdown(visible=False, elem_id=f"{side}-advice", elem_classes="advice")
 
 
 def check_picture_size(path: Path, max_bytes: int) -> None:

@@ -37,6 +37,7 @@ ROUTES = re.compile(
     r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json|login|logout)/?"
     r"|/(assets|static)/.+"
     r"|/library/[a-z.]+\.js"
+    r"|/icons/\d+\.png"
     r"|/gradio_api/(info|app_id|user|login_check|startup-events|theme\.css|upload|upload_progress"
     r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+|component_server)/?"
 )
@@ -58,6 +59,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
 }
 # A file is an image of the page or a download. Opened as a page of its own it may do nothing.
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 from engine.storage.disk_space import translate_disk_full
 
@@ -17,9 +18,9 @@ def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
     If the block raises, `path` stays unchanged and the temporary file is removed, so that it does not keep a full disk
     full; after a kill it remains until the next write. Raises DiskFull.
 
-    shared  another process may write the same file at the same time: the temporary file is this process's own
+    shared  another process or thread may write the same file at the same time: the temporary file is this thread's own
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part" if shared else f"{path.name}.part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{get_ident()}.part" if shared else f"{path.name}.part")
     try:
         with translate_disk_full(path):
             yield temporary

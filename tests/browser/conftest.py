@@ -25,6 +25,7 @@ from tests.commands import start
 
 PATIENCE_S = 120.0
 DEAD_PROXY = "http://127.0.0.1:9"
+CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 
@@ -214,9 +215,8 @@ def visitor(chromium: str, server: Server, tmp_path_factory: pytest.TempPathFact
     """One browser window for all tests of a module."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - may be missing, see `chromium`
 
-    options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(PATIENCE_S * 1000)
         person = Visitor(page, tmp_path_factory.mktemp("screenshots"))

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import re
 import shutil
 import socket
@@ -9,6 +10,7 @@ import socket
 import psutil
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from app.screens.application import LIBRARY
 from app.screens.security import host_names
@@ -149,6 +151,24 @@ def test_the_viewer_of_the_card_is_served_from_this_machine_with_its_license(bro
     assert "Redistribution and use" in (LIBRARY / "openseadragon-license.txt").read_text(encoding="utf-8")
     for path in ("/library/", "/library/openseadragon-license.txt", "/library/..%2fpage.py", "/library/page.js"):
         assert browser.get(path).status_code == 404
+
+
+def test_the_manifest_names_icons_of_the_sizes_that_they_have(browser):
+    manifest = browser.get("/manifest.json")
+    assert manifest.headers["content-type"].startswith("application/manifest+json")
+    icons = [(icon["src"], icon["sizes"]) for icon in manifest.json()["icons"]]
+    assert {sizes for _, sizes in icons} == {"192x192", "512x512"}
+    for source, sizes in [*icons, ("/icons/180.png", "180x180")]:
+        answer = browser.get(source)
+        assert answer.headers["content-type"] == "image/png"
+        assert "{}x{}".format(*Image.open(io.BytesIO(answer.content)).size) == sizes
+    assert browser.get("/icons/77.png").status_code == 404
+    assert "manifest.json" in browser.get("/").text
+
+
+def test_no_other_page_may_use_the_camera_and_no_page_the_microphone(browser):
+    policy = browser.get("/").headers["Permissions-Policy"]
+    assert "camera=(self)" in policy and "microphone=()" in policy
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/nowhere", "/theme.css", "/static/js/nothing.js"])

@@ -1,10 +1,11 @@
 """Atomic writes: at every moment the file is the old one or the complete new one."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import atomic_write, write_bytes
 
 
 def test_the_old_file_remains_until_the_new_one_is_complete(tmp_path):
@@ -40,4 +41,14 @@ def test_two_processes_that_write_one_file_at_once_do_not_mix_their_content(tmp_
             second.write_text("from another")
         assert file.read_text() == "from another"
     assert file.read_text() == "from one process"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_two_threads_that_write_one_file_at_once_do_not_mix_their_content(tmp_path):
+    file = tmp_path / "flat.jpg"
+    with ThreadPoolExecutor(1) as pool, atomic_write(file, shared=True) as first:
+        first.write_text("from one thread")
+        pool.submit(write_bytes, file, b"from another", shared=True).result()
+        assert file.read_text() == "from another"
+    assert file.read_text() == "from one thread"
     assert list(tmp_path.iterdir()) == [file]

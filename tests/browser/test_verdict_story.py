@@ -1,0 +1,259 @@
+"""A collector's way through the Grade tab: a sample card, a finding, lines and corners, other pairs, a slow network.
+
+The tests of this file run in order on one page.
+"""
+
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from tests.browser.conftest import CHROMIUM_OPTIONS, PATIENCE_S, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+VERDICT, FRONT_VIEW = "#verdict", "#front-lines svg.card"
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+FLAT_PICTURE = "**/flat-*.jpg"
+
+
+@pytest.fixture
+def camera_page(visitor, chromium, server, tmp_path):
+    """Open the page in a browser whose camera shows a picture."""
+    browsers = []
+
+    def opened(picture):
+        film = tmp_path / "film.mjpeg"
+        frame = BytesIO()
+        picture.resize((1200, 1600)).save(frame, "JPEG", quality=95)
+        film.write_bytes(frame.getvalue() * 2)
+        options = [*CHROMIUM_OPTIONS, *FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}"]
+        browser = visitor.page.context.browser.browser_type.launch(executable_path=chromium, args=options)
+        browsers.append(browser)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
+        page.goto(server.url)
+        return page
+
+    yield opened
+    for browser in browsers:
+        browser.close()
+
+
+def waits_for_the_answer(visitor) -> str:
+    """Wait until nothing of the answer is to come; returns the verdict."""
+    visitor.page.locator("#front-lines .stage[data-ready]").wait_for()
+    visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
+    return visitor.reads(VERDICT)
+
+
+def shown_mm(visitor, side: str = "front") -> list[float]:
+    """Left, top, width and height of what a view shows of the card, in mm."""
+    box = visitor.page.locator(f"#{side}-lines svg.card").get_attribute("viewBox")
+    return [float(number) for number in box.split()]
+
+
+def test_the_sample_card_is_graded_at_one_click(visitor, server):
+    visitor.page.locator("#try-sample").click()
+    text = waits_for_the_answer(visitor)
+    assert re.search(r"^([1-9]|10) [A-Z]", text), text
+    for words in ("90 % range: ", "Chance of a 10: ", "Sub-grades", "Corners", "Chance of each grade"):
+        assert words in text
+    assert visitor.page.locator("#probabilities [role=img]").count() == 10
+    visitor.takes_a_picture("01-sample")
+
+
+def test_a_finding_is_zoomed_to_by_a_press_and_left_by_another_and_the_back_follows(visitor):
+    whole, back = shown_mm(visitor), shown_mm(visitor, "back")
+    finding = visitor.page.locator("#front-lines [data-finding]").first
+    if not finding.is_visible():
+        visitor.page.locator("#front-lines .smaller summary").click()
+    finding.click()
+    wait_for(lambda: shown_mm(visitor)[2] < whole[2] / 2, "the view to come closer")
+    assert finding.get_attribute("aria-pressed") == "true"
+    wait_for(lambda: shown_mm(visitor, "back")[2] < back[2] / 2, "the back to follow")
+    visitor.takes_a_picture("02-finding")
+    finding.click()
+    wait_for(lambda: abs(shown_mm(visitor)[2] - whole[2]) < 1, "the whole card")
+
+
+def test_the_wheel_zooms_and_layers_are_switched_off(visitor):
+    view = visitor.page.locator(FRONT_VIEW)
+    view.scroll_into_view_if_needed()
+    before, box = shown_mm(visitor), view.bounding_box()
+    visitor.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    visitor.page.mouse.wheel(0, -300)
+    wait_for(lambda: shown_mm(visitor)[2] < 0.9 * before[2], "the view to come closer")
+    visitor.page.get_by_role("button", name="Whole card").click()
+    wait_for(lambda: abs(shown_mm(visitor)[2] - before[2]) < 1, "the whole card")
+    lines = visitor.page.locator("#front-lines .lines")
+    visitor.page.locator("#card-layers [data-layer=lines]").uncheck()
+    assert not lines.is_visible()
+    visitor.page.locator("#card-layers [data-layer=lines]").check()
+    assert lines.is_visible()
+
+
+def test_a_line_is_dragged_and_the_centering_follows(visitor):
+    numbers = visitor.page.locator("#front-lines .numbers tbody td:nth-child(2)").first
+    before, line = numbers.inner_text(), visitor.page.locator("#front-lines [data-line=printed-left] .shown")
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    visitor.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(box["x"] + box["width"] / 2 + 10, box["y"] + box["height"] / 2)
+    visitor.page.mouse.up()
+    wait_for(lambda: numbers.inner_text() != before, "other borders")
+    assert visitor.reads("#front-lines .said") == "Not saved yet."
+
+
+def test_a_dragged_corner_grades_the_card_again(visitor):
+    visitor.page.locator("#front-outline summary").click()
+    corner = visitor.page.locator("#front-outline [data-corner='0']")
+    corner.scroll_into_view_if_needed()
+    x_before, box = float(corner.get_attribute("cx")), corner.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    visitor.page.mouse.move(x, y)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(x + 6, y + 3)
+    visitor.page.mouse.move(x + 12, y + 6)
+    visitor.page.mouse.up()
+    visitor.page.locator('#verdict[aria-busy="true"]').wait_for()
+    waits_for_the_answer(visitor)
+    visitor.waits_to_read("#front-outline summary", "laid by hand")
+    assert float(visitor.page.locator("#front-outline [data-corner='0']").get_attribute("cx")) > x_before
+    visitor.takes_a_picture("03-corner")
+
+
+def test_a_swapped_pair_is_graded_again_after_the_answer_is_taken_away(visitor):
+    names = [visitor.reads(f"#{side}-in") for side in ("front", "back")]
+    assert "front" in names[0] and "back" in names[1]
+    visitor.page.locator("#swap-sides").click()
+    wait_for(lambda: "back" in visitor.reads("#front-in") and "front" in visitor.reads("#back-in"), "the swap")
+    assert not visitor.sees("#front-lines .stage")
+    visitor.page.locator("#grade-start").click()
+    assert re.search(r"^([1-9]|10) [A-Z]|^Not graded", waits_for_the_answer(visitor))
+    visitor.page.locator("#swap-sides").click()
+    wait_for(lambda: "front" in visitor.reads("#front-in"), "the swap back")
+
+
+def test_the_front_alone_and_the_pair_again_are_graded(visitor, server):
+    visitor.removes_picture("back")
+    assert "without the back" in visitor.grades()
+    assert not visitor.sees("#back-lines .stage")
+    visitor.adds_picture("back", server.root / "uploads" / "sample" / "sample-card_back.jpg")
+    visitor.sees_preview("back")
+    visitor.page.locator("#grade-start").click()
+    assert "without the back" not in waits_for_the_answer(visitor)
+    visitor.waits_for_lines("back")
+
+
+def test_two_pictures_dropped_together_go_to_their_sides(visitor, server, tmp_path):
+    sample = server.root / "uploads" / "sample"
+    paths = [tmp_path / "card 7 back.jpg", tmp_path / "card 7 front.jpg"]
+    for path, side in zip(paths, ("back", "front"), strict=True):
+        path.write_bytes((sample / f"sample-card_{side}.jpg").read_bytes())
+    visitor.page.locator("#both-in input[type=file]").set_input_files(paths)
+    wait_for(lambda: "card 7 front" in visitor.reads("#front-in"), "the front")
+    assert "card 7 back" in visitor.reads("#back-in")
+
+
+def test_two_cards_in_one_picture_are_refused_with_what_to_do(visitor, server, tmp_path):
+    one = np.asarray(Image.open(server.root / "uploads" / "sample" / "sample-card_front.jpg"))
+    Image.fromarray(np.hstack([one, one])).save(tmp_path / "two.jpg", quality=95)
+    visitor.removes_picture("back")
+    visitor.adds_picture("front", tmp_path / "two.jpg")
+    visitor.sees_preview("front")
+    visitor.waits_to_read("#front-advice", "More than one card; photograph each card by itself.")
+    text = visitor.grades()
+    assert text.startswith("Not graded") and "two.jpg" in text and "each card by itself" in text
+    assert not visitor.sees("#front-lines .stage")
+    visitor.takes_a_picture("04-two-cards")
+
+
+def test_a_picture_whose_first_request_fails_is_shown_by_the_second(visitor, server):
+    aborted = []
+
+    def abort(route):
+        aborted.append(route.request.url)
+        route.abort()
+
+    visitor.page.route(FLAT_PICTURE, abort, times=1)
+    # The browser would show a picture of before from its memory.
+    visitor.open(server.url)
+    visitor.page.locator("#try-sample").click()
+    waits_for_the_answer(visitor)
+    for side in ("front", "back"):
+        visitor.waits_for_lines(side)
+    assert len(aborted) == 1
+    visitor.page.unroute(FLAT_PICTURE)
+
+
+def test_a_picture_that_does_not_load_leaves_the_findings_and_a_sentence_and_the_next_grading_shows_it(visitor, server):
+    visitor.page.route(FLAT_PICTURE, lambda route: route.abort())
+    visitor.open(server.url)
+    visitor.page.locator("#try-sample").click()
+    visitor.waits_to_read("#front-lines .stage", "could not be loaded")
+    visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
+    assert visitor.page.locator("#front-lines .numbers tbody tr").count() == 2
+    visitor.page.unroute(FLAT_PICTURE)
+    visitor.page.locator("#grade-start").click()
+    waits_for_the_answer(visitor)
+    assert visitor.reads("#front-lines .trouble") == ""
+
+
+def test_the_card_is_drawn_once_a_viewer_arrives_that_is_slower_than_the_answer(visitor, server):
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    visitor.page.route("**/library/*.js", hold)
+    visitor.open(server.url)
+    visitor.page.locator("#try-sample").click()
+    visitor.page.locator("#front-lines .numbers tbody tr").first.wait_for()
+    visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
+    assert visitor.page.locator("#front-lines .stage[data-ready]").count() == 0
+    for route in held:
+        route.continue_()
+    for side in ("front", "back"):
+        visitor.waits_for_lines(side)
+
+
+def test_the_camera_advises_and_its_pictures_go_to_their_sides(visitor, server, camera_page):
+    card = Image.open(server.root / "uploads" / "sample" / "sample-card_front.jpg")
+    page = camera_page(card)
+    page.get_by_role("button", name="Use the camera").click()
+    page.locator("#camera .advice").get_by_text("Good.").wait_for()
+    for side in ("front", "back"):
+        page.get_by_role("button", name=f"Take the {side}", exact=True).click()
+        page.locator(f"#{side}-in").get_by_text(f"camera-{side}.jpg").wait_for()
+    page.get_by_role("button", name="Use the camera").wait_for()  # closed after the second side
+    assert page.evaluate("document.querySelector('#camera video').srcObject === null")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "advice"),
+    [
+        (lambda card: card.filter(ImageFilter.GaussianBlur(9)), "Blurred"),
+        (lambda card: card.point(lambda level: level // 5), "Too dark"),
+    ],
+)
+def test_the_camera_says_what_is_wrong_before_the_picture_is_taken(visitor, server, camera_page, spoil, advice):
+    page = camera_page(spoil(Image.open(server.root / "uploads" / "sample" / "sample-card_front.jpg")))
+    page.get_by_role("button", name="Use the camera").click()
+    page.locator("#camera .advice").get_by_text(advice).wait_for()
+
+
+def test_the_page_can_be_installed_on_a_home_screen(visitor):
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    manifest = session.send("Page.getAppManifest")
+    assert (manifest["url"].split("/")[-1], manifest["errors"]) == ("manifest.json", [])
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}, "a test's window is a private one"
+
+
+def test_the_page_made_no_external_request_and_raised_no_error(visitor):
+    assert {url.split("/")[2].split(":")[0] for url in visitor.requests if url.startswith("http")} == {"127.0.0.1"}
+    assert visitor.complaints == []
