@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
-from app.settings import DataFolder, Login, ServerOptions, check_file, check_folder, data_folder
+from app.settings import DataFolder, Login, ServerOptions, check_file, check_folder, data_folder, https_files
 from app.terminal import print_error, print_result, rank_and_world_size, read_password
 
 BAD_INPUT, ABSTAINED = 2, 3
@@ -113,6 +113,11 @@ def app(
             metavar="NAME", help="Also answer at this name, such as that of a reverse proxy; may be repeated."
         ),
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Serve over https with this certificate (PEM); requires --key."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of the certificate (PEM).")] = None,
     max_picture_mb: Annotated[float, typer.Option(min=1, max=1e6, help="Largest picture to grade, in MB.")] = 64,
     max_upload_gb: Annotated[
         float, typer.Option(min=0.001, max=1e6, help="Largest file of any kind to upload, in GB.")
@@ -134,6 +139,7 @@ def app(
                 open_browser=not no_browser,
                 public_hosts=allow_host or (),
                 login=None if auth is None else Login(auth, read_password(auth)),
+                https=https_files(certificate, key),
                 max_picture_bytes=round(max_picture_mb * 1e6),
                 max_upload_bytes=round(max_upload_gb * 1e9),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,11 +125,20 @@ class Login:
 
 
 @dataclass(frozen=True)
+class HttpsFiles:
+    """Certificate and private key of an https server, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class ServerOptions:
     """Options of the app's server.
 
     public_hosts      further names under which the server is reached, such as that of a reverse proxy
     login             None: whoever reaches the server may use it
+    https             None: plain http
     max_upload_bytes  size of any upload; a picture may have `max_picture_bytes`
     """
 
@@ -137,8 +147,26 @@ class ServerOptions:
     open_browser: bool = True
     public_hosts: Sequence[str] = ()
     login: Login | None = None
+    https: HttpsFiles | None = None
     max_picture_bytes: int = 64 * 10**6
     max_upload_bytes: int = 4 * 10**9
+
+
+def https_files(certificate: Path | None, key: Path | None) -> HttpsFiles | None:
+    """The files of --certificate and --key; None without them. Raises UserError unless they belong together."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UserError("--certificate and --key go together: give the certificate and its private key, PEM files")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{certificate} and {key} cannot be used for https ({reason}); give a certificate and its private key "
+            "without a password, PEM files"
+        ) from error
+    return HttpsFiles(certificate, key)
 
 
 def data_folder(option: Path | None) -> DataFolder:

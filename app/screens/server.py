@@ -101,7 +101,11 @@ def _is_host(host: str) -> bool:
 def _address(options: ServerOptions) -> str:
     """The address to open in a browser on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
+    return f"{_scheme(options)}://{f'[{host}]' if ':' in host else host}:{options.port}"
+
+
+def _scheme(options: ServerOptions) -> str:
+    return "http" if options.https is None else "https"
 
 
 def _reconcile_runs_forever(jobs: Jobs) -> None:
@@ -178,7 +182,7 @@ def _serve(
     app = application(build(database, data, jobs, options), data, options)
     sentences = [f"Loupe is at {address}, its data in {data.root}; Ctrl-C ends the app, a training run continues"]
     if not is_loopback(options.host):
-        sentences.append(f"Other machines reach it at http://{socket.gethostname()}:{options.port}")
+        sentences.append(f"Other machines reach it at {_scheme(options)}://{socket.gethostname()}:{options.port}")
     if not is_loopback(options.host) and options.login is None:
         sentences.append(OPEN_TO_ALL)
     config = uvicorn.Config(
@@ -188,6 +192,8 @@ def _serve(
         # The address of a client is that of its connection; anyone may send an X-Forwarded-For header.
         proxy_headers=False,
         server_header=False,
+        ssl_certfile=None if options.https is None else str(options.https.certificate),
+        ssl_keyfile=None if options.https is None else str(options.https.key),
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has shut down

@@ -3,15 +3,25 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
 import time
+import urllib.request
 
 import pytest
 
 from app.screens.security import is_loopback
 from app.screens.server import delete_older, is_a_bug
 from tests.commands import call, start
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_uploads_of_yesterday_are_deleted_and_those_of_today_stay(tmp_path):
@@ -50,11 +60,44 @@ def test_sizes_without_end_and_a_login_without_a_name_are_refused(tmp_path):
     assert "--auth needs the name" in call("--data", tmp_path, "--no-browser", "--auth", "").error_line
 
 
+def test_a_certificate_without_its_key_and_files_that_are_none_are_refused(tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    alone = call("--data", tmp_path, "--no-browser", "--certificate", certificate)
+    assert "--certificate and --key go together" in alone.error_line
+    both = ("--data", tmp_path, "--no-browser", "--certificate", certificate, "--key", key)
+    assert "cannot be used for https (No such file" in call(*both).error_line
+    for path in (certificate, key):
+        path.write_text("no certificate")
+    assert "cannot be used for https" in call(*both).error_line
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+def test_with_a_certificate_the_page_is_served_over_https(tmp_path):
+    certificate, key, port = tmp_path / "cert.pem", tmp_path / "key.pem", free_port()
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    made = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key, "-out", certificate, *names)
+    subprocess.run(["openssl", *made], check=True, capture_output=True)
+    process = start(
+        "--data", tmp_path / "data", "--port", port, "--no-browser", "--certificate", certificate, "--key", key
+    )
+    try:
+        assert process.stderr is not None
+        assert f"https://127.0.0.1:{port}" in process.stderr.readline()
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=certificate)),
+        )
+        with opener.open(f"https://localhost:{port}/manifest.json") as answer:
+            assert answer.status == 200
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_the_server_without_a_traceback_while_a_client_is_connected(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = start("--data", tmp_path / "data", "--port", port, "--no-browser")
     try:
         assert process.stderr is not None
