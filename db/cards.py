@@ -36,9 +36,12 @@ def paths_by_sha(session: Session) -> dict[str, str]:
     return {row[0]: row[1] for row in session.execute(select(Picture.sha256, Picture.path))}
 
 
-def update_files(session: Session, *, files: Mapping[int, tuple[str, int]]) -> None:
-    """Set path and size of picture files, by row id."""
-    values = [{"id": picture_id, "path": path, "size_bytes": size} for picture_id, (path, size) in files.items()]
+def update_files(session: Session, *, files: Mapping[int, tuple[str, int | None, str | None]]) -> None:
+    """Set path, size and version of picture files, by row id."""
+    values = [
+        {"id": picture_id, "path": path, "size_bytes": size, "file_version": version}
+        for picture_id, (path, size, version) in files.items()
+    ]
     if values:
         session.execute(update(Picture), values)
 

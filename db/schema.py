@@ -114,6 +114,8 @@ class Picture(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     path: Mapped[str]  # absolute
     size_bytes: Mapped[int | None]  # None: recorded by an earlier version
+    # Of the file when its hash was taken; None: recorded by an earlier version, or just after the file had changed
+    file_version: Mapped[str | None]
     width: Mapped[int]  # pixels, upright
     height: Mapped[int]
     phash: Mapped[str] = mapped_column(String(16))  # 64 bits as hex

@@ -74,6 +74,7 @@ def _picture_rows(session: Session, files: Sequence[PictureFile]) -> dict[str, P
         elif file.is_only or row.size_bytes is None:
             row.path = str(file.path) if file.is_only else row.path
             row.size_bytes = file.size_bytes
+            row.file_version = file.version if row.path == str(file.path) else None
     card_rows.add_pictures(session, pictures=new)
     return rows
 
@@ -83,6 +84,7 @@ def _as_row(file: PictureFile) -> Picture:
     return Picture(
         path=str(file.path),
         size_bytes=file.size_bytes,
+        file_version=file.version,
         sha256=file.sha256,
         width=file.content.width,
         height=file.content.height,

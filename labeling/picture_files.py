@@ -13,7 +13,7 @@ from pathlib import Path
 from db import cards as card_rows
 from db.schema import Picture
 from db.session import Database
-from engine.image.content_hash import CHANGED, content_hash
+from engine.image.content_hash import CHANGED, content_hash, file_version
 from engine.image.read import BadPicture
 from labeling.discover import GRADE_FOLDER, has_utf8_name, is_picture
 
@@ -37,6 +37,7 @@ class _File:
     path: Path
     sha256: str = ""
     size_bytes: int = 0
+    version: str | None = None
     problem: str = ""
 
 
@@ -68,28 +69,35 @@ def locate_pictures(database: Database, pictures: Iterable[Picture]) -> dict[int
 def lost_pictures(database: Database, pictures: Iterable[Picture]) -> set[int]:
     """Row ids of the pictures that `locate_pictures` finds nowhere.
 
-    For a page that is opened often: a file that was not written since it was recorded is not read.
+    For a page that is opened often: a file of the recorded version is not read, and any other is read once.
     """
-    suspects = [picture for picture in pictures if not _is_as_recorded(picture)]
+    unverified = {picture.id: picture for picture in pictures if not _is_recorded_version(picture)}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        current = list(pool.map(lambda picture: _current_file(Path(picture.path)), unverified.values()))
+    files = dict(zip(unverified, current, strict=True))
+    intact = {id_: picture for id_, picture in unverified.items() if files[id_].sha256 == picture.sha256}
+    _record_files(database, list(intact.values()), files)
+    suspects = [picture for id_, picture in unverified.items() if id_ not in intact]
     return {picture_id for picture_id, place in locate_pictures(database, suspects).items() if place.reason}
 
 
-def _is_as_recorded(picture: Picture) -> bool:
-    path = Path(picture.path)
+def _is_recorded_version(picture: Picture) -> bool:
+    return picture.file_version is not None and file_version(Path(picture.path)) == picture.file_version
+
+
+def _current_file(path: Path) -> _File:
+    """A file with its hash, read once unless its size or one of its times differs."""
     try:
         status = path.stat()
     except OSError:
-        return False
-    # The time of the last change of content or of name; on Windows, that of creation.
-    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
-    if status.st_size == picture.size_bytes and changed_ns <= picture.created_at.timestamp() * 1e9:
-        return True
-    return _remembered_file(path, status.st_size, changed_ns).sha256 == picture.sha256
+        return _read(path)
+    return _remembered_file(path, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 def _read(path: Path) -> _File:
+    version = file_version(path)
     try:
-        return _File(path, content_hash(path), path.stat().st_size)
+        return _File(path, content_hash(path), path.stat().st_size, version)
     except BadPicture as error:
         return _File(path, problem=str(error).removeprefix(f"{path.name}: "))
 
@@ -120,7 +128,7 @@ def _search(database: Database, lost: Sequence[Picture], *, known: Collection[st
         status = path.stat()
         wanted = hashes_of_size.get(status.st_size, set()) | of_any_size
         if wanted and str(path) not in known:
-            file = _remembered_file(path, status.st_size, status.st_mtime_ns)
+            file = _current_file(path)
             if file.sha256 in wanted:
                 found[file.sha256] = file
     return found
@@ -148,11 +156,13 @@ def _remembered_file(path: Path, size_bytes: int, changed_ns: int) -> _File:
 
 
 def _record_files(database: Database, pictures: Sequence[Picture], file_of: Mapping[int, _File | None]) -> None:
-    """Record the paths of moved files, and the sizes of files recorded by an earlier version."""
+    """Record the paths of moved files, and the sizes and versions of files that have others, or none, recorded."""
     changed = {
-        picture.id: (str(file.path), file.size_bytes)
+        picture.id: new
         for picture in pictures
-        if (file := file_of[picture.id]) and (str(file.path) != picture.path or picture.size_bytes is None)
+        if (file := file_of[picture.id])
+        and (new := (str(file.path), file.size_bytes, file.version or picture.file_version))
+        != (picture.path, picture.size_bytes, picture.file_version)
     }
     if changed:
         with database.writing() as session:

@@ -10,7 +10,7 @@ from typing import Any
 import imagehash
 from PIL import Image
 
-from engine.image.content_hash import check_content, content_hash, readable_hash
+from engine.image.content_hash import check_content, content_hash, file_version, readable_hash
 from engine.image.quality import picture_quality
 from engine.image.read import BadPicture, picture_size, read_picture, read_reduced
 
@@ -33,6 +33,7 @@ class PictureFile:
     """A picture file with the hash of its bytes.
 
     content     None if the hash was known and the file not decoded
+    version     of the file when it was hashed, see `file_version`
     is_only     the recorded path of the picture is another one, whose file is missing or has changed
     """
 
@@ -40,6 +41,7 @@ class PictureFile:
     sha256: str
     content: PictureContent | None
     size_bytes: int
+    version: str | None = None
     is_only: bool = False
 
 
@@ -48,15 +50,16 @@ def load_picture_file(path: Path, *, recorded_paths: Mapping[str, str]) -> Pictu
 
     recorded_paths  paths of the recorded pictures by hash
     """
+    version = file_version(path)
     sha256 = content_hash(path)
     size_bytes = path.stat().st_size
     recorded = recorded_paths.get(sha256)
     if recorded is None:
         content = decode_content(path)
         check_content(path, sha256)  # the file may have been replaced in the meantime
-        return PictureFile(path, sha256, content, size_bytes)
+        return PictureFile(path, sha256, content, size_bytes, version)
     is_only = recorded != str(path) and readable_hash(Path(recorded)) != sha256
-    return PictureFile(path, sha256, None, size_bytes, is_only)
+    return PictureFile(path, sha256, None, size_bytes, version, is_only)
 
 
 def decode_content(path: Path) -> PictureContent:

@@ -28,6 +28,7 @@ from engine.storage.jsonl import JsonLinesFile
 State = Literal["starting", "running", "stopping", "stopped", "interrupted", "finished"]
 # A process takes its lock within seconds, on a busy machine within a minute.
 START_DEADLINE_S = 60.0
+CARDS, ROWS = "cards.json", "rows.jsonl"
 LOG_LINE = "loupe: "
 Row = Mapping[str, Any]
 
@@ -56,7 +57,7 @@ class Batch:
     @property
     def rows_file(self) -> JsonLinesFile:
         """The rows; the lock of the file is that of the process."""
-        return JsonLinesFile(self.folder / "rows.jsonl")
+        return JsonLinesFile(self.folder / ROWS)
 
     @property
     def stop_file(self) -> Path:
@@ -76,7 +77,7 @@ class Batch:
     def content(self) -> dict[str, Any]:
         """Source, time, model and cards. Raises UserError if the batch was deleted."""
         try:
-            content: dict[str, Any] = json.loads((self.folder / "cards.json").read_bytes())
+            content: dict[str, Any] = json.loads((self.folder / CARDS).read_bytes())
         except FileNotFoundError as error:
             raise UserError(f"{self.name} is not there any more; reload the page") from error
         return content
@@ -150,7 +151,7 @@ def _new_folder(data: DataFolder) -> Path:
 
 def batches(data: DataFolder) -> list[Batch]:
     """All batches, the newest first."""
-    return [Batch(path.parent) for path in sorted(data.batches.glob("batch-*/cards.json"), reverse=True)]
+    return [Batch(path.parent) for path in sorted(data.batches.glob(f"batch-*/{CARDS}"), reverse=True)]
 
 
 def find_batch(data: DataFolder, name: str | None) -> Batch | None:

@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple
 from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.batch.batch import CARDS, ROWS
 from app.settings import DataFolder, UserError, check_file
 from app.terminal import ProgressMeter, print_message
 from db import file_paths
@@ -40,8 +41,9 @@ FORMAT = 1
 DATABASE = "loupe.db"
 COMPRESSED = {".db", ".json", ".jsonl", ".csv", ".txt", ".md"}
 # Parts of the data folder that hold nothing of the user's: caches, uploads, exports and locks are not backed up.
-FOLDERS = ("runs", "snapshots", "pictures", "test_openings")
+FOLDERS = ("runs", "snapshots", "pictures", "test_openings", "batches")
 TEMPORARY = {".lock", ".part"}
+DAMAGED_BEFORE = "{}/{}: restored as it was, it was already damaged ({})"
 SQLITE_HEADER = b"SQLite format 3\0"
 HAS_REVISION = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
 CHUNK_BYTES = 1 << 20
@@ -84,7 +86,7 @@ class Source(NamedTuple):
 
 
 def back_up(data: DataFolder, target: Path) -> dict[str, Any]:
-    """Write the database, the pictures of all cards, snapshots, runs and models to one ZIP file; a run may go on.
+    """Write the database, the pictures of all cards, snapshots, runs, models and batches to a ZIP file; runs may go on.
 
     A file that is missing, or is not the one that was recorded, is left out and named. Returns `path`, `files`, `bytes`
     and `left_out`, each {path, reason}. Raises UserError, DatabaseUnusable, DiskFull.
@@ -144,9 +146,13 @@ def _sources(data: DataFolder, references: Sequence[FileReference]) -> Iterator[
         if path not in done:
             done.add(path)
             yield Source(_name(data, reference), path, reference.sha256)
+    # Rows before the folders are listed: a batch that is being graded writes what belongs to a row before the row.
+    for row_file in sorted(data.batches.glob(f"*/{ROWS}")):
+        yield Source(row_file.relative_to(data.root).as_posix(), row_file, "")
     for folder in FOLDERS:
         for path in sorted((data.root / folder).rglob("*")):
-            if path.is_file() and path not in done and path.suffix not in TEMPORARY:
+            is_row_file = folder == data.batches.name and path.name == ROWS
+            if path.is_file() and path not in done and not is_row_file and path.suffix not in TEMPORARY:
                 yield Source(path.relative_to(data.root).as_posix(), path, "")
 
 
@@ -338,6 +344,8 @@ def _move_paths(stage: Path, root: Path, contents: Contents) -> None:
                 file_paths.change_snapshot(session, path=path, new_path=new, sha256=digest)
     for pairs in (stage / "runs").rglob(PAIRS):
         _move_pairs(pairs, new_path)
+    for cards in (stage / "batches").glob(f"*/{CARDS}"):
+        _move_batch(cards, new_path)
     shutil.rmtree(stage / "backups", ignore_errors=True)  # made by opening the database here
 
 
@@ -349,12 +357,29 @@ def _move_pairs(file: Path, new_path: Callable[[str], str]) -> None:
     try:
         rows = [json.loads(line) if line else None for line in file.read_text(encoding="utf-8").split("\n")]
     except ValueError as error:  # neither UTF-8 nor JSON
-        print_message(f"{file.parent.name}/{file.name}: restored as it was, it was already damaged ({error})")
+        print_message(DAMAGED_BEFORE.format(file.parent.name, file.name, error))
         return
+    _move_sides(rows, new_path)
+    lines = ["" if row is None else json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
+    write_text(file, "\n".join(lines))
+
+
+def _move_batch(file: Path, new_path: Callable[[str], str]) -> None:
+    """Change the picture paths in the cards of a batch; a file that was damaged before stays as it is."""
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        print_message(DAMAGED_BEFORE.format(file.parent.name, file.name, error))
+        return
+    if isinstance(content, dict) and isinstance(content.get("cards"), list):
+        _move_sides(content["cards"], new_path)
+    write_text(file, json.dumps(content, ensure_ascii=False, indent=1))
+
+
+def _move_sides(rows: Sequence[Any], new_path: Callable[[str], str]) -> None:
+    """Change the paths of front and back in the rows that have them."""
     for row in rows:
         if isinstance(row, dict):
             row |= {
                 side: row[side] and new_path(row[side]) for side in ("front", "back") if isinstance(row.get(side), str)
             }
-    lines = ["" if row is None else json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
-    write_text(file, "\n".join(lines))

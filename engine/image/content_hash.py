@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from engine.image.read import BadPicture, require_picture_file
@@ -9,12 +10,32 @@ from engine.storage.file_hash import sha256
 
 CHANGED = "has changed since it was imported; put the original back, or import the new one under another name"
 
+# File systems count time in steps of up to two seconds.
+SETTLED_S = 2.0
+
 
 class ChangedPicture(BadPicture):
     """A file whose content is not the picture that was recorded under its path."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path.name}: {CHANGED}")
+
+
+def file_version(path: Path) -> str | None:
+    """Text that changes with every change of a file, whatever the clock shows: its inode, size and times.
+
+    None if the file cannot be read, or was changed so recently that a second change might leave its times equal.
+    """
+    try:
+        status = path.stat()
+    except OSError:  # reported by the code that reads the file
+        return None
+    # The change time is that of the last change of content or of name; on Windows, that of creation.
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+    # A time in the future is that of a clock that was set back since.
+    if time.time_ns() - changed_ns < SETTLED_S * 1e9:
+        return None
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def content_hash(path: Path) -> str:

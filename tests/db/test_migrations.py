@@ -25,7 +25,7 @@ from db.schema import Base
 from db.session import Database, DatabaseUnusable
 from tests.db.row_factory import add_picture, all_pictures
 
-NEWEST = "0006"
+NEWEST = "0007"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
@@ -227,7 +227,15 @@ def test_a_picture_without_a_size_is_migrated_with_an_unknown_size(tmp_path, mon
     add_picture_without_size(tmp_path / "loupe.db")
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         [picture] = all_pictures(session)
-        assert (picture.path, picture.size_bytes) == ("/p", None)
+        assert (picture.path, picture.size_bytes, picture.file_version) == ("/p", None, None)
+
+
+def test_a_picture_of_before_the_file_versions_is_migrated_without_one(tmp_path, monkeypatch):
+    create_database_of_before(7, tmp_path, monkeypatch)
+    add_picture_without_size(tmp_path / "loupe.db")
+    with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
+        [picture] = all_pictures(session)
+        assert (picture.path, picture.file_version) == ("/p", None)
 
 
 def test_a_label_without_an_author_is_migrated_with_an_unknown_author(tmp_path, monkeypatch):

@@ -3,14 +3,18 @@
 import hashlib
 import os
 import shutil
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+import engine.image.content_hash
 import labeling.picture_files
 from db.cards import all_cards, update_files
+from engine.image.content_hash import SETTLED_S, file_version
 from labeling.import_cards import import_cards
-from labeling.picture_files import locate_pictures
+from labeling.picture_files import locate_pictures, lost_pictures
 from tests.db.row_factory import all_pictures
 
 
@@ -74,7 +78,7 @@ def test_two_exchanged_files_are_each_found_under_the_other_s_name(imported, tmp
 def test_a_moved_file_is_found_in_the_imported_folders(imported, tmp_path, target, size_known):
     if not size_known:  # as in a database of an earlier version
         with imported.writing() as session:
-            paths = {picture.id: (picture.path, None) for picture in all_pictures(session)}
+            paths = {picture.id: (picture.path, None, None) for picture in all_pictures(session)}
             update_files(session, files=paths)
     new = tmp_path / "in" / target
     new.parent.mkdir(exist_ok=True)
@@ -127,3 +131,64 @@ def test_a_file_that_was_moved_to_a_name_that_cannot_be_stored_is_missing(import
     path = recorded_paths(imported)["psa9/a"]
     path.rename(os.fsdecode(os.fsencode(path.parent) + b"/\xff.png"))
     assert "is missing" in str(located(imported)["psa9/a"])
+
+
+def pictures_of(database):
+    with database.reading() as session:
+        return all_pictures(session)
+
+
+def settle(folder: Path) -> None:
+    """Wait until the files' times are safely in the past."""
+    newest = max(max(path.stat().st_mtime, path.stat().st_ctime) for path in folder.rglob("*.png"))
+    time.sleep(max(0.0, newest + SETTLED_S + 0.05 - time.time()))
+
+
+def test_a_file_that_changed_after_the_clock_was_set_back_is_noticed(imported, tmp_path):
+    """Recorded at a later time than the change, of the same size: as after a clock that ran ahead."""
+    with imported.writing() as session:
+        for picture in all_pictures(session):
+            picture.created_at = datetime.now(UTC) + timedelta(days=1)
+    assert lost_pictures(imported, pictures_of(imported)) == set()
+    path = tmp_path / "in/psa9/a.png"
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    (changed,) = (picture.id for picture in pictures_of(imported) if picture.path == str(path))
+    assert lost_pictures(imported, pictures_of(imported)) == {changed}
+
+
+def test_unchanged_files_are_read_once_and_not_again_by_a_later_process(imported, tmp_path, monkeypatch):
+    """Imported just after they were written, their version is not recorded until they have been read once more."""
+    monkeypatch.setattr(engine.image.content_hash, "SETTLED_S", 0.0)
+    read: list[Path] = []
+    content_hash = labeling.picture_files.content_hash
+
+    def count(path):
+        read.append(path)
+        return content_hash(path)
+
+    monkeypatch.setattr(labeling.picture_files, "content_hash", count)
+    numbers = []
+    for _ in range(3):
+        labeling.picture_files._remembered_file.cache_clear()  # as in a process of its own
+        assert lost_pictures(imported, pictures_of(imported)) == set()
+        numbers.append(len(read))
+    assert numbers == [4, 4, 4]
+    path = tmp_path / "in/psa9/a.png"
+    path.touch()
+    assert lost_pictures(imported, pictures_of(imported)) == set() and len(read) == 5, "touched: read again"
+
+
+def test_the_version_of_a_file_that_was_just_changed_is_not_trusted(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"a")
+    assert file_version(path) is None and file_version(tmp_path / "none") is None
+    settle(tmp_path)
+    first = file_version(path)
+    assert first is not None and file_version(path) == first
+    os.utime(path, ns=(0, 10**18))
+    settle(tmp_path)
+    assert file_version(path) not in (None, first)
+    os.utime(path, (time.time() + 3600, time.time() + 3600))
+    assert file_version(path) is None, "written by a clock that was set back since"

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import app.commands.backup
+from app.batch.batch import Batch
+from app.batch.sources import batch_from_files
 from app.commands.backup import back_up, restore
 from app.models.model_registry import model_path
 from app.settings import UserError, data_folder
@@ -102,6 +106,51 @@ def test_all_is_restored_in_another_place_after_the_first_is_gone(filled, tmp_pa
     run_folder.save(data.run_folder(1), build({}), pairs)  # a resumed run compares them with those of its folder
     assert model_path("current", data).read_bytes() == b"model"
     assert sorted(path.name for path in data.root.iterdir() if path.suffix in (".part", ".zip")) == []
+
+
+def test_a_batch_comes_back_with_its_uploaded_pictures_and_can_be_resumed(filled, tmp_path):
+    upload = tmp_path / "card.png"
+    Image.fromarray(np.full((20, 14, 3), 90, np.uint8)).save(upload)
+    batch = batch_from_files(filled.data, [upload])
+    batch.rows_file.append([{"number": 0, "card_id": "card", "error": "no card found"}])
+    batch.graded(0, ".json").write_text('{"card_id": "card"}', encoding="utf-8")
+    damaged = filled.data.batch_folder(2)
+    damaged.mkdir()
+    (damaged / "cards.json").write_bytes(b"{")
+    backup, new = tmp_path / "backup.zip", data_folder(tmp_path / "new")
+    back_up(filled.data, backup)
+    shutil.rmtree(filled.data.batches)
+    restore(new, backup)
+    restored = Batch(new.batch_folder(1))
+    assert restored.state() == "finished" and restored.rows() == [
+        {"number": 0, "card_id": "card", "error": "no card found"}
+    ]
+    (card,) = restored.cards
+    assert Path(card.front).is_relative_to(new.batches) and Path(card.front).read_bytes() == upload.read_bytes()
+    assert restored.graded(0, ".json").is_file()
+    assert (new.batch_folder(2) / "cards.json").read_bytes() == b"{", "damaged before, restored as it was"
+
+
+def test_what_is_graded_while_a_backup_is_written_has_no_row_in_it_without_its_files(filled, tmp_path, monkeypatch):
+    """A row that is added after the batch's folder was listed must not be in the backup."""
+    upload = tmp_path / "card.png"
+    Image.fromarray(np.full((20, 14, 3), 90, np.uint8)).save(upload)
+    batch = batch_from_files(filled.data, [upload])
+    batch.rows_file.append([])
+    add = app.commands.backup._add
+
+    def add_and_grade(archive, source):
+        if source.path.name == "cards.json":
+            batch.graded(0, ".json").write_text("{}", encoding="utf-8")
+            batch.rows_file.append([{"number": 0, "card_id": "card", "error": "-"}])
+        return add(archive, source)
+
+    monkeypatch.setattr(app.commands.backup, "_add", add_and_grade)
+    backup, new = tmp_path / "backup.zip", data_folder(tmp_path / "new")
+    back_up(filled.data, backup)
+    restore(new, backup)
+    restored = Batch(new.batch_folder(1))
+    assert [restored.graded(row["number"], ".json").is_file() for row in restored.rows()] == []
 
 
 def test_files_that_are_missing_or_have_changed_are_named_and_the_rest_is_backed_up(filled, tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from app.grading.verdict import verdict_html
 
 from app.grading.json_report import report
 from app.grading.pictures import pictures_of
-from app.grading.verdict import verdict_html
 from app.screens.card_layers import map_picture
 from engine.detection.find_card import TAKEN_AS_LENGTHWISE, UP_UNKNOWN, _order_from_printed_top, find_card
 from engine.image.rectify import TRADING, UNUSUAL_SIZE, CardSize, card_size

@@ -7,6 +7,7 @@ import pytest
 
 from app.screens.train_tab import cards_text
 from db import cards, labels
+from engine.image import content_hash
 from labeling import picture_files
 from labeling.snapshot import NothingToTrainOn, freeze
 from tests.db.row_factory import add_card, add_picture
@@ -87,5 +88,8 @@ def test_a_card_whose_file_has_changed_or_is_gone_is_counted_as_left_out(data_ho
 
 def test_untouched_files_are_not_read_for_the_count(data_home, label, monkeypatch):
     label(9.0)
+    monkeypatch.setattr(content_hash, "SETTLED_S", 0.0)
+    cards_text(data_home.database)  # records the version of the file
+    picture_files._remembered_file.cache_clear()  # as in a process of its own
     monkeypatch.setattr(picture_files, "_read", lambda path: pytest.fail(f"{path} was read"))
     assert cards_text(data_home.database) == ("1 labelled card is ready to train on.", True)
