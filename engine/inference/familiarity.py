@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.data.inputs import Inputs
 from engine.evaluation.domain import Domain
-from engine.model.dual_branch import DualBranch, Scores
+from engine.model.dual_branch import CardMaps, DualBranch, Scores
 
 # (front, back): False if the side is unlike the pictures that the model was checked on; None if the side is missing or
 # the model does not know these pictures.
@@ -33,10 +33,16 @@ class FamiliarPixels(nn.Module):
         """As `DualBranch.forward`."""
         return self.score(Inputs(*inputs))[0]  # type: ignore[arg-type]  # as Inputs orders them
 
-    def score(self, inputs: Inputs) -> tuple[Scores, list[Familiarity]]:
-        """Scores of B cards, and the familiarity of their sides."""
+    def score(self, inputs: Inputs, maps: CardMaps | None = None) -> tuple[Scores, list[Familiarity]]:
+        """Scores of B cards, and the familiarity of their sides.
+
+        maps  the encoders' maps of the only card, if they are computed already
+        """
         network = self.network
-        front, back = network.side_features(inputs.front, inputs.back, inputs.present)
+        if maps is None:
+            front, back = network.side_features(inputs.front, inputs.back, inputs.present)
+        else:
+            front, back = network.features_of_maps(maps)
         familiarities = [self._familiarity(*card) for card in zip(front, back, inputs.present.tolist(), strict=True)]
         if needs_no_pixels(network):
             unfamiliar = torch.tensor([[False in familiarity] for familiarity in familiarities], device=front.device)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from engine.data.inputs import Inputs
 from engine.inference.load_model import LoadedModel
-from engine.model.dual_branch import DualBranch
+from engine.model.dual_branch import CardMaps, DualBranch
 
 MAX_OPACITY = 0.55
 
@@ -71,24 +71,24 @@ def explain(model: LoadedModel, inputs: Inputs, method: MapMethod = "hires_cam")
     return explain_by_each_method(model, inputs)[method]
 
 
-def explain_by_each_method(model: LoadedModel, inputs: Inputs) -> dict[MapMethod, SaliencyMaps]:
-    """Compute the saliency maps of one card by all methods, from one pass through the encoders."""
+def explain_by_each_method(
+    model: LoadedModel, inputs: Inputs, maps: CardMaps | None = None
+) -> dict[MapMethod, SaliencyMaps]:
+    """Compute the saliency maps of one card by all methods, from one pass through the encoders.
+
+    maps  of the encoders, if they are computed already
+    """
     network = model.network
-    activations: list[Tensor | None] = []
     with torch.no_grad():
         auxiliary = network.auxiliary_features(inputs.present, inputs.regions, inputs.measured)
-        for index, (side, channels) in enumerate(((network.front, inputs.front), (network.back, inputs.back))):
-            is_present = bool(inputs.present[0, index])
-            activations.append(side.attention(side.encoder(channels)).requires_grad_() if is_present else None)
+        if maps is None:
+            maps = network.card_maps(inputs.front, inputs.back, inputs.present)
+    front, back = (None if encoded is None else encoded.detach().requires_grad_() for encoded in maps)
     with torch.enable_grad():
-        front, back = (
-            side.missing.expand(1, -1) if found is None else side.standardize(side.summarize(found))
-            for side, found in zip((network.front, network.back), activations, strict=True)
-        )
-        target = -expected_grade(network, front, back, auxiliary).sum()
-        present = [found for found in activations if found is not None]
+        target = -expected_grade(network, *network.features_of_maps((front, back)), auxiliary).sum()
+        present = [activations for activations in (front, back) if activations is not None]
         gradients = iter(torch.autograd.grad(target, present) if present else ())
-    pairs = [None if found is None else (found.detach().float(), next(gradients).float()) for found in activations]
+    pairs = [None if found is None else (found.detach().float(), next(gradients).float()) for found in (front, back)]
     shape = inputs.front.shape[-2:]
     return {method: _maps(pairs, formula, (shape[0], shape[1])) for method, formula in _FORMULAS.items()}
 

@@ -9,6 +9,7 @@ first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -30,10 +31,12 @@ from engine.inference.grad_cam import MapMethod, SaliencyMaps, explain_by_each_m
 from engine.inference.load_model import LoadedModel
 from engine.inference.predict import (
     Prediction,
-    build_inputs,
+    encode,
+    picture_inputs,
     predict,
     what_is_given,
     with_ceiling,
+    with_measurements,
     with_probabilities,
 )
 from engine.measure.centering.ceiling import (
@@ -44,6 +47,7 @@ from engine.measure.centering.ceiling import (
     sure_ceiling,
 )
 from engine.measure.centering.line_correction import Corrections
+from engine.model.dual_branch import CardMaps
 
 NO_MODEL = "no model yet: train one in the Train tab and make it the grading model"
 FLAT_SALIENCY = "no heat map: no single area stands out on this card"
@@ -68,6 +72,7 @@ class GradedCard:
 
     notes               on the pictures and on what is given to the model
     inputs              of the network, if it was applied
+    encoded             the encoders' maps of these inputs, for the saliency maps; None if onnxruntime keeps them
     max_interval_width  the program abstains if the prediction interval spans more grades
     ceiling             the centering ceiling that the prediction takes into account, if one is sure and binds
     ceiling_notes       on that ceiling, or on why a sure one does not bind
@@ -78,6 +83,7 @@ class GradedCard:
     notes: tuple[str, ...] = ()
     model: LoadedModel | None = None
     inputs: Inputs | None = None
+    encoded: CardMaps | None = None
     prediction: Prediction | None = None
     max_interval_width: int = len(GRADES)
     ceiling: AppliedCeiling | None = None
@@ -205,19 +211,24 @@ def predict_grade(sides: CardSides, model: LoadedModel | None, max_interval_widt
         return GradedCard(sides, notes, model)
     notes = (*_side_notes(model, sides), *notes)
     front, back = (sides[side] for side in SIDES)
-    if model.config.use_measurements:
-        measure_sides(sides)
-    inputs = build_inputs(model, front, back)
+    inputs = picture_inputs(model, front, back)
     if not inputs.present.any():
         return GradedCard(sides, notes, model)
+    # The network computes while Python measures.
+    with ThreadPoolExecutor(1) as pool:
+        encoding = pool.submit(encode, model, inputs)
+        if model.config.use_measurements:
+            measure_sides(sides)
+        encoded = encoding.result()
+    inputs = with_measurements(inputs, model, front, back)
     given = what_is_given(model, front, back)
-    prediction = predict(model, inputs, given)
+    prediction = predict(model, inputs, given, encoded)
     known = _out_of_fold(model, sides)
     if known is not None:
         prediction = with_probabilities(prediction, known, model.calibration, given)
         notes = (KNOWN_CARD, *notes)
     max_width = max_interval_width or default_max_interval_width(model.calibration)
-    graded = GradedCard(sides, notes, model, inputs, prediction, max_width)
+    graded = GradedCard(sides, notes, model, inputs, encoded, prediction, max_width)
     notes = (*graded.unfamiliar_notes, *notes)
     if model.calibration is not None and not model.calibration.is_calibrated_for(given):
         notes = (UNCHECKED_RANGE, *notes)
@@ -241,7 +252,7 @@ def with_saliency_maps(graded: GradedCard) -> GradedCard:
         return graded
     if graded.prediction is not None and graded.prediction.from_measurements:
         return replace(graded, notes=(*graded.notes, NO_SALIENCY))
-    return replace(graded, maps=explain_by_each_method(graded.model, graded.inputs))
+    return replace(graded, maps=explain_by_each_method(graded.model, graded.inputs, graded.encoded))
 
 
 def check_map(graded: GradedCard, method: MapMethod) -> dict[Side, Faithfulness]:

@@ -20,6 +20,8 @@ from engine.inference.card_side import CardSide
 from engine.inference.familiarity import Familiarity, FamiliarPixels, needs_no_pixels
 from engine.inference.load_model import LoadedModel
 from engine.measure.side.features import FEATURE_NAMES, feature_vector
+from engine.model.dual_branch import CardMaps
+from engine.model.measurement_branch import with_missing_mask
 from engine.preprocessing.crops import REGION_COUNT, REGION_PIXELS
 from engine.storage.checkpoint import BadModel
 
@@ -48,6 +50,11 @@ class Prediction:
 
 def build_inputs(model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Inputs:
     """Build the network's input for one card, (1, ...) each. A side is missing if it is None or untrained."""
+    return with_measurements(picture_inputs(model, front, back), model, front, back)
+
+
+def picture_inputs(model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Inputs:
+    """The input without the measurements."""
     size = model.config.canvas_shape
     sides = [side if used else None for side, used in zip((front, back), model.sides, strict=True)]
     canvases = [np.zeros((*size, 3), np.uint8) if side is None else side.canvas(size) for side in sides]
@@ -59,9 +66,23 @@ def build_inputs(model: LoadedModel, front: CardSide | None, back: CardSide | No
         blank = np.zeros((REGION_COUNT, REGION_PIXELS, 3), np.uint8)
         crops = [blank if side is None else side.crops() for side in sides]
         batch["regions"] = torch.from_numpy(np.stack(crops)[None])
-    if model.config.use_measurements:
-        batch["measured"] = torch.from_numpy(np.stack([_features(side) for side in (front, back)])[None])
     return model_input(batch, model.config, model.phase, model.device)
+
+
+def with_measurements(inputs: Inputs, model: LoadedModel, front: CardSide | None, back: CardSide | None) -> Inputs:
+    """The input with the measurements, if the model uses any."""
+    if not model.config.use_measurements:
+        return inputs
+    features = torch.from_numpy(np.stack([_features(side) for side in (front, back)])[None])
+    return inputs._replace(measured=with_missing_mask(features, inputs.present.cpu()).to(model.device))
+
+
+def encode(model: LoadedModel, inputs: Inputs) -> CardMaps | None:
+    """The encoders' maps of one card; None for a model that onnxruntime computes, which keeps them to itself."""
+    if model.forward_module is model.onnx:
+        return None
+    with torch.no_grad():
+        return model.network.card_maps(inputs.front, inputs.back, inputs.present)
 
 
 def _features(side: CardSide | None) -> np.ndarray:
@@ -80,16 +101,21 @@ def what_is_given(model: LoadedModel, front: CardSide | None, back: CardSide | N
     return Given(sides_given(*(side is not None for side in used)), resolution, in_domain=is_clear)
 
 
-def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING) -> Prediction:
-    """Predict the grade of one card; `given` selects the thresholds of its interval.
+def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING, maps: CardMaps | None = None) -> Prediction:
+    """Predict the grade of one card. Raises BadModel if a probability is not finite.
 
-    Raises BadModel if a probability is not finite.
+    given  selects the thresholds of its interval
+    maps   of the encoders, if they are computed already
     """
     is_familiar: Familiarity = (None, None)
     with torch.inference_mode():
         module = model.forward_module
         if isinstance(module, FamiliarPixels):
-            scores, (is_familiar,) = module.score(inputs)
+            scores, (is_familiar,) = module.score(inputs, maps)
+        elif maps is not None:
+            network = model.network
+            auxiliary = network.auxiliary_features(inputs.present, inputs.regions, inputs.measured)
+            scores = network.fuse_and_score(*network.features_of_maps(maps), auxiliary)
         else:
             scores = module(*inputs)
         uncalibrated = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()

@@ -66,30 +66,46 @@ def corner_evidence(card: FlatCard, lines: list[EdgeLine]) -> np.ndarray:
 
     lines  top, right, bottom, left
     """
-    lab = cv2.cvtColor(cv2.GaussianBlur(card.rgb, (0, 0), max(0.1 * card.px_per_mm, 0.6)), cv2.COLOR_RGB2Lab)
-    return np.array([_evidence(card, lab, lines[corner - 1], lines[corner], corner) for corner in range(4)])
+    lab = _blurred_lab(card)
+    return np.array([_evidence(card, lab, [lines[corner - 1]], [lines[corner]], corner)[0, 0] for corner in range(4)])
 
 
-def _evidence(card: FlatCard, lab: np.ndarray, before: EdgeLine, after: EdgeLine, corner: int) -> float:
-    """Evidence of a corner between two sides' lines: its notch resembles the outside, and the rim inside does not."""
-    depth_before = float(before.depths(card.side_length_mm(corner - 1 if corner else 3))[1])
-    depth_after = float(after.depths(card.side_length_mm(corner))[0])
+def _blurred_lab(card: FlatCard) -> np.ndarray:
+    return cv2.cvtColor(cv2.GaussianBlur(card.rgb, (0, 0), max(0.1 * card.px_per_mm, 0.6)), cv2.COLOR_RGB2Lab)
+
+
+def _evidence(
+    card: FlatCard, lab: np.ndarray, before: list[EdgeLine], after: list[EdgeLine], corner: int
+) -> np.ndarray:
+    """Evidence of a corner between each line of the side before it (rows) and each of the side after it (columns).
+
+    The notch of a card's corner resembles the outside, and the rim inside does not.
+    """
+    lengths = card.side_length_mm(corner - 1 if corner else 3), card.side_length_mm(corner)
+    depths_before = np.array([line.depths(lengths[0])[1] for line in before])[:, None, None]
+    depths_after = np.array([line.depths(lengths[1])[0] for line in after])[None, :, None]
 
     def colors(points: tuple[tuple[float, float], ...]) -> np.ndarray:
+        """(before, after, points, 3) Lab."""
         offsets = np.array(points)
-        at_mm = points_along_side(corner, depth_before + offsets[:, 0], depth_after + offsets[:, 1], card.size)
+        at_mm = points_along_side(corner, depths_before + offsets[:, 0], depths_after + offsets[:, 1], card.size)
         px = np.rint(card.raster_px(at_mm)).astype(int)
         columns = np.clip(px[:, 0], 0, lab.shape[1] - 1)
         rows = np.clip(px[:, 1], 0, lab.shape[0] - 1)
-        values = lab[rows, columns].astype(np.float32)
-        return values * np.array([100 / 255, 1, 1], np.float32)
+        values = lab[rows, columns].astype(np.float32) * np.array([100 / 255, 1, 1], np.float32)
+        return values.reshape(len(before), len(after), len(points), 3)
 
     notch, inside, outside, rim = colors(NOTCH_MM), colors(INSIDE_MM), colors(OUTSIDE_MM), colors(RIM_MM)
-    to_inside = float(np.median(np.linalg.norm(notch[:, None] - inside[None], axis=2)))
-    to_outside = float(np.median(np.linalg.norm(notch[:, None] - outside[None], axis=2).min(axis=1)))
+    to_inside = np.median(_distances(notch, inside), axis=(2, 3))
+    to_outside = np.median(_distances(notch, outside).min(axis=3), axis=2)
     is_notch = (to_inside - to_outside) / (to_inside + to_outside + NOISE_LAB)
-    step = float(np.median(np.linalg.norm(rim[:, None] - outside[None], axis=2).min(axis=1)))
-    return min(is_notch, (step - NOISE_LAB) / (step + NOISE_LAB))
+    step = np.median(_distances(rim, outside).min(axis=3), axis=2)
+    return np.asarray(np.minimum(is_notch, (step - NOISE_LAB) / (step + NOISE_LAB)), np.float64)
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(..., n, m) distances between (..., n, 3) and (..., m, 3) colors."""
+    return np.asarray(np.linalg.norm(first[..., :, None, :] - second[..., None, :, :], axis=-1))
 
 
 def candidate_lines(card: FlatCard, side: int) -> list[EdgeLine]:
@@ -123,7 +139,8 @@ def find_nested_card(card: FlatCard) -> list[EdgeLine] | None:
     if detected >= MIN_ROUNDED:
         return None
     sides = [candidate_lines(card, side) for side in range(4)]
-    evidence = _pairwise_evidence(card, sides)
+    lab = _blurred_lab(card)
+    evidence = [_evidence(card, lab, sides[corner - 1], sides[corner], corner) for corner in range(4)]
     best, best_score = None, _score(card, sides, evidence, (0, 0, 0, 0))
     for chosen in product(*(range(len(lines)) for lines in sides)):
         corners = _corner_scores(evidence, chosen)
@@ -145,17 +162,6 @@ def quad_of_lines(card: FlatCard, lines: list[EdgeLine]) -> np.ndarray:
     quad = quad_from_lines(points_and_directions)
     assert quad is not None  # the lines are within a few degrees of the card's sides
     return quad
-
-
-def _pairwise_evidence(card: FlatCard, sides: list[list[EdgeLine]]) -> list[np.ndarray]:
-    """Evidence of each corner for each line of the side before it (rows) and of the side after it (columns)."""
-    lab = cv2.cvtColor(cv2.GaussianBlur(card.rgb, (0, 0), max(0.1 * card.px_per_mm, 0.6)), cv2.COLOR_RGB2Lab)
-    return [
-        np.array(
-            [[_evidence(card, lab, before, after, corner) for after in sides[corner]] for before in sides[corner - 1]]
-        )
-        for corner in range(4)
-    ]
 
 
 def _corner_scores(evidence: list[np.ndarray], chosen: tuple[int, ...]) -> np.ndarray:

@@ -29,6 +29,10 @@ class Scores(NamedTuple):
     centering: Tensor  # (B, 2) left and top fraction of the borders, each in [0, 1]
 
 
+# The encoders' maps of the front and back of one card, (1, C, h, w), after attention; None for a missing side.
+CardMaps = tuple[Tensor | None, Tensor | None]
+
+
 class SideEncoder(Standardized):
     """Encode one side of each card as a feature vector.
 
@@ -82,7 +86,12 @@ class SideEncoder(Standardized):
 
     def pool(self, channels: Tensor) -> Tensor:
         """(B, 6 or 3, H, W) -> (B, features): summary of the encoder's map after attention."""
-        return self.summarize(self.attention(self.encoder(channels)))
+        return self.summarize(self.map(channels))
+
+    def map(self, channels: Tensor) -> Tensor:
+        """(B, 6 or 3, H, W) -> (B, C, h, w): the encoder's map after attention."""
+        encoded: Tensor = self.attention(self.encoder(channels))
+        return encoded
 
     def summarize(self, encoded: Tensor) -> Tensor:
         """(B, C, h, w), the encoder's map after attention -> (B, features)."""
@@ -148,6 +157,19 @@ class DualBranch(nn.Module):
     def side_features(self, front: Tensor, back: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Features of front and back, (B, F) each, from the arguments of `forward`."""
         return self.front(front, present[:, 0]), self.back(back, present[:, 1])
+
+    def card_maps(self, front: Tensor, back: Tensor, present: Tensor) -> CardMaps:
+        """The encoders' maps of one card, from the arguments of `forward`."""
+        has_front, has_back = present[0].tolist()
+        return self.front.map(front) if has_front else None, self.back.map(back) if has_back else None
+
+    def features_of_maps(self, maps: CardMaps) -> tuple[Tensor, Tensor]:
+        """Features of front and back, (1, F) each, as `side_features` computes them, from the maps of one card."""
+        front, back = (
+            side.missing.expand(1, -1) if encoded is None else side.standardize(side.summarize(encoded))
+            for side, encoded in zip((self.front, self.back), maps, strict=True)
+        )
+        return front, back
 
     def set_trainable(self, phase: int) -> None:
         """Choose the parameters trained in a phase: the front's only in phase 2, and never those of frozen layers."""

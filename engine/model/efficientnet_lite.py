@@ -33,14 +33,20 @@ class SamePaddingConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
-        sizes = zip(features.shape[-2:], self.kernel_size, self.stride, strict=True)
-        vertical, horizontal = (_same_padding(size, kernel, stride) for size, kernel, stride in sizes)
-        padded = F.pad(features, (*horizontal, *vertical))
         if self.groups > 1 and features.is_cpu and (features.requires_grad or self.weight.requires_grad):
             # On a CPU the backward pass of a depthwise bf16 convolution takes most of the time of a step.
             with torch.autocast("cpu", enabled=False):
-                return super().forward(padded.float()).to(features.dtype)
-        return super().forward(padded)
+                return self._convolve(features.float()).to(features.dtype)
+        return self._convolve(features)
+
+    def _convolve(self, features: Tensor) -> Tensor:
+        sizes = zip(features.shape[-2:], self.kernel_size, self.stride, strict=True)
+        vertical, horizontal = (_same_padding(size, kernel, stride) for size, kernel, stride in sizes)
+        padding = vertical[0], horizontal[0]
+        if padding != (vertical[1], horizontal[1]):
+            features, padding = F.pad(features, (*horizontal, *vertical)), (0, 0)
+        # Equal padding is left to the convolution: a padded copy took a tenth of the time of the network.
+        return F.conv2d(features, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class InvertedResidual(nn.Module):

@@ -53,11 +53,12 @@ def find_frame(card: FlatCard, edges: list[CardEdge]) -> list[FrameLine] | NoFra
 
 def _best_combination(sides: list[list[FrameLine]]) -> list[FrameLine]:
     """One line of each side: the combination with the lowest cost for skipped lines and disagreement."""
-    choices = product(*(range(min(len(lines), MAX_CANDIDATES)) for lines in sides))
-    combinations = [
-        (sum(indices), [lines[index] for lines, index in zip(sides, indices, strict=True)]) for indices in choices
-    ]
-    return min(combinations, key=lambda choice: choice[0] + _disagreement(choice[1]))[1]
+    tried = [lines[:MAX_CANDIDATES] for lines in sides]
+    chosen = np.array(list(product(*(range(len(lines)) for lines in tried))))
+    values = [_values(lines) for lines in tried]
+    combined = [np.stack([of_side[i][chosen[:, k]] for k, of_side in enumerate(values)], axis=1) for i in range(3)]
+    cost = chosen.sum(axis=1) + _disagreement(*combined)
+    return [lines[index] for lines, index in zip(tried, chosen[cost.argmin()], strict=True)]
 
 
 def _move_to_first_of_two(
@@ -65,7 +66,8 @@ def _move_to_first_of_two(
 ) -> list[FrameLine]:
     """Move each line with an unlike color step that may be the second of a double frame out to a faint first one."""
     moved = list(frame)
-    for side in np.nonzero(step_differences(frame) > UNLIKE_STEP)[0]:
+    _, outside, inside = _values(frame)
+    for side in np.nonzero(step_differences(outside, inside) > UNLIKE_STEP)[0]:
         faint = (
             finders[side].faint_line_at_gap(moved[side], gap) for gap in _double_frame_gaps(moved, sides, int(side))
         )
@@ -110,38 +112,55 @@ def _double_frame_gaps(frame: list[FrameLine], sides: list[list[FrameLine]], sid
 
 def _inconsistency(frame: list[FrameLine]) -> str:
     """Reason why four lines are not one frame; empty if they may be."""
-    tilts = np.array([line.slope_deg for line in frame])
+    tilts, outside, _ = _values(frame)
     difference = np.abs(tilts - np.median(tilts))
     if difference.max() > MAX_TILT_DIFFERENCE_DEG:
         side = SIDES[int(difference.argmax())]
         return f"the {side} line of the frame is tilted by {difference.max():.1f}° against the other three"
-    border = border_color_differences(frame)
+    border = border_color_differences(outside)
     if border.max() > MAX_BORDER_DIFFERENCE:
         side = SIDES[int(border.argmax())]
         return f"the {side} border has another color than the other three"
     return ""
 
 
-def _disagreement(frame: list[FrameLine]) -> float:
-    """Cost of differences in tilt and color between the sides; 1 is the cost of skipping one clear line."""
-    tilts = np.array([line.slope_deg for line in frame])
-    tilt = np.maximum(np.abs(tilts - np.median(tilts)) - FREE_TILT_DEG, 0.0).sum() / FREE_TILT_DEG
-    step = step_differences(frame)
-    border = border_color_differences(frame) / BORDER_SCALE
-    return float(tilt + STEP_WEIGHT * np.minimum(step, 1.0).sum() + BORDER_WEIGHT * np.minimum(border, 1.5).sum())
+def _values(lines: list[FrameLine]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) tilts of lines in degrees, (n, 3) colors in Lab outside of them, and inside."""
+    return (
+        np.array([line.slope_deg for line in lines]),
+        np.stack([line.outside for line in lines]),
+        np.stack([line.inside for line in lines]),
+    )
 
 
-def step_differences(frame: list[FrameLine]) -> np.ndarray:
-    """(4,) distance of each side's color step from the median step, relative to its size."""
-    steps = np.stack([line.inside - line.outside for line in frame])
-    median = np.median(steps, axis=0)
-    return np.asarray(np.linalg.norm(steps - median, axis=1) / max(float(np.linalg.norm(median)), MIN_COLOR_STEP))
+def _disagreement(tilts: np.ndarray, outside: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(n,) cost of differences in tilt and color between four lines; 1 is the cost of skipping one clear line.
+
+    tilts            (n, 4) degrees
+    outside, inside  (n, 4, 3) Lab
+    """
+    from_median = np.abs(tilts - np.median(tilts, axis=1, keepdims=True))
+    tilt = np.maximum(from_median - FREE_TILT_DEG, 0.0).sum(axis=1) / FREE_TILT_DEG
+    step = np.minimum(step_differences(outside, inside), 1.0).sum(axis=1)
+    border = np.minimum(border_color_differences(outside) / BORDER_SCALE, 1.5).sum(axis=1)
+    return np.asarray(tilt + STEP_WEIGHT * step + BORDER_WEIGHT * border)
 
 
-def border_color_differences(frame: list[FrameLine]) -> np.ndarray:
-    """(4,) distance in Lab of the color outside each side's line from the median of all sides.
+def step_differences(outside: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(..., 4) distance of each side's color step from the median step, relative to its size.
+
+    outside, inside  (..., 4, 3) Lab, the colors on both sides of four lines
+    """
+    steps = inside - outside
+    median = np.median(steps, axis=-2, keepdims=True)
+    size = np.maximum(np.linalg.norm(median, axis=-1), MIN_COLOR_STEP)
+    return np.asarray(np.linalg.norm(steps - median, axis=-1) / size)
+
+
+def border_color_differences(outside: np.ndarray) -> np.ndarray:
+    """(..., 4) distance in Lab of the color outside each of four lines, (..., 4, 3), from the median of all four.
 
     Lightness counts a third: glare and shadow may affect one side only, whereas another hue is another border.
     """
-    colors = np.stack([line.outside for line in frame]) * (LIGHTNESS_WEIGHT, 1, 1)
-    return np.asarray(np.linalg.norm(colors - np.median(colors, axis=0), axis=1))
+    colors = outside * (LIGHTNESS_WEIGHT, 1, 1)
+    return np.asarray(np.linalg.norm(colors - np.median(colors, axis=-2, keepdims=True), axis=-1))

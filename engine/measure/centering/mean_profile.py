@@ -119,14 +119,16 @@ def find_outline_start(profile: MeanProfile) -> float:
     they leave less than 0.3 of the squared residual of one, and one leaves an RMS of more than 0.01 of the whole step.
     """
     near = _as_rgb(profile.between(-MAX_OUTLINE_MM - 0.2, INSIDE_MM))
-    one_step = min(_fit_steps(near, blur, (at,))[0] for blur in BLURS_MM for at in np.arange(-0.12, 0.13, 0.03))
+    one_step = min(_fit_steps(near, blur, np.arange(-0.12, 0.13, 0.03)[:, None])[0].min() for blur in BLURS_MM)
     outer_offsets = np.arange(-MAX_OUTLINE_MM, -MIN_OUTLINE_MM + 0.04, 0.03)
     pairs = [
         (outer, inner) for outer in outer_offsets for inner in (-0.05, 0.0, 0.05) if inner - outer >= MIN_OUTLINE_MM
     ]
-    fits = [(*_fit_steps(near, blur, pair), pair[0]) for blur in BLURS_MM[:4] for pair in pairs]
-    two_steps, heights, start = min(fits, key=lambda fit: fit[0])
-    first, second = heights
+    fits = [_fit_steps(near, blur, np.array(pairs)) for blur in BLURS_MM[:4]]
+    residuals = np.array([of_blur for of_blur, _ in fits])
+    blur, pair = np.unravel_index(residuals.argmin(), residuals.shape)
+    two_steps, start = residuals[blur, pair], pairs[pair][0]
+    first, second = fits[blur][1][pair]
     step, whole = float(np.linalg.norm(first)), float(np.linalg.norm(first + second))
     is_halo = float(first @ second) < 0 and step < HALO_FRACTION * float(np.linalg.norm(second))
     residual = float(np.sqrt(one_step / len(near.offset_mm)))
@@ -143,13 +145,14 @@ def _as_rgb(profile: MeanProfile) -> MeanProfile:
     return MeanProfile(profile.offset_mm, rgb.astype(np.float64) * 255)
 
 
-def _fit_steps(profile: MeanProfile, blur_mm: float, offsets: tuple[float, ...]) -> tuple[float, np.ndarray]:
-    """Fit blurred steps at given offsets: the residual sum of squares, and the steps' heights, (offsets, 3)."""
-    steps = [_blurred_step((profile.offset_mm - at) / blur_mm) for at in offsets]
-    design = np.column_stack([np.ones(len(profile.offset_mm)), *steps])
-    heights = np.linalg.solve(design.T @ design + 1e-6 * np.eye(design.shape[1]), design.T @ profile.lab)
+def _fit_steps(profile: MeanProfile, blur_mm: float, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit blurred steps at each choice of offsets, (n, k): (n,) residual sums of squares, (n, k, 3) steps' heights."""
+    steps = _blurred_step((profile.offset_mm[None, :, None] - offsets[:, None, :]) / blur_mm)
+    design = np.concatenate([np.ones((*steps.shape[:2], 1)), steps], axis=2)
+    transposed = design.transpose(0, 2, 1)
+    heights = np.linalg.solve(transposed @ design + 1e-6 * np.eye(design.shape[2]), transposed @ profile.lab)
     residual = profile.lab - design @ heights
-    return float((residual * residual).sum()), heights[1:]
+    return (residual * residual).sum(axis=(1, 2)), heights[:, 1:]
 
 
 def _blurred_step(x: np.ndarray) -> np.ndarray:

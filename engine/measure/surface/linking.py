@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from engine.measure.surface.ridges import LineSegment
 
@@ -69,22 +70,22 @@ def link_segments(segments: list[LineSegment], px_per_mm: float) -> list[LinkedL
 def _possible_joins(tips: np.ndarray, outward: np.ndarray, px_per_mm: float) -> list[tuple[float, End, End]]:
     """Pairs of segment ends that may belong to one line, with their cost, the cheapest first."""
     points, away = tips.reshape(-1, 2), outward.reshape(-1, 2)
-    between = points[None] - points[:, None]
-    gap = np.linalg.norm(between, axis=2)
-    opposed = -(away[:, None] * away[None]).sum(axis=2)
-    ahead = (between * away[:, None]).sum(axis=2)
-    offset = np.abs(between[..., 0] * away[:, None, 1] - between[..., 1] * away[:, None, 0])
-    offset = np.maximum(offset, offset.T)
-    near = (gap <= MAX_GAP_MM * px_per_mm) & (opposed >= np.cos(np.radians(MAX_ANGLE_DEG)))
-    near &= (offset <= MAX_OFFSET_MM * px_per_mm) & (ahead > -MAX_OFFSET_MM * 2 * px_per_mm)
-    first, second = np.nonzero(np.triu(near, 1))
-    distinct = first // 2 != second // 2
-    first, second = first[distinct], second[distinct]
-    cost = gap[first, second] + 3 * offset[first, second]
-    order = np.argsort(cost)
+    pairs = cKDTree(points).query_pairs(MAX_GAP_MM * px_per_mm, output_type="ndarray")
+    pairs = pairs[pairs[:, 0] // 2 != pairs[:, 1] // 2]
+    first, second = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].T
+    between = points[second] - points[first]
+    gap = np.linalg.norm(between, axis=1)
+    opposed = -(away[first] * away[second]).sum(axis=1)
+    ahead = (between * away[first]).sum(axis=1)
+    offset = np.maximum(
+        *(np.abs(between[:, 0] * away[end, 1] - between[:, 1] * away[end, 0]) for end in (first, second))
+    )
+    near = (opposed >= np.cos(np.radians(MAX_ANGLE_DEG))) & (offset <= MAX_OFFSET_MM * px_per_mm)
+    near &= ahead > -MAX_OFFSET_MM * 2 * px_per_mm
+    cost, first, second = (gap + 3 * offset)[near], first[near], second[near]
     return [
         (float(cost[i]), (int(first[i]) // 2, int(first[i]) % 2), (int(second[i]) // 2, int(second[i]) % 2))
-        for i in order
+        for i in np.argsort(cost)
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -34,10 +36,10 @@ class LineSegment:
     end: np.ndarray
     contrast: float
 
-    @property
+    @cached_property
     def length(self) -> float:
         """Length in pixels."""
-        return float(np.linalg.norm(self.end - self.start))
+        return math.dist(self.start, self.end)
 
     @property
     def direction(self) -> np.ndarray:
@@ -72,14 +74,15 @@ def _ridge_contrast(gray: np.ndarray, offset_px: int) -> tuple[np.ndarray, np.nd
     direction = np.zeros(gray.shape, np.uint8)
     for index in range(DIRECTIONS):
         angle = np.pi * index / DIRECTIONS
+        # OpenCV's calls throughout: masked NumPy copies take four times as long, and hold the interpreter's lock.
         along = cv2.filter2D(gray, cv2.CV_32F, _line_kernel(angle), borderType=cv2.BORDER_REPLICATE)
         dx, dy = round(-np.sin(angle) * offset_px), round(np.cos(angle) * offset_px)
         sides = cv2.max(_shifted(along, dx, dy), _shifted(along, -dx, -dy))
-        contrast = along - sides
-        better = contrast > best
-        np.copyto(best, contrast, where=better)
-        np.copyto(direction, np.uint8(index), where=better)
-    return np.maximum(best, 0), direction
+        contrast = cv2.subtract(along, sides)
+        better = cv2.compare(contrast, best, cv2.CMP_GT)
+        cv2.max(best, contrast, dst=best)
+        cv2.copyTo(np.full_like(direction, index), better, direction)
+    return np.maximum(best, 0, out=best), direction
 
 
 def _neighbor_table(index: int) -> np.ndarray:
@@ -111,25 +114,25 @@ def _segments_in_direction(
     mask: np.ndarray, contrast: np.ndarray, direction: np.ndarray, index: int, min_length_px: float
 ) -> list[LineSegment]:
     """Segments of a mask: long, straight connected components whose most frequent direction is `index`."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    long = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= min_length_px
-    long[0] = False  # the background
-    rows, columns = np.nonzero(mask)
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    at = np.flatnonzero(mask)
+    label = labels.ravel()[at]
     # The same component is found for the neighboring directions too: it belongs to the most frequent one.
-    label = labels[rows, columns]
-    counts = np.bincount(label * DIRECTIONS + direction[rows, columns], minlength=len(long) * DIRECTIONS)
-    chosen = long & (counts.reshape(-1, DIRECTIONS).argmax(axis=1) == index)
-    rows, columns, label = (values[chosen[label]] for values in (rows, columns, label))
+    frequencies = np.bincount(label * DIRECTIONS + direction.ravel()[at], minlength=count * DIRECTIONS)
+    frequencies = frequencies.reshape(-1, DIRECTIONS)
+    # A diagonal has the fewest pixels for its length.
+    chosen = (frequencies.sum(axis=1) >= min_length_px / np.sqrt(2)) & (frequencies.argmax(axis=1) == index)
+    chosen[0] = False  # the background
+    at, label = (values[chosen[label]] for values in (at, label))
+    rows, columns = np.divmod(at, mask.shape[1])
     segment_of = (np.cumsum(chosen) - 1)[label]
-    return [
-        segment
-        for segment in _fit_segments(np.column_stack([columns, rows]), contrast[rows, columns], segment_of)
-        if segment.length >= min_length_px
-    ]
+    return _fit_segments(np.column_stack([columns, rows]), contrast[rows, columns], segment_of, min_length_px)
 
 
-def _fit_segments(points: np.ndarray, weights: np.ndarray, segment_of: np.ndarray) -> list[LineSegment]:
-    """Fit a straight line to the weighted pixels of each segment; segments that are not elongated are left out.
+def _fit_segments(
+    points: np.ndarray, weights: np.ndarray, segment_of: np.ndarray, min_length_px: float
+) -> list[LineSegment]:
+    """Fit a straight line to the weighted pixels of each segment; short and compact segments are left out.
 
     points      (N, 2) pixels
     weights     (N,) contrasts
@@ -156,6 +159,7 @@ def _fit_segments(points: np.ndarray, weights: np.ndarray, segment_of: np.ndarra
     along = (offset * axis[segment_of]).sum(axis=1)
     low, high = np.minimum.reduceat(along, begins), np.maximum.reduceat(along, begins)
     starts, ends = middle + low[:, None] * axis, middle + high[:, None] * axis
-    elongated = values[:, 1] >= MIN_ELONGATION**2 * np.maximum(values[:, 0], 0.1)
+    chosen = values[:, 1] >= MIN_ELONGATION**2 * np.maximum(values[:, 0], 0.1)
+    chosen &= high - low >= min_length_px
     contrasts = total / np.diff(begins, append=len(segment_of))
-    return [LineSegment(starts[i], ends[i], float(contrasts[i])) for i in np.flatnonzero(elongated)]
+    return [LineSegment(starts[i], ends[i], float(contrasts[i])) for i in np.flatnonzero(chosen)]

@@ -15,9 +15,10 @@ from app.grading.pictures import pictures_of, write_pictures
 from app.screens.line_editor_sides import editor_states
 from engine.image.rectify import TRADING
 from engine.inference.card_side import CardSide
-from engine.inference.grad_cam import SaliencyMaps
+from engine.inference.grad_cam import SaliencyMaps, explain
 from engine.inference.grade_card import SIDES, GradedCard, grade_card, grade_in_stages
 from engine.inference.load_model import open_grader
+from engine.inference.predict import predict
 from engine.measure.centering.line_correction import LineCorrection
 from tests.app.card_factory import PX_PER_MM, SIZE_MM, card_quad, inset, picture_of_card, side_of
 from tests.card_factory import card_picture
@@ -110,6 +111,22 @@ def test_stages_end_with_the_card_that_grading_at_once_gives(model, pair):
     assert report(explained) == report(at_once)
     assert verdict.prediction.grade >= measured.prediction.grade == at_once.prediction.grade
     np.testing.assert_array_equal(explained.saliency.front, at_once.saliency.front)
+
+
+def test_each_side_passes_its_encoder_once_for_grade_and_maps(model, pair):
+    passes = []
+    hooks = [
+        side.encoder.register_forward_hook(lambda *_, side=side: passes.append(side))
+        for side in (model.network.front, model.network.back)
+    ]
+    graded = grade_card(*pair, model)
+    for hook in hooks:
+        hook.remove()
+    assert passes == [model.network.front, model.network.back]
+    assert set(graded.maps) == {"hires_cam", "grad_cam", "layer_cam"}
+    # The grade and the maps are those of passes of their own.
+    np.testing.assert_allclose(predict(model, graded.inputs).probabilities, graded.prediction.probabilities, atol=1e-6)
+    np.testing.assert_allclose(explain(model, graded.inputs).front, graded.saliency.front, atol=1e-5)
 
 
 def test_the_first_stage_does_not_measure(model, pair, monkeypatch):

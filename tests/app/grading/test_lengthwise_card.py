@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from app.grading.verdict import verdict_html
 
 from app.grading.json_report import report
 from app.grading.pictures import pictures_of
 from app.screens.card_layers import map_picture
+from app.screens.verdict import verdict_html
 from engine.detection.find_card import TAKEN_AS_LENGTHWISE, UP_UNKNOWN, _order_from_printed_top, find_card
 from engine.image.rectify import TRADING, UNUSUAL_SIZE, CardSize, card_size
 from engine.inference.card_side import CardSide

