@@ -186,6 +186,8 @@ def _unused_reason(path: Path) -> str:
     suffix = path.suffix.lower()
     if path.is_symlink() and not path.exists():
         return "is a link to a file that does not exist; restore that file"
+    if not path.exists() or is_picture(path):  # it was no picture a moment before
+        return "was removed or replaced while the folder was read; import the folder again"
     if not path.is_file():
         return "is a pipe or a device, not a file; remove it"
     if suffix in UNREAD_TABLES:
