@@ -1,66 +1,81 @@
-"""One warm grading of a pair, without maps, against the former way: sides one after another, and a small network."""
+"""One warm grading of a pair: the verdict, and all of it with measurements and maps, against what no way can save.
+
+That is decoding both pictures and the bare forward pass of the network. Also against a former commit, with the starter
+that it shipped.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
+import torch
+
+from benchmarks.former import COMMIT, former_program
 from benchmarks.harness import Row, interleaved_medians
 from engine import starter
-from engine.cards.pairs import CardPair, read_manifest
-from engine.inference.card_side import open_side
-from engine.inference.grade_card import grade_card
-from engine.inference.load_model import LoadedModel, load_model, open_grader
-from engine.inference.predict import Prediction, build_inputs, predict
-from engine.model.dual_branch import DualBranch
-from engine.recipes import recipe_config
+from engine.cards.pairs import read_manifest
+from engine.image.read import read_picture
+from engine.inference.grade_card import grade_card, open_card, predict_grade
+from engine.inference.load_model import LoadedModel, open_grader
 from engine.simulate.cards import SimulationConfig
 from engine.simulate.folder import LABELS_FILE, write_cards
-from engine.storage import checkpoint
 
-ROUNDS = 7
+ROUNDS = 9
 PAIRS = 3
-# The network of the starter until it was trained on real cards; which weights it has costs no time.
-FORMER = {"back_encoder": "resnet18", "image_size": 160}
+FORMER_SCRIPT = """
+import sys
+from pathlib import Path
+from app.grading import grade_card
+from engine import starter
+for line in sys.stdin:
+    front, back, explained = line.rstrip("\\n").split("\\t")
+    grade_card(Path(front), Path(back), starter.MODEL, explained=explained == "explained")
+    print("graded", flush=True)
+"""
+
+Pair = tuple[Path, Path]
 
 
 def measure() -> list[Row]:
-    """Median over rounds of grading the same simulated pairs, one after another."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_cards(folder, SimulationConfig(seed=5, height=1050), PAIRS, workers=1, progress=lambda done, total: None)
-        pairs = read_manifest(folder / LABELS_FILE).pairs
-        former, starter_model = _former_model(folder / "former.pt"), open_grader(starter.MODEL)
+    """Medians over rounds of grading the same simulated pairs, one after another."""
+    model = open_grader(starter.MODEL)
+    with tempfile.TemporaryDirectory() as name, former_program(FORMER_SCRIPT) as ask_former:
+        pairs = _simulated_pairs(Path(name))
+
+        def former(explained: str) -> None:
+            for front, back in pairs:
+                ask_former(f"{front}\t{back}\t{explained}")
+
         medians = interleaved_medians(
             {
-                "now": lambda: [
-                    grade_card(pair.front, pair.back, starter_model, with_saliency=False) for pair in pairs
-                ],
-                "before": lambda: [_grade_as_before(pair, former) for pair in pairs],
+                "bare": lambda: [_decode_and_forward(pair, model) for pair in pairs],
+                "verdict": lambda: [predict_grade(open_card(*pair), model) for pair in pairs],
+                "all": lambda: [grade_card(*pair, model) for pair in pairs],
+                "former": lambda: former("not explained"),
+                "former, all": lambda: former("explained"),
             },
             rounds=ROUNDS,
         )
+    bare = "decoding both and the forward pass"
     return [
-        Row(
-            "grading a pair with the starter",
-            "sides one after another, former network",
-            medians["now"] / medians["before"],
-            ROUNDS,
-            at_most=1.0,
-        )
+        Row("verdict of a pair", bare, medians["verdict"] / medians["bare"], ROUNDS, at_most=3.0),
+        Row("with measurements and maps", bare, medians["all"] / medians["bare"], ROUNDS, at_most=8.0),
+        Row(f"verdict at {COMMIT}", "verdict now", medians["former"] / medians["verdict"], ROUNDS, at_least=2.5),
+        Row(f"all of it at {COMMIT}", "all of it now", medians["former, all"] / medians["all"], ROUNDS, at_least=2.0),
     ]
 
 
-def _grade_as_before(pair: CardPair, model: LoadedModel) -> Prediction:
-    front, back = (open_side(path) for path in (pair.front, pair.back) if path is not None)
-    for side in (front, back):
-        assert side.quality, "measured as for every card"
-        assert side.measurements, "measured as for every card"
-    return predict(model, build_inputs(model, front, back))
+def _simulated_pairs(folder: Path) -> list[Pair]:
+    write_cards(folder, SimulationConfig(seed=5, height=1050), PAIRS, workers=1, progress=lambda done, total: None)
+    pairs = [(pair.front, pair.back) for pair in read_manifest(folder / LABELS_FILE).pairs]
+    return [(front, back) for front, back in pairs if front is not None and back is not None]
 
 
-def _former_model(path: Path) -> LoadedModel:
-    config = recipe_config("loupe", FORMER)
-    content = {"name": "former", "config": config.model_dump(), "phase": 2, "sides": [True, True]}
-    checkpoint.save(path, {**content, "trained_on": "", "summary": {}, "model": DualBranch(config).state_dict()})
-    return load_model(path, "cpu")
+def _decode_and_forward(pair: Pair, model: LoadedModel) -> None:
+    for path in pair:
+        read_picture(path)
+    height, width = model.config.canvas_shape
+    side = torch.zeros(1, 6 if model.config.channels == "six" else 3, height, width)
+    with torch.inference_mode():
+        model.network.card_maps(side, side, torch.ones(1, 2, dtype=torch.bool))
