@@ -26,6 +26,7 @@ BENCHMARKS = {
     "intervals": "benchmarks.speed.intervals",
     "maps": "benchmarks.accuracy.maps",
     "measure": "benchmarks.accuracy.measure",
+    "memory": "benchmarks.speed.memory",
     "onnx": "benchmarks.speed.onnx",
     "prepare": "benchmarks.speed.prepare",
     "repaint": "benchmarks.accuracy.label_leak",

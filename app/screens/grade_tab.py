@@ -74,9 +74,9 @@ class GradeTab:
         with gr.Tab("Grade", id="grade") as self._tab:
             self._model = gr.Markdown("Loading the model ...", elem_id="grading-model")
             with gr.Row():
-                with gr.Column(scale=2, min_width=300):
+                with gr.Column(scale=3, min_width=300):
                     self._both = gr.File(
-                        label="Drop both pictures of a card here, in any order",
+                        label="Both pictures, in any order",
                         file_count="multiple",
                         height=BOTH_HEIGHT_PX,
                         elem_id="both-in",
@@ -87,7 +87,7 @@ class GradeTab:
                         self._swap = gr.Button("Swap front and back", size="sm", elem_id="swap-sides")
                         self._sample = gr.Button("Try a sample card", size="sm", elem_id="try-sample")
                     camera()
-                with gr.Column(min_width=300):
+                with gr.Column(scale=2, min_width=300):
                     self._start = gr.Button("Grade", variant="primary", elem_id="grade-start")
                     self._build_question()
                     style = VERDICT_STYLE.read_text(encoding="utf-8")

@@ -97,15 +97,18 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
 .picture-input { gap: 0.5rem; }
 .picture-input .preview img { object-fit: contain; width: 100%; }
-.picture-input .advice { padding: 0.4rem 0.6rem; border-left: 4px solid var(--color-accent); }
+:is(#front-advice, #back-advice) { padding: 0.4rem 0.6rem; border-left: 4px solid var(--color-accent); }
 .picture-input .preview .icon-button-wrapper { display: none; }
-.picture-input .block:has(.upload-container, .file-preview) {
+:is(.picture-input .block, #both-in, #batch-files):has(.upload-container, .file-preview) {
   border: 1px solid var(--border-color-primary) !important;
 }
 #import-outcome:has([data-testid="status-tracker"]:not(.hide)) { min-height: 7rem; }
 .out-of-sight { display: none !important; }
 .level { align-items: end; }
-.level button { flex: none; width: auto; }
+.level button { flex: none; width: auto; min-width: 0; }
+#camera, #camera .html-container { padding: 0; }
+/* Gradio draws a dark border around every cell of a table in a text. */
+.gradio-container .prose :is(table, tr, th, td) { border-color: var(--border-color-primary) !important; }
 .settings .form { align-items: start; background: var(--block-background-fill); }
 /* Gradio ignores the min_width of a checkbox. */
 .settings .form > * { min-width: 200px !important; }
@@ -128,11 +131,14 @@ footer { display: none !important; }
   .two-sides { flex-wrap: nowrap !important; }
   .two-sides > * { min-width: 0 !important; }
   .picture-input .preview { height: 200px !important; }
+  /* The name of the file, not its size. */
+  .picture-input .file-preview .download { display: none; }
   .stack { flex-direction: column; }
   .stack > * { width: 100%; }
   #grade-buttons { display: grid; grid-template-columns: repeat(6, 1fr); }
   #grade-buttons button { min-width: 0; }
 }
+@media (pointer: coarse) { .gradio-container button:is(.sm, .lg) { min-height: 44px; } }
 @media (max-width: 640px), (hover: none) { .keyboard-help { display: none; } }
 """
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
@@ -150,6 +156,13 @@ PAGE_OPTIONS: dict[str, Any] = {
         block_title_text_color="*primary_700",
         block_label_text_color="*primary_700",
         link_text_color="*primary_700",
+        # Without borders, fields and buttons are white on white.
+        input_border_width="1px",
+        input_border_color="*neutral_400",
+        input_border_color_dark="*neutral_500",
+        button_border_width="1px",
+        button_secondary_border_color="*neutral_400",
+        button_secondary_border_color_dark="*neutral_500",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_hover_dark="*primary_700",

@@ -24,7 +24,7 @@ class PictureInput:
     def __init__(self, side: str) -> None:
         """Add the field to the Gradio layout being built."""
         with gr.Column(elem_id=f"{side}-in", elem_classes="picture-input", min_width=140):
-            self.file = gr.File(label=f"{side.capitalize()} of the card", height=FIELD_HEIGHT_PX)
+            self.file = gr.File(label=side.capitalize(), height=FIELD_HEIGHT_PX)
             self.preview = gr.Image(
                 visible=False,
                 interactive=False,
