@@ -439,6 +439,23 @@ def grade(
 
 
 @program.command()
+def queue(
+    context: typer.Context,
+    by: Annotated[
+        Literal["suspect", "uncertain", "rare", "disagreement", "unreviewed", "mixed"],
+        typer.Option(help="Order: labels that the model contradicts, cards it is unsure of, rare grades, and so on."),
+    ] = "suspect",
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of cards; default: all.")] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """List the cards whose labels matter most, best first, with reasons. Grades the cards not graded yet."""
+    from app.commands import queue
+
+    print_result(_or_exit(lambda: queue.run(_folder(context, data), by, limit)), json)
+
+
+@program.command()
 def export(
     context: typer.Context,
     kind: Annotated[

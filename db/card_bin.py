@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.append_only import EMPTIES_BIN
-from db.schema import Card, Grading, LabelEvent, LinesEvent, Picture, utc_now
+from db.schema import Card, CardPrediction, Grading, LabelEvent, LinesEvent, Picture, utc_now
 
 
 def move_to_bin(session: Session, *, card_ids: Sequence[int]) -> int:
@@ -48,6 +48,7 @@ def empty_bin(session: Session) -> list[Picture]:
     options = {EMPTIES_BIN: True, "synchronize_session": False}
     for statement in (
         delete(Grading).where(Grading.card_id.in_(card_ids)),
+        delete(CardPrediction).where(CardPrediction.card_id.in_(card_ids)),
         delete(LabelEvent).where(LabelEvent.card_id.in_(card_ids)),
         # While the cards are still there: the triggers let lines go with them only.
         delete(LinesEvent).where(LinesEvent.picture_sha256.in_([picture.sha256 for picture in unused])),

@@ -78,6 +78,14 @@ def label_history(session: Session, *, card_id: int) -> Sequence[LabelEvent]:
     return session.scalars(select(LabelEvent).where(LabelEvent.card_id == card_id).order_by(LabelEvent.id)).all()
 
 
+def events_by_card(session: Session) -> dict[int, list[LabelEvent]]:
+    """All label events, oldest first, by the row id of their card."""
+    by_card: dict[int, list[LabelEvent]] = {}
+    for event in session.scalars(select(LabelEvent).order_by(LabelEvent.id)):
+        by_card.setdefault(event.card_id, []).append(event)
+    return by_card
+
+
 def last_labels(session: Session, *, card_ids: Sequence[int], source: LabelSource) -> dict[int, LabelEvent]:
     """The latest event of one source for each of some cards, regardless of later labels of the other source."""
     last = (

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     String,
     TypeDecorator,
@@ -208,6 +209,28 @@ class Grading(Base):
     model_sha256: Mapped[str] = mapped_column(String(64))
     prediction: Mapped[dict[str, Any]]  # {grade, expected, probabilities, interval, abstained} of the report
     report: Mapped[dict[str, Any]] = mapped_column(deferred=True)  # the JSON of `grade`
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class CardPrediction(Base):
+    """A model's grades for a card, by which the labeling queue ranks it; computed once for each model and card.
+
+    probabilities  ten 64-bit floats, grades 1 to 10, calibrated if the model is; None if the card was not graded
+    problem        why it was not graded; "" if it was
+    """
+
+    __tablename__ = "card_predictions"
+    __table_args__ = (
+        CheckConstraint("length(model_sha256) = 64", name="sha256_length"),
+        CheckConstraint("probabilities IS NULL OR length(probabilities) = 80", name="ten_probabilities"),
+        UniqueConstraint("model_sha256", "card_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id"))
+    model_sha256: Mapped[str] = mapped_column(String(64))
+    probabilities: Mapped[bytes | None] = mapped_column(LargeBinary)
+    problem: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -13,9 +13,18 @@ from db.session import Database, Session
 from engine.cards.grades import GRADES, HALF_GRADES, grade_name
 from labeling.picture_files import locate_pictures
 from labeling.queue import QueueFilter, first_card, next_card, previous_card
+from labeling.ranking import QueueBy, RankedQueue, ranking
 
 ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
-FILTERS = [ALL_CARDS, UNLABELLED, *(f"Grade {grade:g}" for grade in sorted((*GRADES, *HALF_GRADES)))]
+RANKED: dict[str, QueueBy] = {
+    "Suspect labels first": "suspect",
+    "Rare grades first": "rare",
+    "Uncertain cards first": "uncertain",
+    "Disagreements first": "disagreement",
+    "Not reviewed first": "unreviewed",
+    "Mixed: all of these": "mixed",
+}
+FILTERS = [ALL_CARDS, UNLABELLED, *RANKED, *(f"Grade {grade:g}" for grade in sorted((*GRADES, *HALF_GRADES)))]
 NO_QUALIFIER = "none"
 SOURCES = {"import": "imported", "person": "by hand"}
 UNKNOWN_CARD = "Not saved: the card that was on the page is not in this data folder; reload the page."
@@ -58,17 +67,28 @@ def _pictures(card: Card) -> list[Picture]:
     return [picture for picture in (card.front, card.back) if picture is not None]
 
 
+def ranked_queue(database: Database, entry: str | None, model_sha256: str | None) -> RankedQueue | None:
+    """The cards in the order of an entry of RANKED; None for another entry.
+
+    model_sha256  the model whose predictions count
+    """
+    if entry not in RANKED:
+        return None
+    with database.reading() as session:
+        return RankedQueue(ranking(session, RANKED[entry], model_sha256))
+
+
 def queue_filter(entry: str | None) -> QueueFilter:
     """The queue filter of an entry of FILTERS; all cards for an emptied field."""
     if entry == UNLABELLED:
         return QueueFilter(unlabelled_only=True)
-    if entry is None or entry == ALL_CARDS:
+    if entry is None or entry == ALL_CARDS or entry in RANKED:
         return QueueFilter()
     return QueueFilter(grade=float(entry.removeprefix("Grade ")))
 
 
-def card_view(database: Database, data: DataFolder, card: Card | None) -> CardView:
-    """The view of a card; without a card, an empty view with a hint."""
+def card_view(database: Database, data: DataFolder, card: Card | None, ranked: RankedQueue | None = None) -> CardView:
+    """The view of a card, with its place in a ranked queue and the reasons for it; without a card, a hint."""
     if card is None:
         return CardView("", NO_CARDS, None, None, "")
     with database.reading() as session:
@@ -80,6 +100,10 @@ def card_view(database: Database, data: DataFolder, card: Card | None) -> CardVi
     )
     title = f"## {'Not labelled' if current is None else f'Label: {label_text(current)}'}\n{escape(card.name)}"
     title += "".join(f"\n\n**Left out of training:** {escape(error)}" for error in (front_error, back_error) if error)
+    place = None if ranked is None else ranked.place(card.id)
+    if ranked is not None and place is not None:
+        title += f"\n\n{place + 1} of {len(ranked.entries)}"
+        title += "".join(f"\n- {escape(reason)}" for reason in ranked.entries[place].reasons)
     lines = [f"- {_event_text(event)}" for event in reversed(events)]
     return CardView(card_key(card), title, front, back, "\n".join(lines))
 
@@ -99,26 +123,31 @@ def label_text(label: LabelEvent | None) -> str:
     return f"{grade} {label.qualifier}" if label.qualifier else grade
 
 
-def first_view(database: Database, data: DataFolder, filter_entry: str | None) -> CardView:
-    """The view of the first card that matches the filter."""
-    with database.reading() as session:
-        card = first_card(session, filter=queue_filter(filter_entry))
-    return card_view(database, data, card)
+def first_view(
+    database: Database, data: DataFolder, filter_entry: str | None, ranked: RankedQueue | None = None
+) -> CardView:
+    """The view of the first card that matches the filter, or of a ranked queue."""
+    return card_view(database, data, _first(database, filter_entry, ranked), ranked)
 
 
 def neighbor_view(
-    database: Database, data: DataFolder, key: str | None, filter_entry: str, *, backwards: bool
+    database: Database,
+    data: DataFolder,
+    key: str | None,
+    filter_entry: str,
+    ranked: RankedQueue | None = None,
+    *,
+    backwards: bool,
 ) -> CardView:
     """The view of the next or previous card; after the last comes the first, before the first it stays."""
-    step = previous_card if backwards else next_card
     with database.reading() as session:
         shown = card_of_key(session, key)
-        if shown is None:
-            card = first_card(session, filter=queue_filter(filter_entry))
-        else:
-            card = step(session, after=shown.id, filter=queue_filter(filter_entry))
-            card = card or (shown if backwards else first_card(session, filter=queue_filter(filter_entry)))
-    return card_view(database, data, card)
+    if shown is None:
+        card = _first(database, filter_entry, ranked)
+    else:
+        card = _step(database, shown, filter_entry, ranked, backwards=backwards)
+        card = card or (shown if backwards else _first(database, filter_entry, ranked))
+    return card_view(database, data, card, ranked)
 
 
 def save_label(
@@ -129,17 +158,17 @@ def save_label(
     grade: float | None,
     qualifier: str,
     author: str = "",
+    ranked: RankedQueue | None = None,
 ) -> tuple[CardView, str]:
     """Save the user's label for a card; returns the view of the next card and a message."""
     if not key:
-        return first_view(database, data, filter_entry), "There is no card to label here."
+        return first_view(database, data, filter_entry, ranked), "There is no card to label here."
     with database.reading() as session:
         card = card_of_key(session, key)
     if card is None:
-        return first_view(database, data, filter_entry), UNKNOWN_CARD
+        return first_view(database, data, filter_entry, ranked), UNKNOWN_CARD
     # The next card is chosen before the label is written, since a label can move its card within the queue.
-    with database.reading() as session:
-        following = next_card(session, after=card.id, filter=queue_filter(filter_entry))
+    following = _step(database, card, filter_entry, ranked)
     with database.writing() as session:
         label = labels.add_label(
             session,
@@ -149,6 +178,35 @@ def save_label(
             source="person",
             author=author,
         )
+    following = following or _first(database, filter_entry, ranked)
+    view = card_view(database, data, following, ranked)
+    return view, f"Saved: {escape(card.name)} is {label_text(label)}."
+
+
+def _first(database: Database, filter_entry: str | None, ranked: RankedQueue | None) -> Card | None:
     with database.reading() as session:
-        following = following or first_card(session, filter=queue_filter(filter_entry))
-    return card_view(database, data, following), f"Saved: {escape(card.name)} is {label_text(label)}."
+        if ranked is None:
+            return first_card(session, filter=queue_filter(filter_entry))
+        return _nearest(session, ranked, 0, 1)
+
+
+def _step(
+    database: Database, card: Card, filter_entry: str, ranked: RankedQueue | None, *, backwards: bool = False
+) -> Card | None:
+    """The next or previous card, None at the end."""
+    with database.reading() as session:
+        if ranked is None:
+            neighbor = previous_card if backwards else next_card
+            return neighbor(session, after=card.id, filter=queue_filter(filter_entry))
+        place, step = ranked.place(card.id), -1 if backwards else 1
+        return _nearest(session, ranked, 0 if place is None else place + step, step)
+
+
+def _nearest(session: Session, ranked: RankedQueue, place: int, step: int) -> Card | None:
+    """The card at a place of a ranked queue; cards that have been deleted since are passed over."""
+    while 0 <= place < len(ranked.entries):
+        card = cards.get(session, card_id=ranked.entries[place].row_id)
+        if card is not None and card.deleted_at is None:
+            return card
+        place += step
+    return None

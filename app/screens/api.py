@@ -30,6 +30,7 @@ from db.session import Database
 from engine import recipes
 from engine.cards.grades import parse_grade, parse_qualifier
 from engine.config import parse_settings
+from labeling.ranking import QUEUE_ORDERS
 
 POLL_INTERVAL_S = 0.5
 MAX_ROW_ID = 2**63 - 1
@@ -50,7 +51,7 @@ class Api:
             # Without its name, which an endpoint may have: Gradio would call the endpoint grade_1.
             event.api_visibility, event.api_name = "private", None
         for endpoint in (
-            *(self.grade, self.grade_batch, self.label, self.import_cards),
+            *(self.grade, self.grade_batch, self.label, self.queue, self.import_cards),
             *(self.start_run, self.run, self.stop_run, self.health),
         ):
             gr.api(endpoint, api_name=endpoint.__name__)
@@ -102,6 +103,18 @@ class Api:
                 session, card_id=card.id, grade=parsed[0], qualifier=parsed[1], source="person", author=labeler()
             )
         return {"card_id": name, "grade": parsed[0], "qualifier": parsed[1]}
+
+    @answer_user_errors
+    def queue(self, by: str = "suspect", limit: int | None = None) -> list[dict]:
+        """The cards whose labels matter most; returns the JSON of `python launch.py queue`."""
+        from app.commands import queue  # noqa: PLC0415 - loads torch
+
+        if by not in QUEUE_ORDERS:
+            raise UserError(f"the order {by!r} is not known here; use one of {', '.join(QUEUE_ORDERS)}")
+        is_count = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit > 0)
+        if not is_count:
+            raise UserError(f"limit is {limit!r}; use a number of cards, or null for all")
+        return queue.ranked_cards(self._data, by, limit)
 
     @answer_user_errors
     def import_cards(self, path: str, labels_win: bool = False, request: gr.Request | None = None) -> dict:

@@ -9,7 +9,17 @@ from typing import Any
 import gradio as gr
 
 from app.errors import user_message
-from app.labels.label_session import ALL_CARDS, FILTERS, NO_QUALIFIER, CardView, first_view, neighbor_view, save_label
+from app.labels.label_session import (
+    ALL_CARDS,
+    FILTERS,
+    NO_QUALIFIER,
+    RANKED,
+    CardView,
+    first_view,
+    neighbor_view,
+    ranked_queue,
+    save_label,
+)
 from app.markdown import bullets, escape
 from app.screens.card_picture import card_pictures, picture_updates
 from app.screens.error_messages import show_user_errors
@@ -17,11 +27,12 @@ from app.screens.event_order import EventOrder, number_events, page_id
 from app.screens.login import labeler
 from app.screens.security import is_local
 from app.settings import DataFolder
-from db import cards, labels
+from db import cards, labels, predictions
 from db.session import Database
 from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
 from engine.paths import expand_path
 from labeling.import_cards import Imported, changed_labels_text, import_cards
+from labeling.ranking import BY_LABELS_ALONE, RankedQueue
 
 WELCOME = """### Start here: import your cards
 Enter the path of the folder with your pictures. Three layouts work:
@@ -41,6 +52,7 @@ IMPORT_FAILED = (
     "**The import ended with an error of the program**, which the terminal that runs Loupe shows. Cards imported so "
     "far are kept; import again to continue."
 )
+NO_MODEL_TO_ASK = "There is no grading model yet: no label is suspect, and no card uncertain."
 LABELS_WIN = "Imported labels replace mine"
 
 
@@ -107,6 +119,11 @@ class LabelTab:
         with gr.Row(elem_classes="stack"):
             self._filter = gr.Dropdown(FILTERS, value=ALL_CARDS, label="Show", elem_id="label-filter")
             self._counts = gr.Markdown(elem_id="label-counts")
+        with gr.Row(visible=False, elem_classes="level") as self._scoring:
+            self._scored = gr.Markdown(elem_id="scored-cards")
+            self._score = gr.Button("Ask the model about these cards", elem_id="score-cards")
+        # The order that was chosen stays as it is while labels are given.
+        self._ranked = gr.State(None)
         # In the page, not in the server's session: a key labels the card on the screen when it was pressed.
         self._card_key = gr.Textbox(elem_classes="out-of-sight")
         self._event_number = gr.Number(precision=0, elem_classes="out-of-sight")
@@ -136,9 +153,9 @@ class LabelTab:
         # Events are ordered by their number; one that waits for its predecessor must not keep it from being handled.
         event_options |= {"concurrency_id": "label", "concurrency_limit": None}
         view = [self._card_key, self._title, *self._pictures, self._history]
-        self._filled = [*view, self._counts, self._importer, self._labeling]
+        self._filled = [*view, self._counts, self._importer, self._labeling, self._ranked, self._scoring, self._scored]
         outputs = [*view, self._status, self._counts, self._qualifier, self._half]
-        position = [self._card_key, self._filter]
+        position = [self._card_key, self._filter, self._ranked]
         label_inputs = [*position, self._qualifier, self._half, self._event_number]
         for button, grade in [(self._ungraded, None), *zip(self._grades, GRADES, strict=True)]:
             label = partial(self.label, grade)
@@ -156,6 +173,7 @@ class LabelTab:
             show_progress_on=self._outcome,
         )
         importing.failure(lambda: IMPORT_FAILED, None, self._outcome, show_progress="hidden")
+        self._score.click(self.score, self._filter, self._filled, show_progress_on=self._scored)
         self._filter.change(self.fill, self._filter, self._filled, show_progress="hidden")
         self._tab.select(self.fill, self._filter, self._filled, show_progress="hidden")
 
@@ -167,9 +185,44 @@ class LabelTab:
     def fill(self, filter_entry: str | None) -> list[object]:
         """Show the first card of the filter; without any cards, only the import section."""
         with self._database.reading() as session:
-            empty = cards.counts(session).cards == 0
-        updates = _view_updates(first_view(self._database, self._data, filter_entry))
-        return [*updates, counts_text(self._database), gr.update(open=empty), gr.update(visible=not empty)]
+            count = cards.counts(session).cards
+        model_sha256 = self._model_to_ask(filter_entry)
+        ranked = ranked_queue(self._database, filter_entry, model_sha256)
+        updates = _view_updates(first_view(self._database, self._data, filter_entry, ranked))
+        shown = [counts_text(self._database), gr.update(open=not count), gr.update(visible=bool(count))]
+        return [*updates, *shown, ranked, *self._scoring_updates(filter_entry, model_sha256)]
+
+    def _model_to_ask(self, filter_entry: str | None) -> str | None:
+        """SHA-256 of the model in use, if the order depends on it and there is one."""
+        if RANKED.get(filter_entry or "", BY_LABELS_ALONE[0]) in BY_LABELS_ALONE:
+            return None
+        # Loads torch, which the other orders do without.
+        from app.models.model_registry import model_path  # noqa: PLC0415
+        from engine.inference.load_model import file_sha256  # noqa: PLC0415
+
+        path = model_path(None, self._data)
+        return None if path is None else file_sha256(path)
+
+    def _scoring_updates(self, filter_entry: str | None, model_sha256: str | None) -> list[object]:
+        """How many cards the model has not been asked about, if the order depends on it."""
+        order = RANKED.get(filter_entry or "")
+        if order is None or order in BY_LABELS_ALONE:
+            return [gr.update(visible=False), ""]
+        if model_sha256 is None:
+            return [gr.update(visible=True), NO_MODEL_TO_ASK]
+        with self._database.reading() as session:
+            missing = len(predictions.cards_without_prediction(session, model_sha256=model_sha256))
+        cards_text = "one card" if missing == 1 else f"{missing} cards"
+        return [gr.update(visible=missing > 0), f"The model in use has not been asked about {cards_text} yet."]
+
+    @show_user_errors
+    def score(self, filter_entry: str | None, progress: gr.Progress = gr.Progress()) -> list[object]:  # noqa: B008
+        """Ask the model about the cards it has not been asked about, then show the first card of the order."""
+        from app.labels.score_cards import score_cards  # noqa: PLC0415 - loads torch
+
+        progress(0, desc="Grading cards")
+        score_cards(self._database, self._data, lambda done, total: progress((done, total), desc="Grading cards"))
+        return self.fill(filter_entry)
 
     @show_user_errors
     def label(
@@ -177,6 +230,7 @@ class LabelTab:
         grade: float | None,
         key: str | None,
         filter_entry: str,
+        ranked: RankedQueue | None,
         qualifier: str,
         half: bool,
         event_number: int | None = None,
@@ -185,16 +239,25 @@ class LabelTab:
         if half and grade is not None and grade + 0.5 in HALF_GRADES:
             grade += 0.5
         with self._order.turn(page_id(), event_number):
-            view, message = save_label(self._database, self._data, key, filter_entry, grade, qualifier, labeler())
+            view, message = save_label(
+                self._database, self._data, key, filter_entry, grade, qualifier, labeler(), ranked
+            )
             return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
 
     @show_user_errors
     def show_neighbor(
-        self, key: str | None, filter_entry: str, event_number: int | None = None, *, backwards: bool
+        self,
+        key: str | None,
+        filter_entry: str,
+        ranked: RankedQueue | None,
+        event_number: int | None = None,
+        *,
+        backwards: bool,
     ) -> list[object]:
         """Show the next or previous card."""
         with self._order.turn(page_id(), event_number):
-            return _view_updates(neighbor_view(self._database, self._data, key, filter_entry, backwards=backwards))
+            view = neighbor_view(self._database, self._data, key, filter_entry, ranked, backwards=backwards)
+            return _view_updates(view)
 
     @show_user_errors
     def import_cards(

@@ -25,7 +25,7 @@ from db.schema import Base
 from db.session import Database, DatabaseUnusable
 from tests.db.row_factory import add_picture, all_pictures
 
-NEWEST = "0007"
+NEWEST = "0008"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.labels.label_session import ALL_CARDS, first_view, neighbor_view, save_label
+from app.labels.label_session import ALL_CARDS, first_view, neighbor_view, ranked_queue, save_label
 from app.settings import data_folder
 from db.labels import label_history
 from db.session import Database
@@ -61,3 +61,23 @@ def test_a_key_of_no_card_labels_nothing(two_folders, key):
     _, message = save(home, key)
     assert not message.startswith("Saved")
     assert labels_of(home, "a") == []
+
+
+def test_a_ranked_queue_shows_places_and_reasons_and_keeps_its_order_while_labelling(data_home, picture, tmp_path):
+    for number in range(3):
+        picture(f"in/{number}.png", seed=number)
+    import_cards(data_home.database, tmp_path / "in")
+    entry = "Not reviewed first"
+    ranked = ranked_queue(data_home.database, entry, None)
+    home = (data_home.database, data_home.data)
+    first = first_view(*home, entry, ranked)
+    assert "1 of 3" in first.title
+    assert "it has no label" in first.title
+    second, _ = save_label(*home, first.key, entry, 5, "none", "ada", ranked)
+    assert "2 of 3" in second.title
+    assert neighbor_view(*home, second.key, entry, ranked, backwards=True).key == first.key
+    last = neighbor_view(*home, second.key, entry, ranked, backwards=False)
+    assert "3 of 3" in last.title
+    assert neighbor_view(*home, last.key, entry, ranked, backwards=False).key == first.key, "from the start again"
+    # Chosen anew, the order has the labelled card last.
+    assert ranked_queue(data_home.database, entry, None).entries[-1].row_id == int(first.key.split(":")[0])

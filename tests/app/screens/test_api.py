@@ -17,7 +17,7 @@ from tests.app.screens.conftest import mounted
 from tests.card_factory import write_cards
 from tests.db.row_factory import card_by_name
 
-NAMES = {"/grade", "/grade_batch", "/label", "/import_cards", "/start_run", "/run", "/stop_run", "/health"}
+NAMES = {"/grade", "/grade_batch", "/label", "/queue", "/import_cards", "/start_run", "/run", "/stop_run", "/health"}
 LOCAL = gr.Request(client={"host": "127.0.0.1", "port": 50000}, headers={})
 REMOTE = gr.Request(client={"host": "192.168.1.9", "port": 50000}, headers={})
 
