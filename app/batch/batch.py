@@ -9,16 +9,17 @@ batches/batch-0001/cards.json    the cards, in order; written once
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.runs.jobs import Jobs, is_alive
 from app.settings import DataFolder, UserError
@@ -31,6 +32,8 @@ START_DEADLINE_S = 60.0
 CARDS, ROWS = "cards.json", "rows.jsonl"
 LOG_LINE = "loupe: "
 Row = Mapping[str, Any]
+FOLDER_NAME = re.compile(r"batch-([0-9]+)")
+DAMAGED = "{}: {} is damaged; delete the folder {}, or restore it from a backup"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,17 @@ class BatchCard:
     front: str | None = None
     back: str | None = None
     error: str = ""
+
+
+class Content(BaseModel):
+    """What is stored of a batch when it is created; `model` is None for the grading model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    created_at: str
+    model: str | None
+    cards: list[BatchCard]
 
 
 @dataclass(frozen=True)
@@ -74,28 +88,39 @@ class Batch:
         return self.folder / "graded" / f"{number:06d}{suffix}"
 
     @property
-    def content(self) -> dict[str, Any]:
-        """Source, time, model and cards. Raises UserError if the batch was deleted."""
+    def content(self) -> Content:
+        """Source, time, model and cards. Raises UserError if the batch was deleted, or is damaged."""
         try:
-            content: dict[str, Any] = json.loads((self.folder / CARDS).read_bytes())
+            return Content.model_validate_json((self.folder / CARDS).read_bytes())
         except FileNotFoundError as error:
             raise UserError(f"{self.name} is not there any more; reload the page") from error
-        return content
+        except ValidationError as error:
+            raise UserError(DAMAGED.format(self.name, CARDS, self.folder)) from error
+
+    @property
+    def is_readable(self) -> bool:
+        """False if the batch was deleted, or is damaged."""
+        try:
+            return bool(self.content)
+        except UserError:  # shown where the batch is used
+            return False
 
     @property
     def cards(self) -> list[BatchCard]:
         """The cards, in order."""
-        return [BatchCard(**card) for card in self.content["cards"]]
+        return self.content.cards
 
     def rows(self) -> list[Row]:
         """The rows so far in the order of the cards, each card once."""
-        by_number = {row["number"]: row for row in self.rows_file.read()}
+        # A line that is JSON by chance, after damage, is no row.
+        rows = (row for row in self.rows_file.read() if isinstance(row, dict) and {"number", "card_id"} <= row.keys())
+        by_number = {row["number"]: row for row in rows}
         return [by_number[number] for number in sorted(by_number)]
 
     def state(self) -> State:
         """State of the batch: what its process does, or how it ended."""
         # Before the lock: the process takes seconds to end after the last card.
-        if len(self.rows()) == len(self.content["cards"]):
+        if len(self.rows()) == len(self.content.cards):
             return "finished"
         if is_alive(FileLock(self.folder / "rows.lock", timeout=0)):
             return "stopping" if self.stop_file.exists() else "running"
@@ -125,13 +150,9 @@ def create_batch(
         if not cards:
             raise UserError("there are no cards to grade; give pictures, a folder, a ZIP file or a CSV file")
         (batch.folder / "graded").mkdir()
-        content = {
-            "source": source,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": model,
-            "cards": [asdict(card) for card in cards],
-        }
-        write_text(batch.folder / "cards.json", json.dumps(content, ensure_ascii=False, indent=1))
+        created_at = datetime.now(UTC).isoformat(timespec="seconds")
+        content = Content(source=source, created_at=created_at, model=model, cards=list(cards))
+        write_text(batch.folder / CARDS, content.model_dump_json(indent=1))
     except BaseException:
         shutil.rmtree(batch.folder)
         raise
@@ -139,7 +160,8 @@ def create_batch(
 
 
 def _new_folder(data: DataFolder) -> Path:
-    number = 1 + max((int(path.name.removeprefix("batch-")) for path in data.batches.glob("batch-[0-9]*")), default=0)
+    names = (FOLDER_NAME.fullmatch(path.name) for path in data.batches.glob("batch-*"))
+    number = 1 + max((int(name[1]) for name in names if name), default=0)
     while True:
         try:
             data.batch_folder(number).mkdir(parents=True)
@@ -155,9 +177,10 @@ def batches(data: DataFolder) -> list[Batch]:
 
 
 def find_batch(data: DataFolder, name: str | None) -> Batch | None:
-    """The batch of this name, else the newest; None without any."""
+    """The batch of this name, else the newest that can be read; None without any."""
     known = batches(data)
-    return next((batch for batch in known if batch.name == name), next(iter(known), None))
+    named = next((batch for batch in known if batch.name == name), None)
+    return named or next((batch for batch in known if batch.is_readable), None)
 
 
 def start(jobs: Jobs, data: DataFolder, batch: Batch) -> None:

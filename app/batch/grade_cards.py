@@ -78,7 +78,7 @@ def _graded(
     is_stopped: Callable[[], bool],
 ) -> Iterator[Row]:
     """Grade cards in a pool of processes; yields the rows as they are done, also of those begun before a stop."""
-    corrections, model_name = load_corrections(data), batch.content["model"]
+    corrections, model_name = load_corrections(data), batch.content.model
     workers = max(1, min(os.cpu_count() or 1, MAX_PROCESSES, count))
     with spawn_pool(workers) as pool:
         pending: dict[Future[Row], tuple[int, BatchCard]] = {}

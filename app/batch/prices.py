@@ -51,9 +51,12 @@ def sorted_entries(database: Database, batch: Batch) -> list[BatchEntry]:
 
 
 def load_prices(batch: Batch) -> dict[str, Any]:
-    """Prices for all cards, and by name."""
+    """Prices for all cards, and by name. Raises UserError if their file is damaged."""
     path = _file(batch)
-    prices: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {FOR_ALL: {}, BY_NAME: {}}
+    try:
+        prices: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {FOR_ALL: {}, BY_NAME: {}}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged; delete it, and enter the prices again") from error
     return prices
 
 

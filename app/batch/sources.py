@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -95,6 +96,10 @@ def _unpack(file: Path, folder: Path) -> None:
                     f"{file.name}: needs {size / 1e9:.1f} GB unpacked, more than there is room for; free some space or "
                     "give the folder instead"
                 )
+            if twice := _name_twice(archive, folder):
+                raise UserError(
+                    f"{file.name}: another file is also named {twice}; rename one, or grade them in two batches"
+                )
             # Never outside the folder: `extractall` removes "..", drives and leading slashes. It reads no more of an
             # entry than the size that it claims.
             archive.extractall(folder)
@@ -104,6 +109,17 @@ def _unpack(file: Path, folder: Path) -> None:
         raise UserError(
             f"{file.name}: is not a ZIP file that can be read ({error}); pack the pictures again"
         ) from error
+
+
+def _name_twice(archive: zipfile.ZipFile, folder: Path) -> str:
+    """The first name in a ZIP file that another file there, or one in the folder, has too and would be replaced."""
+    names = [_unpacked_name(entry.filename) for entry in archive.infolist() if not entry.is_dir()]
+    return next((name for name, times in Counter(names).items() if times > 1 or (folder / name).is_file()), "")
+
+
+def _unpacked_name(name: str) -> str:
+    """The name in a ZIP file that `extractall` uses, which never leads out of its folder."""
+    return "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
 
 
 def _free_name(path: Path) -> Path:

@@ -233,8 +233,10 @@ class BatchTab:
 
 
 def _title(batch: Batch) -> str:
+    if not batch.is_readable:
+        return f"{batch.name}, damaged"
     content = batch.content
-    return f"{content['source']}, {len(content['cards'])} cards, {content['created_at'][:16].replace('T', ' ')}"
+    return f"{content.source}, {len(content.cards)} cards, {content.created_at[:16].replace('T', ' ')}"
 
 
 def _version(batch: Batch) -> list[Any]:

@@ -61,7 +61,7 @@ def test_an_import_whose_process_is_killed_again_and_again_ends_with_every_card_
     kept = 0
     for kill in range(KILLS):
         command = [sys.executable, "-c", IMPORT, str(database_path), str(folder)]
-        process = subprocess.Popen(command, cwd=PROGRAM.parent, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=PROGRAM, stdout=subprocess.PIPE, text=True)
         for line in process.stdout:
             if int(line) >= (kill + 1) * CARDS // (KILLS + 1) + kill:
                 process.kill()

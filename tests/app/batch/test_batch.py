@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from app.batch.batch import Batch, BatchCard, batches, create_batch, delete_batch, request_stop
+from app.batch.batch import Batch, BatchCard, batches, create_batch, delete_batch, find_batch, request_stop
 from app.batch.batch_text import table_html
 from app.batch.exports import results, write_csv, write_html, write_json
 from app.batch.grade_cards import PROGRAM_ERROR, _row
-from app.batch.prices import import_batch_prices, save_prices_for_all, sorted_entries
+from app.batch.prices import import_batch_prices, load_prices, save_prices_for_all, sorted_entries
 from app.batch.sources import batch_from_files, batch_from_path
 from app.collection.collection import save_costs
+from app.screens.batch_tab import _title
 from app.settings import DataFolder, UserError
 from engine.cards.submission import SubmissionCosts
 from engine.image.read import BadPicture
@@ -75,6 +76,51 @@ def test_a_csv_keeps_its_order_and_its_bad_rows_become_cards_with_a_sentence(dat
     uploaded = batch_from_files(data, [table, *(_picture(tmp_path / f"{name}.jpg") for name in ("a", "a2", "b"))])
     assert [card.card_id for card in uploaded.cards] == ["b", "empty", "a"]
     assert Path(uploaded.cards[0].front).is_file()
+
+
+def test_a_file_of_a_zip_never_replaces_another_of_the_same_name(data, tmp_path):
+    first, second, twice = (tmp_path / f"{name}.zip" for name in ("first", "second", "twice"))
+    for archive, content in ((first, b"\xff\xd8\xff1"), (second, b"\xff\xd8\xff2")):
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("scans/a_front.jpg", content)
+    with zipfile.ZipFile(twice, "w") as file:
+        file.writestr("scans/a_front.jpg", b"\xff\xd8\xff1")
+        file.writestr("../scans/a_front.jpg", b"\xff\xd8\xff2")
+    with pytest.raises(UserError, match=r"^second\.zip: another file is also named scans/a_front.jpg"):
+        batch_from_files(data, [first, second])
+    with pytest.raises(UserError, match=r"^twice\.zip: another file is also named scans/a_front.jpg"):
+        batch_from_files(data, [twice])
+    assert list(data.batches.iterdir()) == []
+    outside = tmp_path / "outside.zip"
+    with zipfile.ZipFile(outside, "w") as file:
+        file.writestr("../../../../../../../../etc/passwd", b"")
+        file.writestr("a_front.jpg", b"\xff\xd8\xff")
+    assert batch_from_files(data, [outside]).cards, "nothing is told about files outside the folder"
+
+
+def test_a_damaged_batch_is_named_and_the_others_are_still_shown(data):
+    whole, damaged, changed = (batch_of(data, "a") for _ in range(3))
+    whole.rows_file.append([row(0, "a")])
+    for lines in ("[]", "7", '{"number": 5}', '"text"'):
+        whole.rows_file.append([json.loads(lines)])
+    assert [each["card_id"] for each in whole.rows()] == ["a"] and whole.state() == "finished"
+    (damaged.folder / "cards.json").write_bytes(b"{")
+    (changed.folder / "cards.json").write_text('{"cards": [{"x": 1}]}', encoding="utf-8")
+    for batch in (damaged, changed):
+        for use in (batch.state, lambda batch=batch: batch.cards):
+            with pytest.raises(UserError, match=rf"^{batch.name}: cards\.json is damaged; delete the folder"):
+                use()
+    assert find_batch(data, None) == whole
+    assert [_title(batch) for batch in batches(data)][:2] == [f"{changed.name}, damaged", f"{damaged.name}, damaged"]
+    (whole.folder / "prices.json").write_bytes(b"{")
+    with pytest.raises(UserError, match=r"prices\.json is damaged; delete it"):
+        load_prices(whole)
+
+
+def test_folders_of_other_names_among_the_batches_do_not_matter(data):
+    for name in ("batch-x", "batch-1e5", "batch-", "batch-0007-copy"):
+        (data.batches / name).mkdir(parents=True)
+    assert [batch_of(data, "a").name, batch_of(data, "a").name] == ["batch-0001", "batch-0002"]
 
 
 def test_an_uploaded_table_cannot_name_files_that_were_not_uploaded(data, tmp_path):
