@@ -180,7 +180,11 @@ def simulate(
     ] = "history",
     noise: Annotated[float, typer.Option(min=0, max=5, help="Standard deviation of the label noise, in grades.")] = 0.0,
     kinds: Annotated[
-        str, typer.Option(help="Kinds of picture (scan, photo, slab, sleeve), e.g. scan=3,photo=1. Default: all.")
+        str,
+        typer.Option(
+            help="Kinds of picture (scan, photo, slab, sleeve, toploader, one_touch, semi_rigid, binder), "
+            "e.g. scan=3,photo=1. Default: the first four."
+        ),
     ] = "",
     height: Annotated[
         int, typer.Option(min=200, max=4200, help="Height of the card in the picture, in pixels.")

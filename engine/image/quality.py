@@ -161,6 +161,17 @@ def card_quality(rgb: np.ndarray, detection: Detection, card: np.ndarray | None 
     )
 
 
+def with_doubtful_outline(quality: Quality) -> Quality:
+    """The quality of a card whose outline may be that of its holder: wear at the card's edges may be out of sight."""
+    reasons = [reason for reason in quality.reasons if reason != DETECTION_CONFIDENCE.reason]
+    return replace(
+        quality,
+        verdict=_worse(quality.verdict, "usable"),
+        reasons=[*reasons, DETECTION_CONFIDENCE.reason],
+        hides_wear=True,
+    )
+
+
 def _quality_of(rgb: np.ndarray, *, glare_counts: bool, card_checks: list[tuple[_Threshold, float]]) -> Quality:
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     lower_quartile, median, brightest = (float(v) / 255 for v in np.percentile(gray, (25, 50, 95)))

@@ -1,8 +1,8 @@
 """One side of a card: its picture, the card found in it, and what is measured on it.
 
 The picture is decoded once and rectified once for each scale: at 8 px/mm for the quality, for the comparison of the
-sides and for the page; at up to 20 px/mm for the measurements and the line editor; to the network's canvas. What is
-used more than once is made when it is first needed, and kept.
+sides and for the page; at 5 px/mm with its surroundings, for lines of a holder; at up to 20 px/mm for the measurements
+and the line editor; to the network's canvas. What is used more than once is made when it is first needed, and kept.
 """
 
 from __future__ import annotations
@@ -21,11 +21,18 @@ from engine.detection.card_sides import card_thumbnail
 from engine.detection.read_and_find import read_and_find
 from engine.image.detection import Detection
 from engine.image.perspective import quad_geometry
-from engine.image.quality import DETECTION_CONFIDENCE, Quality, card_quality, rectify_for_quality
+from engine.image.quality import (
+    DETECTION_CONFIDENCE,
+    Quality,
+    card_quality,
+    rectify_for_quality,
+    with_doubtful_outline,
+)
 from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm, upright_quad
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections, LineCorrection
 from engine.measure.flat_card import FlatCard, rectify_with_margin
+from engine.measure.outline_doubt import is_doubtful
 from engine.measure.side.measure_side import SideMeasurements, measure_rectified_side, refine_by_edges
 from engine.measure.subgrades.subgrades import Subgrade, subgrades
 from engine.preprocessing.crops import region_crops
@@ -80,7 +87,13 @@ class CardSide:
     @cached_property
     def quality(self) -> Quality:
         """Quality of the picture on the card."""
-        return card_quality(self.rgb, self.detection, self.card)
+        quality = card_quality(self.rgb, self.detection, self.card)
+        return with_doubtful_outline(quality) if self.has_doubtful_outline else quality
+
+    @cached_property
+    def has_doubtful_outline(self) -> bool:
+        """True if the outline may be a line of a holder or of the print, and no person has laid or seen it."""
+        return self.detected is None and self.correction is None and is_doubtful(self.rgb, self.detection)
 
     @cached_property
     def thumbnail(self) -> np.ndarray:
@@ -116,7 +129,7 @@ class CardSide:
         """True if the card's outline is sure, or a person has seen it: only then is its centering measured."""
         detection = self.detection
         is_sure = detection.whole_picture or DETECTION_CONFIDENCE.verdict(detection.confidence) == "good"
-        return is_sure or self.correction is not None
+        return (is_sure and not self.has_doubtful_outline) or self.correction is not None
 
     @cached_property
     def centering(self) -> MeasuredCentering | NoCentering:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ from engine.simulate.wear.truth import CaptureKind, CardTruth, Seeds, SideName, 
 from engine.simulate.wear.wear import WornSide, draw_wear
 
 CARDS_PER_DESIGN = 3  # consecutive cards with the same print, but other numbers, wear and pictures
-CAPTURE_KINDS: tuple[CaptureKind, ...] = ("scan", "photo", "slab", "sleeve")
+CAPTURE_KINDS: tuple[CaptureKind, ...] = get_args(CaptureKind)
 # Each part of a card has its own random stream, so that a change to one part leaves the others unchanged.
 RANDOM_STREAMS = ("grade", "label", "wear", "style", "front", "back", "number")
 DESIGN_STREAM = len(RANDOM_STREAMS)

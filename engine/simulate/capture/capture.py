@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -13,6 +13,7 @@ from PIL import Image
 from engine.image.rectify import px_per_mm
 from engine.simulate.capture import light
 from engine.simulate.capture.camera import PlaneView, handheld_view, scanner_view
+from engine.simulate.capture.cases import in_binder, in_one_touch, in_semi_rigid, in_toploader
 from engine.simulate.capture.ground import CARD_PX_PER_TABLE_PX, draw_lid_color, draw_table
 from engine.simulate.capture.holders import Plane, in_sleeve, insert_card, on_scanner, without_holder
 from engine.simulate.capture.slab import LABEL_COLORS, SlabLabel, in_slab
@@ -24,6 +25,13 @@ from engine.simulate.wear.truth import CaptureKind
 EXIF_ORIENTATION = 0x0112
 ROTATED_FRACTION = 0.05  # fraction of hand-held pictures with the card sideways or upside down
 # Rotation of the stored picture by EXIF orientation, so that a reader that applies the tag gets it upright.
+CLEAR_HOLDERS: dict[CaptureKind, Callable[[Generator, np.ndarray, Sequence[Patch], Grid], Plane]] = {
+    "sleeve": in_sleeve,
+    "toploader": in_toploader,
+    "one_touch": in_one_touch,
+    "semi_rigid": in_semi_rigid,
+    "binder": in_binder,
+}
 STORED_ROTATION = {1: None, 3: cv2.ROTATE_180, 6: cv2.ROTATE_90_COUNTERCLOCKWISE, 8: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -98,7 +106,7 @@ def draw_style(random: Generator, kind: CaptureKind) -> CaptureStyle:
         lid_color=draw_lid_color(random),
         label_color=LABEL_COLORS[random.integers(len(LABEL_COLORS))],
         table=draw_table(random) if not by_scanner else np.zeros((1, 1, 3), np.uint8),
-        tilt_deg=min(tilt, 45.0 if kind in ("photo", "sleeve") else 25.0),
+        tilt_deg=min(tilt, 45.0 if kind != "slab" else 25.0),
         distortion=0.0 if by_scanner else float(random.normal(0, 0.012)),
         warmth=warmth * float(random.uniform(0.97, 1.02) if by_scanner else random.uniform(0.72, 1.1)),
         unevenness=0.0 if by_scanner else float(random.uniform(0.02, 0.16)),
@@ -158,8 +166,8 @@ def _in_holder(
     style: CaptureStyle,
     label: SlabLabel | None,
 ) -> Plane:
-    if style.kind == "sleeve":
-        return in_sleeve(random, face, uncovered, grid)
+    if style.kind in CLEAR_HOLDERS:
+        return CLEAR_HOLDERS[style.kind](random, face, uncovered, grid)
     if style.kind == "slab":
         return in_slab(random, face, uncovered, grid, label, style.label_color)
     if style.kind == "photo":

@@ -125,3 +125,38 @@ def add_reflections(random: Generator, rgb: np.ndarray, alpha: np.ndarray) -> No
         streaks = cv2.resize(cv2.GaussianBlur(coarse, (0, 0), 1.5), (width, height))
         cv2.add(rgb, cv2.cvtColor(streaks, cv2.COLOR_GRAY2BGR), dst=rgb)
         np.maximum(alpha, streaks, out=alpha)
+
+
+def draw_ring(
+    rgb: np.ndarray,
+    alpha: np.ndarray,
+    box_mm: tuple[float, float, float, float],
+    thickness_mm: float,
+    level_and_cover: tuple[int, int],
+    density: float,
+) -> None:
+    """Draw the four strips of a rim inside a box (left, top, right, bottom), in place: its level and its opacity."""
+    level, cover = level_and_cover
+    left, top, right, bottom = (round(mm * density) for mm in box_mm)
+    thickness = max(1, round(thickness_mm * density))
+    for strip in (
+        np.s_[top : top + thickness, left:right],
+        np.s_[bottom - thickness : bottom, left:right],
+        np.s_[top:bottom, left : left + thickness],
+        np.s_[top:bottom, right - thickness : right],
+    ):
+        rgb[strip] = level * cover // 255
+        alpha[strip] = cover
+
+
+def round_corners(rgb: np.ndarray, alpha: np.ndarray, radius: int) -> None:
+    """Round the case's corners, in place."""
+    offsets = np.arange(radius) + 0.5
+    coverage = np.clip(radius + 0.5 - np.hypot(*np.meshgrid(radius - offsets, radius - offsets)), 0, 1).astype(
+        np.float32
+    )
+    for rows, flip in ((slice(0, radius), 1), (slice(-radius, None), -1)):
+        for columns, mirror in ((slice(0, radius), 1), (slice(-radius, None), -1)):
+            mask = coverage[::flip, ::mirror]
+            rgb[rows, columns] = (rgb[rows, columns] * mask[..., None]).astype(np.uint8)
+            alpha[rows, columns] = (alpha[rows, columns] * mask).astype(np.uint8)

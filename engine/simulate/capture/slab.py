@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from engine.cards.grades import grade_name
-from engine.simulate.capture.holders import Plane, add_reflections, insert_card
+from engine.simulate.capture.holders import Plane, add_reflections, draw_ring, insert_card, round_corners
 from engine.simulate.print.games import Grid
 from engine.simulate.print.lettering import Color, write_text
 from engine.simulate.wear.masks import Patch
@@ -47,7 +47,7 @@ def in_slab(
     rgb = np.full((height, width, 3), tone * haze, np.uint8)
     alpha = np.full((height, width), 255 * haze, np.uint8)
     for inset_mm, thickness_mm, level, cover in ((0.0, 1.0, 215, 190), (1.4, 0.4, 120, 150), (2.3, 0.3, 240, 200)):
-        _draw_ring(
+        draw_ring(
             rgb,
             alpha,
             (inset_mm, inset_mm, CASE_MM[0] - inset_mm, CASE_MM[1] - inset_mm),
@@ -59,36 +59,15 @@ def in_slab(
     left, top = (CASE_MM[0] - card_mm[0]) / 2, CARD_MIDDLE_MM - card_mm[1] / 2
     gap = float(random.uniform(0.8, 2.0))
     well = (left - gap, top - gap, left + card_mm[0] + gap, top + card_mm[1] + gap)
-    _draw_ring(rgb, alpha, well, 0.7, (int(random.integers(150, 240)), 170), density)
+    draw_ring(rgb, alpha, well, 0.7, (int(random.integers(150, 240)), 170), density)
     _draw_label(random, rgb, alpha, label, label_color, density)
     corner = (round(left * density), round(top * density))
     plane = insert_card(rgb, alpha, face, uncovered, corner)
     film = float(random.uniform(0.0, 0.05))
     cv2.addWeighted(rgb, 1 - film, np.full_like(rgb, 236), film, 0, dst=rgb)
     add_reflections(random, rgb, alpha)
-    _round_corners(rgb, alpha, round(3.0 * density))
+    round_corners(rgb, alpha, round(3.0 * density))
     return plane
-
-
-def _draw_ring(
-    rgb: np.ndarray,
-    alpha: np.ndarray,
-    box_mm: tuple[float, float, float, float],
-    thickness_mm: float,
-    level_and_cover: tuple[int, int],
-    density: float,
-) -> None:
-    level, cover = level_and_cover
-    left, top, right, bottom = (round(mm * density) for mm in box_mm)
-    thickness = max(1, round(thickness_mm * density))
-    for strip in (
-        np.s_[top : top + thickness, left:right],
-        np.s_[bottom - thickness : bottom, left:right],
-        np.s_[top:bottom, left : left + thickness],
-        np.s_[top:bottom, right - thickness : right],
-    ):
-        rgb[strip] = level * cover // 255
-        alpha[strip] = cover
 
 
 def _draw_label(
@@ -150,16 +129,3 @@ def _draw_barcode(random: Generator, area: np.ndarray) -> None:
     width = area.shape[1]
     stripes = np.repeat(random.random(width // 3 + 1) < 0.5, 3)[:width]
     area[:, stripes] = 30
-
-
-def _round_corners(rgb: np.ndarray, alpha: np.ndarray, radius: int) -> None:
-    """Round the case's corners, in place."""
-    offsets = np.arange(radius) + 0.5
-    coverage = np.clip(radius + 0.5 - np.hypot(*np.meshgrid(radius - offsets, radius - offsets)), 0, 1).astype(
-        np.float32
-    )
-    for rows, flip in ((slice(0, radius), 1), (slice(-radius, None), -1)):
-        for columns, mirror in ((slice(0, radius), 1), (slice(-radius, None), -1)):
-            mask = coverage[::flip, ::mirror]
-            rgb[rows, columns] = (rgb[rows, columns] * mask[..., None]).astype(np.uint8)
-            alpha[rows, columns] = (alpha[rows, columns] * mask).astype(np.uint8)

@@ -7,7 +7,7 @@ import pytest
 
 from engine.image.read import read_picture
 from engine.image.rectify import card_size
-from engine.simulate.cards import CAPTURE_KINDS, CARDS_PER_DESIGN, CardSimulator, SimulationConfig
+from engine.simulate.cards import CARDS_PER_DESIGN, CardSimulator, SimulationConfig
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import BadTruth, CardTruth, read_truth
 
@@ -44,7 +44,7 @@ def test_cards_of_one_design_are_one_group_of_different_pictures(cards):
 def test_both_sides_have_the_same_kind_and_every_kind_occurs(cards):
     for card in cards:
         assert card.front.kind == card.back.kind == card.truth.kind
-    assert {card.truth.kind for card in cards} == set(CAPTURE_KINDS)
+    assert {card.truth.kind for card in cards} == set(dict(SMALL.kinds))
 
 
 def test_the_grade_follows_from_the_truth_as_it_is_read_back(cards, tmp_path):

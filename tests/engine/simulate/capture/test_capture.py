@@ -11,12 +11,14 @@ from engine.image.rectify import TRADING
 from engine.simulate.capture.camera import handheld_view, scanner_view
 from engine.simulate.capture.capture import draw_style, take_picture
 from engine.simulate.capture.slab import SlabLabel
+from engine.simulate.cards import CAPTURE_KINDS
 from engine.simulate.print.games import Grid
+from engine.simulate.wear.masks import Patch
 from engine.simulate.wear.paint import uncovered_patches
 from engine.simulate.wear.rim import CardRim
 
 GRID = Grid(TRADING, 420)
-KINDS = ("scan", "photo", "slab", "sleeve")
+KINDS = CAPTURE_KINDS
 # On a dark card nothing else is as bright as the marks, and each mark is identified by its color.
 MARKS = {"red": (9.0, 12.0), "green": (54.0, 12.0), "blue": (54.0, 76.0), "yellow": (9.0, 76.0)}
 COLORS = {"red": (255, 30, 30), "green": (30, 255, 30), "blue": (40, 40, 255), "yellow": (240, 240, 30)}
@@ -152,3 +154,16 @@ def test_the_background_is_visible_beyond_a_rounded_corner():
         for mm, bright in ((0.5, True), (2.2, False)):
             x, y = np.rint(corner + direction * mm * GRID.px_per_mm).astype(int)
             assert (picture.rgb[y, x] > 150).all() == bright
+
+
+@pytest.mark.parametrize("kind", ["toploader", "one_touch", "semi_rigid", "binder"])
+def test_a_holder_is_larger_than_its_card_and_without_one_only_its_plastic_is_left(kind):
+    face = np.full((GRID.height, GRID.width, 3), (200, 30, 30), np.uint8)
+    whole = Patch(slice(0, GRID.height), slice(0, GRID.width), np.full(face.shape[:2], 255, np.uint8))
+    style = replace(draw_style(np.random.default_rng(6), kind), by_scanner=True, lid_color=(120, 120, 120), glare=0.0)
+    pictures = [
+        take_picture(np.random.default_rng(6), face, kind, GRID, uncovered=uncovered, style=style).rgb.astype(int)
+        for uncovered in ((), (whole,))
+    ]
+    red = [(rgb[..., 0] - rgb[..., 1] > 100).mean() for rgb in pictures]
+    assert 0.2 < red[0] < 0.85 and red[1] < 0.05
