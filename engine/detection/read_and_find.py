@@ -13,10 +13,10 @@ from engine.detection.find_card import (
     has_card_aspect,
     picture_bounds,
 )
+from engine.detection.not_a_card import PAGE_OF_CARDS, reason_against, shows_page_of_cards
 from engine.detection.several_cards import shows_two_cards
 from engine.image.color_profile import to_srgb
 from engine.image.detection import Detection, NoCard, NoCardLike, SeveralCards
-from engine.image.perspective import quad_geometry
 from engine.image.quads import side_lengths
 from engine.image.read import read_reduced, read_unconverted
 from engine.image.rectify import CanvasSize, canvas_shape, card_canvas, upright_quad
@@ -25,9 +25,6 @@ from engine.image.rectify import CanvasSize, canvas_shape, card_canvas, upright_
 # canvas within 45 dB of the full picture's. At a ratio of 3.5 it was 44.4 dB on the worst of five real pictures.
 MIN_OVERSAMPLING = 4.0
 MIN_CARD_HEIGHT_PX = 48
-# The widest cards are 0.83 times as wide as high; a square is a coaster, the label of a case, a chip or a disc.
-# A doubtful or strongly tilted outline may look like one by mistake.
-MAX_ASPECT, MIN_SURE_CONFIDENCE, MAX_SURE_TILT_DEG = 0.9, 0.5, 25.0
 WHOLE_PICTURE_NOTE = "no outline found; the picture has the shape of a card, so all of it is treated as the card"
 
 
@@ -45,7 +42,7 @@ def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
     """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard, whose message begins with the file's name.
 
     A picture without a visible background around its card was cropped to the card, and the whole picture is the card.
-    A second card in the picture, a square, and a card less than 48 pixels high are refused.
+    A second card in the picture, what is no card, and a card less than 48 pixels high are refused.
     """
     rgb, profile = read_unconverted(path)
     try:
@@ -59,8 +56,8 @@ def _only_card(rgb: np.ndarray) -> Detection:
     """Find the card in a picture, or a card cropped to the picture; raises NoCard if it is not the only one."""
     try:
         detection = find_card(rgb)
-    except SeveralCards:
-        raise
+    except SeveralCards as error:
+        raise (SeveralCards(PAGE_OF_CARDS) if shows_page_of_cards(rgb) else error) from error
     except NoCard as error:
         detection = _whole_picture(rgb, error)
     height_px = side_lengths(detection.quad).max()
@@ -68,10 +65,9 @@ def _only_card(rgb: np.ndarray) -> Detection:
         raise NoCard(f"the card is only {height_px:.0f} pixels high; photograph it closer, or scan it")
     if shows_two_cards(rgb, detection, find_card):
         raise _several_cards()
-    geometry = quad_geometry(detection.quad, rgb.shape[:2])
-    is_sure = detection.confidence > MIN_SURE_CONFIDENCE and geometry.tilt_deg < MAX_SURE_TILT_DEG
-    if is_sure and min(geometry.aspect, 1 / geometry.aspect) > MAX_ASPECT:
-        raise NoCard("what was found is square, and a card is not; photograph one card with its four corners visible")
+    reason = reason_against(rgb, detection)
+    if reason:
+        raise NoCard(reason)
     return detection
 
 
@@ -79,6 +75,8 @@ def _whole_picture(rgb: np.ndarray, error: NoCard) -> Detection:
     """Return a card that fills its picture, in which no outline was found; raises `error` if it is none."""
     cropped = find_cropped_card(rgb)
     if cropped is None and not (isinstance(error, NoCardLike) and has_card_aspect(rgb)):
+        if shows_page_of_cards(rgb):
+            raise SeveralCards(PAGE_OF_CARDS)
         raise _several_cards() if shows_two_cards(rgb, None, find_card) else error
     bounds = picture_bounds(rgb.shape[:2])
     return cropped or Detection("scan", bounds, 0.0, whole_picture=True, note=WHOLE_PICTURE_NOTE)

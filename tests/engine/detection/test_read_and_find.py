@@ -61,7 +61,7 @@ def test_other_refusals_bear_the_file_s_name(tmp_path, monkeypatch, refusal):
 
 def test_a_card_of_a_few_pixels_is_refused_with_the_remedy(tmp_path, monkeypatch):
     path = tmp_path / "far.png"
-    cv2.imwrite(str(path), np.full((200, 150, 3), 90, np.uint8))
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (200, 150, 3), dtype=np.uint8))
     monkeypatch.setattr("engine.detection.read_and_find.shows_two_cards", lambda *_: False)
     corner = np.array([(60.0, 80.0), (72.0, 80.0), (72.0, 96.6), (60.0, 96.6)])
     monkeypatch.setattr("engine.detection.read_and_find.find_card", lambda rgb: Detection("photo", corner, 0.9))
