@@ -16,6 +16,7 @@ from numpy.random import Generator
 
 from engine.image.read import read_picture
 from engine.simulate.cards import CardSimulator, SimulationConfig
+from engine.simulate.wear.truth import CaptureKind
 from tools.finder.capture_art import random_color
 from tools.finder.captures import (
     Capture,
@@ -28,7 +29,16 @@ from tools.finder.captures import (
 
 SMALL_SIDE_PX, LARGE_SIDE_PX = 200, 480
 JPEG_QUALITY = 95
-SIMULATED_KINDS = (("scan", 0.25), ("photo", 0.35), ("slab", 0.3), ("sleeve", 0.1))
+SIMULATED_KINDS: tuple[tuple[CaptureKind, float], ...] = (
+    ("scan", 0.2),
+    ("photo", 0.3),
+    ("slab", 0.2),
+    ("sleeve", 0.06),
+    ("toploader", 0.06),
+    ("one_touch", 0.06),
+    ("semi_rigid", 0.06),
+    ("binder", 0.06),
+)
 SIMULATED_CARD_PX = 420
 
 
@@ -127,8 +137,8 @@ def simulated_captures(random: Generator, seed: int) -> Iterator[Capture]:
             long_side = SMALL_SIDE_PX if random.random() < 0.35 else LARGE_SIDE_PX
             scale = long_side / max(side.rgb.shape[:2])
             rgb = cv2.resize(side.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            # Sleeved cards are photographed or scanned; label them as photos.
-            kind: FinderCaptureKind = "photo" if side.kind == "sleeve" else side.kind
+            # Cards in clear holders are photographed or scanned; label them as photos.
+            kind: FinderCaptureKind = side.kind if side.kind in ("scan", "slab") else "photo"
             yield Capture(rgb, kind, "one", [(side.quad + 0.5) * scale - 0.5], upward=True)
 
 
