@@ -182,8 +182,8 @@ def simulate(
     kinds: Annotated[
         str,
         typer.Option(
-            help="Kinds of picture (scan, photo, slab, sleeve, toploader, one_touch, semi_rigid, binder), "
-            "e.g. scan=3,photo=1. Default: the first four."
+            help="Kinds of picture (scan, photo, slab, sleeve, toploader, one_touch, semi_rigid, binder, slab_bgs, "
+            "slab_cgc, slab_sgc), e.g. scan=3,photo=1. Default: the first four."
         ),
     ] = "",
     height: Annotated[

@@ -15,7 +15,11 @@ import typer
 from numpy.random import Generator
 
 from engine.image.read import read_picture
+from engine.image.rectify import TRADING
+from engine.simulate.capture.capture import empty_holder
+from engine.simulate.capture.slab import SLAB_SHAPES
 from engine.simulate.cards import CardSimulator, SimulationConfig
+from engine.simulate.print.games import Grid
 from engine.simulate.wear.truth import CaptureKind
 from tools.finder.capture_art import random_color
 from tools.finder.captures import (
@@ -32,7 +36,10 @@ JPEG_QUALITY = 95
 SIMULATED_KINDS: tuple[tuple[CaptureKind, float], ...] = (
     ("scan", 0.2),
     ("photo", 0.3),
-    ("slab", 0.2),
+    ("slab", 0.14),
+    ("slab_bgs", 0.02),
+    ("slab_cgc", 0.02),
+    ("slab_sgc", 0.02),
     ("sleeve", 0.06),
     ("toploader", 0.06),
     ("one_touch", 0.06),
@@ -40,6 +47,8 @@ SIMULATED_KINDS: tuple[tuple[CaptureKind, float], ...] = (
     ("binder", 0.06),
 )
 SIMULATED_CARD_PX = 420
+EMPTY_HOLDERS: tuple[CaptureKind, ...] = ("slab", "sleeve", "toploader", "one_touch", "semi_rigid")
+EMPTY_FRACTION = 0.04
 
 
 @dataclass(frozen=True)
@@ -129,16 +138,21 @@ def card_on_plain_background(random: Generator, sources: list[np.ndarray], faces
 
 
 def simulated_captures(random: Generator, seed: int) -> Iterator[Capture]:
-    """Yield both sides of simulated cards, at the sizes used for training."""
+    """Yield both sides of simulated cards, and some empty holders, at the sizes used for training."""
     simulator = CardSimulator(SimulationConfig(seed, mix="uniform", kinds=SIMULATED_KINDS, height=SIMULATED_CARD_PX))
     for index in count():
+        if random.random() < EMPTY_FRACTION:
+            holder = EMPTY_HOLDERS[random.integers(len(EMPTY_HOLDERS))]
+            rgb = empty_holder(random, holder, Grid(TRADING, SIMULATED_CARD_PX))
+            scale = LARGE_SIDE_PX / max(rgb.shape[:2])
+            yield Capture(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), "photo", "none")
         card = simulator.card(index)
         for side in (card.front, card.back):
             long_side = SMALL_SIDE_PX if random.random() < 0.35 else LARGE_SIDE_PX
             scale = long_side / max(side.rgb.shape[:2])
             rgb = cv2.resize(side.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             # Cards in clear holders are photographed or scanned; label them as photos.
-            kind: FinderCaptureKind = side.kind if side.kind in ("scan", "slab") else "photo"
+            kind: FinderCaptureKind = "scan" if side.kind == "scan" else "slab" if side.kind in SLAB_SHAPES else "photo"
             yield Capture(rgb, kind, "one", [(side.quad + 0.5) * scale - 0.5], upward=True)
 
 

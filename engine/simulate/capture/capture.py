@@ -16,7 +16,7 @@ from engine.simulate.capture.camera import PlaneView, handheld_view, scanner_vie
 from engine.simulate.capture.cases import in_binder, in_one_touch, in_semi_rigid, in_toploader
 from engine.simulate.capture.ground import CARD_PX_PER_TABLE_PX, draw_lid_color, draw_table
 from engine.simulate.capture.holders import Plane, in_sleeve, insert_card, on_scanner, without_holder
-from engine.simulate.capture.slab import LABEL_COLORS, SlabLabel, in_slab
+from engine.simulate.capture.slab import LABEL_COLORS, SLAB_SHAPES, SlabLabel, in_slab
 from engine.simulate.print.games import Grid
 from engine.simulate.print.lettering import Color
 from engine.simulate.wear.masks import Patch
@@ -106,7 +106,7 @@ def draw_style(random: Generator, kind: CaptureKind) -> CaptureStyle:
         lid_color=draw_lid_color(random),
         label_color=LABEL_COLORS[random.integers(len(LABEL_COLORS))],
         table=draw_table(random) if not by_scanner else np.zeros((1, 1, 3), np.uint8),
-        tilt_deg=min(tilt, 45.0 if kind != "slab" else 25.0),
+        tilt_deg=min(tilt, 45.0 if kind not in SLAB_SHAPES else 25.0),
         distortion=0.0 if by_scanner else float(random.normal(0, 0.012)),
         warmth=warmth * float(random.uniform(0.97, 1.02) if by_scanner else random.uniform(0.72, 1.1)),
         unevenness=0.0 if by_scanner else float(random.uniform(0.02, 0.16)),
@@ -158,6 +158,13 @@ def take_picture(
     return SimulatedPicture(rgb, quad, style.kind, px_per_mm(quad, grid.size), style.orientation, style.quality)
 
 
+def empty_holder(random: Generator, kind: CaptureKind, grid: Grid) -> np.ndarray:
+    """Take a picture of a holder without a card, (H, W, 3) uint8: what must be refused."""
+    nothing = np.zeros((grid.height, grid.width, 3), np.uint8)
+    everywhere = Patch(slice(0, grid.height), slice(0, grid.width), np.full(nothing.shape[:2], 255, np.uint8))
+    return take_picture(random, nothing, kind, grid, uncovered=[everywhere]).rgb
+
+
 def _in_holder(
     random: Generator,
     face: np.ndarray,
@@ -168,8 +175,8 @@ def _in_holder(
 ) -> Plane:
     if style.kind in CLEAR_HOLDERS:
         return CLEAR_HOLDERS[style.kind](random, face, uncovered, grid)
-    if style.kind == "slab":
-        return in_slab(random, face, uncovered, grid, label, style.label_color)
+    if style.kind in SLAB_SHAPES:
+        return in_slab(random, face, uncovered, grid, label, style.label_color, SLAB_SHAPES[style.kind])
     if style.kind == "photo":
         return without_holder(face, uncovered)
     if style.cropped:

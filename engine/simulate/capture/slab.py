@@ -1,4 +1,4 @@
-"""A grader's slab: the case, the card, and above it the label with the grade, which a model must not read."""
+"""Graders' slabs: the case, the card, and above it the label with the grade, which a model must not read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,32 @@ from engine.simulate.capture.holders import Plane, add_reflections, draw_ring, i
 from engine.simulate.print.games import Grid
 from engine.simulate.print.lettering import Color, write_text
 from engine.simulate.wear.masks import Patch
+from engine.simulate.wear.truth import CaptureKind
 
-CASE_MM = (82.0, 135.0)
-LABEL_MM = (3.5, 4.0, 78.5, 25.0)  # left, top, right, bottom, from the top left of the case
-CARD_MIDDLE_MM = 80.5  # from the case's top to the card's centre
 LABEL_COLORS: tuple[Color, ...] = ((186, 32, 44), (30, 62, 130), (24, 24, 26), (40, 110, 74), (190, 150, 60))
+
+
+@dataclass(frozen=True)
+class SlabShape:
+    """A grader's case, in millimeters from its top left.
+
+    label_mm     left, top, right, bottom of the label
+    card_middle  height of the card's middle
+    insert       color of an opaque insert around the card, None if the case is clear
+    """
+
+    case_mm: tuple[float, float]
+    label_mm: tuple[float, float, float, float]
+    card_middle_mm: float
+    insert: Color | None = None
+
+
+SLAB_SHAPES: dict[CaptureKind, SlabShape] = {
+    "slab": SlabShape((82.0, 135.0), (3.5, 4.0, 78.5, 25.0), 80.5),
+    "slab_bgs": SlabShape((84.0, 138.0), (4.0, 4.0, 80.0, 27.0), 83.5),
+    "slab_cgc": SlabShape((81.0, 136.0), (5.0, 5.0, 76.0, 23.0), 80.0),
+    "slab_sgc": SlabShape((81.0, 130.0), (3.0, 3.0, 78.0, 19.0), 74.5, insert=(16, 16, 18)),
+}
 
 
 @dataclass(frozen=True)
@@ -38,10 +59,11 @@ def in_slab(
     grid: Grid,
     label: SlabLabel | None,
     label_color: Color,
+    shape: SlabShape,
 ) -> Plane:
     """The card in a grader's case, below a label: with the grade on the front, without it on the back (None)."""
     density = grid.px_per_mm
-    width, height = (round(mm * density) for mm in CASE_MM)
+    width, height = (round(mm * density) for mm in shape.case_mm)
     haze = float(random.uniform(0.2, 0.5))
     tone = int(random.integers(205, 236))
     rgb = np.full((height, width, 3), tone * haze, np.uint8)
@@ -50,17 +72,21 @@ def in_slab(
         draw_ring(
             rgb,
             alpha,
-            (inset_mm, inset_mm, CASE_MM[0] - inset_mm, CASE_MM[1] - inset_mm),
+            (inset_mm, inset_mm, shape.case_mm[0] - inset_mm, shape.case_mm[1] - inset_mm),
             thickness_mm,
             (level, cover),
             density,
         )
+    if shape.insert is not None:
+        insert = np.s_[round((shape.label_mm[3] + 1) * density) : height - round(3 * density)]
+        rgb[insert, round(3 * density) : width - round(3 * density)] = shape.insert
+        alpha[insert, round(3 * density) : width - round(3 * density)] = 255
     card_mm = (grid.size.width_mm, grid.size.height_mm)
-    left, top = (CASE_MM[0] - card_mm[0]) / 2, CARD_MIDDLE_MM - card_mm[1] / 2
+    left, top = (shape.case_mm[0] - card_mm[0]) / 2, shape.card_middle_mm - card_mm[1] / 2
     gap = float(random.uniform(0.8, 2.0))
     well = (left - gap, top - gap, left + card_mm[0] + gap, top + card_mm[1] + gap)
     draw_ring(rgb, alpha, well, 0.7, (int(random.integers(150, 240)), 170), density)
-    _draw_label(random, rgb, alpha, label, label_color, density)
+    _draw_label(random, rgb, alpha, label, label_color, density, shape.label_mm)
     corner = (round(left * density), round(top * density))
     plane = insert_card(rgb, alpha, face, uncovered, corner)
     film = float(random.uniform(0.0, 0.05))
@@ -71,10 +97,16 @@ def in_slab(
 
 
 def _draw_label(
-    random: Generator, rgb: np.ndarray, alpha: np.ndarray, label: SlabLabel | None, label_color: Color, density: float
+    random: Generator,
+    rgb: np.ndarray,
+    alpha: np.ndarray,
+    label: SlabLabel | None,
+    label_color: Color,
+    density: float,
+    label_mm: tuple[float, float, float, float],
 ) -> None:
     """Draw the label: a colored rim, the card's name, and on the front its grade in words and large figures."""
-    left, top, right, bottom = (round(mm * density) for mm in LABEL_MM)
+    left, top, right, bottom = (round(mm * density) for mm in label_mm)
     alpha[top:bottom, left:right] = 255
     rgb[top:bottom, left:right] = label_color
     inset = round(1.1 * density)

@@ -16,7 +16,19 @@ from engine.cards.rubric import larger_border_percent
 from engine.errors import BadInput
 from engine.simulate.print.games import Layout
 
-CaptureKind = Literal["scan", "photo", "slab", "sleeve", "toploader", "one_touch", "semi_rigid", "binder"]
+CaptureKind = Literal[
+    "scan",
+    "photo",
+    "slab",
+    "sleeve",
+    "toploader",
+    "one_touch",
+    "semi_rigid",
+    "binder",
+    "slab_bgs",
+    "slab_cgc",
+    "slab_sgc",
+]
 SideName = Literal["front", "back"]
 Attribute = Literal["centering", "corners", "edges", "surface"]
 DefectKind = Literal[
