@@ -126,6 +126,31 @@ def test_a_dragged_corner_grades_the_card_again(visitor):
     visitor.takes_a_picture("03-corner")
 
 
+def test_a_quarter_turn_by_hand_grades_the_card_as_printed_lengthwise_until_it_is_taken_back(visitor):
+    def corner(index: int) -> tuple[float, float]:
+        circle = visitor.page.locator(f"#front-outline [data-corner='{index}']")
+        return float(circle.get_attribute("cx")), float(circle.get_attribute("cy"))
+
+    def press(button: str) -> None:
+        if not visitor.page.locator(f"#front-outline {button}").is_visible():
+            visitor.page.locator("#front-outline summary").click()
+        visitor.page.locator(f"#front-outline {button}").click()
+
+    _, _, width, height = shown_mm(visitor)
+    bottom_left = corner(3)
+    press(".turn")
+    visitor.page.locator('#verdict[aria-busy="true"]').wait_for()
+    waits_for_the_answer(visitor)
+    wait_for(lambda: corner(0) == pytest.approx(bottom_left, abs=0.01), "the bottom left corner as the first")
+    # The view fits the card: as wide now as it was high.
+    assert width < height
+    assert shown_mm(visitor)[2] == pytest.approx(height, abs=0.5)
+    press(".reset")
+    visitor.page.locator('#verdict[aria-busy="true"]').wait_for()
+    waits_for_the_answer(visitor)
+    visitor.waits_to_read("#front-outline summary", "as found")
+
+
 def test_a_swapped_pair_is_graded_again_after_the_answer_is_taken_away(visitor):
     names = [visitor.reads(f"#{side}-in") for side in ("front", "back")]
     assert "front" in names[0] and "back" in names[1]
