@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.labels.previews import preview_file
+from app.labels.undo import Changes
 from app.markdown import escape
 from app.settings import DataFolder
 from db import cards, labels
@@ -28,9 +29,11 @@ FILTERS = [ALL_CARDS, UNLABELLED, *RANKED, *(f"Grade {grade:g}" for grade in sor
 NO_QUALIFIER = "none"
 SOURCES = {"import": "imported", "person": "by hand"}
 UNKNOWN_CARD = "Not saved: the card that was on the page is not in this data folder; reload the page."
+GONE_CARD = "The card is not in this data folder any more."
 NO_CARDS = "No card matches this filter. Choose another filter above, or import more cards."
 
 
+NO_CHANGES = Changes()
 MAX_ID_DIGITS = 18  # of a database row
 
 
@@ -117,7 +120,7 @@ def _event_text(event: LabelEvent) -> str:
 
 def label_text(label: LabelEvent | None) -> str:
     """A label as text: "9 Mint", "8.5 NM-MT+ OC", "not labelled"."""
-    if label is None:
+    if label is None or (label.grade is None and label.qualifier is None):
         return "not labelled"
     grade = "no grade" if label.grade is None else f"{label.grade:g} {grade_name(label.grade)}"
     return f"{grade} {label.qualifier}" if label.qualifier else grade
@@ -159,17 +162,19 @@ def save_label(
     qualifier: str,
     author: str = "",
     ranked: RankedQueue | None = None,
-) -> tuple[CardView, str]:
-    """Save the user's label for a card; returns the view of the next card and a message."""
+    changes: Changes = NO_CHANGES,
+) -> tuple[CardView, str, Changes]:
+    """Save the user's label for a card; returns the view of the next card, a message, and the page's changes."""
     if not key:
-        return first_view(database, data, filter_entry, ranked), "There is no card to label here."
+        return first_view(database, data, filter_entry, ranked), "There is no card to label here.", changes
     with database.reading() as session:
         card = card_of_key(session, key)
     if card is None:
-        return first_view(database, data, filter_entry, ranked), UNKNOWN_CARD
+        return first_view(database, data, filter_entry, ranked), UNKNOWN_CARD, changes
     # The next card is chosen before the label is written, since a label can move its card within the queue.
     following = _step(database, card, filter_entry, ranked)
     with database.writing() as session:
+        before = labels.current_label(session, card_id=card.id)
         label = labels.add_label(
             session,
             card_id=card.id,
@@ -180,7 +185,36 @@ def save_label(
         )
     following = following or _first(database, filter_entry, ranked)
     view = card_view(database, data, following, ranked)
-    return view, f"Saved: {escape(card.name)} is {label_text(label)}."
+    message = f"Saved: {escape(card.name)} is {label_text(label)}."
+    return view, message, changes.with_label(before, label)
+
+
+def take_back(
+    database: Database,
+    data: DataFolder,
+    key: str | None,
+    filter_entry: str,
+    changes: Changes,
+    author: str = "",
+    ranked: RankedQueue | None = None,
+    *,
+    again: bool = False,
+) -> tuple[CardView, str, Changes]:
+    """Undo the page's last label, or give the last undone one again; returns as `save_label`, the view of its card."""
+    with database.writing() as session:
+        changed, changes = changes.redo(session, author) if again else changes.undo(session, author)
+        if isinstance(changed, str):
+            card = card_of_key(session, key)
+        else:
+            card = cards.get(session, card_id=changed)
+            label = labels.current_label(session, card_id=changed)
+    view = first_view(database, data, filter_entry, ranked) if card is None else card_view(database, data, card, ranked)
+    if isinstance(changed, str):
+        return view, changed, changes
+    if card is None:
+        return view, GONE_CARD, changes
+    done = "Given again" if again else "Undone"
+    return view, f"{done}: {escape(card.name)} is {label_text(label)}.", changes
 
 
 def _first(database: Database, filter_entry: str | None, ranked: RankedQueue | None) -> Card | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from app.errors import user_message
 from app.labels.label_session import (
     ALL_CARDS,
     FILTERS,
+    NO_CHANGES,
     NO_QUALIFIER,
     RANKED,
     CardView,
@@ -19,11 +21,13 @@ from app.labels.label_session import (
     neighbor_view,
     ranked_queue,
     save_label,
+    take_back,
 )
+from app.labels.undo import Changes
 from app.markdown import bullets, escape
 from app.screens.card_picture import card_pictures, picture_updates
 from app.screens.error_messages import show_user_errors
-from app.screens.event_order import EventOrder, number_events, page_id
+from app.screens.event_order import MAX_PAGES, EventOrder, number_events, page_id
 from app.screens.login import labeler
 from app.screens.security import is_local
 from app.settings import DataFolder
@@ -99,6 +103,7 @@ class LabelTab:
     def __init__(self, database: Database, data: DataFolder) -> None:
         """Add the tab to the Gradio layout being built and connect its events."""
         self._database, self._data, self._order = database, data, EventOrder()
+        self._changes: OrderedDict[str | None, Changes] = OrderedDict()  # by page
         with gr.Tab("Label", id="label") as self._tab:
             self._build_import()
             with gr.Column(visible=False) as self._labeling:
@@ -137,6 +142,9 @@ class LabelTab:
                 self._qualifier = gr.Dropdown(qualifiers, value=NO_QUALIFIER, label="Qualifier")
                 self._half = gr.Checkbox(label="Half grade: pressing 8 saves 8.5")
                 self._ungraded = gr.Button("Save without a grade", elem_id="no-grade")
+                with gr.Row(elem_classes="level"):
+                    self._undo = gr.Button("Undo", size="sm", elem_id="undo-label")
+                    self._redo = gr.Button("Redo", size="sm", elem_id="redo-label")
                 self._history = gr.Markdown(elem_id="label-history")
         with gr.Row(elem_id="grade-buttons"):
             self._previous = gr.Button("←", elem_id="previous-card", min_width=48)
@@ -144,7 +152,9 @@ class LabelTab:
             self._next = gr.Button("→", elem_id="next-card", min_width=48)
         gr.Markdown("Every label is saved at once.")
         gr.Markdown(
-            "Keys: **1** to **9**, **0** for 10, **←** previous card, **→** next card.", elem_classes="keyboard-help"
+            "Keys: **1** to **9**, **0** for 10, **←** previous card, **→** next card, **U** or **Ctrl+Z** undo, "
+            "**Ctrl+Y** redo.",
+            elem_classes="keyboard-help",
         )
 
     def _wire(self) -> None:
@@ -161,6 +171,9 @@ class LabelTab:
             label = partial(self.label, grade)
             button.click(label, label_inputs, outputs, js=number_events(len(label_inputs)), **event_options)
         move_inputs = [*position, self._event_number]
+        for button, again in ((self._undo, False), (self._redo, True)):
+            handle = partial(self.take_back, again=again)
+            button.click(handle, move_inputs, outputs, js=number_events(len(move_inputs)), **event_options)
         for button, backwards in ((self._next, False), (self._previous, True)):
             move = partial(self.show_neighbor, backwards=backwards)
             button.click(move, move_inputs, view, js=number_events(len(move_inputs)), **event_options)
@@ -239,10 +252,35 @@ class LabelTab:
         if half and grade is not None and grade + 0.5 in HALF_GRADES:
             grade += 0.5
         with self._order.turn(page_id(), event_number):
-            view, message = save_label(
-                self._database, self._data, key, filter_entry, grade, qualifier, labeler(), ranked
-            )
+            changes, home = self._changes.get(page_id(), NO_CHANGES), (self._database, self._data)
+            answer = save_label(*home, key, filter_entry, grade, qualifier, labeler(), ranked, changes)
+            view, message = self._remember(answer)
             return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
+
+    @show_user_errors
+    def take_back(
+        self,
+        key: str | None,
+        filter_entry: str,
+        ranked: RankedQueue | None,
+        event_number: int | None = None,
+        *,
+        again: bool,
+    ) -> list[object]:
+        """Undo the page's last label, or redo the last undone one, and show its card."""
+        with self._order.turn(page_id(), event_number):
+            changes, home = self._changes.get(page_id(), NO_CHANGES), (self._database, self._data)
+            answer = take_back(*home, key, filter_entry, changes, labeler(), ranked, again=again)
+            view, message = self._remember(answer)
+            return [*_view_updates(view), message, counts_text(self._database), NO_QUALIFIER, False]
+
+    def _remember(self, answer: tuple[CardView, str, Changes]) -> tuple[CardView, str]:
+        """Keep the changes of the page; those of the pages that were idle longest are forgotten."""
+        view, message, self._changes[page_id()] = answer
+        self._changes.move_to_end(page_id())
+        if len(self._changes) > MAX_PAGES:
+            self._changes.popitem(last=False)
+        return view, message
 
     @show_user_errors
     def show_neighbor(

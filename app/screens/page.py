@@ -21,14 +21,18 @@ from db.session import Database
 DEFAULT_OPTIONS = ServerOptions()
 UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
 
-# 1 to 9, and 0 for 10, press the button of the grade; the arrow keys go to the next and previous card. Ignored while
-# typing and on key repeat. A checkbox does not count as typing: "Half grade" keeps the focus after it is ticked.
+# 1 to 9, and 0 for 10, press the button of the grade; the arrow keys go to the next and previous card; U and Ctrl+Z
+# undo a label, Ctrl+Y gives it again. Ignored while typing and on key repeat. A checkbox does not count as typing:
+# "Half grade" keeps the focus after it is ticked.
 KEYS = """
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true]");
-  if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  const names = {"0": "grade-10", ArrowLeft: "previous-card", ArrowRight: "next-card"};
-  const name = /^[1-9]$/.test(event.key) ? "grade-" + event.key : names[event.key];
+  if (typing || event.repeat || event.altKey) return;
+  const names = event.ctrlKey || event.metaKey
+    ? {z: "undo-label", y: "redo-label"}
+    : {"0": "grade-10", ArrowLeft: "previous-card", ArrowRight: "next-card", u: "undo-label"};
+  const isGrade = /^[1-9]$/.test(event.key) && !event.ctrlKey && !event.metaKey;
+  const name = isGrade ? "grade-" + event.key : names[event.key];
   const button = name && document.getElementById(name);
   if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
 });
