@@ -93,7 +93,24 @@ window.loupe = {
 };
 window.loupe.loadViewer();
 """
-PAGE_SCRIPTS = (KEYS, MARK_BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
+# The open tab stands in the address, so that a reload and the browser's back and forward keep it.
+TAB_ADDRESS = """
+{
+  let isRestored = false;
+  const shown = () => document.querySelector("[role=tab][aria-selected=true]")?.dataset.tabId;
+  const named = () => location.hash.slice(1) || "grade";
+  const tab = () => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(named())}"]`);
+  const restore = () => { if (tab() && shown() !== named()) tab().click(); };
+  window.addEventListener("popstate", restore);
+  new MutationObserver(() => {
+    if (!shown()) return;
+    if (!isRestored) restore();
+    else if (shown() !== named()) history.pushState(null, "", "#" + shown());
+    isRestored = isRestored || shown() === named() || !tab();
+  }).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-selected"] });
+}
+"""
+PAGE_SCRIPTS = (TAB_ADDRESS, KEYS, MARK_BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
@@ -112,7 +129,7 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 .level button { flex: none; width: auto; min-width: 0; }
 #camera, #camera .html-container { padding: 0; }
 /* Gradio draws a dark border around every cell of a table in a text. */
-.gradio-container .prose :is(table, tr, th, td) { border-color: var(--border-color-primary) !important; }
+.gradio-container .md :is(table, tr, th, td) { border-color: var(--border-color-primary) !important; }
 .settings .form { align-items: start; background: var(--block-background-fill); }
 /* Gradio ignores the min_width of a checkbox. */
 .settings .form > * { min-width: 200px !important; }
@@ -123,10 +140,10 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 .card-picture .image-container { position: static; }
 .batch-table { overflow-x: auto; }
 .batch-table table { width: 100%; border-collapse: collapse; }
-/* By id: Gradio draws a dark border around every cell. */
+/* Gradio draws a dark border around every cell. */
 #batch-table :is(th, td) {
-  padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; border: 0 solid var(--border-color-primary);
-  border-bottom-width: 1px;
+  padding: 0.25rem 0.75rem 0.25rem 0; text-align: left;
+  border: 0 solid var(--border-color-primary) !important; border-bottom-width: 1px !important;
 }
 .batch-table img { height: 4.5rem; max-width: none; }
 #current-grade h2 { margin-top: 0; }

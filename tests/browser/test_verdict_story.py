@@ -271,6 +271,18 @@ def test_the_camera_says_what_is_wrong_before_the_picture_is_taken(visitor, serv
     page.locator("#camera .advice").get_by_text(advice).wait_for()
 
 
+def test_the_open_tab_stands_in_the_address_for_a_reload_and_the_way_back(visitor):
+    def waits_for_tab(name):
+        visitor.page.locator(f'[role=tab][data-tab-id="{name}"][aria-selected=true]').wait_for()
+
+    visitor.turn_to("Batch")
+    wait_for(lambda: visitor.page.url.endswith("/#batch"), "the address")
+    visitor.page.reload()
+    waits_for_tab("batch")
+    visitor.page.go_back()
+    waits_for_tab("grade")
+
+
 def test_the_page_can_be_installed_on_a_home_screen(visitor):
     session = visitor.page.context.new_cdp_session(visitor.page)
     manifest = session.send("Page.getAppManifest")
