@@ -55,12 +55,6 @@ element.addEventListener("click", (event) => {
   document.getElementById(`${side}-lines`).scrollIntoView({ block: "start", behavior: "smooth" });
 });
 """
-# Shows at once, without the server, that the last card's answer no longer holds.
-CLEAR_AT_ONCE = f"""() => {{
-  const block = matchMedia("(max-width: 640px)").matches ? "start" : "nearest";
-  document.getElementById("verdict").scrollIntoView({{block, behavior: "smooth"}});
-  return [`{progress_html(FINDING)}`, {{visible: false, __type__: "update"}}];
-}}"""
 
 
 class GradeTab:
@@ -92,7 +86,7 @@ class GradeTab:
                     self._build_question()
                     style = VERDICT_STYLE.read_text(encoding="utf-8")
                     self._verdict = gr.HTML(elem_id="verdict", js_on_load=SHOW_FINDING, css_template=style)
-            with gr.Column(visible=False) as self._answer:
+            with gr.Column(visible=False, elem_id="answer") as self._answer:
                 self._build_answer()
             self._uncertainty = UncertaintyPanel()
         self._sides = [field.file for field in self._inputs]
@@ -145,8 +139,6 @@ class GradeTab:
         answer = [self._verdict, self._answer, self._keep_status, *self._editors, *of_card]
         worth = [self._grading, self._worth.text]
         outputs = [*answer, self._layers, *self._outlines, self._ceiling, *worth]
-        for event in (self._start.click, *(outline.submit for outline in self._outlines)):
-            event(None, None, [self._verdict, self._answer], js=CLEAR_AT_ONCE, **options)
         question = [self._question, self._is_open, self._was_pair]
         fields = [part for field in self._inputs for part in (field.file, field.preview)]
         filled = [self._both, *fields, *question, *answer]
@@ -314,11 +306,12 @@ class GradeTab:
         is_open      True while the question about the back is not answered
         page_values  current states of the two outline editors, then of the two line editors, as JSON
         """
+        # First, whatever follows: the page takes the press for handled when the verdict changes.
+        began = progress_html(FINDING if self._graded_before else LOADING)
+        yield {self._verdict: began, self._answer: gr.update(visible=False)}
         if is_open:
             yield self._without_answer(message_html("Not graded yet", ANSWER_FIRST))
             return
-        began = progress_html(FINDING if self._graded_before else LOADING)
-        yield {self._verdict: began, self._answer: gr.update(visible=False)}
         try:
             yield from self._answers(_path(front), _path(back), _quads(page_values[:2]), page_values[2:])
         except Exception as error:

@@ -82,6 +82,7 @@ function moveByKey(event, index) {
 
 function send() {
   props.value = structuredClone(value);
+  window.loupe.press();
   trigger("submit");
 }
 find(".turn").addEventListener("click", () => {

@@ -37,12 +37,16 @@ document.addEventListener("keydown", (event) => {
   if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
 });
 """
-# The verdict is busy while it holds an element of that class; programs and screen readers look at the attribute.
-MARK_BUSY = """
-new MutationObserver(() => {
+# The verdict is busy while it holds an element of that class, and from a press until it changes; programs and screen
+# readers look at the attribute. The press hides the last card's answer at once, by its style alone: an update that Gradio
+# makes in the page was sometimes applied after the server's, and took the new answer off the page.
+BUSY = """
+new MutationObserver((changes) => {
   const verdict = document.getElementById("verdict");
-  if (verdict) verdict.setAttribute("aria-busy", String(verdict.querySelector(".busy") !== null));
-}).observe(document, { childList: true, subtree: true });
+  if (!verdict) return;
+  if (changes.some(({ target }) => verdict.contains(target))) delete verdict.dataset.pressed;
+  verdict.setAttribute("aria-busy", String("pressed" in verdict.dataset || verdict.querySelector(".busy") !== null));
+}).observe(document, { childList: true, characterData: true, subtree: true });
 """
 # Gradio's file field takes no picture from the clipboard: a pasted one goes to the first empty side, two are sorted.
 PASTE = """
@@ -59,8 +63,9 @@ document.addEventListener("paste", (event) => {
 # A second press of Grade while the same pictures are graded would grade them twice.
 ONE_PRESS = """
 document.addEventListener("click", (event) => {
-  const busy = event.target.closest("#grade-start") && document.querySelector('#verdict[aria-busy="true"]');
-  if (busy) event.stopImmediatePropagation();
+  if (!event.target.closest("#grade-start")) return;
+  if (document.querySelector('#verdict[aria-busy="true"]')) event.stopImmediatePropagation();
+  else window.loupe.press();
 }, { capture: true });
 """
 # On a phone the field of a side opens the camera; the field for both lets the user choose pictures taken before.
@@ -73,8 +78,9 @@ if (matchMedia("(pointer: coarse)").matches) new MutationObserver(() => {
   }
 }).observe(document, { childList: true, subtree: true });
 """
-# What the two views of a card and the bar of layers share, see card_view.js and card_layers.js. OpenSeadragon is loaded
-# with the page; `loadViewer` waits for it, tries again if that failed, and returns whether it is there.
+# What the verdict, the two views of a card and the bar of layers share, see card_view.js and card_layers.js.
+# OpenSeadragon is loaded with the page; `loadViewer` waits for it, tries again if that failed, and returns whether it is
+# there.
 CARD_VIEWS = """
 window.loupe = {
   loading: null,
@@ -85,6 +91,13 @@ window.loupe = {
     script.onerror = () => { window.loupe.loading = null; resolve(false); };
     document.head.append(script);
   }),
+  press: () => {
+    const verdict = document.getElementById("verdict");
+    Object.assign(verdict.dataset, { pressed: "" });
+    verdict.setAttribute("aria-busy", "true");
+    const block = matchMedia("(max-width: 640px)").matches ? "start" : "nearest";
+    verdict.scrollIntoView({ block, behavior: "smooth" });
+  },
   views: {},
   layers: {
     findings: true, lines: true, map: false, linked: true,
@@ -110,7 +123,7 @@ TAB_ADDRESS = """
   }).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-selected"] });
 }
 """
-PAGE_SCRIPTS = (TAB_ADDRESS, KEYS, MARK_BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
+PAGE_SCRIPTS = (TAB_ADDRESS, KEYS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
@@ -147,6 +160,11 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 }
 .batch-table img { height: 4.5rem; max-width: none; }
 #current-grade h2 { margin-top: 0; }
+#verdict[data-pressed]::before {
+  content: "Grading ..."; display: block; padding: 0.6rem 0.8rem; border-radius: 6px;
+  background: var(--background-fill-secondary);
+}
+#verdict[data-pressed] > *, body:has(#verdict[data-pressed]) #answer { display: none !important; }
 footer { display: none !important; }
 @media (max-width: 640px) {
   .two-sides { flex-wrap: nowrap !important; }
