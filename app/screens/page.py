@@ -37,14 +37,15 @@ document.addEventListener("keydown", (event) => {
   if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
 });
 """
-# The verdict is busy while it holds an element of that class, and from a press until it changes; programs and screen
-# readers look at the attribute. The press hides the last card's answer at once, by its style alone: an update that Gradio
-# makes in the page was sometimes applied after the server's, and took the new answer off the page.
+# The verdict is busy while it holds an element of that class, and from a press until its content changes; programs and
+# screen readers look at the attribute. The press hides the last card's answer at once, by its style alone: an update
+# that Gradio makes in the page was sometimes applied after the server's, and took the new answer off the page.
 BUSY = """
 new MutationObserver((changes) => {
   const verdict = document.getElementById("verdict");
   if (!verdict) return;
-  if (changes.some(({ target }) => verdict.contains(target))) delete verdict.dataset.pressed;
+  const content = verdict.querySelector(".html-container"); // beside it Gradio counts the seconds
+  if (changes.some(({ target }) => content?.contains(target))) delete verdict.dataset.pressed;
   verdict.setAttribute("aria-busy", String("pressed" in verdict.dataset || verdict.querySelector(".busy") !== null));
 }).observe(document, { childList: true, characterData: true, subtree: true });
 """
@@ -79,8 +80,8 @@ if (matchMedia("(pointer: coarse)").matches) new MutationObserver(() => {
 }).observe(document, { childList: true, subtree: true });
 """
 # What the verdict, the two views of a card and the bar of layers share, see card_view.js and card_layers.js.
-# OpenSeadragon is loaded with the page; `loadViewer` waits for it, tries again if that failed, and returns whether it is
-# there.
+# OpenSeadragon is loaded with the page; `loadViewer` waits for it, tries again if that failed, and returns whether it
+# is there.
 CARD_VIEWS = """
 window.loupe = {
   loading: null,
@@ -164,7 +165,9 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
   content: "Grading ..."; display: block; padding: 0.6rem 0.8rem; border-radius: 6px;
   background: var(--background-fill-secondary);
 }
-#verdict[data-pressed] > *, body:has(#verdict[data-pressed]) #answer { display: none !important; }
+#verdict[data-pressed] > * { display: none !important; }
+/* Not without its size, by which the views of the card are laid out. */
+body:has(#verdict[data-pressed]) #answer { visibility: hidden !important; }
 footer { display: none !important; }
 @media (max-width: 640px) {
   .two-sides { flex-wrap: nowrap !important; }
