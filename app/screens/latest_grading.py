@@ -10,9 +10,9 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-Update = TypeVar("Update")
+Part = TypeVar("Part")
 POLL_S, MAX_DELIVERY_S = 0.01, 5.0
 
 
@@ -23,19 +23,24 @@ class LatestGrading:
     number: int = 0
     in_delivery: bool = False
 
-    def begin(self, updates: Iterable[Update], nothing: Update) -> Iterator[Update]:
+    def begin(self, updates: Iterable[dict[Part, Any]], nothing: dict[Part, Any]) -> Iterator[dict[Part, Any]]:
         """Number a new grading; yields its updates until another one begins or `give_up` is called.
 
-        nothing  the update that changes nothing. It is yielded last, because Gradio sends the last one a second time.
+        Each yielded update has all that came before it too: of two that arrive at once, the page applies the last only.
+
+        nothing  the update that changes nothing, yielded last by a grading that was dropped, because Gradio sends the
+                 last one a second time
         """
         self.number = number = self.number + 1
+        all_so_far: dict[Part, Any] = {}
         try:
             for update in updates:
+                all_so_far |= update
                 # True before the number is compared: `give_up` changes the number first, then waits.
                 self.in_delivery = True
                 if number != self.number:
                     break
-                yield update
+                yield dict(all_so_far)
                 self.in_delivery = False
         except Exception:
             if number == self.number:
@@ -43,7 +48,8 @@ class LatestGrading:
             traceback.print_exc()  # a bug, but not of the pictures that the page shows now
         finally:
             self.in_delivery = False
-        yield nothing
+        if number != self.number:
+            yield nothing
 
     def give_up(self) -> None:
         """Drop the grading under way; returns when its last update is on its way to the page, before what follows."""

@@ -7,47 +7,59 @@ import pytest
 
 from app.screens.latest_grading import LatestGrading
 
+NOTHING = {"verdict": "nothing"}
+BUSY, FIRST, SECOND = {"verdict": "busy"}, {"verdict": "9", "card": "lines"}, {"verdict": "9 with maps"}
 
-def test_a_grading_yields_its_updates_and_ends_with_nothing():
-    assert list(LatestGrading().begin(["busy", "grade"], "nothing")) == ["busy", "grade", "nothing"]
+
+def test_each_update_of_a_grading_has_those_before_it_for_the_page_may_apply_the_last_only():
+    updates = list(LatestGrading().begin([BUSY, FIRST, SECOND], NOTHING))
+    assert updates == [BUSY, FIRST, {"verdict": "9 with maps", "card": "lines"}]
 
 
 def test_a_grading_that_was_given_up_yields_no_further_update():
     latest = LatestGrading()
-    updates = latest.begin(["busy", "grade", "maps"], "nothing")
-    assert next(updates) == "busy"
+    updates = latest.begin([BUSY, FIRST, SECOND], NOTHING)
+    assert next(updates) == BUSY
     latest.number += 1  # as `give_up` does first, in another thread
-    assert list(updates) == ["nothing"]
+    assert list(updates) == [NOTHING]
+
+
+def test_a_grading_given_up_during_its_last_update_ends_with_nothing():
+    latest = LatestGrading()
+    updates = latest.begin([FIRST], NOTHING)
+    assert next(updates) == FIRST
+    latest.number += 1
+    assert list(updates) == [NOTHING], "else Gradio would send the old answer a second time"
 
 
 def test_a_newer_grading_takes_the_place_of_an_earlier_one():
     latest = LatestGrading()
-    earlier, newer = latest.begin(["busy", "first"], "nothing"), latest.begin(["busy", "second"], "nothing")
-    assert [next(earlier), next(newer)] == ["busy", "busy"]
-    assert list(earlier) == ["nothing"]
-    assert list(newer) == ["second", "nothing"]
+    earlier, newer = latest.begin([BUSY, FIRST], NOTHING), latest.begin([BUSY, SECOND], NOTHING)
+    assert [next(earlier), next(newer)] == [BUSY, BUSY]
+    assert list(earlier) == [NOTHING]
+    assert list(newer) == [SECOND]
 
 
 def test_an_error_counts_only_in_the_latest_grading(capsys):
     def failing():
-        yield "busy"
+        yield BUSY
         raise ZeroDivisionError
 
     latest = LatestGrading()
-    updates = latest.begin(failing(), "nothing")
+    updates = latest.begin(failing(), NOTHING)
     next(updates)
     with pytest.raises(ZeroDivisionError):
         next(updates)
-    earlier = latest.begin(failing(), "nothing")
+    earlier = latest.begin(failing(), NOTHING)
     next(earlier)
-    next(latest.begin(["busy"], "nothing"))
-    assert list(earlier) == ["nothing"]
+    next(latest.begin([BUSY], NOTHING))
+    assert list(earlier) == [NOTHING]
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_giving_up_returns_only_after_an_update_under_way_was_delivered():
     latest = LatestGrading()
-    updates = latest.begin(["busy", "grade"], "nothing")
+    updates = latest.begin([BUSY, FIRST], NOTHING)
     next(updates)
     returned = threading.Event()
 
@@ -59,6 +71,6 @@ def test_giving_up_returns_only_after_an_update_under_way_was_delivered():
     thread.start()
     time.sleep(0.1)
     assert not returned.is_set()
-    assert list(updates) == ["nothing"]  # Gradio asks for the next update once one is on its way
+    assert list(updates) == [NOTHING]  # Gradio asks for the next update once one is on its way
     thread.join(5)
     assert returned.is_set()
