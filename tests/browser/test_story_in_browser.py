@@ -334,13 +334,11 @@ def test_a_front_alone_and_a_pair_again_are_graded_one_after_the_other(visitor, 
 
 def test_a_picture_exchanged_while_a_card_is_graded_drops_that_grading_and_the_next_press_counts(visitor, new_card):
     visitor.page.locator("#grade-start").click()
-    visitor.waits_to_read("#verdict", "Grading ...")
     visitor.removes_picture("back")
     # While an event is under way, Gradio shows its seconds there.
     wait_for(lambda: visitor.reads("#verdict").strip() == "", "the dropped grading to end without an answer")
     assert not visitor.sees("#front-lines .stage")
     visitor.page.locator("#grade-start").click()
-    visitor.waits_to_read("#verdict", "Grading ...")
     visitor.adds_picture("back", new_card[1])
     visitor.sees_preview("back")
     verdict = visitor.grades()
