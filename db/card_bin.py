@@ -37,7 +37,7 @@ def empty_bin(session: Session) -> list[Picture]:
     """
     cards = session.scalars(select(Card).where(Card.deleted_at.is_not(None))).all()
     card_ids = [card.id for card in cards]
-    pictures = {picture.id: picture for card in cards for picture in (card.front, card.back) if picture is not None}
+    pictures = {picture.id: picture for card in cards for picture in card.pictures}
     shared = select(Card).where(or_(Card.front_id.in_(pictures), Card.back_id.in_(pictures)))
     still_used = {
         picture_id

@@ -169,6 +169,11 @@ class Card(Base):
     front: Mapped[Picture | None] = relationship(foreign_keys=[front_id], lazy="joined")
     back: Mapped[Picture | None] = relationship(foreign_keys=[back_id], lazy="joined")
 
+    @property
+    def pictures(self) -> list[Picture]:
+        """The one or two pictures, front first."""
+        return [picture for picture in (self.front, self.back) if picture is not None]
+
 
 class LabelEvent(Base):
     """A label given to a card. Append-only: a correction is another event (append_only.py)."""

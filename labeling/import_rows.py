@@ -153,7 +153,7 @@ def _update_details(card: Card, pair: CardPair) -> None:
 
 def _namesake_message(card: Card, front: PictureFile | None, back: PictureFile | None) -> str:
     """The reason to refuse a card with the name of a recorded one, whose files it may have replaced."""
-    recorded = {picture.path for picture in (card.front, card.back) if picture is not None}
+    recorded = {picture.path for picture in card.pictures}
     if changed := [file.path.name for file in (front, back) if file is not None and str(file.path) in recorded]:
         return (
             f"{' and '.join(changed)} changed since the import, and the label of that card is of the earlier picture; "

@@ -63,8 +63,9 @@ class RankedQueue:
 
 @dataclass(frozen=True)
 class _Known:
-    """Training target and label events of a card, and the model's probabilities or why it has none."""
+    """Name, training target and label events of a card, and the model's probabilities or why it has none."""
 
+    name: str
     target: int | None
     events: Sequence[LabelEvent]
     probabilities: np.ndarray | None
@@ -77,14 +78,13 @@ def ranking(session: Session, by: QueueBy, model_sha256: str | None) -> list[Que
     model_sha256  the model whose predictions count, None without one: then no card is suspect or uncertain
     """
     known = _known_cards(session, model_sha256)
-    names = {card.id: card.name for card in cards.all_cards(session)}
     scored = {order: _SCORERS[order](known) for order in MIXED_WEIGHTS if by in (order, "mixed")}
     entries = []
-    for row_id, name in names.items():
+    for row_id, card in known.items():
         weighted = [(1.0 if by == order else MIXED_WEIGHTS[order], *scores[row_id]) for order, scores in scored.items()]
         reasons = [reason for _, score, reason in sorted(weighted, key=lambda part: -part[0] * part[1]) if reason]
         score = sum(weight * score for weight, score, _ in weighted)
-        entries.append(QueueEntry(row_id, name, round(score, 4), tuple(reasons)))
+        entries.append(QueueEntry(row_id, card.name, round(score, 4), tuple(reasons)))
     return sorted(entries, key=lambda entry: (-entry.score, entry.row_id))
 
 
@@ -98,6 +98,7 @@ def _known_cards(session: Session, model_sha256: str | None) -> dict[int, _Known
         target = None if label is None else training_target(label.grade, label.qualifier)
         stored, problem = predicted.get(card.id, (None, ""))
         known[card.id] = _Known(
+            card.name,
             target if isinstance(target, int) else None,
             events.get(card.id, []),
             None if stored is None else np.frombuffer(stored, np.float64),

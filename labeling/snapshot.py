@@ -78,7 +78,7 @@ def _recorded_cards(database: Database) -> list[_RecordedCard]:
         return [
             _RecordedCard(
                 _to_pair(card, labels.get(card.id)),
-                [picture for picture in (card.front, card.back) if picture is not None],
+                card.pictures,
                 None if card.front is None else card.front.phash,
             )
             for card in all_cards(session)

@@ -47,7 +47,7 @@ class BatchCard:
 
 
 class Content(BaseModel):
-    """What is stored of a batch when it is created; `model` is None for the grading model."""
+    """Stored content of a batch, written when it is created; `model` is None for the grading model."""
 
     model_config = ConfigDict(frozen=True)
 

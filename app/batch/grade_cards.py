@@ -7,19 +7,17 @@ that goes on with the cards without a row.
 from __future__ import annotations
 
 import json
-import os
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
 from pathlib import Path
 
 from app.batch.batch import Batch, BatchCard, Row
 from app.errors import user_message
 from app.grading.json_report import report
 from app.grading.line_corrections import load_corrections
-from app.models.grading_model import grading_model
+from app.models.grading_pool import graded_in_processes, model_of_process
 from app.report.embedded_pictures import embedded_pictures, thumbnail
 from app.report.html_report import card_page
 from app.settings import DataFolder, UserError
@@ -27,15 +25,11 @@ from app.terminal import ProgressMeter, stop_on_signal
 from db.session import DatabaseUnusable
 from engine.image.read import BadPicture
 from engine.inference.grade_card import grade_card
-from engine.inference.load_model import LoadedModel
 from engine.measure.centering.line_correction import Corrections
-from engine.process_pool import spawn_pool
 from engine.storage.atomic import write_text
 from engine.storage.checkpoint import BadModel
 from engine.storage.disk_space import DiskFull
 
-# Each process loads torch and the model: about 0.7 GB.
-MAX_PROCESSES = 4
 # Errors that every other card would have too: the batch ends with them and can be resumed.
 FATAL = (DiskFull, BadModel, UserError, DatabaseUnusable)
 PROGRAM_ERROR = "the program made an error on this card, which the log of the batch shows; the others are graded"
@@ -48,8 +42,6 @@ def grade_cards(data: DataFolder, name: str) -> dict[str, int]:
 
     Returns the numbers of cards and rows. Raises UserError if another process is at it, and the FATAL errors.
     """
-    # Two processes of one thread each grade faster than one with two, and small networks gain nothing from threads.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     batch = Batch(data.batches / name)
     cards, rows = batch.cards, batch.rows_file
     if not rows.acquire():
@@ -79,16 +71,9 @@ def _graded(
 ) -> Iterator[Row]:
     """Grade cards in a pool of processes; yields the rows as they are done, also of those begun before a stop."""
     corrections, model_name = load_corrections(data), batch.content.model
-    workers = max(1, min(os.cpu_count() or 1, MAX_PROCESSES, count))
-    with spawn_pool(workers) as pool:
-        pending: dict[Future[Row], tuple[int, BatchCard]] = {}
-        while True:
-            while len(pending) < 2 * workers and not is_stopped() and (entry := next(remaining, None)) is not None:
-                pending[pool.submit(grade_one, data, batch, *entry, model_name, corrections)] = entry
-            if not pending:
-                return
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield _row(future, *pending.pop(future))
+    calls = ((entry, (data, batch, *entry, model_name, corrections)) for entry in remaining)
+    for entry, future in graded_in_processes(grade_one, calls, count, is_stopped):
+        yield _row(future, *entry)
 
 
 def _row(future: Future[Row], number: int, card: BatchCard) -> Row:
@@ -112,7 +97,7 @@ def grade_one(
     """Grade one card and write its JSON and its page; returns its row. Raises BadPicture and the FATAL errors."""
     if card.error:
         raise BadPicture(card.error)
-    model = _model(data, model_name)
+    model = model_of_process(data, model_name)
     front, back = (None if path is None else Path(path) for path in (card.front, card.back))
     graded = grade_card(front, back, model, corrections, with_saliency=False)
     values = {"card_id": card.card_id, **report(graded)}
@@ -122,9 +107,3 @@ def grade_one(
     write_text(batch.graded(number, ".html"), page)
     values_in_row = {key: values[key] for key in IN_ROW}
     return {"number": number, "card_id": card.card_id, **values_in_row, "picture": picture}
-
-
-@cache
-def _model(data: DataFolder, name: str | None) -> LoadedModel | None:
-    """The model, loaded once in each process."""
-    return grading_model(data, name)

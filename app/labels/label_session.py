@@ -9,7 +9,7 @@ from app.labels.undo import Changes
 from app.markdown import escape
 from app.settings import DataFolder
 from db import cards, labels
-from db.schema import Card, LabelEvent, Picture
+from db.schema import Card, LabelEvent
 from db.session import Database, Session
 from engine.cards.grades import GRADES, HALF_GRADES, grade_name
 from labeling.picture_files import locate_pictures
@@ -53,7 +53,7 @@ def card_key(card: Card) -> str:
 
     A page that was opened with another data folder may have another card under the same row id.
     """
-    return f"{card.id}:{_pictures(card)[0].sha256}"
+    return f"{card.id}:{card.pictures[0].sha256}"
 
 
 def card_of_key(session: Session, key: str | None) -> Card | None:
@@ -62,12 +62,7 @@ def card_of_key(session: Session, key: str | None) -> Card | None:
     if not row_id.isdecimal() or len(row_id) > MAX_ID_DIGITS:
         return None
     card = cards.get(session, card_id=int(row_id))
-    return card if card is not None and sha256 in [picture.sha256 for picture in _pictures(card)] else None
-
-
-def _pictures(card: Card) -> list[Picture]:
-    """The one or two pictures of a card, front first."""
-    return [picture for picture in (card.front, card.back) if picture is not None]
+    return card if card is not None and sha256 in [picture.sha256 for picture in card.pictures] else None
 
 
 def ranked_queue(database: Database, entry: str | None, model_sha256: str | None) -> RankedQueue | None:
@@ -97,7 +92,7 @@ def card_view(database: Database, data: DataFolder, card: Card | None, ranked: R
     with database.reading() as session:
         events = labels.label_history(session, card_id=card.id)
         current = labels.current_label(session, card_id=card.id)
-    locations = locate_pictures(database, _pictures(card))
+    locations = locate_pictures(database, card.pictures)
     (front, front_error), (back, back_error) = (
         (None, "") if side is None else preview_file(side, locations[side.id], data) for side in (card.front, card.back)
     )

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from app.errors import user_message
 from app.models.grading_model import grading_model
+from app.models.grading_pool import graded_in_processes, model_of_process
 from app.settings import DataFolder
 from db import predictions
-from db.schema import Card, CardPrediction, Picture
+from db.schema import Card, CardPrediction
 from db.session import Database
 from engine.inference.grade_card import grade_card
-from engine.inference.load_model import LoadedModel
-from engine.process_pool import spawn_pool
 from labeling.picture_files import PictureLocation, locate_pictures
 
-# Each process loads torch and the model: about 0.7 GB.
-MAX_PROCESSES = 4
 NOT_GRADED = "its pictures were not good enough to be graded"
 Answer = tuple[bytes | None, str]
 
@@ -45,33 +39,22 @@ def score_cards(
         missing = predictions.cards_without_prediction(session, model_sha256=model.sha256)
     if not missing:
         return model.sha256
-    locations = locate_pictures(database, [picture for card in missing for picture in _pictures(card)])
-    # Two processes of one thread each grade faster than one with two.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    workers = max(1, min(os.cpu_count() or 1, MAX_PROCESSES, len(missing)))
-    remaining, done = iter(missing), 0
-    with spawn_pool(workers) as pool:
-        pending: dict[Future[Answer], Card] = {}
-        while True:
-            while len(pending) < 2 * workers and not is_stopped() and (card := next(remaining, None)) is not None:
-                lost = [locations[picture.id].reason for picture in _pictures(card) if locations[picture.id].reason]
-                if lost:
-                    _store(database, model.sha256, {card.id: (None, lost[0])})
-                    done += 1
-                else:
-                    pending[pool.submit(predict_card, data, *_paths(card, locations))] = card
-            if not pending:
-                return model.sha256
-            finished = wait(pending, return_when=FIRST_COMPLETED).done
-            _store(database, model.sha256, {pending.pop(future).id: future.result() for future in finished})
-            done += len(finished)
-            progress(done, len(missing))
+    locations = locate_pictures(database, [picture for card in missing for picture in card.pictures])
+    lost = {card.id: reason for card in missing if (reason := _lost_reason(card, locations))}
+    _store(database, model.sha256, {card_id: (None, reason) for card_id, reason in lost.items()})
+    there = [card for card in missing if card.id not in lost]
+    calls = ((card.id, (data, *_paths(card, locations))) for card in there)
+    graded = graded_in_processes(predict_card, calls, len(there), is_stopped)
+    for done, (card_id, future) in enumerate(graded, len(lost) + 1):
+        _store(database, model.sha256, {card_id: future.result()})
+        progress(done, len(missing))
+    return model.sha256
 
 
 def predict_card(data: DataFolder, front: Path | None, back: Path | None) -> Answer:
     """Probabilities of a card as ten 64-bit floats, or None and why it cannot be graded."""
     try:
-        graded = grade_card(front, back, _model(data), ceiling_binds=False, with_saliency=False)
+        graded = grade_card(front, back, model_of_process(data), ceiling_binds=False, with_saliency=False)
     except Exception as error:
         if (message := user_message(error)) is None:
             raise
@@ -79,12 +62,6 @@ def predict_card(data: DataFolder, front: Path | None, back: Path | None) -> Ans
     if graded.prediction is None:
         return None, next(iter(graded.notes), NOT_GRADED)
     return graded.prediction.probabilities.astype(np.float64).tobytes(), ""
-
-
-@cache
-def _model(data: DataFolder) -> LoadedModel | None:
-    """The model in use, loaded once in each process."""
-    return grading_model(data)
 
 
 def _store(database: Database, model_sha256: str, answers: Mapping[int, Answer]) -> None:
@@ -96,8 +73,9 @@ def _store(database: Database, model_sha256: str, answers: Mapping[int, Answer])
         predictions.add_predictions(session, predictions=rows)
 
 
-def _pictures(card: Card) -> Sequence[Picture]:
-    return [picture for picture in (card.front, card.back) if picture is not None]
+def _lost_reason(card: Card, locations: Mapping[int, PictureLocation]) -> str:
+    """Why a picture of the card cannot be used; empty if all can."""
+    return next((locations[picture.id].reason for picture in card.pictures if locations[picture.id].reason), "")
 
 
 def _paths(card: Card, locations: Mapping[int, PictureLocation]) -> tuple[Path | None, Path | None]:

@@ -258,7 +258,7 @@ class CollectionTab:
         if entry is None:
             return {self._detail: gr.update(visible=False)}
         card, costs, returned = entry.card, current_costs(self._database), entry.returned
-        locations = locate_pictures(self._database, [side for side in (card.front, card.back) if side is not None])
+        locations = locate_pictures(self._database, card.pictures)
         front, back = (
             None if side is None else preview_file(side, locations[side.id], self._data)[0]
             for side in (card.front, card.back)

@@ -217,7 +217,7 @@ class LabelTab:
         return None if path is None else file_sha256(path)
 
     def _scoring_updates(self, filter_entry: str | None, model_sha256: str | None) -> list[object]:
-        """How many cards the model has not been asked about, if the order depends on it."""
+        """The number of cards that the model has not been asked about, if the order depends on it."""
         order = RANKED.get(filter_entry or "")
         if order is None or order in BY_LABELS_ALONE:
             return [gr.update(visible=False), ""]

@@ -1,4 +1,4 @@
-"""What has the outline of a card and is none: an empty holder, a disc, a playing card, a page full of cards.
+"""Things with the outline of a card that are none: an empty holder, a disc, a playing card, a page full of cards.
 
 The networks were trained on cards and tables. Each of these is told by one property: nothing is printed on it, it is
 round, it looks the same upside down, or it shows many cards of one size.

@@ -13,7 +13,7 @@ _DISTANCES = np.abs(np.subtract.outer(np.asarray(GRADES), np.asarray(GRADES))).a
 
 
 def suspicion(probabilities: Probabilities, grades: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How much further the given grades are from the model's distributions than the best grades are.
+    """Distance of the given grades from the model's distributions beyond that of the best grades.
 
     The mean distance of a grade from the distribution, less that of the distribution's median, over the scale of nine
     steps: a card of which the model is unsure is not suspect for that. On 200 real pairs with out-of-fold predictions

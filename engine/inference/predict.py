@@ -109,15 +109,10 @@ def predict(model: LoadedModel, inputs: Inputs, given: Given = EVERYTHING, maps:
     """
     is_familiar: Familiarity = (None, None)
     with torch.inference_mode():
-        module = model.forward_module
-        if isinstance(module, FamiliarPixels):
-            scores, (is_familiar,) = module.score(inputs, maps)
-        elif maps is not None:
-            network = model.network
-            auxiliary = network.auxiliary_features(inputs.present, inputs.regions, inputs.measured)
-            scores = network.fuse_and_score(*network.features_of_maps(maps), auxiliary)
+        if model.forward_module is model.onnx:
+            scores = model.forward_module(*inputs)
         else:
-            scores = module(*inputs)
+            scores, (is_familiar,) = FamiliarPixels(model.network, model.domains).score(inputs, maps)
         uncalibrated = model.network.grade.log_probabilities(scores.grade).double().softmax(dim=1).cpu().numpy()
     _check_finite(model, uncalibrated)
     given = given._replace(in_domain=given.in_domain and False not in is_familiar)
