@@ -34,7 +34,7 @@ def test_without_a_login_nothing_but_the_login_page_is_answered(browser):
     assert '"auth_required":true' in browser.get("/").text
     for path in ("config", "gradio_api/info", "gradio_api/file=/etc/hostname", "gradio_api/queue/data?session_hash=a"):
         assert browser.get(f"/{path}").status_code in (401, 403), path
-    events = [{"data": [], "session_hash": "a", "fn_index": index} for index in range(40)]
+    events = [{"data": [], "session_hash": "a", "fn_index": index} for index in (*range(40), 99_999)]
     # An index that no event has is refused before the login is looked at.
     assert {browser.post("/gradio_api/queue/join", json=event).status_code for event in events} == {400, 401}
     assert browser.post("/gradio_api/upload", files={"files": ("a.png", b"a")}).status_code == 401

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[3]
 FRONTS = [(2.4, 3.6, 3.6, 2.4), (4.0, 3.0, 2.0, 3.0), None]
 BACKS = [(3.0, 3.0, 3.0, 3.0), None, (2.0, 2.0, 4.0, 4.0)]
 # A dark field in the left half of every picture, to detect mirroring.
-FIELD = [(box(8, 20, 25, 60), (20, 20, 20))]
+FIELD = [(box(8, 20, 30, 64), (20, 20, 20))]
 
 
 @pytest.fixture(scope="module")
