@@ -15,6 +15,7 @@ from evidence.steps import simulated
 
 STEPS = {
     "real_networks": "evidence.steps.real_networks",
+    "real_recipes": "evidence.steps.real_recipes",
     "real_pairs": "evidence.steps.real_pairs",
     "changes": "evidence.steps.changes",
     "sizes": "evidence.steps.sizes",

@@ -22,6 +22,7 @@ from evidence.tables import METRIC_HEADS, Results, comma_list, metric_cells, wit
 # Section titles by step, in the order of the page.
 TITLES = {
     "real_networks": "Networks trained on real pairs",
+    "real_recipes": "The recipes trained end to end on real pairs",
     "real_pairs": "Real graded pairs",
     "starter": "The starter model",
     "simulated": "Simulated pairs: the recipes and a rubric baseline",
@@ -37,6 +38,7 @@ PICTURES = PROGRAM / "docs" / "evidence"
 EXPLANATION = Path(__file__).parent / "worst.md"
 SECTION_WRITERS: dict[str, Callable[[Results], list[str]]] = {
     "real_networks": sections.real_networks,
+    "real_recipes": sections.real_recipes,
     "real_pairs": sections.real_pairs,
     "simulated": sections.simulated,
     "changes": sections.changes,

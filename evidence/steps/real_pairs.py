@@ -7,7 +7,6 @@ the photographs alone. Forty cards, chosen by the hash of their name, stay seale
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from app.commands import evaluate
-from app.settings import DataFolder
 from app.terminal import print_message
 from engine.cards.folds import hash_order
-from engine.cards.pairs import CardPair, write_manifest
+from engine.cards.pairs import CardPair
 from engine.evaluation.predictions import Predictions
 from evidence.cached_json import load_or_compute, require_same_plan, write_json
 from evidence.figures import metrics_over_seeds, qwk_differences
@@ -64,7 +61,6 @@ SPECS = (
     InputSpec(region="picture"),
 )
 FRONT_WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 1.0)
-STARTER_METRICS = ("qwk", "exact", "within_one", "mae", "coverage")
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -86,7 +82,6 @@ def run(folder: Path) -> dict[str, Any]:
         "control": load_or_compute(parts / "control.json", lambda: _control(folder, pairs)),
         "across": load_or_compute(parts / "across.json", lambda: _across(folder, pairs)),
         "changes": load_or_compute(parts / "changes.json", lambda: _changes(folder, pairs)),
-        "starter": load_or_compute(parts / "starter.json", lambda: _starter(folder, pairs)),
     }
     write_json(folder / "real_pairs.json", results)
     return results
@@ -204,14 +199,6 @@ def _changes(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
         "median": float(np.median(everything)),
         "p95": float(np.percentile(everything, 95)),
     }
-
-
-def _starter(folder: Path, pairs: Sequence[CardPair]) -> dict[str, Any]:
-    """Metrics of the shipped starter, which was not trained on these cards."""
-    manifest = folder / "real_pairs" / "pairs.csv"
-    write_manifest(manifest, [replace(pair, split="val") for pair in pairs])
-    metrics = evaluate.run(DataFolder(folder / "real_pairs" / "data"), "starter", manifest, "val")
-    return {name: [metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"]] for name in STARTER_METRICS}
 
 
 def _gain(rgb: np.ndarray, factors: Sequence[float]) -> np.ndarray:

@@ -455,7 +455,7 @@ def test_a_failed_import_is_explained_in_its_place_and_covers_no_button(visitor,
     assert "/nowhere/<b>at all</b>: there is no such" in visitor.reads("#import-outcome")
     assert not any(part.is_visible() for part in visitor.page.get_by_text("Error", exact=True).all())
     before = labels_given(server)
-    visitor.page.locator("#grade-3").click(timeout=5000)  # fails if anything lies over it
+    visitor.page.locator("#grade-3").click()  # fails if anything lies over it
     wait_for(lambda: labels_given(server) == before + 1, "the label")
 
 

@@ -144,6 +144,7 @@ def test_the_page_describes_the_starter_only_from_the_folder_of_its_build_and_wi
     )
     assert page.run(tmp_path / "out")["missing"] == [
         "real_networks",
+        "real_recipes",
         "real_pairs",
         "starter",
         "simulated",
@@ -183,7 +184,7 @@ def test_a_section_is_unchanged_if_the_results_of_its_step_are_missing(tmp_path,
     assert page.run(first)["kept"] == []
     alone = page.PAGE.read_text(encoding="utf-8")
     assert "\n## Cost\n" not in alone
-    assert "Real_networks, real_pairs, starter, simulated, changes, sizes, stronger, cost." in alone
+    assert "Real_networks, real_recipes, real_pairs, starter, simulated, changes, sizes, stronger, cost." in alone
 
     network = {"recipe": "loupe", "image_size": 384, "parameters": 33_400_000}
     speeds = ("grading", "training 32", "training bf16")
@@ -194,7 +195,16 @@ def test_a_section_is_unchanged_if_the_results_of_its_step_are_missing(tmp_path,
     assert page.run(second) == {
         "page": str(page.PAGE),
         "kept": ["fronts"],
-        "missing": ["real_networks", "real_pairs", "starter", "simulated", "changes", "sizes", "stronger"],
+        "missing": [
+            "real_networks",
+            "real_recipes",
+            "real_pairs",
+            "starter",
+            "simulated",
+            "changes",
+            "sizes",
+            "stronger",
+        ],
     }
     both = page.PAGE.read_text(encoding="utf-8")
     assert alone.split("\n## ")[1] == both.split("\n## ")[1]
@@ -279,7 +289,7 @@ def test_each_step_is_computed_once_and_the_page_shows_all_results(small, tmp_pa
     assert cost.run(out)["networks"][0]["grading"]["pairs_per_second"] > 0
     monkeypatch.setattr(page, "PAGE", out / "evidence.md")
     monkeypatch.setattr(page, "PICTURES", out / "evidence")
-    assert page.run(out)["missing"] == ["real_networks", "real_pairs", "starter", "fronts"]
+    assert page.run(out)["missing"] == ["real_networks", "real_recipes", "real_pairs", "starter", "fronts"]
     text = (out / "evidence.md").read_text(encoding="utf-8")
     assert f"{results['uniform']['ways']['loupe']['qwk'][0]:.3f}" in text
     assert cv2.imread(str(out / "evidence" / "simulated.png")).shape[1] > 1000

@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from engine.evaluation import predictions
+from engine.evaluation.predictions import Predictions
+from engine.experiments import run_folder
+from engine.recipes import RECIPES
 from evidence import frozen_features, page, real_sources
 from evidence.frozen_features import InputSpec, card_features, photograph_measures, ridge_predictions, to_probabilities
-from evidence.steps import real_pairs
+from evidence.steps import real_pairs, real_recipes
 from tests.card_factory import card_picture, write_cards
 
 SMALL = InputSpec(height=64, width=48)
@@ -77,8 +81,6 @@ def test_every_part_is_computed_once_and_shown_on_the_page(tmp_path, monkeypatch
     for name, value in {"SPECS": (SMALL,), "DEFAULT": SMALL}.items():
         monkeypatch.setattr(real_pairs, name, value)
     monkeypatch.setattr(real_pairs, "CHANGED_CARDS", 6)
-    starter = {name: [0.5, 0.4, 0.6] for name in real_pairs.STARTER_METRICS}
-    monkeypatch.setattr(real_pairs, "_starter", lambda folder, pairs: starter)
     results = real_pairs.run(tmp_path / "out")
     assert results["n"] == 25
     assert set(results["inputs"][SMALL.name]) == {f"front {weight:g}" for weight in real_pairs.FRONT_WEIGHTS}
@@ -90,3 +92,43 @@ def test_every_part_is_computed_once_and_shown_on_the_page(tmp_path, monkeypatch
     assert "real_pairs" not in page.run(tmp_path / "out")["missing"]
     qwk = results["inputs"][SMALL.name]["front 0.3"]["qwk"][0]
     assert f"{qwk:.3f} (" in (tmp_path / "evidence.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.long
+def test_recipes_are_trained_on_the_open_pairs_and_compared_with_the_frozen_encoders(tmp_path, monkeypatch):
+    pictures, out = tmp_path / "real", tmp_path / "out"
+    write_cards(pictures / "pokemon_pairs", [float(grade) for grade in range(1, 11)] * 2, splits=False)
+    for source in ("pokemon_fronts", "psa_baseball"):
+        (pictures / source).mkdir()
+    for name, value in {"REAL_PICTURES": pictures, "SEALED_CARDS": 4}.items():
+        monkeypatch.setattr(real_sources, name, value)
+    recipes = {name: RECIPES[name] for name in ("original", "baseline", "photographs")}
+    for name, value in {"RECIPES": recipes, "ALL_FOLDS": ("baseline",), "FOLDS": 2, "EPOCHS": 2}.items():
+        monkeypatch.setattr(real_recipes, name, value)
+    monkeypatch.setattr(real_recipes, "SETTINGS", {**real_recipes.SETTINGS, "image_size": 64})
+    (out / "starter").mkdir(parents=True)
+    open_pairs, sealed = real_sources.open_and_sealed_pairs()
+    random = np.random.default_rng(0)
+    for fold in range(2):
+        cards = open_pairs[fold::2]
+        frozen = Predictions(
+            tuple(card.card_id for card in cards),
+            tuple(card.group_key for card in cards),
+            np.array([int(card.grade) for card in cards]),
+            random.dirichlet(np.ones(10), len(cards)),
+        )
+        predictions.write(out / "starter" / f"fold{fold}-pair.csv", frozen)
+    results = real_recipes.run(out)
+    # Its phases of 10 and 30 epochs share the two of this test.
+    assert run_folder.load(out / "real_recipes" / "original" / "fold-1")[0].phase1_epochs == 0
+    assert results["recipes"]["baseline"]["n"] == 16
+    assert 0 < results["recipes"]["original"]["n"] < 16
+    graded = predictions.read(out / "real_recipes" / "baseline" / predictions.FILE_NAME).cards
+    assert not {pair.card_id for pair in sealed} & set(graded)
+    monkeypatch.setattr(real_recipes, "train_folds", lambda *arguments: pytest.fail("everything is trained"))
+    assert real_recipes.run(out) == results
+    monkeypatch.setattr(page, "PAGE", tmp_path / "evidence.md")
+    page.run(out)
+    assert f"| `baseline` | 16 | {results['recipes']['baseline']['metrics']['qwk'][0]:.3f} (" in (
+        page.PAGE.read_text(encoding="utf-8")
+    )
