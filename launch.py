@@ -118,6 +118,10 @@ def app(
         typer.Option(metavar="FILE", help="Serve over https with this certificate (PEM); requires --key."),
     ] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of the certificate (PEM).")] = None,
+    mcp: Annotated[
+        bool,
+        typer.Option("--mcp", help="Also serve AI assistants by the Model Context Protocol; requires the extra mcp."),
+    ] = False,
     max_picture_mb: Annotated[float, typer.Option(min=1, max=1e6, help="Largest picture to grade, in MB.")] = 64,
     max_upload_gb: Annotated[
         float, typer.Option(min=0.001, max=1e6, help="Largest file of any kind to upload, in GB.")
@@ -140,6 +144,7 @@ def app(
                 public_hosts=allow_host or (),
                 login=None if auth is None else Login(auth, read_password(auth)),
                 https=https_files(certificate, key),
+                mcp=mcp,
                 max_picture_bytes=round(max_picture_mb * 1e6),
                 max_upload_bytes=round(max_upload_gb * 1e9),
             )

@@ -139,6 +139,7 @@ class ServerOptions:
     public_hosts      further names under which the server is reached, such as that of a reverse proxy
     login             None: whoever reaches the server may use it
     https             None: plain http
+    mcp               also answer assistants by the Model Context Protocol
     max_upload_bytes  size of any upload; a picture may have `max_picture_bytes`
     """
 
@@ -148,6 +149,7 @@ class ServerOptions:
     public_hosts: Sequence[str] = ()
     login: Login | None = None
     https: HttpsFiles | None = None
+    mcp: bool = False
     max_picture_bytes: int = 64 * 10**6
     max_upload_bytes: int = 4 * 10**9
 

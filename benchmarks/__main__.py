@@ -15,6 +15,7 @@ from benchmarks.harness import NothingMeasured, Row
 from engine.storage.atomic import write_text
 
 BENCHMARKS = {
+    "batch": "benchmarks.speed.batch",
     "cache": "benchmarks.speed.cache",
     "ceiling": "benchmarks.accuracy.ceiling",
     "channels": "benchmarks.speed.channels",

@@ -17,8 +17,10 @@ from engine.evaluation.track_record import Proportion
 
 NO_CARDS = "Your collection is empty. Grade a card in the **Grade** tab and press **Keep this card**."
 NOTHING_RETURNED = "No grade has come back yet. Enter those that do, and this shows how often the predictions held."
-NO_PRICES = "Enter what the card is worth ungraded and with at least one grade."
-NO_PREDICTION = "There is no grade to reckon with: the pictures were too poor."
+MANY_CARDS = 30
+FEW_CARDS = "These are few cards yet; the more grades you enter, the more this tells."
+NO_PRICES = "Enter above what the card sells for ungraded and with at least one grade."
+NO_PREDICTION = "This card got no grade, for the pictures were too poor; take better ones and grade it again."
 HEADS = {
     "submit": "Submit it",
     "borderline": "Borderline",
@@ -55,11 +57,11 @@ def worth_text(worth: SubmissionWorth, costs: SubmissionCosts) -> str:
     }[worth.advice]
     lines = [
         f"### {HEADS[worth.advice]}: {why}",
-        f"- Expected gain **{amount(worth.expected_gain)}**; within the range of grades, "
-        f"{amount(worth.low)} to {amount(worth.high)}.",
+        f"- Expected gain **{amount(worth.expected_gain)}**: what submitting many such cards would bring you for each. "
+        f"For the grades in the range it is {amount(worth.low)} to {amount(worth.high)}.",
         f"- {_break_even_text(worth)}",
-        f"- You gain something with a probability of {percent(worth.chance_of_gain)}.",
-        f"- It hangs most on {CHANGES[worth.hangs_on]}, the expected gain is "
+        f"- Chance that you gain anything: {percent(worth.chance_of_gain)}.",
+        f"- What matters most is {CHANGES[worth.hangs_on]}, the expected gain is "
         f"{amount(worth.changed_gains[worth.hangs_on])}.",
     ]
     if costs == SubmissionCosts():
@@ -68,11 +70,11 @@ def worth_text(worth: SubmissionWorth, costs: SubmissionCosts) -> str:
 
 
 def _break_even_text(worth: SubmissionWorth) -> str:
-    chance = f"The probability of a 10 is {percent(worth.p10)}"
+    chance = f"Chance of a 10: {percent(worth.p10)}"
     if worth.break_even_p10 == 0:
         return f"{chance}. Submitting pays without a 10 too."
     if worth.break_even_p10 is not None:
-        return f"{chance}; submitting pays from {percent(worth.break_even_p10)} on."
+        return f"{chance}. Submitting pays if it is at least {percent(worth.break_even_p10)}."
     return f"{chance}." if worth.gains[-1] > 0 else f"{chance}. Even a 10 does not pay."
 
 
@@ -151,7 +153,7 @@ def summary_text(cards: Sequence[CollectionCard], shown: int) -> str:
 
 
 def record_text(collection: CollectionRecord) -> str:
-    """The track record in Markdown: how often the predictions were right, with 95 % intervals."""
+    """The track record in Markdown: how often the predictions were right, with 95 % intervals of the shares."""
     record = collection.record
     if not record.exact.n:
         text = NOTHING_RETURNED
@@ -160,6 +162,7 @@ def record_text(collection: CollectionRecord) -> str:
             f"- Grade exactly right: {_proportion_text(record.exact)}",
             f"- Within one grade: {_proportion_text(record.within_one)}",
             f"- Range contained the grade: {_proportion_text(record.ranges_held)}",
+            *([f"- {FEW_CARDS}"] if record.exact.n < MANY_CARDS else []),
         ]
         if record.mean_error is not None and abs(record.mean_error) >= 0.05:
             direction = "higher" if record.mean_error > 0 else "lower"
@@ -181,7 +184,7 @@ def _proportion_text(share: Proportion) -> str:
         return "no cards"
     return (
         f"**{share.count} of {share.n}** ({100 * share.value:.0f} %; "
-        f"95 % interval {100 * share.low:.0f} to {100 * share.high:.0f} %)"
+        f"in the long run probably {100 * share.low:.0f} to {100 * share.high:.0f} %)"
     )
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from app.settings import UserError
 from engine.detection.card_sides import is_known_back
-from engine.inference.card_side import open_side
+from engine.inference.card_side import FindSide, find_side
 from labeling.side_names import named_sides
 
 
-def sort_sides(pictures: Sequence[Path]) -> tuple[Path, Path]:
+def sort_sides(pictures: Sequence[Path], find: FindSide = find_side) -> tuple[Path, Path]:
     """The front and the back of one card; in the given order if neither name nor look tells them apart.
 
     Raises UserError unless there are two pictures, and BadPicture if the look is needed and one cannot be read.
@@ -22,7 +22,7 @@ def sort_sides(pictures: Sequence[Path]) -> tuple[Path, Path]:
     by_name = _sides_by_name(first, second)
     if by_name is not None:
         return (first, second) if by_name == ("front", "back") else (second, first)
-    is_back = [is_known_back(open_side(path).thumbnail) for path in pictures]
+    is_back = [is_known_back(find(path).thumbnail) for path in pictures]
     return (second, first) if is_back == [True, False] else (first, second)
 
 

@@ -24,6 +24,7 @@ from app.screens.error_messages import answer_user_errors
 from app.screens.login import labeler
 from app.screens.picture_input import check_picture_size
 from app.screens.security import is_local
+from app.screens.uploaded_files import uploaded_file
 from app.settings import DataFolder, ServerOptions, UserError
 from db import cards, labels, runs
 from db.session import Database
@@ -34,9 +35,10 @@ from labeling.ranking import QUEUE_ORDERS
 
 POLL_INTERVAL_S = 0.5
 MAX_ROW_ID = 2**63 - 1
-NOT_UPLOADED = "the {} is not an uploaded file; upload it first, in gradio_client with handle_file(PATH)"
 ONLY_LOCAL = "/import_cards takes a path from a client on the machine that runs Loupe only; run `import` there"
 MODELS = ("", "current", "starter")
+# What gradio_client's handle_file makes; or a text, as assistants give it, see uploaded_files.
+File = FileData | str
 
 
 class Api:
@@ -57,7 +59,7 @@ class Api:
             gr.api(endpoint, api_name=endpoint.__name__)
 
     @answer_user_errors
-    def grade(self, front: FileData, back: FileData | None = None, model: str = "") -> dict:
+    def grade(self, front: File, back: File | None = None, model: str = "") -> dict:
         """Grade a card from its uploaded pictures; returns the JSON of `python launch.py grade`.
 
         model: "current", "starter", or "" for the default of the command.
@@ -72,7 +74,7 @@ class Api:
         return grade_pair(self._data, front_path, back_path, CommandOptions(model=model or None))
 
     @answer_user_errors
-    def grade_batch(self, files: list[FileData], model: str = "") -> list[dict]:
+    def grade_batch(self, files: list[File], model: str = "") -> list[dict]:
         """Grade the cards of uploaded files: pictures, a CSV file that names them, a ZIP file of both.
 
         Returns the JSON of `python launch.py grade --batch` when all are graded. The batch is also in the tab of that
@@ -172,14 +174,8 @@ class Api:
             }
 
     def _uploaded(self, file: Any, name: str) -> Path:
-        """The path of an uploaded file. Raises UserError for anything else, BadPicture for too large a file."""
-        text = file.get("path") if isinstance(file, Mapping) else getattr(file, "path", None)
-        try:
-            path = Path(str(text)).resolve(strict=True)
-        except (OSError, ValueError) as error:
-            raise UserError(NOT_UPLOADED.format(name)) from error
-        if not path.is_file() or not path.is_relative_to(self._data.uploads.resolve()):
-            raise UserError(NOT_UPLOADED.format(name))
+        """The path of an uploaded file. Raises UserError for anything else, BadPicture for too large a picture."""
+        path = uploaded_file(file, name, self._data.uploads)
         if path.suffix.lower() != ".zip":
             check_picture_size(path, self._options.max_picture_bytes)
         return path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
@@ -41,6 +43,7 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         uploads=data.uploads,
         max_upload=options.max_upload_bytes,
         page_scripts=PAGE_SCRIPTS,
+        serves_mcp=options.mcp,
     )
     add_home_screen(app)
     app.mount("/library", StaticFiles(directory=LIBRARY))
@@ -56,8 +59,25 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         # they are pictures.
         allowed_paths=[str(data.shown)],
         max_file_size=options.max_upload_bytes,
+        mcp_server=options.mcp,
         **PAGE_OPTIONS,
     )
+    if page.mcp_error:
+        raise RuntimeError(page.mcp_error)
+    if page.mcp_server_obj is not None:
+        _answer_json(page.mcp_server_obj)
     # Gradio checks the paths in a handler's values only in a page that was launched, and mounting does not count.
     page.has_launched = True
     return app
+
+
+def _answer_json(server: Any) -> None:
+    """Let Gradio's MCP server give results as JSON; it would write a dictionary as Python does."""
+
+    def as_json(results: list[Any], root_url: str) -> list[Any]:
+        del root_url  # no endpoint returns a file
+        return [
+            server.types.TextContent(type="text", text=json.dumps(result, ensure_ascii=False)) for result in results
+        ]
+
+    server.postprocess_output_data = as_json

@@ -6,7 +6,7 @@ Modules that need torch are imported in the handlers: they take seconds to load,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from db.session import Database
 from engine.cards.grades import GRADES
 
 if TYPE_CHECKING:
+    from app.grading.recent_sides import RecentSides
     from app.screens.line_editor_state import LineEditorState
     from engine.inference.grade_card import GradedCard
 
@@ -184,6 +185,13 @@ class GradeTab:
         advise = partial(self.advise, texts)
         event.then(advise, files, texts, concurrency_id="advice", show_progress="hidden")
 
+    @cached_property
+    def _recent_sides(self) -> RecentSides:
+        """The sides found last, which advice and grading share."""
+        from app.grading.recent_sides import RecentSides
+
+        return RecentSides()
+
     def on_load(self, page: gr.Blocks) -> None:
         """Show the grading model whenever the page is loaded."""
         page.load(self.fill, None, self._filled, show_progress="hidden")
@@ -221,7 +229,8 @@ class GradeTab:
         """Advice on each picture, shown in its text; none where all is well, or there is no picture."""
         from app.grading.picture_advice import picture_advice
 
-        advice = ["" if picture is None else escape(picture_advice(Path(picture))) for picture in pictures]
+        find = self._recent_sides.find
+        advice = ["" if picture is None else escape(picture_advice(Path(picture), find)) for picture in pictures]
         return {text: gr.update(visible=line != "", value=line) for text, line in zip(texts, advice, strict=True)}
 
     def add_both(
@@ -236,7 +245,7 @@ class GradeTab:
             if len(paths) == 1:
                 both = (paths[0], _path(back)) if front is None else (Path(front), paths[0])
             else:
-                both = sort_sides(paths)
+                both = sort_sides(paths, self._recent_sides.find)
             return {self._both: None, **self._filled_with(*both), **self._without_answer()}
         except Exception as error:
             if (message := user_message(error)) is None:
@@ -336,7 +345,8 @@ class GradeTab:
         if front is None and back is None:
             raise UserError("add a picture of the front, the back, or both first")
         model = grading_model(self._data)
-        stages = grade_in_stages(front, back, model, current_corrections(self._database), quads)
+        corrections = current_corrections(self._database)
+        stages = grade_in_stages(front, back, model, corrections, quads, self._recent_sides.find)
         graded = next(stages)
         yield {self._verdict: verdict_html(graded, is_measured=False, to_come=MEASURING)}
         graded = next(stages)
@@ -378,7 +388,8 @@ class GradeTab:
         method = method if method in MAP_METHODS else MAP_METHODS[0]
         try:
             quads = _quads(outline_values)
-            sides = open_card(_path(front), _path(back), current_corrections(self._database), quads)
+            corrections = current_corrections(self._database)
+            sides = open_card(_path(front), _path(back), corrections, quads, self._recent_sides.find)
             graded = with_saliency_maps(predict_grade(sides, grading_model(self._data)))
         except Exception as error:
             if (message := user_message(error)) is None:

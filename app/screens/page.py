@@ -124,8 +124,41 @@ TAB_ADDRESS = """
   }).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-selected"] });
 }
 """
-PAGE_SCRIPTS = (TAB_ADDRESS, KEYS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
+# Light or dark as the system has it, until the user chooses the other; the choice is remembered in the browser. Gradio
+# sets its class of the body once, and again when the system changes.
+COLORS = """
+{
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  let chosen = new URLSearchParams(location.search).get("__theme") ?? localStorage.getItem("loupe-colors");
+  const isDark = () => (chosen === "dark" || chosen === "light" ? chosen === "dark" : system.matches);
+  const apply = () => {
+    document.body?.classList.toggle("dark", isDark());
+    const button = document.getElementById("color-switch"), text = isDark() ? "Light colors" : "Dark colors";
+    if (button && button.textContent !== text) button.textContent = text;
+  };
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#color-switch")) return;
+    const wanted = isDark() ? "light" : "dark";
+    // The system's own color is no choice: the page follows the system again.
+    chosen = (wanted === "dark") === system.matches ? null : wanted;
+    if (chosen === null) localStorage.removeItem("loupe-colors");
+    else localStorage.setItem("loupe-colors", chosen);
+    apply();
+  });
+  system.addEventListener("change", apply);
+  new MutationObserver(apply).observe(document, { childList: true, subtree: true, attributeFilter: ["class"] });
+}
+"""
+COLOR_SWITCH = '<button type="button" id="color-switch">Dark colors</button>'
+PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, KEYS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
+#head { flex-wrap: nowrap; align-items: start; }
+#colors { flex: none; width: auto; min-width: 0; padding: 0; }
+#color-switch {
+  padding: 0.35rem 0.8rem; border: 1px solid var(--button-secondary-border-color); border-radius: 6px;
+  background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color);
+  font-size: 0.85rem; white-space: nowrap;
+}
 .card-picture img { object-fit: contain; }
 #grade-buttons button { min-width: 3rem; }
 button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important; }
@@ -180,7 +213,7 @@ footer { display: none !important; }
   #grade-buttons { display: grid; grid-template-columns: repeat(6, 1fr); }
   #grade-buttons button { min-width: 0; }
 }
-@media (pointer: coarse) { .gradio-container button:is(.sm, .lg) { min-height: 44px; } }
+@media (pointer: coarse) { .gradio-container button:is(.sm, .lg, #color-switch) { min-height: 44px; } }
 @media (max-width: 640px), (hover: none) { .keyboard-help { display: none; } }
 """
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
@@ -221,9 +254,11 @@ def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptio
     """Build the page of one data folder."""
     cache = (UPLOADS_CHECKED_S, UPLOADS_KEPT_S)
     with CheckedBlocks(title="Loupe", analytics_enabled=False, delete_cache=cache) as page:
-        gr.Markdown(
-            "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."
-        )
+        with gr.Row(elem_id="head"):
+            gr.Markdown(
+                "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."
+            )
+            gr.HTML(COLOR_SWITCH, elem_id="colors")
         with gr.Tabs():
             tabs = (
                 GradeTab(database, data, options),

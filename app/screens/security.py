@@ -41,12 +41,16 @@ ROUTES = re.compile(
     r"|/gradio_api/(info|app_id|user|login_check|startup-events|theme\.css|upload|upload_progress"
     r"|reset|cancel|heartbeat/[^/]+|queue/(join|data|status)|call/.+|component_server)/?"
 )
+# Only with --mcp. Gradio's older transports below it stay closed.
+MCP_ROUTE = "/gradio_api/mcp/"
 UPLOAD_ROUTE, FILE_ROUTE = "/gradio_api/upload", "/gradio_api/file="
 # Room that an upload leaves on the disk, so that its answer can still be recorded.
 MIN_FREE_BYTES = 2**24
 NO_ROOM = "the disk is full: the picture could not be stored; free some space"
 # Everything but an upload is a small JSON body.
 MAX_BODY_BYTES = 8 * 2**20
+# An assistant may send its pictures as text in base64.
+MAX_MCP_BODY_BYTES = 32 * 2**20
 MULTIPART_OVERHEAD_BYTES = 2**16
 # Gradio would take the address of its own page from it.
 ADDRESS_HEADERS = frozenset({b"x-gradio-server"})
@@ -128,6 +132,7 @@ class AccessControl:
     folders       folders whose files may be sent
     uploads       folder of the uploaded files
     max_upload    bytes of one upload
+    serves_mcp    answer at MCP_ROUTE
     """
 
     def __init__(
@@ -140,10 +145,12 @@ class AccessControl:
         uploads: Path,
         max_upload: int,
         page_scripts: Iterable[str] = (),
+        serves_mcp: bool = False,
     ) -> None:
         self._app = app
         self._hosts, self._public_hosts = hosts, public_hosts
         self._folders, self._uploads, self._max_upload = folders, uploads, max_upload
+        self._serves_mcp = serves_mcp
         self._page_scripts = [script_hash(script.encode()) for script in page_scripts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,9 +189,12 @@ class AccessControl:
         if path.startswith(FILE_ROUTE):
             if not self._may_be_sent(path.removeprefix(FILE_ROUTE)):
                 return PlainTextResponse("There is no such file here", 403)
-        elif not ROUTES.fullmatch(path) or any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in path.split("/")):
+        elif not self._is_route(path) or any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in path.split("/")):
             return PlainTextResponse("There is no such page here", 404)
         return None
+
+    def _is_route(self, path: str) -> bool:
+        return ROUTES.fullmatch(path) is not None or (self._serves_mcp and path.rstrip("/") + "/" == MCP_ROUTE)
 
     def _is_own(self, origin: str, hosts: Sequence[str]) -> bool:
         """True if the page that sent the request is this app's own."""
@@ -206,7 +216,8 @@ class AccessControl:
         the disk has no room for.
         """
         is_upload = path.startswith(UPLOAD_ROUTE)
-        max_bytes = self._max_upload + MULTIPART_OVERHEAD_BYTES if is_upload else MAX_BODY_BYTES
+        max_json = MAX_MCP_BODY_BYTES if path.startswith(MCP_ROUTE) else MAX_BODY_BYTES
+        max_bytes = self._max_upload + MULTIPART_OVERHEAD_BYTES if is_upload else max_json
         announced = headers.get("content-length", "")
         received = int(announced) if announced.isdecimal() and int(announced) > max_bytes else 0
 

@@ -12,6 +12,7 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import uvicorn
@@ -19,7 +20,7 @@ from filelock import Timeout
 
 from app.errors import USER_ERRORS
 from app.runs.jobs import Jobs
-from app.screens.security import is_loopback
+from app.screens.security import LOOPBACK_NAMES, MCP_ROUTE, is_loopback
 from app.settings import DataFolder, ServerOptions, UserError
 from app.terminal import print_message
 from db.backups import copy_daily
@@ -31,6 +32,9 @@ RETRIED_ERRORS: tuple[type[Exception], ...] = (*USER_ERRORS, OSError)
 OPEN_TO_ALL = (
     "Anyone who can reach this machine over the network can use Loupe and see your cards; add --auth NAME to ask for a "
     "password"
+)
+MCP_MISSING = (
+    '--mcp needs the package mcp; install it with: pip install -c constraints.txt -e ".[mcp]", then start Loupe again'
 )
 # Otherwise Gradio and its hub client send usage statistics and check for updates.
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
@@ -44,14 +48,34 @@ SHUTDOWN_S = 2
 def serve(data: DataFolder, options: ServerOptions) -> None:
     """Serve until interrupted. Raises UserError if the port is in use or the data folder is already served."""
     address = _address(options)
+    _check_mcp(options)
     with _server_lock(data, address), _bind(options.host, options.port) as listener:
         _forget_gradio_settings()
+        if options.mcp:
+            _reach_itself_directly()
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(data.uploads), GRADIO_EXAMPLES_CACHE=str(data.uploads))
         with Database.open(data.database, backup_dir=data.backups) as database:
             jobs = Jobs(database, data)
             threading.Thread(target=_reconcile_runs_forever, args=[jobs], name="reconcile", daemon=True).start()
             threading.Thread(target=_clean_forever, args=[data], name="clean", daemon=True).start()
             _serve(database, data, jobs, options, listener, address)
+
+
+def _check_mcp(options: ServerOptions) -> None:
+    """Raise UserError if assistants are to be answered but cannot be."""
+    if options.mcp and find_spec("mcp") is None:
+        raise UserError(MCP_MISSING)
+    if options.mcp and options.login is not None:
+        raise UserError("--mcp does not go with --auth, for assistants cannot log in; leave one of them out")
+    # Gradio's MCP server calls the API from this machine, and so would pass for a local client.
+    if options.mcp and not is_loopback(options.host):
+        raise UserError("--mcp serves assistants on this machine only; leave out --host, or --mcp")
+
+
+def _reach_itself_directly() -> None:
+    """Let Gradio's MCP server, which calls the API over http, reach it past a proxy of the environment."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join([*filter(None, [os.environ.get(name)]), *LOOPBACK_NAMES])
 
 
 def _forget_gradio_settings() -> None:
@@ -181,6 +205,8 @@ def _serve(
 
     app = application(build(database, data, jobs, options), data, options)
     sentences = [f"Loupe is at {address}, its data in {data.root}; Ctrl-C ends the app, a training run continues"]
+    if options.mcp:
+        sentences.append(f"AI assistants reach it at {address}{MCP_ROUTE}")
     if not is_loopback(options.host):
         sentences.append(f"Other machines reach it at {_scheme(options)}://{socket.gethostname()}:{options.port}")
     if not is_loopback(options.host) and options.login is None:

@@ -18,7 +18,7 @@ class UncertaintyPanel:
         """Add the panel to the Gradio layout being built."""
         plot: dict[str, Any] = {"height": 240, "buttons": []}
         with gr.Accordion(
-            "How reliable are this model's ranges?", open=False, visible=False, elem_id="certainty"
+            "How reliable is this model? Figures for experts", open=False, visible=False, elem_id="certainty"
         ) as accordion:
             text = gr.Markdown(elem_id="certainty-tables")
             with gr.Row():

@@ -7,7 +7,7 @@ and the line editor; to the network's canvas. What is used more than once is mad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -147,14 +147,28 @@ class CardSide:
 CardSides = Mapping[Side, CardSide | None]  # front, then back; None for a side without a picture
 
 
-def open_side(
-    path: Path, side: Side = "front", corrections: Corrections = NO_CORRECTIONS, outlines: Outlines = NO_OUTLINES
-) -> CardSide:
+def find_side(path: Path) -> CardSide:
     """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
     rgb, detection = read_and_find(path)
-    sha256 = file_hash.sha256(path)
-    card_side = CardSide(sha256, rgb, detection, corrections.get((sha256, side)))
-    return card_side if sha256 not in outlines else with_outline(card_side, outlines[sha256])
+    return CardSide(file_hash.sha256(path), rgb, detection)
+
+
+# Reads a picture and finds the card in it: `find_side`, or one that keeps what it found last.
+FindSide = Callable[[Path], CardSide]
+
+
+def open_side(
+    path: Path,
+    side: Side = "front",
+    corrections: Corrections = NO_CORRECTIONS,
+    outlines: Outlines = NO_OUTLINES,
+    find: FindSide = find_side,
+) -> CardSide:
+    """One side of a card with the user's lines and corners, if there are any. Raises BadPicture."""
+    found = find(path)
+    correction = corrections.get((found.sha256, side))
+    card_side = found if correction is None else replace(found, correction=correction)
+    return card_side if found.sha256 not in outlines else with_outline(card_side, outlines[found.sha256])
 
 
 def with_outline(side: CardSide, quad: np.ndarray) -> CardSide:
@@ -169,16 +183,19 @@ def open_sides(
     back: Path | None,
     corrections: Corrections = NO_CORRECTIONS,
     outlines: Outlines = NO_OUTLINES,
+    find: FindSide = find_side,
 ) -> CardSides:
     """Open both sides at the same time, with their quality. Raises BadPicture, of the front first."""
     paths: dict[Side, Path | None] = {"front": front, "back": back}
     with ThreadPoolExecutor(len(paths)) as pool:
-        opened = {side: pool.submit(_open, path, side, corrections, outlines) for side, path in paths.items() if path}
+        opened = {
+            side: pool.submit(_open, path, side, corrections, outlines, find) for side, path in paths.items() if path
+        }
     return {side: opened[side].result() if side in opened else None for side in paths}
 
 
-def _open(path: Path, side: Side, corrections: Corrections, outlines: Outlines) -> CardSide:
-    card_side = open_side(path, side, corrections, outlines)
+def _open(path: Path, side: Side, corrections: Corrections, outlines: Outlines, find: FindSide) -> CardSide:
+    card_side = open_side(path, side, corrections, outlines, find)
     _ = card_side.quality  # computed here, in the side's own thread
     return card_side
 

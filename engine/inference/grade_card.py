@@ -25,7 +25,16 @@ from engine.evaluation.conformal import Interval
 from engine.evaluation.grade_ceiling import is_credible
 from engine.image.read import BadPicture
 from engine.image.rectify import UNUSUAL_SIZE
-from engine.inference.card_side import NO_CORRECTIONS, NO_OUTLINES, CardSides, Outlines, measure_sides, open_sides
+from engine.inference.card_side import (
+    NO_CORRECTIONS,
+    NO_OUTLINES,
+    CardSides,
+    FindSide,
+    Outlines,
+    find_side,
+    measure_sides,
+    open_sides,
+)
 from engine.inference.faithfulness import Faithfulness, measure_faithfulness
 from engine.inference.grad_cam import MapMethod, SaliencyMaps, explain_by_each_method
 from engine.inference.load_model import LoadedModel
@@ -174,12 +183,13 @@ def grade_in_stages(
     model: LoadedModel | None,
     corrections: Corrections = NO_CORRECTIONS,
     outlines: Outlines = NO_OUTLINES,
+    find: FindSide = find_side,
 ) -> Iterator[GradedCard]:
     """Grade a card as `grade_card` does; yields it with the network's grade, then measured, then with saliency maps.
 
     The `measurements` of the first card's sides are computed by who asks for them, or by the next stage.
     """
-    yield (graded := predict_grade(open_card(front, back, corrections, outlines), model))
+    yield (graded := predict_grade(open_card(front, back, corrections, outlines, find), model))
     yield (graded := limit_by_centering(graded))
     yield with_saliency_maps(graded)
 
@@ -189,12 +199,14 @@ def open_card(
     back: Path | None,
     corrections: Corrections = NO_CORRECTIONS,
     outlines: Outlines = NO_OUTLINES,
+    find: FindSide = find_side,
 ) -> CardSides:
     """Find the card in both pictures. Raises BadPicture, also if both are one side, or exchanged.
 
     outlines  corners that the user laid, in place of those found
+    find      reads a picture and finds the card in it
     """
-    sides = open_sides(front, back, corrections, outlines)
+    sides = open_sides(front, back, corrections, outlines, find)
     if front is not None and back is not None:
         _require_two_sides(front, back, sides)
     return sides

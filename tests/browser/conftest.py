@@ -26,6 +26,7 @@ from tests.commands import start
 PATIENCE_S = 120.0
 DEAD_PROXY = "http://127.0.0.1:9"
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+HAS_MCP = find_spec("mcp") is not None
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 
@@ -89,7 +90,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root, port = tmp_path_factory.mktemp("served") / "data", free_port()
     # Behind a proxy that does not answer: the app must reach neither itself nor anything else through it.
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), DEAD_PROXY)
-    process = start("--data", root, "--port", port, "--no-browser", env={**os.environ, **proxies})
+    mcp = ["--mcp"] if HAS_MCP else []
+    process = start("--data", root, "--port", port, "--no-browser", *mcp, env={**os.environ, **proxies})
     served = Server(f"http://127.0.0.1:{port}", root, psutil.Process(process.pid))
     wait_for(lambda: process.poll() is not None or answers(served.url), "the server to answer")
     ended = threading.Event()

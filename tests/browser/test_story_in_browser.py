@@ -3,26 +3,36 @@
 The tests of this file run in order on one page.
 """
 
+import asyncio
+import base64
+import contextlib
 import csv
+import io
 import json
+import os
+import re
 import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
+import httpx
 import pillow_heif
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from tests.browser.conftest import wait_for
+from app.screens.security import MCP_ROUTE
+from tests.browser.conftest import HAS_MCP, wait_for
 from tests.card_factory import card_picture, write_cards
-from tests.commands import SMALL_RUN, run
+from tests.commands import PROGRAM, SMALL_RUN, run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+ROOT = PROGRAM.parent
 GRADES = [1 + (7 * number // 3) % 10 for number in range(25)]
 USER_LABEL_COUNT = "SELECT count(*) FROM label_events WHERE source = 'person'"
 MARKUP = (
@@ -414,18 +424,90 @@ def test_a_kept_card_is_weighed_comes_back_is_deleted_and_taken_out_of_the_bin(v
     assert server.query("SELECT count(*) FROM cards WHERE deleted_at IS NULL") == [26]
 
 
-def test_the_examples_of_the_api_work(server, new_card):
-    with closing(Client(server.url, verbose=False)) as client:
-        result = client.predict(*map(handle_file, new_card), "", api_name="/grade")
-        assert sum(result["probabilities"]) == pytest.approx(1)
-        with pytest.raises(AppError, match="there is no card 'nobody'"):
-            client.predict("nobody", "9", "", api_name="/label")
-    url = f"{server.url}/gradio_api/call/health"
-    curl = ["curl", "-sS", "--noproxy", "*"]
-    post = [*curl, "-X", "POST", url, "-H", "Content-Type: application/json", "-d", '{"data": []}']
-    event = json.loads(subprocess.run(post, capture_output=True, text=True, check=True).stdout)["event_id"]
-    answer = subprocess.run([*curl, "-N", f"{url}/{event}"], capture_output=True, text=True, check=True).stdout
-    assert json.loads(answer.partition("data: ")[2])[0]["status"] == "ok"
+@pytest.fixture(scope="module")
+def note(tmp_path_factory):
+    """A file that is no picture."""
+    path = tmp_path_factory.mktemp("note") / "note.jpg"
+    path.write_text("no picture", encoding="utf-8")
+    return path
+
+
+def example(server, language: str, containing: str, new_card) -> str:
+    """A code block of the README with the address of this server, and this card as front.jpg and back.jpg."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    [block] = [block for block in blocks if containing in block]
+    block = block.replace("http://127.0.0.1:7860", server.url)
+    return block.replace("front.jpg", str(new_card[0])).replace("back.jpg", str(new_card[1]))
+
+
+def test_the_example_in_python_grades_a_card_and_bad_input_gets_its_sentence(server, new_card, note):
+    names: dict[str, Any] = {}
+    exec(example(server, "python", "gradio_client", new_card), names)
+    with closing(names["client"]) as client:
+        assert sum(names["result"]["probabilities"]) == pytest.approx(1)
+        assert client.predict(handle_file(new_card[0]), None, "", api_name="/grade")["back"] is None
+        for front, back, sentence in (
+            (handle_file(note), None, "note.jpg: "),
+            (None, handle_file(new_card[1]), "the front is missing; upload a picture of it"),
+            (7, None, "the front is not an uploaded file"),
+            (handle_file(new_card[0]), 7, "the back is not an uploaded file"),
+        ):
+            with pytest.raises(AppError, match=sentence):
+                client.predict(front, back, "", api_name="/grade")
+
+
+def test_the_example_with_curl_works_and_bad_input_gets_its_sentence(server, new_card):
+    first, second = example(server, "sh", "curl", new_card).splitlines()
+
+    def answer(first: str) -> str:
+        event = json.loads(printed(first))["event_id"]
+        return printed(second.replace("EVENT_ID", event))
+
+    def printed(line: str) -> str:
+        command = ["bash", "-c", f"{line} -sS --noproxy '*'"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert json.loads(answer(first).partition("data: ")[2])[0]["status"] == "ok"
+    refused = answer(first.replace("call/health", "call/grade").replace("[]", '[7, null, ""]'))
+    assert "event: error" in refused and "the front is not an uploaded file" in refused
+
+
+def test_the_example_of_an_assistant_works_and_bad_input_gets_its_sentence(server, new_card, note):
+    if not HAS_MCP:
+        assert not os.environ.get("CI"), "the extra 'test' brings it"
+        pytest.skip("the package mcp is not installed (the extra 'mcp')")
+    printed = io.StringIO()
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(printed):
+        exec(example(server, "python", "ClientSession", new_card), names)
+    graded = json.loads(printed.getvalue())
+    assert sum(graded["probabilities"]) == pytest.approx(1)
+    assert graded["back"] is None
+    [settings] = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert json.loads(settings)["mcpServers"]["loupe"]["url"] == f"http://127.0.0.1:7860{MCP_ROUTE}"
+
+    async def calls() -> list[tuple[bool, str]]:
+        """What an assistant gets for the address of an upload, and for bad input."""
+        address = f"{server.url}{MCP_ROUTE}"
+        async with (
+            names["streamable_http_client"](address) as (read, write, _),
+            names["ClientSession"](read, write) as session,
+        ):
+            await session.initialize()
+            assert {tool.name for tool in (await session.list_tools()).tools} >= {"grade", "grade_batch", "health"}
+            with new_card[0].open("rb") as file:
+                uploaded = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}).json()[0]
+            front = f"{server.url}/gradio_api/file={quote(uploaded)}"
+            text = "data:image/jpeg;base64," + base64.b64encode(note.read_bytes()).decode()
+            values = [{"front": front, "back": None}, {"front": text}, {"front": str(new_card[0])}, {"front": 7}, {}]
+            results = [await session.call_tool("grade", value) for value in values]
+        return [(result.isError, result.content[0].text) for result in results]
+
+    by_address, *refused = asyncio.run(calls())
+    assert json.loads(by_address[1])["grade"] in range(1, 11)
+    assert all(is_error for is_error, _ in refused)
+    sentences = ["front.jpg: ", "the front is not an uploaded file", "", "front"]
+    assert all(sentence in text for sentence, (_, text) in zip(sentences, refused, strict=True)), refused
 
 
 def test_a_retraining_uses_the_new_label_and_waits_for_the_earlier_run(visitor, server):

@@ -117,8 +117,8 @@ def test_the_worth_on_the_screen_is_that_worked_by_hand(data_home, keep):
     costs = current_costs(data_home.database)
     text = collection_text.card_worth_text(only(data_home).grading.prediction, only(data_home).card.prices, costs)
     assert "### Submit it" in text
-    assert "Expected gain **+30.00**; within the range of grades, −30.00 to +50.00" in text
-    assert "The probability of a 10 is 0 %. Submitting pays without a 10 too." in text
+    assert "Expected gain **+30.00**: " in text and "For the grades in the range it is −30.00 to +50.00." in text
+    assert "Chance of a 10: 0 %. Submitting pays without a 10 too." in text
     # Half a grade lower: .3 for a 9, .5 for an 8, .2 for a 7 that sells for the raw 20.
     assert "half a grade lower than predicted, the expected gain is +9.00" in text
     save_prices(data_home.database, only(data_home).card.id, {"raw": 20})
@@ -160,7 +160,7 @@ def test_the_track_record_compares_the_prediction_before_the_return_and_says_wha
     assert result.record.ranges_held.count == 2
     assert (result.not_graded, result.no_grade) == (1, 1)
     text = collection_text.record_text(result)
-    assert "Grade exactly right: **1 of 3** (33 %; 95 % interval 6 to 79 %)" in text
+    assert "Grade exactly right: **1 of 3** (33 %; in the long run probably 6 to 79 %)" in text
     assert "Left out: 1 with a qualifier or without a grade, 1 that Loupe did not grade." in text
 
 

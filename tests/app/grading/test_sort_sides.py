@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from app.grading import sort_sides as module
@@ -30,9 +32,8 @@ def test_names_tell_the_sides_apart_in_either_order_without_a_look(tmp_path, fro
 def test_pictures_without_a_side_in_their_names_are_told_apart_by_the_design_of_the_back(tmp_path, monkeypatch, names):
     first, second = tmp_path / "1" / names[0], tmp_path / "2" / names[1]
     for backs, expected in (({first}, (second, first)), ({second}, (first, second)), (set(), (first, second))):
-        monkeypatch.setattr(module, "open_side", lambda path: type("Side", (), {"thumbnail": path}))
         monkeypatch.setattr(module, "is_known_back", lambda path, backs=backs: path in backs)
-        assert sort_sides([first, second]) == expected
+        assert sort_sides([first, second], lambda path: SimpleNamespace(thumbnail=path)) == expected
 
 
 def test_three_pictures_are_refused(tmp_path):

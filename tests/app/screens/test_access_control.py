@@ -137,6 +137,8 @@ def test_routes_that_the_page_does_not_use_are_closed(browser):
         "token",
         "dev/reload",
         "stream/a/b/c",
+        "mcp/",
+        "mcp/sse",
         "../x",
     ):
         for answer in (browser.get(f"/gradio_api/{path}"), browser.post(f"/gradio_api/{path}")):

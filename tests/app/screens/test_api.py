@@ -1,8 +1,10 @@
 """The named API: which endpoints there are, what they take and return, and one sentence for bad input."""
 
 import asyncio
+import base64
 import json
 import shutil
+from urllib.parse import quote
 
 import gradio as gr
 import pytest
@@ -87,6 +89,23 @@ def test_a_card_without_a_model_is_measured_as_by_the_command(page, uploaded, tm
     assert (result["grade"], result["abstained"], result["model"]) == (None, True, None)
     assert {result[side]["kind"] for side in ("front", "back")} <= {"photo", "scan", "slab"}
     assert call(page, "grade", front, None, "")["back"] is None
+
+
+def test_a_picture_is_given_as_text_too_by_the_address_of_an_upload_or_as_a_data_url(
+    page, uploaded, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("app.commands.grade.grade_pair", lambda data, front, back, options: {"is": front.read_text()})
+    picture = tmp_path / "a picture.jpg"
+    picture.write_text("a picture")
+    file = uploaded(picture)
+    content = base64.b64encode(b"a picture").decode()
+    address = f"http://127.0.0.1:7860/gradio_api/file={quote(file['path'])}"
+    for value in (file, address, f"data:image/jpeg;base64,{content}"):
+        assert call(page, "grade", value, None, "") == {"is": "a picture"}
+    for text in (f"data:image/png,{content}", "data:image/png;base64,???", "data:", "data:image/png;base64,"):
+        assert "the front is a data: URL without a file" in refusal(page, "grade", text, None, "")
+    for text in ("http://127.0.0.1:7860/gradio_api/file=/etc/passwd", "https://example.com/front.jpg"):
+        assert "the front is not an uploaded file" in refusal(page, "grade", text, None, "")
 
 
 def test_bad_input_gets_one_sentence(page, uploaded, tmp_path):

@@ -53,6 +53,16 @@ def test_a_host_that_is_no_address_is_refused_and_an_empty_one_does_not_serve_th
     assert "is no address; give 127.0.0.1" in refused.error_line
 
 
+def test_assistants_need_a_package_and_are_served_on_this_machine_alone_without_a_login(tmp_path, monkeypatch):
+    words = ("--data", tmp_path, "--no-browser", "--mcp")
+    monkeypatch.setattr("app.screens.server.find_spec", lambda name: None)
+    assert 'install it with: pip install -c constraints.txt -e ".[mcp]"' in call(*words).error_line
+    monkeypatch.setattr("app.screens.server.find_spec", lambda name: name)
+    monkeypatch.setenv("LOUPE_PASSWORD", "secret")
+    assert "--mcp does not go with --auth" in call(*words, "--auth", "me").error_line
+    assert "--mcp serves assistants on this machine only" in call(*words, "--host", "0.0.0.0").error_line
+
+
 def test_sizes_without_end_and_a_login_without_a_name_are_refused(tmp_path):
     for option in ("--max-upload-gb", "--max-picture-mb"):
         refused = call("--data", tmp_path, "--no-browser", option, "inf")
