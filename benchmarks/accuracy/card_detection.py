@@ -15,10 +15,15 @@ from benchmarks.harness import REAL_PICTURES, ROOT, Row
 from engine.detection.find_card import find_card
 from engine.image.detection import NoCard
 from engine.image.read import read_picture
+from engine.image.rectify import TRADING
+from engine.simulate.capture.holders import CardFace
+from engine.simulate.capture.scene import CardStatus, Scene, card_scene
 from engine.simulate.cards import CARDS_PER_DESIGN, CardSimulator, SimulationConfig
+from engine.simulate.print.games import Grid
+from engine.simulate.print.pictures import draw_noise_card, draw_picture
+from engine.simulate.wear.paint import uncovered_patches
+from engine.simulate.wear.rim import CardRim
 from engine.simulate.wear.truth import CaptureKind
-from tools.finder.capture_art import card_face
-from tools.finder.captures import FinderCaptureKind, picture_without_card, simulate_capture
 
 CARDS = 50
 SEED = 26_000_000
@@ -67,11 +72,19 @@ def simulated_samples(seed: int, kind: CaptureKind, cards: int, *, long_side: in
     return samples
 
 
-def cluttered_samples(random: Generator, kind: FinderCaptureKind, height: int, width: int, count: int) -> list[Sample]:
-    """Captures of cards with random shapes and noise, on cluttered backgrounds: harder than users' pictures."""
-    sources = [card_face(random, [], 300, 220) for _ in range(20)]
-    captures = (simulate_capture(random, height=height, width=width, kind=kind, sources=sources) for _ in range(count))
-    return [(capture.rgb, capture.quads[0]) for capture in captures]
+def noise_scene(random: Generator, kind: CaptureKind, status: CardStatus, long_side: int) -> Scene:
+    """A scene of cards of noise among other things, harder than users' pictures."""
+    count, height = (6, CARD_PX // 2) if status == "many" else (1, CARD_PX)
+    grid = Grid(TRADING, height)
+    rounded = uncovered_patches(CardRim(TRADING, (3.0,) * 4), grid)
+    cards = [CardFace(draw_noise_card(random, grid.height, grid.width), rounded, grid) for _ in range(count)]
+    return card_scene(random, cards, kind, status).scaled(long_side)
+
+
+def cluttered_samples(random: Generator, kind: CaptureKind, long_side: int, count: int) -> list[Sample]:
+    """Whole cards of noise in clutter as (rgb, quad)."""
+    scenes = (noise_scene(random, kind, "one", long_side) for _ in range(count))
+    return [(scene.rgb, scene.quads[0]) for scene in scenes]
 
 
 def measure() -> list[Row]:
@@ -80,8 +93,8 @@ def measure() -> list[Row]:
     kinds: tuple[CaptureKind, ...] = ("scan", "photo", "sleeve")
     flat = [sample for kind in kinds for sample in simulated_samples(SEED, kind, CARDS)]
     slabs, small = simulated_samples(SEED, "slab", CARDS), simulated_samples(SEED + 1, "slab", CARDS, long_side=200)
-    hard = [*cluttered_samples(random, "scan", 1000, 760, CARDS), *cluttered_samples(random, "photo", 960, 720, CARDS)]
-    hard_slabs = cluttered_samples(random, "slab", 600, 450, CARDS)
+    hard = [*cluttered_samples(random, "scan", 1000, CARDS), *cluttered_samples(random, "photo", 960, CARDS)]
+    hard_slabs = cluttered_samples(random, "slab", 600, CARDS)
     rows = [
         *_error_rows("simulated scans and photos", _errors(flat), within=0.01, min_fraction=0.95, median=0.003),
         *_error_rows("simulated slabs", _errors(slabs), within=0.015, min_fraction=0.90),
@@ -111,12 +124,9 @@ def _error_rows(
 
 
 def _refusal_rows(random: Generator, good: list[np.ndarray]) -> list[Row]:
-    sources = [card_face(random, [], 300, 220) for _ in range(20)]
-    bad = [picture_without_card(random, sources, 600, 800).rgb for _ in range(CARDS)]
-    for status in ("none", "many", "cut"):
-        for _ in range(CARDS):
-            capture = simulate_capture(random, height=800, width=640, kind="photo", status=status, sources=sources)
-            bad.append(capture.rgb)
+    bad = [draw_picture(random, 600, 800) for _ in range(CARDS)]
+    statuses: tuple[CardStatus, ...] = ("none", "many", "cut")
+    bad += [noise_scene(random, "photo", status, 800).rgb for status in statuses for _ in range(CARDS)]
     refused = float(np.mean([is_refused(rgb) for rgb in bad]))
     wrongly_refused = float(np.mean([is_refused(rgb) for rgb in good]))
     return [

@@ -10,7 +10,7 @@ from skimage import color, exposure, filters
 
 from benchmarks.harness import Row, interleaved_medians, use_one_thread
 from engine.preprocessing.channels import six_channels
-from tools.finder.capture_art import card_face
+from engine.simulate.print.pictures import draw_noise_card
 
 SIDE = 448
 ROUNDS = 40
@@ -51,7 +51,7 @@ def kornia_channels(rgb: np.ndarray) -> torch.Tensor:
 def measure() -> list[Row]:
     """Time all implementations on one simulated card."""
     use_one_thread()
-    rgb = card_face(np.random.default_rng(0), [], SIDE, SIDE)
+    rgb = draw_noise_card(np.random.default_rng(0), SIDE, SIDE)
     rgb = cv2.GaussianBlur(rgb, (0, 0), 0.8)
     out = np.empty((6, SIDE, SIDE), np.float32)
     with torch.inference_mode():

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.harness import NothingMeasured, Row, interleaved_medians
 from engine.preprocessing.channels_torch import six_channels_batch
-from tools.finder.capture_art import card_face
+from engine.simulate.print.pictures import draw_noise_card
 
 SIDE = 448
 BATCH = 64
@@ -20,7 +20,7 @@ def measure() -> list[Row]:
     """Time both on a batch of one simulated card."""
     if not torch.cuda.is_available():
         raise NothingMeasured("there is no CUDA device; run it on a machine with a GPU")
-    rgb = cv2.GaussianBlur(card_face(np.random.default_rng(0), [], SIDE, SIDE), (0, 0), 0.8)
+    rgb = cv2.GaussianBlur(draw_noise_card(np.random.default_rng(0), SIDE, SIDE), (0, 0), 0.8)
     batch = torch.from_numpy(np.stack([rgb] * BATCH)).cuda()
     out = torch.empty((BATCH, 6, SIDE, SIDE), device="cuda")
     copy_in, copy_out = torch.empty_like(batch), torch.empty_like(out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,21 +11,18 @@ import numpy as np
 from skimage import io, transform
 
 from benchmarks.harness import Row, interleaved_medians, use_one_thread
+from benchmarks.speed.cache import simulated_photos
 from benchmarks.speed.channels import double_precision_channels, scikit_image_channels
 from engine.detection.find_card import find_card
 from engine.detection.read_and_find import canvas_from_quad
 from engine.image.quads import side_lengths
 from engine.image.read import read_picture
 from engine.preprocessing.channels import six_channels
-from tools.finder.captures import Capture, simulate_capture
 
 SIDE = 448
 ROUNDS = 15
 ASPECT = 63 / 88
 JPEG_QUALITY = 92
-# Without sensor noise a simulated photo compresses, and decodes, four times better than a real one. With this noise it
-# has 1.0 megabyte, like eight real photos and scans scaled to this size (0.6 to 1.1, median 1.0).
-NOISE_LEVELS = 8
 MIN_CARD_PX = 1650
 
 
@@ -95,27 +91,23 @@ def supersampled_reference(path: Path, quad: np.ndarray, height: int, width: int
     return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def simulated_photo() -> Capture:
-    """A hand-held photo of 1512 x 2016 with sensor noise, in which the card fills most of the frame."""
-    random = np.random.default_rng(11)
-    while True:
-        capture = simulate_capture(random, height=2016, width=1512, kind="photo")
-        sides = side_lengths(capture.quads[0])
+def upright_photo() -> tuple[np.ndarray, np.ndarray]:
+    """The first photo in which the card fills most of the frame, with its quad."""
+    for rgb, quad in simulated_photos():
+        sides = side_lengths(quad)
         if sides.max() > MIN_CARD_PX and abs(sides.min() / sides.max() - ASPECT) < 0.05:
-            break
-    noise = random.normal(0, NOISE_LEVELS, capture.rgb.shape)
-    return replace(capture, rgb=np.clip(capture.rgb + noise, 0, 255).astype(np.uint8))
+            return rgb, quad
+    raise AssertionError("unreachable: the photos do not end")
 
 
 def measure() -> list[Row]:
     """Time all implementations on one simulated photo."""
     use_one_thread()
-    capture = simulated_photo()
-    quad = capture.quads[0]
+    photo, quad = upright_photo()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
         options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        cv2.imwrite(str(path), cv2.cvtColor(capture.rgb, cv2.COLOR_RGB2BGR), options)
+        cv2.imwrite(str(path), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
         rgb = read_picture(path)
         out = np.empty((6, SIDE, SIDE), np.float32)
         seconds = interleaved_medians(

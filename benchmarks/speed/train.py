@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
 
 from benchmarks.harness import ROOT, Row, clock_s, in_fresh_process, peak_memory_mib, use_one_thread
@@ -30,8 +29,8 @@ from engine.events import EpochDone, Progress, Saved
 from engine.model.dual_branch import DualBranch
 from engine.model.losses import Objective
 from engine.recipes import recipe_config
+from engine.simulate.cards import CardSimulator, SimulationConfig
 from engine.training.loop import train
-from tools.finder.capture_art import card_face
 
 CPU_PX, GPU_PX = 128, 224
 BATCHES = 3
@@ -101,12 +100,11 @@ def _config(**changes: object) -> Config:
 def _cards(folder: Path) -> list[CardPair]:
     """Simulated cards for three full batches, and two for validation."""
     count = BATCHES * _config().batch_size
-    random = np.random.default_rng(0)
-    cards = []
+    simulator, cards = CardSimulator(SimulationConfig(seed=0, height=440)), []
     for number in range(count + 2):
         paths = [folder / f"card-{number}-{side}.png" for side in ("front", "back")]
-        for path in paths:
-            cv2.imwrite(str(path), card_face(random, [], 440, 315))
+        for path, face in zip(paths, simulator.faces(number), strict=True):
+            cv2.imwrite(str(path), face.rgb)
         cards.append(CardPair(str(number), *paths, float(1 + number % 10), split="train" if number < count else "val"))
     write_manifest(folder / "labels.csv", cards)
     return cards

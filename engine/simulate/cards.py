@@ -12,6 +12,7 @@ from numpy.random import Generator, default_rng
 
 from engine.cards.rubric import RULE_CHANGE_DATE
 from engine.simulate.capture.capture import CaptureStyle, SimulatedPicture, draw_style, take_picture
+from engine.simulate.capture.holders import CardFace
 from engine.simulate.capture.slab import SlabLabel
 from engine.simulate.mix import GradeMix, draw_grade, draw_label
 from engine.simulate.print.art import draw_design
@@ -25,7 +26,7 @@ from engine.simulate.wear.centering import Placement
 from engine.simulate.wear.paint import paint_wear, uncovered_patches
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import CaptureKind, CardTruth, Seeds, SideName, SideTruth, rounded
-from engine.simulate.wear.wear import WornSide, draw_wear
+from engine.simulate.wear.wear import WornCard, WornSide, draw_wear
 
 CARDS_PER_DESIGN = 3  # consecutive cards with the same print, but other numbers, wear and pictures
 CAPTURE_KINDS: tuple[CaptureKind, ...] = get_args(CaptureKind)
@@ -80,22 +81,11 @@ class CardSimulator:
     def card(self, index: int) -> SimulatedCard:
         """Simulate the card of an index, 0 or more: always the same, independent of the cards drawn before."""
         config, seed = self.config, self.config.seed
-        front_design = self._design(index // CARDS_PER_DESIGN)
-        game, back_design = front_design.game, self._back(front_design.game)
-        grade = draw_grade(stream(seed, index, "grade"), config.mix)
-        label = draw_label(stream(seed, index, "label"), grade, config.noise)
-        worn_card = draw_wear(
-            stream(seed, index, "wear"),
-            size=game.size,
-            corner_mm=game.corner_mm,
-            frames=(front_design.frame_size, back_design.frame_size),
-            grade=grade,
-            graded_on=config.graded_on,
-        )
+        (front_design, back_design), grade, worn_card, number = self._drawn(index)
+        game, label = front_design.game, draw_label(stream(seed, index, "label"), grade, config.noise)
         random = stream(seed, index, "style")
         kinds, weights = zip(*config.kinds, strict=True)
         style = draw_style(random, kinds[int(random.choice(len(kinds), p=weights))])
-        number = 1 + int(stream(seed, index, "number").integers(SET_SIZE))
         slab_label = SlabLabel(label, front_design.title, game.name.upper(), f"#{number}")
         card_id = f"card-{index:06d}"
         front_picture = photograph_side(
@@ -123,6 +113,30 @@ class CardSimulator:
         )
         return SimulatedCard(truth, front_picture, back_picture)
 
+    def faces(self, index: int) -> tuple[CardFace, CardFace]:
+        """Both sides of the card of an index as they are, flat and without light, a holder or a background."""
+        (front, back), _, worn_card, number = self._drawn(index)
+        random = stream(self.config.seed, index, "front")
+        return (
+            card_face(random, front, "front", worn_card.front, number=number),
+            card_face(random, back, "back", worn_card.back, number=number),
+        )
+
+    def _drawn(self, index: int) -> tuple[tuple[Design, Design], int, WornCard, int]:
+        """Both designs, the grade, the wear and the number of the card of an index."""
+        seed, front_design = self.config.seed, self._design(index // CARDS_PER_DESIGN)
+        game, back_design = front_design.game, self._back(front_design.game)
+        grade = draw_grade(stream(seed, index, "grade"), self.config.mix)
+        worn_card = draw_wear(
+            stream(seed, index, "wear"),
+            size=game.size,
+            corner_mm=game.corner_mm,
+            frames=(front_design.frame_size, back_design.frame_size),
+            grade=grade,
+            graded_on=self.config.graded_on,
+        )
+        return (front_design, back_design), grade, worn_card, 1 + int(stream(seed, index, "number").integers(SET_SIZE))
+
     def _design(self, number: int) -> Design:
         if self._last_design is None or self._last_design[0] != number:
             random = default_rng([self.config.seed, number, DESIGN_STREAM])
@@ -137,8 +151,8 @@ class CardSimulator:
         return self._backs[game.name]
 
 
-def worn_face(random: Generator, design: Design, side: SideName, worn_side: WornSide, *, number: int) -> np.ndarray:
-    """A side's print with its wear, (H, W, 3) uint8, the size of the design's grid, edge to edge."""
+def card_face(random: Generator, design: Design, side: SideName, worn_side: WornSide, *, number: int) -> CardFace:
+    """A side's print with its wear, edge to edge on the design's grid."""
     grid = design.sheet.grid
     sheet = design.with_number(number)
     if design.shine is not None:
@@ -146,7 +160,7 @@ def worn_face(random: Generator, design: Design, side: SideName, worn_side: Worn
     face = cut_card(sheet, design.frame, worn_side.placement)
     add_grain(random, face, "paper", PRINT_GRAIN)
     paint_wear(random, face, worn_side.wear, grid, stock=design.game.stock, side=side)
-    return face
+    return CardFace(face, uncovered_patches(worn_side.rim, grid), grid)
 
 
 def cut_card(sheet: Sheet, frame: Box | None, placement: Placement) -> np.ndarray:
@@ -181,15 +195,14 @@ def photograph_side(
     label: SlabLabel | None,
 ) -> SimulatedPicture:
     """Print, wear and photograph one side."""
-    grid = design.sheet.grid
-    face = worn_face(random, design, side, worn_side, number=number)
+    face = card_face(random, design, side, worn_side, number=number)
     dull_outlines = [np.array(defect.points_mm) for defect in worn_side.wear.defects if defect.kind == "gloss_loss"]
     return take_picture(
         random,
-        face,
+        face.rgb,
         style.kind,
-        grid,
-        uncovered=uncovered_patches(worn_side.rim, grid),
+        face.grid,
+        uncovered=face.uncovered,
         dull_outlines=dull_outlines,
         gloss=design.game.gloss,
         label=label,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
@@ -14,41 +15,37 @@ import numpy as np
 import typer
 from numpy.random import Generator
 
+from engine.image.detection import PictureKind
 from engine.image.read import read_picture
-from engine.image.rectify import TRADING
-from engine.simulate.capture.capture import empty_holder
-from engine.simulate.capture.slab import SLAB_SHAPES
+from engine.image.rectify import CardSize
+from engine.simulate.capture.holders import CardFace
+from engine.simulate.capture.scene import CardStatus, Scene, card_scene, on_even_ground
 from engine.simulate.cards import CardSimulator, SimulationConfig
 from engine.simulate.print.games import Grid
+from engine.simulate.print.pictures import draw_noise_card, draw_picture
+from engine.simulate.wear.paint import uncovered_patches
+from engine.simulate.wear.rim import CardRim
 from engine.simulate.wear.truth import CaptureKind
-from tools.finder.capture_art import random_color
-from tools.finder.captures import (
-    Capture,
-    CardStatus,
-    FinderCaptureKind,
-    cropped_card,
-    picture_without_card,
-    simulate_capture,
-)
 
-SMALL_SIDE_PX, LARGE_SIDE_PX = 200, 480
+SMALL_SIDE_PX, LARGE_SIDE_PX, SMALL_FRACTION = 200, 480, 0.35
 JPEG_QUALITY = 95
-SIMULATED_KINDS: tuple[tuple[CaptureKind, float], ...] = (
-    ("scan", 0.2),
-    ("photo", 0.3),
-    ("slab", 0.14),
-    ("slab_bgs", 0.02),
-    ("slab_cgc", 0.02),
-    ("slab_sgc", 0.02),
-    ("sleeve", 0.06),
-    ("toploader", 0.06),
-    ("one_touch", 0.06),
-    ("semi_rigid", 0.06),
-    ("binder", 0.06),
-)
-SIMULATED_CARD_PX = 420
-EMPTY_HOLDERS: tuple[CaptureKind, ...] = ("slab", "sleeve", "toploader", "one_touch", "semi_rigid")
-EMPTY_FRACTION = 0.04
+KINDS: dict[CaptureKind, float] = {
+    "scan": 0.2,
+    "photo": 0.28,
+    "slab": 0.14,
+    "slab_bgs": 0.02,
+    "slab_cgc": 0.02,
+    "slab_sgc": 0.04,
+    "sleeve": 0.06,
+    "toploader": 0.06,
+    "one_touch": 0.06,
+    "semi_rigid": 0.06,
+    "binder": 0.06,
+}
+STATUSES: dict[CardStatus, float] = {"one": 0.76, "many": 0.1, "none": 0.07, "cut": 0.07}
+EVEN_GROUND_FRACTION, SCENERY_FRACTION = 0.1, 0.02
+CARD_PX = 420
+CARDS_AT_HAND = 12  # drawn faces from which a scene's cards are taken
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,17 @@ class CaptureSet:
     upward: np.ndarray
 
     @classmethod
-    def from_captures(cls, captures: list[tuple[np.ndarray, Capture]]) -> CaptureSet:
-        """Build from captures with their pictures encoded as JPEG."""
-        quads = [np.asarray(capture.quads, np.float32).reshape(-1, 4, 2) for _, capture in captures]
+    def from_scenes(cls, scenes: list[tuple[np.ndarray, Scene]]) -> CaptureSet:
+        """Build from scenes with their pictures encoded as JPEG."""
+        quads = [np.asarray(scene.quads, np.float32).reshape(-1, 4, 2) for _, scene in scenes]
         return cls(
-            np.concatenate([jpeg for jpeg, _ in captures]),
-            np.cumsum([len(jpeg) for jpeg, _ in captures]),
+            np.concatenate([jpeg for jpeg, _ in scenes]),
+            np.cumsum([len(jpeg) for jpeg, _ in scenes]),
             np.concatenate(quads),
             np.cumsum([len(quad) for quad in quads]),
-            np.array([capture.kind for _, capture in captures]),
-            np.array([capture.status for _, capture in captures]),
-            np.array([capture.upward for _, capture in captures]),
+            np.array([scene.kind for _, scene in scenes]),
+            np.array([scene.status for _, scene in scenes]),
+            np.array([scene.upward for _, scene in scenes]),
         )
 
     @classmethod
@@ -105,58 +102,49 @@ def _slice_of(column: np.ndarray, ends: np.ndarray, index: int) -> np.ndarray:
     return column[ends[index - 1] if index else 0 : ends[index]]
 
 
-def draw_capture(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
-    """Draw one picture of the training mix: mostly slabs, and one in five that must be refused."""
-    long_side = SMALL_SIDE_PX if random.random() < 0.35 else LARGE_SIDE_PX
-    aspect = 0.75 if random.random() < 0.5 else random.uniform(0.5, 1.0)
-    height, width = long_side, round(long_side * aspect)
+def vary_face(random: Generator, face: CardFace) -> CardFace:
+    """Make a game's card one of many: other inks, another border, another size, or a card of noise."""
+    rgb, grid = face.rgb, face.grid
+    is_noise = bool(random.random() < 0.15)
+    if is_noise:
+        rgb = draw_noise_card(random, grid.height, grid.width)
+    elif random.random() < 0.4:
+        rgb = np.ascontiguousarray(rgb[..., random.permutation(3)])
+    if random.random() < 0.3:
+        rgb, border = rgb.copy(), round(random.uniform(1, 5) * grid.px_per_mm)
+        dark, light = random.integers(8, 40, 3), random.integers(220, 256, 3)
+        level = (dark, light, random.integers(0, 256, 3))[random.integers(3)]
+        rgb[:border] = rgb[-border:] = rgb[:, :border] = rgb[:, -border:] = level
+    uncovered = face.uncovered
     if random.random() < 0.15:
-        height, width = width, height
-    choice = random.random()
-    if choice < 0.05:
-        return cropped_card(random, sources, faces, long_side)
-    if choice < 0.09:
-        return picture_without_card(random, sources, height, width)
-    kind: FinderCaptureKind = "slab" if choice < 0.45 else "photo" if choice < 0.78 else "scan"
-    status: CardStatus = "one"
-    status_choice = random.random()
-    if kind != "slab" and status_choice < 0.28:
-        status = "many" if status_choice < 0.12 else "none" if status_choice < 0.17 else "cut"
-    return simulate_capture(random, height=height, width=width, kind=kind, status=status, sources=sources, faces=faces)
+        height_mm = random.uniform(55, 95)
+        size = CardSize(float(height_mm * random.uniform(0.52, 0.95)), float(height_mm), "unusual size")
+        grid = Grid(size, round(height_mm * grid.px_per_mm))
+        rgb = cv2.resize(rgb, (grid.width, grid.height), interpolation=cv2.INTER_AREA)
+        uncovered = uncovered_patches(CardRim(size, (float(random.choice([0.0, 0.6, 3.0])),) * 4), grid)
+    return CardFace(rgb, uncovered, grid, not is_noise)
 
 
-def card_on_plain_background(random: Generator, sources: list[np.ndarray], faces: list[np.ndarray]) -> Capture:
-    """Draw an upright card on a uniform background, as in pictures that people crop or draw for a test."""
-    card = cropped_card(random, sources, faces, int(random.integers(120, 440)))
-    margins = random.uniform(0.02, 0.35) * card.rgb.shape[0] * random.choice([np.ones(4), random.uniform(0.1, 1.0, 4)])
-    top, bottom, left, right = (int(margin) + 1 for margin in margins)
-    ink = random_color(random).tolist()
-    rgb = cv2.copyMakeBorder(card.rgb, top, bottom, left, right, cv2.BORDER_CONSTANT, value=ink)
-    if random.random() < 0.4:
-        rgb = np.clip(rgb + random.normal(0, random.uniform(0.5, 3), rgb.shape), 0, 255).astype(np.uint8)
-    return Capture(rgb, "scan", "one", [card.quads[0] + (left, top)], card.upward)
-
-
-def simulated_captures(random: Generator, seed: int) -> Iterator[Capture]:
-    """Yield both sides of simulated cards, and some empty holders, at the sizes used for training."""
-    simulator = CardSimulator(SimulationConfig(seed, mix="uniform", kinds=SIMULATED_KINDS, height=SIMULATED_CARD_PX))
+def simulated_scenes(random: Generator, seed: int, sources: tuple[np.ndarray, ...] = ()) -> Iterator[Scene]:
+    """Yield scenes of the training mix: one card in three quarters of them, else what must be refused."""
+    simulator = CardSimulator(SimulationConfig(seed, mix="uniform", height=CARD_PX, sources=sources))
+    at_hand: deque[CardFace] = deque(maxlen=CARDS_AT_HAND)
     for index in count():
-        if random.random() < EMPTY_FRACTION:
-            holder = EMPTY_HOLDERS[random.integers(len(EMPTY_HOLDERS))]
-            rgb = empty_holder(random, holder, Grid(TRADING, SIMULATED_CARD_PX))
-            scale = LARGE_SIDE_PX / max(rgb.shape[:2])
-            yield Capture(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), "photo", "none")
-        card = simulator.card(index)
-        for side in (card.front, card.back):
-            long_side = SMALL_SIDE_PX if random.random() < 0.35 else LARGE_SIDE_PX
-            scale = long_side / max(side.rgb.shape[:2])
-            rgb = cv2.resize(side.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            # Cards in clear holders are photographed or scanned; label them as photos.
-            kind: FinderCaptureKind = "scan" if side.kind == "scan" else "slab" if side.kind in SLAB_SHAPES else "photo"
-            yield Capture(rgb, kind, "one", [(side.quad + 0.5) * scale - 0.5], upward=True)
+        at_hand.extendleft(vary_face(random, face) for face in simulator.faces(index))
+        for first in (0, 1):
+            choice = random.random()
+            if choice < EVEN_GROUND_FRACTION:
+                scene = on_even_ground(random, at_hand[first])
+            elif choice < EVEN_GROUND_FRACTION + SCENERY_FRACTION:
+                scene = Scene(draw_picture(random, LARGE_SIDE_PX, int(random.integers(320, 640))), "photo", "none")
+            else:
+                kind = random.choice(list(KINDS), p=list(KINDS.values()))
+                status = random.choice(list(STATUSES), p=list(STATUSES.values()))
+                scene = card_scene(random, [at_hand[first], *at_hand][: random.integers(3, 9)], kind, status)
+            yield scene.scaled(SMALL_SIDE_PX if random.random() < SMALL_FRACTION else LARGE_SIDE_PX)
 
 
-def jitter(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: FinderCaptureKind) -> Capture:
+def jitter(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: PictureKind) -> Scene:
     """Shift, scale, rotate and tilt a marked picture a little, together with its corners."""
     height, width = rgb.shape[:2]
     for _ in range(20):
@@ -171,13 +159,13 @@ def jitter(random: Generator, rgb: np.ndarray, quad: np.ndarray, kind: FinderCap
         if truth.min() > 1 and (truth.max(axis=0) < (width - 2, height - 2)).all():
             break
     else:
-        return Capture(rgb, kind, "one", [quad])
+        return Scene(rgb, kind, "one", quad[None])
     border = cv2.BORDER_REPLICATE if random.random() < 0.6 else cv2.BORDER_REFLECT_101
     warped = cv2.warpPerspective(rgb, homography, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
-    return Capture(warped, kind, "one", [truth])
+    return Scene(warped, kind, "one", truth[None])
 
 
-def read_marked_pictures(path: Path, pictures: Path) -> list[tuple[np.ndarray, np.ndarray, FinderCaptureKind]]:
+def read_marked_pictures(path: Path, pictures: Path) -> list[tuple[np.ndarray, np.ndarray, PictureKind]]:
     """Read marked corners {name: {kind, quad}} with their pictures."""
     marks = json.loads(path.read_text(encoding="utf-8")).items()
     return [(read_picture(pictures / name), np.array(mark["quad"]), mark["kind"]) for name, mark in marks]
@@ -194,39 +182,31 @@ def read_pictures(folder: Path, height: int) -> list[np.ndarray]:
     return pictures
 
 
-def _encode(capture: Capture) -> tuple[np.ndarray, Capture]:
-    bgr = cv2.cvtColor(capture.rgb, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1], capture
+def _encode(scene: Scene) -> tuple[np.ndarray, Scene]:
+    bgr = cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1], scene
 
 
 def main(
     out: Annotated[Path, typer.Option(help="Dataset file, .npz.")],
-    capture_count: Annotated[int, typer.Option("--count")] = 20000,
+    scene_count: Annotated[int, typer.Option("--count")] = 20000,
     seed: int = 1,
-    sources: Annotated[list[Path] | None, typer.Option(help="Folder of pictures for art and backgrounds.")] = None,
-    faces: Annotated[list[Path] | None, typer.Option(help="Folder of upright card fronts.")] = None,
-    simulated: Annotated[bool, typer.Option("--simulated", help="Simulated cards (engine.simulate).")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Cards on a uniform background.")] = False,
+    sources: Annotated[Path | None, typer.Option(help="Folder of pictures for the cards' art.")] = None,
     marked: Annotated[Path | None, typer.Option(help="JSON file of corners marked in real pictures.")] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder of the marked pictures.")] = None,
 ) -> None:
-    """Make a dataset; with --marked of the marked pictures only. --sources and --faces may be repeated."""
+    """Make a dataset of simulated cards; with --marked of the marked pictures only."""
     cv2.setNumThreads(1)
     random = np.random.default_rng(seed)
-    art = [picture for folder in sources or [] for picture in read_pictures(folder, 400)]
-    fronts = [picture for folder in faces or [] for picture in read_pictures(folder, 460)]
+    scenes: Iterator[Scene] = simulated_scenes(
+        random, seed, tuple(read_pictures(sources, 2 * CARD_PX)) if sources else ()
+    )
     if marked:
         if pictures is None:
             raise typer.BadParameter("--marked needs --pictures, the folder of the marked pictures")
         examples = read_marked_pictures(marked, pictures)
-        captures = (jitter(random, *examples[index % len(examples)]) for index in count())
-    elif plain:
-        captures = (card_on_plain_background(random, art, fronts) for _ in count())
-    elif simulated:
-        captures = simulated_captures(random, seed)
-    else:
-        captures = (draw_capture(random, art, fronts) for _ in count())
-    np.savez(out, **vars(CaptureSet.from_captures([_encode(capture) for capture in islice(captures, capture_count)])))
+        scenes = (jitter(random, *examples[index % len(examples)]) for index in count())
+    np.savez(out, **vars(CaptureSet.from_scenes([_encode(scene) for scene in islice(scenes, scene_count)])))
 
 
 if __name__ == "__main__":

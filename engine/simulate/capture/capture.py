@@ -16,6 +16,7 @@ from engine.simulate.capture.camera import PlaneView, handheld_view, scanner_vie
 from engine.simulate.capture.cases import in_binder, in_one_touch, in_semi_rigid, in_toploader
 from engine.simulate.capture.ground import CARD_PX_PER_TABLE_PX, draw_lid_color, draw_table
 from engine.simulate.capture.holders import Plane, in_sleeve, insert_card, on_scanner, without_holder
+from engine.simulate.capture.items import Item
 from engine.simulate.capture.slab import LABEL_COLORS, SLAB_SHAPES, SlabLabel, in_slab
 from engine.simulate.print.games import Grid
 from engine.simulate.print.lettering import Color
@@ -24,7 +25,6 @@ from engine.simulate.wear.truth import CaptureKind
 
 EXIF_ORIENTATION = 0x0112
 ROTATED_FRACTION = 0.05  # fraction of hand-held pictures with the card sideways or upside down
-# Rotation of the stored picture by EXIF orientation, so that a reader that applies the tag gets it upright.
 CLEAR_HOLDERS: dict[CaptureKind, Callable[[Generator, np.ndarray, Sequence[Patch], Grid], Plane]] = {
     "sleeve": in_sleeve,
     "toploader": in_toploader,
@@ -32,6 +32,7 @@ CLEAR_HOLDERS: dict[CaptureKind, Callable[[Generator, np.ndarray, Sequence[Patch
     "semi_rigid": in_semi_rigid,
     "binder": in_binder,
 }
+# Rotation of the stored picture by EXIF orientation, so that a reader that applies the tag gets it upright.
 STORED_ROTATION = {1: None, 3: cv2.ROTATE_180, 6: cv2.ROTATE_90_COUNTERCLOCKWISE, 8: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -42,6 +43,8 @@ class CaptureStyle:
     by_scanner    scanned, else photographed by hand
     lid_color    color around the card in a scan
     label_color  color of the rim of a slab's label
+    fill         range of the fraction of a hand-held picture's long side that the card or its holder fills
+    glare_bars   reflections of windows or lamp tubes, with straight bounds
     """
 
     kind: CaptureKind
@@ -62,6 +65,8 @@ class CaptureStyle:
     quality: int
     orientation: int
     cropped: bool
+    fill: tuple[float, float] = (0.62, 0.9)
+    glare_bars: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class SimulatedPicture:
     quad         (4, 2) float64 pixels, clockwise from the printed top left, integers at pixel centres
     orientation  EXIF orientation of its file: 1, 3, 6 or 8
     quality      JPEG quality of its file
+    other_quads  (N, 4, 2) corners of other cards, also where they are hidden or beyond the picture
     """
 
     rgb: np.ndarray
@@ -80,6 +86,7 @@ class SimulatedPicture:
     px_per_mm: float
     orientation: int
     quality: int
+    other_quads: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 2)))
 
     def jpeg(self) -> bytes:
         """JPEG file of the picture, rotated to match its EXIF orientation."""
@@ -133,6 +140,7 @@ def take_picture(
     gloss: float = 0.7,
     label: SlabLabel | None = None,
     style: CaptureStyle | None = None,
+    surround: Callable[[Generator, Plane, float], Sequence[Item]] | None = None,
 ) -> SimulatedPicture:
     """Take one picture of a side.
 
@@ -142,27 +150,26 @@ def take_picture(
     gloss          fraction of a lamp's light that the card reflects, 0 .. 1
     label          label of a slab above this side, None for a back; ignored by the other kinds
     style          capture settings, the same for both sides of a card; drawn if None
+    surround       draws what else is on the table or in the hand, of the card's plane and its pixels per millimeter
     """
     style = style or draw_style(random, kind)
     plane = _in_holder(random, face, uncovered, grid, style, label)
     view = _draw_view(random, plane, style)
-    rgb = _render_scene(random, plane, view, style)
+    items = [] if surround is None or style.by_scanner else surround(random, plane, grid.px_per_mm)
+    rgb = _render_scene(random, plane, view, style, items)
     if not style.by_scanner:
         light.apply_illumination(random, rgb, view, style.warmth, style.unevenness)
-        if style.glare:
+        if style.glare or style.glare_bars:
             reflectivity = _reflectivity_map(plane, view, grid, style, gloss, dull_outlines)
             light.add_glare(random, rgb, view, reflectivity, style.glare)
+            light.add_glare_bars(random, rgb, view, reflectivity, style.glare_bars)
     rgb = light.blur(random, rgb, style.focus_px, style.motion_px)
     rgb = light.apply_tone_and_noise(random, rgb, gamma=style.gamma, contrast=style.contrast, noise=style.noise)
     quad = view.project(plane.card_corners())
-    return SimulatedPicture(rgb, quad, style.kind, px_per_mm(quad, grid.size), style.orientation, style.quality)
-
-
-def empty_holder(random: Generator, kind: CaptureKind, grid: Grid) -> np.ndarray:
-    """Take a picture of a holder without a card, (H, W, 3) uint8: what must be refused."""
-    nothing = np.zeros((grid.height, grid.width, 3), np.uint8)
-    everywhere = Patch(slice(0, grid.height), slice(0, grid.width), np.full(nothing.shape[:2], 255, np.uint8))
-    return take_picture(random, nothing, kind, grid, uncovered=[everywhere]).rgb
+    density = px_per_mm(quad, grid.size)
+    other_quads = [item.seen_by(view).project(item.cards.reshape(-1, 2)) for item in items]
+    others = np.concatenate([np.zeros((0, 2)), *other_quads]).reshape(-1, 4, 2)
+    return SimulatedPicture(rgb, quad, style.kind, density, style.orientation, style.quality, others)
 
 
 def _in_holder(
@@ -194,7 +201,7 @@ def _draw_view(random: Generator, plane: Plane, style: CaptureStyle) -> PlaneVie
     if random.random() < ROTATED_FRACTION:
         turn_deg += float(random.choice([90, 180, 270]))
     tilt_deg = float(np.clip(style.tilt_deg + random.normal(0, 1.5), 0, 45))
-    fill_fraction = float(random.uniform(0.62, 0.9))
+    fill_fraction = float(random.uniform(*style.fill))
     return handheld_view(
         random,
         plane.size,
@@ -205,18 +212,31 @@ def _draw_view(random: Generator, plane: Plane, style: CaptureStyle) -> PlaneVie
     )
 
 
-def _render_scene(random: Generator, plane: Plane, view: PlaneView, style: CaptureStyle) -> np.ndarray:
-    """Render the plane on its background, (H, W, 3) uint8."""
+def _render_scene(
+    random: Generator, plane: Plane, view: PlaneView, style: CaptureStyle, items: Sequence[Item]
+) -> np.ndarray:
+    """Render the plane on its background, with the items below and above it, (H, W, 3) uint8."""
     if plane.alpha is None:
         return _render_scan(plane, view, style.lid_color)
     if style.by_scanner:
-        background = np.full((view.height, view.width, 3), style.lid_color, np.uint8)
-    else:
-        background = _render_table(plane, view, style.table)
-        light.cast_shadow(random, background, view, _plane_corners(plane))
+        rgb = np.full((view.height, view.width, 3), style.lid_color, np.uint8)
+        return _composite(rgb, plane, view)
+    rgb = _render_table(plane, view, style.table)
+    layers = [(item.plane, item.seen_by(view)) for item in items]
+    layers.insert(sum(not item.is_above for item in items), (plane, view))
+    for layer, layer_view in layers:
+        if layer.alpha is not None and layer.alpha.any():
+            light.cast_shadow(random, rgb, layer_view, layer.corners())
+            rgb = _composite(rgb, layer, layer_view)
+    return rgb
+
+
+def _composite(rgb: np.ndarray, plane: Plane, view: PlaneView) -> np.ndarray:
+    """Draw a transparent plane onto a picture, in place."""
+    assert plane.alpha is not None
     transparency = cv2.cvtColor(255 - view.render(plane.alpha), cv2.COLOR_GRAY2BGR)
-    cv2.multiply(background, transparency, dst=background, scale=1 / 255)
-    return cv2.add(background, view.render(plane.rgb), dst=background)
+    cv2.multiply(rgb, transparency, dst=rgb, scale=1 / 255)
+    return cv2.add(rgb, view.render(plane.rgb), dst=rgb)
 
 
 def _render_scan(plane: Plane, view: PlaneView, lid_color: Color) -> np.ndarray:
@@ -242,17 +262,12 @@ def _render_table(plane: Plane, view: PlaneView, table: np.ndarray) -> np.ndarra
     return PlaneView(table_view.homography @ moved, 0.0, view.height, view.width).render(table, repeat=True)
 
 
-def _plane_corners(plane: Plane) -> np.ndarray:
-    height, width = plane.size
-    return np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
-
-
 def _reflectivity_map(
     plane: Plane, view: PlaneView, grid: Grid, style: CaptureStyle, gloss: float, dull_outlines: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Coarse map of specular reflectivity: the card's gloss, a quarter of it on dull areas; full on plastic."""
     is_plastic = style.kind != "photo"
-    reflectivity = light.quad_mask(view, _plane_corners(plane) if is_plastic else plane.card_corners())
+    reflectivity = light.quad_mask(view, plane.corners() if is_plastic else plane.card_corners())
     reflectivity = (reflectivity * np.float32(1.0 if is_plastic else gloss)).astype(np.uint8)
     for outline in dull_outlines if not is_plastic else ():
         dull_mask = light.quad_mask(view, grid.to_px(outline) + plane.corner)

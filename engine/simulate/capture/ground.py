@@ -13,10 +13,14 @@ TABLE_SIZE = (560, 480)  # height and width of a drawn table
 CARD_PX_PER_TABLE_PX = 5.0  # the table is drawn at a fifth of the card's resolution
 
 
-def draw_table(random: Generator) -> np.ndarray:
-    """Draw a table top, (560, 480, 3) uint8, one pixel per five of the card's; it can be continued by reflection."""
+def draw_table(random: Generator, color: np.ndarray | None = None) -> np.ndarray:
+    """Draw a table top, (560, 480, 3) uint8, one pixel per five of the card's; it can be continued by reflection.
+
+    color  (3,) of an even table, any table if None
+    """
     draw_functions = (_plain, _wood, _wood, _felt, _stone, _ruled, _mat, _printed)
-    table = draw_functions[random.integers(len(draw_functions))](random)
+    draw = draw_functions[random.integers(len(draw_functions))]
+    table = draw(random) if color is None else _plain(random, color)
     add_grain(random, table, "white", float(random.uniform(1, 4)))
     return table
 
@@ -36,9 +40,9 @@ def _draw_color(random: Generator) -> np.ndarray:
     return np.clip(bright + random.normal(0, 22, 3), 5, 250).astype(np.float32)
 
 
-def _plain(random: Generator) -> np.ndarray:
+def _plain(random: Generator, color: np.ndarray | None = None) -> np.ndarray:
     field = smooth_noise(random, *TABLE_SIZE, 2, octaves=2)[..., None] - 0.5
-    return np.clip(_draw_color(random) + 14 * field, 0, 255).astype(np.uint8)
+    return np.clip((_draw_color(random) if color is None else color) + 14 * field, 0, 255).astype(np.uint8)
 
 
 def _wood(random: Generator) -> np.ndarray:

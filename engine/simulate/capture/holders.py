@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +17,26 @@ from numpy.random import Generator
 from engine.simulate.print.games import Grid
 from engine.simulate.print.lettering import Color
 from engine.simulate.wear.masks import Patch
+
+
+class CardFace(NamedTuple):
+    """One side of a card before it is captured.
+
+    rgb        (H, W, 3) uint8 of the grid's size, upright, edge to edge
+    uncovered  parts of that rectangle that the card does not cover: beyond rounded corners, missing pieces
+    upward     True if the print shows which way is up
+    """
+
+    rgb: np.ndarray
+    uncovered: Sequence[Patch]
+    grid: Grid
+    upward: bool = True
+
+
+def no_card(grid: Grid) -> CardFace:
+    """A card of which nothing is there: what is left of a capture is an empty holder, or the table."""
+    everywhere = Patch(slice(0, grid.height), slice(0, grid.width), np.full((grid.height, grid.width), 255, np.uint8))
+    return CardFace(np.zeros((grid.height, grid.width, 3), np.uint8), [everywhere], grid, upward=False)
 
 
 @dataclass
@@ -37,6 +58,11 @@ class Plane:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.rgb.shape[0], self.rgb.shape[1]
+
+    def corners(self) -> np.ndarray:
+        """Corners of the plane, (4, 2) pixels, clockwise from the top left."""
+        height, width = self.size
+        return np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
 
     def card_corners(self) -> np.ndarray:
         """Corners of the card, (4, 2) pixels of the plane, clockwise from the printed top left."""

@@ -79,6 +79,21 @@ def add_glare(random: Generator, rgb: np.ndarray, view: PlaneView, reflectivity:
     cv2.add(rgb, cv2.cvtColor(_enlarge(levels, view), cv2.COLOR_GRAY2BGR), dst=rgb)
 
 
+def add_glare_bars(random: Generator, rgb: np.ndarray, view: PlaneView, reflectivity: np.ndarray, count: int) -> None:
+    """Add reflections of windows or lamp tubes, in place: bright bars with straight bounds across what reflects."""
+    bars = np.zeros((view.height // 4 + 1, view.width // 4 + 1), np.uint8)
+    for _ in range(count):
+        middle = random.uniform(0.2, 0.8, 2) * bars.shape[::-1]
+        lean = random.uniform(0, np.pi)
+        reach = np.array([np.cos(lean), np.sin(lean)]) * random.uniform(0.1, 0.6) * view.height / 4
+        ends = np.rint([middle - reach, middle + reach]).astype(int).tolist()
+        level, width = int(random.integers(40, 255)), max(1, round(random.uniform(0.005, 0.06) * view.width / 4))
+        cv2.line(bars, ends[0], ends[1], level, width, cv2.LINE_AA)
+    if count:
+        cv2.multiply(bars, cv2.resize(reflectivity, bars.shape[::-1]), dst=bars, scale=1 / 255)
+        cv2.add(rgb, cv2.cvtColor(_enlarge(bars, view), cv2.COLOR_GRAY2BGR), dst=rgb)
+
+
 def blur(random: Generator, rgb: np.ndarray, focus_px: float, motion_px: float) -> np.ndarray:
     """Motion blur along a line of length `motion_px`, then a Gaussian defocus of deviation `focus_px`."""
     if motion_px > 1:

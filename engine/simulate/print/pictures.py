@@ -32,6 +32,22 @@ def draw_picture(random: Generator, height: int, width: int) -> np.ndarray:
     return picture
 
 
+def draw_noise_card(random: Generator, height: int, width: int) -> np.ndarray:
+    """Draw a card like no game's, (height, width, 3) uint8: frames of random colors around smooth color noise."""
+    color = random.choice([random.integers(0, 256, 3), np.full(3, random.integers(0, 40)), np.full(3, 235)])
+    card = np.full((height, width, 3), color, np.uint8)
+    inset = 0.0
+    for _ in range(int(random.integers(1, 4))):
+        inset += float(random.uniform(0.02, 0.07)) * width
+        frame = card[round(inset) : height - round(inset), round(inset) : width - round(inset)]
+        frame[:] = random.integers(0, 256, 3)
+    art = frame[: round(len(frame) * random.uniform(0.5, 1.0))]
+    planes = [smooth_noise(random, len(art), art.shape[1], int(random.integers(2, 12)), octaves=4) for _ in range(3)]
+    noise = (np.stack(planes, axis=2) - 0.5) * float(random.uniform(150, 500)) + random.integers(40, 216, 3)
+    art[:] = np.clip(noise, 0, 255).astype(np.uint8)
+    return card
+
+
 def draw_palette(random: Generator) -> np.ndarray:
     """Draw a palette of four matching colors, light to dark, (4, 3) float32."""
     return np.array(PALETTES[random.integers(len(PALETTES))], np.float32)

@@ -7,15 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.accuracy.card_detection import cluttered_samples, corner_error, error_in, is_refused, simulated_samples
+from benchmarks.accuracy.card_detection import (
+    cluttered_samples,
+    corner_error,
+    error_in,
+    is_refused,
+    noise_scene,
+    simulated_samples,
+)
 from benchmarks.harness import REAL_PICTURES
 from engine.detection.find_card import find_card, find_cropped_card, has_card_aspect, picture_bounds
 from engine.image.detection import NoCard
 from engine.image.read import read_picture
 from engine.simulate.cards import CardSimulator, SimulationConfig
+from engine.simulate.print.pictures import draw_noise_card, draw_picture
 from tests.card_factory import card_picture, card_quad
-from tools.finder.capture_art import card_face
-from tools.finder.captures import cropped_card, picture_without_card, simulate_capture
 
 CARDS, PER_KIND = 10, 16
 MARKS = json.loads(Path(__file__).with_name("marked_corners.json").read_text(encoding="utf-8"))
@@ -43,9 +49,7 @@ def test_corners_of_simulated_cards_are_found(kind, long_side, within, min_fract
 
 @pytest.mark.slow
 def test_corners_of_noise_cards_in_clutter_are_found():
-    errors = [
-        error_in(rgb, quad) for rgb, quad in cluttered_samples(np.random.default_rng(5), "photo", 800, 600, 2 * CARDS)
-    ]
+    errors = [error_in(rgb, quad) for rgb, quad in cluttered_samples(np.random.default_rng(5), "photo", 800, 2 * CARDS)]
     assert np.mean(np.array(errors) <= 0.01) >= 0.3
 
 
@@ -73,13 +77,17 @@ def test_a_real_picture_of_many_cards_is_refused():
 
 
 def test_a_picture_already_cropped_to_the_card_is_a_scan_with_its_own_bounds():
-    random = np.random.default_rng(3)
-    cards = [cropped_card(random, [], [], 600).rgb for _ in range(PER_KIND)]
-    usual = [rgb for rgb in cards if has_card_aspect(rgb)]
-    errors = np.array([error_in(rgb, picture_bounds(rgb.shape[:2])) for rgb in usual])
+    cards = cropped_cards(seed=3)
+    errors = np.array([error_in(rgb, picture_bounds(rgb.shape[:2])) for rgb in cards])
     assert np.mean(errors < 0.005) >= 0.75
-    detections = [find_card(rgb) for rgb, error in zip(usual, errors, strict=True) if np.isfinite(error)]
+    detections = [find_card(rgb) for rgb, error in zip(cards, errors, strict=True) if np.isfinite(error)]
     assert all(detection.kind == "scan" and detection.whole_picture for detection in detections)
+
+
+def cropped_cards(seed):
+    """Pictures of simulated cards cropped to their edges, fronts and backs."""
+    simulator = CardSimulator(SimulationConfig(seed=seed, mix="uniform", height=600))
+    return [face.rgb for index in range(PER_KIND // 2) for face in simulator.faces(3 * index)]
 
 
 def inside_edges(rgb, fraction):
@@ -89,8 +97,7 @@ def inside_edges(rgb, fraction):
 
 
 def test_a_picture_cropped_slightly_inside_the_card_s_edges_is_the_card():
-    random = np.random.default_rng(11)
-    cards = [inside_edges(cropped_card(random, [], [], 600).rgb, 0.015) for _ in range(PER_KIND)]
+    cards = [inside_edges(rgb, 0.015) for rgb in cropped_cards(seed=11)]
     upright = [rgb for rgb in cards if abs(rgb.shape[1] / rgb.shape[0] * 88 / 63 - 1) < 0.05]
     assert len(upright) >= 8
     detections = [detection_in(rgb) for rgb in upright]
@@ -112,9 +119,9 @@ def test_what_is_no_card_is_none_cropped_to_its_edges_either():
     random = np.random.default_rng(12)
     noise = random.integers(0, 256, (880, 630, 3), dtype=np.uint8)
     even = np.full((880, 630, 3), 128, np.uint8)
-    cards = [card_face(random, [], 440, 315) for _ in range(2)]
+    cards = [draw_noise_card(random, 440, 315) for _ in range(2)]
     side_by_side = np.hstack([cards[0], np.full((440, 20, 3), 230, np.uint8), cards[1]])
-    square = card_face(random, [], 500, 500)
+    square = draw_noise_card(random, 500, 500)
     for picture in (noise, even, side_by_side, square):
         assert find_cropped_card(picture) is None
 
@@ -149,19 +156,15 @@ def test_scenery_textures_and_noise_are_refused_with_the_remedy():
     for rgb in plain:
         with pytest.raises(NoCard, match=r"lay|photograph|step back"):
             find_card(rgb)
-    scenery = [picture_without_card(random, [], 400, 300).rgb for _ in range(PER_KIND)]
+    scenery = [draw_picture(random, 400, 300) for _ in range(PER_KIND)]
     assert np.mean([is_refused(rgb) for rgb in scenery]) >= 0.9
 
 
 @pytest.mark.slow
 def test_several_cards_are_refused():
     random = np.random.default_rng(6)
-    art = [card_face(random, [], 300, 220) for _ in range(8)]
-    many = [
-        simulate_capture(random, height=600, width=600, kind="photo", status="many", sources=art).rgb
-        for _ in range(PER_KIND)
-    ]
-    assert np.mean([is_refused(rgb) for rgb in many]) >= 0.85
+    many = [noise_scene(random, "photo", "many", 600).rgb for _ in range(PER_KIND)]
+    assert np.mean([is_refused(rgb) for rgb in many]) >= 0.7
 
 
 def test_every_thread_finds_the_same():

@@ -10,7 +10,6 @@ from engine.detection.read_and_find import read_and_find
 from engine.detection.several_cards import shows_two_cards
 from engine.image.detection import NoCard
 from engine.simulate.cards import CardSimulator, SimulationConfig
-from tools.finder.capture_art import card_face
 
 WIDTH, HEIGHT = 360, 503
 SEVERAL = r"^both\.png: more than one card; photograph each card by itself$"
@@ -18,7 +17,8 @@ SEVERAL = r"^both\.png: more than one card; photograph each card by itself$"
 
 def face(seed, width=WIDTH, height=HEIGHT):
     """Draw a card with a light border."""
-    card = card_face(np.random.default_rng(seed), [], height, width)
+    drawn = CardSimulator(SimulationConfig(seed=seed, mix="uniform", height=HEIGHT)).faces(0)[0].rgb
+    card = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
     cv2.rectangle(card, (0, 0), (width - 1, height - 1), (240, 238, 230), round(0.04 * width))
     return card
 

@@ -9,14 +9,18 @@ import pytest
 from engine.image.read import read_picture
 from engine.image.rectify import TRADING
 from engine.simulate.capture.camera import handheld_view, scanner_view
-from engine.simulate.capture.capture import draw_style, empty_holder, take_picture
+from engine.simulate.capture.capture import draw_style, take_picture
+from engine.simulate.capture.holders import CardFace, no_card
+from engine.simulate.capture.scene import CardStatus, Scene, card_scene
 from engine.simulate.capture.slab import SlabLabel
 from engine.simulate.cards import CAPTURE_KINDS
 from engine.simulate.print.games import Grid
 from engine.simulate.wear.paint import uncovered_patches
 from engine.simulate.wear.rim import CardRim
+from engine.simulate.wear.truth import CaptureKind
 
 GRID = Grid(TRADING, 420)
+SIZE_MM = np.array([(0, 0), (63, 0), (63, 88), (0, 88)], np.float32)
 KINDS = CAPTURE_KINDS
 # On a dark card nothing else is as bright as the marks, and each mark is identified by its color.
 MARKS = {"red": (9.0, 12.0), "green": (54.0, 12.0), "blue": (54.0, 76.0), "yellow": (9.0, 76.0)}
@@ -58,8 +62,7 @@ def test_marks_are_at_the_positions_given_by_the_quad(kind):
         # Lens distortion, which a homography cannot represent, has its own test.
         style = replace(draw_style(random, kind), distortion=0.0)
         picture = take_picture(random, marked_card(), kind, GRID, style=style)
-        size_mm = np.array([(0, 0), (63, 0), (63, 88), (0, 88)], np.float32)
-        homography = cv2.getPerspectiveTransform(size_mm, picture.quad.astype(np.float32))
+        homography = cv2.getPerspectiveTransform(SIZE_MM, picture.quad.astype(np.float32))
         for name, centre in find_marks(picture.rgb, picture.quad).items():
             point_mm = np.array([[MARKS[name]]], np.float32)
             errors.append(np.linalg.norm(cv2.perspectiveTransform(point_mm, homography)[0, 0] - centre))
@@ -158,10 +161,46 @@ def test_the_background_is_visible_beyond_a_rounded_corner():
 @pytest.mark.parametrize("kind", ["toploader", "one_touch", "semi_rigid", "binder", "slab_sgc"])
 def test_a_holder_is_larger_than_its_card_and_without_one_only_its_plastic_is_left(kind):
     face = np.full((GRID.height, GRID.width, 3), (200, 30, 30), np.uint8)
+    empty = no_card(GRID)
     pictures = [
-        take_picture(np.random.default_rng(6), face, kind, GRID).rgb,
-        empty_holder(np.random.default_rng(6), kind, GRID),
+        take_picture(np.random.default_rng(6), face, kind, GRID),
+        take_picture(np.random.default_rng(6), empty.rgb, kind, GRID, uncovered=empty.uncovered),
     ]
-    red = [(rgb[..., 0].astype(int) - rgb[..., 1] > 90).mean() for rgb in pictures]
+    red = [(picture.rgb[..., 0].astype(int) - picture.rgb[..., 1] > 90).mean() for picture in pictures]
     assert 0.1 < red[0] < 0.85
     assert red[1] < 0.05
+
+
+def drawn_scene(seed: int, kind: CaptureKind, status: CardStatus) -> Scene:
+    cards = [CardFace(marked_card(), (), GRID)] * 5
+    return card_scene(np.random.default_rng([seed, 8]), cards, kind, status).scaled(600)
+
+
+@pytest.mark.parametrize(("kind", "status"), [("photo", "one"), ("toploader", "one"), ("photo", "many")])
+def test_each_card_of_a_scene_is_within_its_corners(kind, status):
+    errors, seen, cards = [], 0, 0
+    for seed in range(3):
+        scene = drawn_scene(seed, kind, status)
+        assert status == "many" or len(scene.quads) == 1
+        for quad in scene.quads:
+            if quad.min() < 0 or (quad >= scene.rgb.shape[1::-1]).any():
+                continue
+            left, top = quad.min(axis=0).astype(int)
+            right, bottom = quad.max(axis=0).astype(int) + 1
+            marks = find_marks(scene.rgb[top:bottom, left:right], quad - (left, top))
+            # A card that others or a hand cover shows fewer marks.
+            seen, cards = seen + (len(marks) == 4), cards + 1
+            to_mm = cv2.getPerspectiveTransform((quad - (left, top)).astype(np.float32), SIZE_MM)
+            for name, centre in marks.items() if len(marks) == 4 else ():
+                point_mm = cv2.perspectiveTransform(np.array([[centre]], np.float32), to_mm)[0, 0]
+                errors.append(np.linalg.norm(point_mm - MARKS[name]))
+    assert seen >= 0.5 * cards >= 1
+    assert np.median(errors) < 0.5  # mm
+
+
+def test_a_cut_off_card_has_a_corner_beyond_the_picture_and_a_picture_without_a_card_has_none():
+    for seed in range(2):
+        cut = drawn_scene(seed, "scan", "cut")
+        quad, (height, width) = cut.quads[0], cut.rgb.shape[:2]
+        assert (quad.min() < 0) or (quad[:, 0].max() > width) or (quad[:, 1].max() > height)
+        assert len(drawn_scene(seed, "slab", "none").quads) == 0
