@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
 from app.settings import DataFolder, Login, ServerOptions, check_file, check_folder, data_folder, https_files
 from app.terminal import print_error, print_result, rank_and_world_size, read_password
+
+if TYPE_CHECKING:
+    from app.commands.train import TrainingOptions
 
 BAD_INPUT, ABSTAINED = 2, 3
 MANIFEST = "manifest (CSV file with the columns card_id,front,back,grade)"
@@ -63,18 +69,6 @@ ReportPage = Annotated[
 RunFolder = Annotated[
     Path | None, typer.Option("--out", callback=_writable_folder, help="Folder of the run; requires --manifest.")
 ]
-RecipeName = Annotated[
-    str | None, typer.Option("--recipe", help="Recipe to take the settings from. Default: loupe.", show_default=False)
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting listed in the Train tab; may be repeated."),
-]
-Parent = Annotated[str, typer.Option("--parent", help="Recipe or run to compare with. Default: the recipe.")]
-Bundle = Annotated[str, typer.Option("--several-changes-because", help="Reason for changing several settings at once.")]
-Hypothesis = Annotated[str, typer.Option("--hypothesis", help="Expected effect of the change.")]
-Expect = Annotated[str, typer.Option("--expect", help="Success criteria, e.g. qwk>=0.74@27,val_loss<=3.3@27.")]
-Fail = Annotated[str, typer.Option("--fail-if", help="Failure criteria, e.g. qwk<0.40@13.")]
 MaxIntervalWidth = Annotated[
     int | None,
     typer.Option(
@@ -92,6 +86,52 @@ ExportedFile = Annotated[
     Path | None,
     typer.Option("--out", callback=_writable_file("--out"), help="File to write. Default: in the data folder."),
 ]
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """Options of every command that begins runs: the recipe, the changed settings, and the plan."""
+
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", help="Recipe to take the settings from. Default: loupe.", show_default=False),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting listed in the Train tab; may be repeated."),
+    ] = None
+    parent: Annotated[str, typer.Option(help="Recipe or run to compare with. Default: the recipe.")] = ""
+    bundle: Annotated[
+        str, typer.Option("--several-changes-because", help="Reason for changing several settings at once.")
+    ] = ""
+    hypothesis: Annotated[str, typer.Option(help="Expected effect of the change.")] = ""
+    expect: Annotated[str, typer.Option(help="Success criteria, e.g. qwk>=0.74@27,val_loss<=3.3@27.")] = ""
+    fail: Annotated[str, typer.Option("--fail-if", help="Failure criteria, e.g. qwk<0.40@13.")] = ""
+
+    @property
+    def options(self) -> TrainingOptions:
+        """The options as the commands take them."""
+        from app.commands.train import TrainingOptions
+        from app.runs.plan_input import PlanInput
+
+        plan = PlanInput(self.parent, self.bundle, self.hypothesis, self.expect, self.fail)
+        return TrainingOptions(self.recipe, self.settings or (), plan)
+
+
+def begins_runs(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command that begins runs: its parameter `new_run` becomes the options of NewRun."""
+    fields = inspect.signature(NewRun, eval_str=True).parameters
+    parameters = {**inspect.signature(command, eval_str=True).parameters, **fields}
+    del parameters["new_run"]
+
+    @wraps(command)
+    def decorated(**values: Any) -> None:
+        command(new_run=NewRun(**{name: values.pop(name) for name in fields}), **values)
+
+    # From which Typer reads the options of a command.
+    decorated.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+    decorated.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    return decorated
 
 
 @program.callback(invoke_without_command=True)
@@ -216,10 +256,10 @@ def simulate(
 
 
 @program.command()
+@begins_runs
 def train(
     context: typer.Context,
-    recipe: RecipeName = None,
-    settings: Settings = None,
+    new_run: NewRun,
     manifest: Annotated[
         Path | None, typer.Option(help=f"Train on the cards of this {MANIFEST}; requires --out. Default: all labels.")
     ] = None,
@@ -234,20 +274,12 @@ def train(
             "--controls", help="Also train control models on the background alone and on the slab label alone."
         ),
     ] = False,
-    parent: Parent = "",
-    bundle: Bundle = "",
-    hypothesis: Hypothesis = "",
-    expect: Expect = "",
-    fail: Fail = "",
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Train a model on the data folder's labels or on a manifest."""
-    from app.runs.plan_input import PlanInput
-
-    plan_input = PlanInput(parent, bundle, hypothesis, expect, fail)
     if folder is not None:
-        if recipe or settings or manifest or out or run or controls or plan_input != PlanInput():
+        if new_run != NewRun() or manifest or out or run or controls:
             _refuse(
                 "--resume uses the settings and the plan of the run; omit --recipe, --set, --manifest, --out, "
                 "--controls, --parent and the other plan options"
@@ -266,10 +298,10 @@ def train(
     def train_run() -> dict[str, Any]:
         if run is not None:
             return train_queued_run(_folder(context, data), run)
-        start = train.TrainingOptions(recipe, settings or (), plan_input)
         if manifest is not None and out is not None:
-            return train.from_manifest(manifest, out, start, controls=controls, cache=_named_cache(context, data))
-        return train.from_labels(_folder(context, data), start)
+            cache = _named_cache(context, data)
+            return train.from_manifest(manifest, out, new_run.options, controls=controls, cache=cache)
+        return train.from_labels(_folder(context, data), new_run.options)
 
     print_result(_or_exit(train_run), json)
 
@@ -289,8 +321,10 @@ def resume(
 
 
 @program.command()
+@begins_runs
 def cross_validate(
     context: typer.Context,
+    new_run: NewRun,
     manifest: Annotated[
         Path | None, typer.Option(help=f"Train and validate on the cards of this {MANIFEST}. [required]")
     ] = None,
@@ -298,13 +332,6 @@ def cross_validate(
         Path | None, typer.Option(callback=_writable_folder, help="Folder of the runs, one per fold. [required]")
     ] = None,
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of folds.")] = 5,
-    recipe: RecipeName = None,
-    settings: Settings = None,
-    parent: Parent = "",
-    bundle: Bundle = "",
-    hypothesis: Hypothesis = "",
-    expect: Expect = "",
-    fail: Fail = "",
     data: Data = None,
     json: Json = None,
 ) -> None:
@@ -315,11 +342,9 @@ def cross_validate(
     if manifest is None or out is None:
         _refuse("give --manifest, the cards to train on, and --out, the folder of the runs")
     from app.commands import train
-    from app.runs.plan_input import PlanInput
 
     cache = _named_cache(context, data)
-    start = train.TrainingOptions(recipe, settings or (), PlanInput(parent, bundle, hypothesis, expect, fail))
-    print_result(_or_exit(lambda: train.in_folds(manifest, out, start, folds, cache)), json)
+    print_result(_or_exit(lambda: train.in_folds(manifest, out, new_run.options, folds, cache)), json)
 
 
 @program.command()

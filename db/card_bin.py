@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.append_only import EMPTIES_BIN
@@ -25,23 +25,24 @@ def restore(session: Session, *, card_ids: Sequence[int] | None = None) -> int:
     return len(session.scalars(restored.returning(Card.id)).all())
 
 
-def cards_in_bin(session: Session) -> int:
-    """The number of cards in the bin."""
-    return session.scalar(select(func.count(Card.id)).where(Card.deleted_at.is_not(None))) or 0
+def cards_in_bin(session: Session) -> list[int]:
+    """Row ids of the cards in the bin."""
+    return list(session.scalars(select(Card.id).where(Card.deleted_at.is_not(None))))
 
 
-def empty_bin(session: Session) -> list[Picture]:
-    """Delete the cards in the bin with their gradings, labels and lines; returns the pictures that no card has now.
+def empty_bin(session: Session, *, card_ids: Sequence[int]) -> list[Picture]:
+    """Delete those of the cards that are in the bin, with their gradings, labels and lines.
 
-    The rows of those pictures are deleted too, their files are not.
+    Returns the pictures that no card has now; their rows are deleted too, their files are not.
     """
-    cards = session.scalars(select(Card).where(Card.deleted_at.is_not(None))).all()
+    in_bin = select(Card).where(Card.deleted_at.is_not(None), Card.id.in_(card_ids))
+    cards = session.scalars(in_bin).all()
     card_ids = [card.id for card in cards]
     pictures = {picture.id: picture for card in cards for picture in card.pictures}
     shared = select(Card).where(or_(Card.front_id.in_(pictures), Card.back_id.in_(pictures)))
     still_used = {
         picture_id
-        for card in session.scalars(shared.where(Card.deleted_at.is_(None)))
+        for card in session.scalars(shared.where(Card.id.not_in(card_ids)))
         for picture_id in (card.front_id, card.back_id)
     }
     unused = [picture for picture in pictures.values() if picture.id not in still_used]

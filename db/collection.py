@@ -40,11 +40,6 @@ def gradings_by_card(session: Session, *, card_ids: Sequence[int] | None = None)
     return by_card
 
 
-def report_of(session: Session, *, grading_id: int) -> dict[str, Any]:
-    """The JSON of `grade` that was kept with a grading."""
-    return session.scalars(select(Grading.report).where(Grading.id == grading_id)).one()
-
-
 def add_costs(session: Session, *, grading_fee: float, shipping: float, selling_fee: float) -> None:
     """Record the costs of a submission; `selling_fee` is a fraction of the sale price."""
     session.add(CostsEntry(grading_fee=grading_fee, shipping=shipping, selling_fee=selling_fee))

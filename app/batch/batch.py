@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.runs.jobs import Jobs, is_alive
 from app.settings import DataFolder, UserError
 from engine.storage.atomic import write_text
+from engine.storage.disk_space import translate_disk_full
 from engine.storage.jsonl import JsonLinesFile
 
 State = Literal["starting", "running", "stopping", "stopped", "interrupted", "finished"]
@@ -146,7 +147,9 @@ def create_batch(
     """
     batch = Batch(_new_folder(data))
     try:
-        cards = find_cards(batch.folder / "pictures")
+        # In the folder, whatever file of it did not fit: the pictures of the user are not what is full.
+        with translate_disk_full(batch.folder):
+            cards = find_cards(batch.folder / "pictures")
         if not cards:
             raise UserError("there are no cards to grade; give pictures, a folder, a ZIP file or a CSV file")
         (batch.folder / "graded").mkdir()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
 from app.batch.batch import Batch, BatchCard, create_batch
 from app.settings import DataFolder, UserError
 from engine.cards.pairs import CardPair, Refused, manifest_rows
-from labeling.discover import GRADE_FOLDER, TABLE_SUFFIXES, cards_in_folder, manifest_at
+from labeling.discover import GRADE_FOLDER, TABLE_SUFFIXES, ImportRefused, cards_in_folder, manifest_at
 from labeling.side_names import SIDE_FOLDER
 
 ZIP = ".zip"
@@ -41,6 +43,8 @@ def batch_from_files(data: DataFolder, files: Sequence[Path], model: str | None 
     if not files:
         raise UserError("choose the files first: pictures, a ZIP file, or a CSV file with its pictures")
 
+    source = files[0].name if len(files) == 1 else f"{len(files)} files"
+
     def find_cards(folder: Path) -> list[BatchCard]:
         folder.mkdir()
         for file in files:
@@ -48,21 +52,24 @@ def batch_from_files(data: DataFolder, files: Sequence[Path], model: str | None 
                 _unpack(file, folder)
             else:
                 shutil.copyfile(file, _free_name(folder / file.name))
-        return [_if_inside(card, folder) for card in cards_at(_root(folder))]
+        root = _root(folder)
+        try:
+            return [_if_inside(card, folder) for card in cards_at(root)]
+        except ImportRefused as error:
+            # The user knows what was uploaded, and not the folder into which it was copied.
+            raise UserError(f"{source}: {str(error).removeprefix(f'{root}: ')}") from error
 
-    return create_batch(
-        data, find_cards, source=files[0].name if len(files) == 1 else f"{len(files)} files", model=model
-    )
+    return create_batch(data, find_cards, source=source, model=model)
 
 
 def cards_at(path: Path) -> list[BatchCard]:
     """The cards at a path, in the order of the manifest or else of the file names; refused ones have an error."""
     manifest = manifest_at(path) or _only_table(path)
     if manifest is not None:
-        return [_card(row) for row in manifest_rows(manifest)]
+        return [_card(row, path) for row in manifest_rows(manifest)]
     found = cards_in_folder(path)
     rows: list[CardPair | Refused] = [*found.pairs, *found.refused]
-    return [_card(row) for row in rows]
+    return [_card(row, path) for row in rows]
 
 
 def _only_table(folder: Path) -> Path | None:
@@ -71,9 +78,13 @@ def _only_table(folder: Path) -> Path | None:
     return tables[0] if len(tables) == 1 else None
 
 
-def _card(row: CardPair | Refused) -> BatchCard:
+def _card(row: CardPair | Refused, root: Path) -> BatchCard:
+    """The card of a row; a refused one is named as it is within `root`, which may be a folder of the program's own."""
     if isinstance(row, Refused):
-        return BatchCard(row.card_id or Path(row.path).name, error=str(row))
+        name = (
+            os.path.relpath(row.path, root.absolute()) if Path(row.path).is_relative_to(root.absolute()) else row.path
+        )
+        return BatchCard(row.card_id or Path(row.path).name, error=str(replace(row, path=name)))
     front, back = (None if path is None else str(path.absolute()) for path in (row.front, row.back))
     return BatchCard(row.card_id, front, back)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,21 +16,21 @@ from db.schema import Picture
 from db.session import Database
 
 
-def empty_bin(database: Database, data: DataFolder) -> int:
-    """Delete the cards in the bin for good; returns their number. Raises UserError while a run trains.
+def empty_bin(database: Database, data: DataFolder, card_ids: Sequence[int]) -> int:
+    """Delete cards that are in the bin for good; returns their number. Raises UserError while a run trains.
 
     With each card go its gradings, labels and lines, and those of its pictures that no other card has: previews and
     prepared copies, and the files that were uploaded. Files that were imported by path are the user's own and stay.
     """
     with _no_training(data):
         with database.writing() as session:
-            count = card_bin.cards_in_bin(session)
+            in_bin = set(card_bin.cards_in_bin(session)).intersection(card_ids)
             # Before the rows are gone for good: what an interruption leaves is deleted the next time.
-            for picture in card_bin.empty_bin(session):
+            for picture in card_bin.empty_bin(session, card_ids=sorted(in_bin)):
                 _delete_picture(picture, data)
         # Prepared copies are in files that many pictures share.
         _delete_folder(data.cache)
-    return count
+    return len(in_bin)
 
 
 def _delete_picture(picture: Picture, data: DataFolder) -> None:

@@ -12,7 +12,7 @@ from app.models.calibration_report import calibration_summary
 from db.schema import Side
 from engine.inference.card_side import CardSide, card_subgrades
 from engine.inference.grade_card import GradedCard
-from engine.measure.centering.ceiling import axes_of_side, card_ceiling
+from engine.measure.centering.ceiling import axes_of_side, card_ceiling, worse_axes
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.findings.findings import findings_of
 from engine.measure.side.measure_side import SideMeasurements
@@ -27,8 +27,7 @@ def report(graded: GradedCard, picture_files: Mapping[Side, Mapping[str, Path]] 
     picture_files  paths of the card's pictures, as `pictures.write_pictures` returns them
     """
     prediction, today, files = graded.prediction, date.today(), picture_files or {}
-    worst = {name: _worse_axis(side) for name, side in graded.sides.items()}
-    ceiling, reason = card_ceiling(worst, today)
+    ceiling, reason = card_ceiling(worse_axes(graded.centerings), today)
     return {
         "grade": prediction.grade if prediction else None,
         "expected": prediction.expected if prediction else None,
@@ -56,11 +55,6 @@ def _in_domain(graded: GradedCard) -> dict[str, Any] | None:
         return None
     reason = ", ".join(graded.unfamiliar_notes)
     return {"verdict": graded.prediction.in_domain, "reason": reason}
-
-
-def _worse_axis(side: CardSide | None) -> float | None:
-    centering = side.centering if side else None
-    return centering.worse_axis if isinstance(centering, MeasuredCentering) else None
 
 
 def _side(name: Side, side: CardSide, files: Mapping[str, Path], today: date) -> dict[str, Any]:

@@ -161,7 +161,8 @@ def _ceiling(report: Mapping[str, Any]) -> str:
     grade, reason = report["centering_ceiling"], as_sentence(report["ceiling_reason"])
     if grade is None:
         return reason
-    limit = "allows a 10" if grade == 10 else f"limits this card to {with_article(grade)}"
+    verb = "may limit" if report["grade"] is not None and report["ceiling_applied"] is None else "limits"
+    limit = "allows a 10" if grade == 10 else f"{verb} this card to {with_article(grade)}"
     return f"Centering {limit}. {reason}"
 
 

@@ -140,6 +140,8 @@ class BatchTab:
         batch = find_batch(self._data, name)
         if batch is None or version == _version(batch):
             return {self._version: version}
+        if batch.name != name:  # deleted on another page
+            return self._updates(batch, show_all=show_all)
         return self._listing(batch, show_all=show_all)
 
     def _updates(self, batch: Batch | None, *, show_all: bool) -> Updates:

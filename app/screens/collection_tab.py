@@ -84,6 +84,8 @@ class CollectionTab:
                 self._undo = gr.Button("Undo", visible=False, elem_id="undo-delete")
             # Cards that were just moved to the bin.
             self._moved = gr.State([])
+            # What is done to all cards is done to those on the page: another page may have changed the collection.
+            self._listed, self._binned = gr.State([]), gr.State([])
             with gr.Column(visible=False) as self._list:
                 self._build_list()
             with gr.Column(visible=False) as self._detail:
@@ -155,7 +157,7 @@ class CollectionTab:
         options: dict[str, Any] = {"show_progress": "hidden"}
         position = [self._search, self._order, self._chosen]
         # Handlers return updates by widget, of some of these.
-        outputs = [self._status, self._undo, self._moved]
+        outputs = [self._status, self._undo, self._moved, self._listed, self._binned]
         outputs += [self._summary, self._outdated, self._outdated_text, self._list, self._table, self._chosen]
         outputs += [self._record_section, self._record, self._price_section]
         outputs += [self._bin_section, self._bin_text, self._empty]
@@ -174,11 +176,11 @@ class CollectionTab:
         self._save_returned.click(self.save_returned, returned, outputs, **options)
         self._regrade.click(self.regrade, position, outputs, **options)
         self._delete.click(self.delete, position, outputs, **options)
-        self._delete_shown.click(self.delete_shown, position, outputs, **options)
+        self._delete_shown.click(self.delete_shown, [self._listed, *position], outputs, **options)
         self._undo.click(self.undo, [self._moved, *position], outputs, **options)
         self._restore.click(self.restore, position, outputs, **options)
         self._ask_empty.click(lambda: gr.update(visible=True), None, self._empty, **options)
-        self._empty.click(self.empty, position, outputs, **options)
+        self._empty.click(self.empty, [self._binned, *position], outputs, **options)
         self._price_file.upload(self.import_prices, [self._price_file, *position], outputs, **options)
         self._disk_section.expand(self.show_disk_use, None, self._disk, **options)
         self._clear.click(self.clear, None, self._disk, **options)
@@ -225,11 +227,13 @@ class CollectionTab:
             self._summary: collection_text.summary_text(all_cards, len(cards)),
             self._outdated: gr.update(visible=bool(outdated)),
             self._outdated_text: _outdated_text(len(outdated)),
+            self._listed: [card.card.id for card in cards],
+            self._binned: binned,
             self._table: pd.DataFrame([_row(card) for card in cards], columns=COLUMNS),
             self._chosen: gr.update(choices=choices, value=chosen and card_key(chosen.card)),
             self._record: collection_text.record_text(collection_record(self._database)),
-            self._bin_section: gr.update(visible=binned > 0),
-            self._bin_text: f"**{_count(binned)} in the bin.**",
+            self._bin_section: gr.update(visible=bool(binned)),
+            self._bin_text: f"**{_count(len(binned))} in the bin.**",
             self._empty: gr.update(visible=False),
         }, chosen
 
@@ -347,11 +351,10 @@ class CollectionTab:
         return self._move_to_bin([self._required(key).card.id], search, order)
 
     @show_user_errors
-    def delete_shown(self, search: str | None, order: str | None, key: str | None) -> Updates:
-        """Move all cards that match the search to the bin."""
+    def delete_shown(self, listed: list[int], search: str | None, order: str | None, key: str | None) -> Updates:
+        """Move all cards that are listed on the page to the bin."""
         del key
-        cards = find_cards(load_collection(self._database), search or "", next(iter(ORDERS)))
-        return self._move_to_bin([card.card.id for card in cards], search, order)
+        return self._move_to_bin(listed, search, order)
 
     def _move_to_bin(self, card_ids: Sequence[int], search: str | None, order: str | None) -> Updates:
         with self._database.writing() as session:
@@ -373,9 +376,9 @@ class CollectionTab:
         return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
 
     @show_user_errors
-    def empty(self, search: str | None, order: str | None, key: str | None) -> Updates:
-        """Delete the cards in the bin for good."""
-        deleted = empty_bin(self._database, self._data)
+    def empty(self, binned: list[int], search: str | None, order: str | None, key: str | None) -> Updates:
+        """Delete the cards for good that are in the bin as the page shows it."""
+        deleted = empty_bin(self._database, self._data, binned)
         return self.fill(search, order, key, f"{_count(deleted)} deleted for good.")
 
     @show_user_errors

@@ -470,8 +470,9 @@ def _ceiling_text(states: Sequence[LineEditorState | None], graded: GradedCard |
     """The centering ceiling of the lines on the page."""
     from app.grading.answer_text import ceiling_text
 
-    worst = {state.side: state.numbers.worst for state in states if state is not None}
-    return ceiling_text(worst, graded=graded)
+    measured = {state.side: state.numbers for state in states if state is not None and state.numbers.worst is not None}
+    trusted = {side: numbers for side, numbers in measured.items() if numbers.is_trusted}
+    return ceiling_text({side: numbers.worst for side, numbers in (trusted or measured).items()}, graded=graded)
 
 
 def _quads(values: Sequence[Any]) -> dict[str, np.ndarray]:

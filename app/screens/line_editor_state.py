@@ -51,11 +51,15 @@ class CenteringRow(_Shown):
 
 
 class CenteringNumbers(_Shown):
-    """A side's centering for display; `worst` is the larger border of the worse axis in percent."""
+    """A side's centering for display; `worst` is the larger border of the worse axis in percent.
+
+    is_trusted  a person laid the lines, or they can be those of one printed frame
+    """
 
     rows: list[CenteringRow] = []
     sentence: str
     worst: Annotated[float, Field(ge=50, le=100)] | None = None
+    is_trusted: bool = True
 
 
 class CenteringLines(_Shown):
@@ -212,4 +216,4 @@ def centering_numbers(side: Side, centering: MeasuredCentering | NoCentering) ->
     if abs(centering.tilt_deg) >= MIN_TILT_DEG:
         direction = "clockwise" if centering.tilt_deg > 0 else "counterclockwise"
         sentences.append(f"The print is turned {abs(centering.tilt_deg):.1f}° {direction}.")
-    return CenteringNumbers(rows=rows, sentence=" ".join(sentences), worst=worst)
+    return CenteringNumbers(rows=rows, sentence=" ".join(sentences), worst=worst, is_trusted=centering.is_trusted)

@@ -15,7 +15,7 @@ from app.screens.grade_tab import GradeTab
 from app.screens.home_screen import HEAD
 from app.screens.label_tab import LabelTab
 from app.screens.train_tab import TrainTab
-from app.settings import DataFolder, ServerOptions
+from app.settings import PROGRAM, DataFolder, ServerOptions
 from db.session import Database
 
 DEFAULT_OPTIONS = ServerOptions()
@@ -253,7 +253,8 @@ PAGE_OPTIONS: dict[str, Any] = {
 def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptions = DEFAULT_OPTIONS) -> CheckedBlocks:
     """Build the page of one data folder."""
     cache = (UPLOADS_CHECKED_S, UPLOADS_KEPT_S)
-    with CheckedBlocks(title="Loupe", analytics_enabled=False, delete_cache=cache) as page:
+    private = (data.root, PROGRAM)
+    with CheckedBlocks(private_folders=private, title="Loupe", analytics_enabled=False, delete_cache=cache) as page:
         with gr.Row(elem_id="head"):
             gr.Markdown(
                 "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."

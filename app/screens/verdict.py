@@ -17,8 +17,7 @@ from engine.inference.card_side import CardSide, card_subgrades
 from engine.inference.grade_card import FLAT_SALIENCY, MISSING_SIDE, GradedCard
 from engine.inference.model_card import ModelCard
 from engine.inference.predict import Prediction
-from engine.measure.centering.ceiling import as_sentence
-from engine.measure.centering.centering import MeasuredCentering
+from engine.measure.centering.ceiling import as_sentence, worse_axes
 from engine.measure.findings.findings import findings_of
 from engine.measure.subgrades.subgrades import Subgrade
 
@@ -148,11 +147,7 @@ def _why_not_better(graded: GradedCard, target: int, subgrades: Mapping[str, Sub
 
 def _worst_centering(graded: GradedCard) -> tuple[str, int | None]:
     """The side whose borders allow least, as in "front 58/42", and the best grade that they allow."""
-    percents = {
-        name: float(side.centering.worse_axis)
-        for name, side in graded.sides.items()
-        if side is not None and isinstance(side.centering, MeasuredCentering)
-    }
+    percents = worse_axes(graded.centerings)
     if not percents:
         return "", None
     best = {name: centering_ceiling(name, percent, date.today()) for name, percent in percents.items()}

@@ -22,8 +22,7 @@ from benchmarks.harness import Row, sampled_row
 from engine.measure.findings.additive_model import shipped_confidences
 from engine.measure.findings.candidates import Candidate, find_candidates, with_confidence
 from engine.measure.findings.findings import findings_of
-from engine.measure.subgrades.severities import SUBGRADES
-from engine.measure.subgrades.subgrades import Subgrade, subgrades
+from engine.measure.subgrades.subgrades import SUBGRADES, Subgrade, subgrades
 from engine.simulate.wear.truth import Defect
 from tools.findings.examples import MeasuredExample
 from tools.findings.fit import GradedSides, examples_of, graded_sides

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from engine.image.content_hash import CHANGED, ChangedPicture, check_content, co
 from engine.image.detection import PictureKind
 from engine.image.read import BadPicture, picture_size
 from engine.image.rectify import CanvasSize, canvas_shape
-from engine.storage.disk_space import reserve, translate_disk_full
+from engine.storage.disk_space import DiskFull, reserve, translate_disk_full
 from engine.storage.jsonl import JsonLinesFile
 
 # Part of every cache's name: increase it when a change of reading, detection or rectification changes the pixels, or
@@ -70,12 +70,15 @@ class MemmapCache:
             yield 0, len(path_of)
         try:
             yield from self._fill(path_of, threads)
+        except DiskFull:
+            self._free_unrecorded_rows()
+            raise
         finally:
             self._journal.release()
 
     def _fill(self, path_of: dict[str, Path], threads: int | None) -> Iterator[tuple[int, int]]:
         lines = list(self._journal.read())
-        rows = 1 + max((line["row"] for line in lines if _is_row(line)), default=-1)
+        rows = _used_rows(lines)
         self._pixels = _memory_map(self._file, self._shape, rows, rows)
         reasons = self._verify(lines)
         todo = [(content, path) for content, path in sorted(path_of.items()) if content not in reasons]
@@ -85,7 +88,8 @@ class MemmapCache:
             for start in range(0, len(todo), CHUNK):
                 chunk = todo[start : start + CHUNK]
                 lines = list(pool.map(lambda item: self._prepare(*item), chunk))
-                self._pixels.flush()
+                with translate_disk_full(self._file):
+                    self._pixels.flush()
                 # A changed file is not recorded: the picture that it was is usable again once it is back.
                 self._journal.append(line for line in lines if "changed" not in line)
                 reasons |= {line["sha256"]: line.get("refused") for line in lines}
@@ -93,6 +97,13 @@ class MemmapCache:
         for path, content in self._hash_of.items():
             if reason := reasons[content]:
                 self.refused[path] = f"{path.name}: {reason}"
+
+    def _free_unrecorded_rows(self) -> None:
+        """Give back the space that was reserved for pictures that are not in the journal, which alone fill a disk."""
+        vars(self).pop("_pixels", None)  # a mapped file cannot be cut on every system
+        if self._file.exists():
+            used_bytes = _used_rows(self._journal.read()) * int(np.prod(self._shape))
+            os.truncate(self._file, min(used_bytes, self._file.stat().st_size))
 
     def _prepare(self, content: str, path: Path) -> dict[str, Any]:
         try:
@@ -201,6 +212,11 @@ class PixelCache(MemmapCache):
     def kind(self, path: Path) -> PictureKind:
         """Kind of the picture: scan, photo or slab."""
         return cast(PictureKind, self.extras(path)["kind"])
+
+
+def _used_rows(lines: Iterable[Any]) -> int:
+    """Number of rows up to the last one that a line records."""
+    return 1 + max((line["row"] for line in lines if _is_row(line)), default=-1)
 
 
 def _is_row(line: Any) -> bool:

@@ -66,6 +66,8 @@ class Domain:
         shapes = [array.ndim for array in (mean, directions, references)] == [1, 2, 2]
         if not shapes or directions.shape != (references.shape[1], len(mean)) or not 0 < domain.limit < np.inf:
             raise ValueError("the arrays of the domain do not fit each other")
+        if not len(references) or not all(np.isfinite(array).all() for array in (mean, directions, references)):
+            raise ValueError("the references of the domain are not finite numbers")
         return domain
 
 

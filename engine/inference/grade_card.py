@@ -55,6 +55,7 @@ from engine.measure.centering.ceiling import (
     moved_probability_reason,
     sure_ceiling,
 )
+from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections
 from engine.model.dual_branch import CardMaps
 
@@ -132,6 +133,11 @@ class GradedCard:
     def missing_sides(self) -> tuple[Side, ...]:
         """Sides that the model would use for this grade but that have no picture."""
         return () if self.model is None or self.prediction is None else _missing_sides(self.model, self.sides)
+
+    @property
+    def centerings(self) -> dict[Side, MeasuredCentering | NoCentering]:
+        """The centering in effect of each side that has a picture."""
+        return {name: side.centering for name, side in self.sides.items() if side is not None}
 
     @property
     def unfamiliar_sides(self) -> list[Side]:

@@ -83,6 +83,9 @@ def load_model(path: Path, device: str = "auto") -> LoadedModel:
         out_of_fold = None if saved_predictions is None else OutOfFold.from_dict(saved_predictions)
         saved_domains = content.get("domains") or (None, None)
         front_domain, back_domain = (None if saved is None else Domain.from_dict(saved) for saved in saved_domains)
+        for domain, side in ((front_domain, network.front), (back_domain, network.back)):
+            if domain is not None and len(domain.mean) != side.missing.numel():
+                raise ValueError("the domain is that of another network")
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BadModel(f"{path}: does not fit this version of Loupe; give a model.pt, or train it again") from error
     network.eval().to(torch_device).to(memory_format=torch.channels_last)

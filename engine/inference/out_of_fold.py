@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.cards.grades import GRADES
+
 Key = tuple[str | None, str | None]
 
 
@@ -32,7 +34,7 @@ class OutOfFold:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to lists and a tensor, for the model file."""
-        rows = np.array(list(self._probabilities.values()), np.float32).reshape(-1, 10)
+        rows = np.array(list(self._probabilities.values()), np.float32).reshape(-1, len(GRADES))
         return {"pictures": [list(key) for key in self._probabilities], "probabilities": torch.from_numpy(rows)}
 
     @classmethod
@@ -40,6 +42,7 @@ class OutOfFold:
         """Read the output of `to_dict`. Raises KeyError, TypeError or ValueError."""
         keys: Iterable[Key] = [(front, back) for front, back in values["pictures"]]
         rows = np.asarray(values["probabilities"], np.float64)
-        if not np.isfinite(rows).all() or (rows < 0).any() or (rows.sum(axis=1) <= 0).any():
+        is_table = rows.ndim == 2 and rows.shape[1] == len(GRADES)
+        if not is_table or not np.isfinite(rows).all() or (rows < 0).any() or (rows.sum(axis=1) <= 0).any():
             raise ValueError("the out-of-fold predictions are not probabilities")
         return cls(dict(zip(keys, rows, strict=True)))

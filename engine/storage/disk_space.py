@@ -30,7 +30,8 @@ def disk_full_message(error: BaseException, path: Path | None = None) -> str | N
         if isinstance(cause, DiskFull):
             return str(cause)
         if isinstance(cause, OSError) and cause.errno in FULL:
-            name = path or cause.filename or "a file"
+            # Of a copy, the second name is that of the file that could not be written.
+            name = path or cause.filename2 or cause.filename or "a file"
             return (
                 f"the disk is full: {name} could not be written ({cause.strerror}); free some space and start again, "
                 "what has been saved is kept"

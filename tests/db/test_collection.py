@@ -48,7 +48,7 @@ def test_a_card_is_in_the_collection_once_it_has_a_grading_and_keeps_all_of_them
         assert [grading.model_sha256[0] for grading in gradings] == ["a", "b"]
         assert gradings[0].prediction["interval"] == REPORT["interval"]
         assert "front" not in gradings[0].prediction
-        assert collection.report_of(session, grading_id=new.id) == REPORT
+        assert session.get(Grading, new.id).report == REPORT
         assert old.id < new.id
 
 
@@ -124,7 +124,8 @@ def test_emptying_the_bin_deletes_all_of_its_cards_and_nothing_of_the_others(dat
             )
         card_bin.move_to_bin(session, card_ids=[binned.id, shared.id])
     with database.writing() as session:
-        unused = card_bin.empty_bin(session)
+        # The first id is that of a card outside the bin.
+        unused = card_bin.empty_bin(session, card_ids=[sharing.id, binned.id, shared.id])
     assert [picture.path for picture in unused] == ["/p1.png"], "the other picture is still that of a card"
     with database.reading() as session:
         assert [card.name for card in session.scalars(select(Card))] == ["card 2"]
@@ -132,7 +133,7 @@ def test_emptying_the_bin_deletes_all_of_its_cards_and_nothing_of_the_others(dat
         for table in (Grading, LabelEvent):
             assert {row.card_id for row in session.scalars(select(table))} == {sharing.id}
         assert {key[0] for key in current_lines(session)} == {f"{2:064d}"}
-        assert card_bin.cards_in_bin(session) == 0
+        assert card_bin.cards_in_bin(session) == []
 
 
 def test_the_labels_of_a_card_outside_the_bin_stay_append_only(database, tmp_path):
@@ -160,4 +161,4 @@ def test_a_database_without_a_collection_is_migrated_with_its_cards_and_labels(t
             (9, False)
         ]
         card_bin.move_to_bin(session, card_ids=[card.id])
-        assert [picture.path for picture in card_bin.empty_bin(session)] == ["/p"]
+        assert [picture.path for picture in card_bin.empty_bin(session, card_ids=[card.id])] == ["/p"]

@@ -24,7 +24,7 @@ from engine.cards.rubric import Side, overall_ceiling
 from engine.measure.findings.additive_model import CONFIDENCE_FILE, AdditiveModel, Confidences
 from engine.measure.findings.candidates import Candidate, CandidateKind, find_candidates
 from engine.measure.subgrades.ordinal_model import OrdinalModel
-from engine.measure.subgrades.severities import SEVERITIES, SIDE_NAMES, SUBGRADES, UNSEEN, Sides, subgrade_inputs
+from engine.measure.subgrades.severities import SEVERITIES, SIDE_NAMES, UNSEEN, Sides, subgrade_inputs
 from engine.measure.subgrades.subgrades import SUBGRADES_FILE, SubgradeModels, grade_and_range
 from engine.simulate.wear.severity import attribute_grades
 from engine.simulate.wear.truth import SideWear
@@ -172,11 +172,11 @@ def graded_sides(examples: Iterable[MeasuredExample], on: date) -> Iterator[Grad
 
 
 def fit_subgrades(examples: list[MeasuredExample], confidences: Confidences, on: date) -> SubgradeModels:
-    """Fit the model of each sub-grade, and the coverage that its range must have, by cross-validation over cards."""
+    """Fit the model of each sub-grade but the centering's, and the coverage of its range by cross-validation."""
     known = [given for given in graded_sides(examples, on) if given.truth is not None]
-    inputs = [subgrade_inputs(given.sides, confidences, on) for given in known]
+    inputs = [subgrade_inputs(given.sides, confidences) for given in known]
     models, coverage = {}, {}
-    for name in SUBGRADES:
+    for name in SEVERITIES:
         rows = [(values[name], given) for values, given in zip(inputs, known, strict=True)]
         measured = [(values, given) for values, given in rows if not isinstance(values, str)]
         names = [*SEVERITIES[name], *UNSEEN[name]]

@@ -70,6 +70,13 @@ def _axis(side: Side, name: str, first: float, second: float, percent: float, un
     )
 
 
+def worse_axes(centerings: Mapping[Side, MeasuredCentering | NoCentering]) -> dict[Side, float]:
+    """Larger border in percent of the worse axis of each side whose borders are trusted; of all sides if none is."""
+    measured = {side: centering for side, centering in centerings.items() if isinstance(centering, MeasuredCentering)}
+    trusted = {side: centering for side, centering in measured.items() if centering.is_trusted}
+    return {side: float(centering.worse_axis) for side, centering in (trusted or measured).items()}
+
+
 def card_ceiling(worst: Mapping[Side, float | None], on: date) -> tuple[int | None, str]:
     """The best grade that both sides allow, or None if neither was measured, and a sentence with the reason.
 

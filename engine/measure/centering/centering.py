@@ -75,6 +75,11 @@ class MeasuredCentering:
         return smaller >= max(MIN_BORDER_SUM_MM, MIN_BORDER_SUM_RATIO * larger)
 
     @property
+    def is_trusted(self) -> bool:
+        """True if a person laid the lines, or if they can be those of one printed frame."""
+        return self.by_hand or self.borders_agree
+
+    @property
     def left_fraction(self) -> float:
         """Left border as a fraction of left and right, 0 to 1."""
         return border_fraction(self.left_mm, self.right_mm)

@@ -6,31 +6,26 @@ Amounts count by the confidence that they are wear: half of a scratch that is as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 import numpy as np
 
-from engine.cards.rubric import Side, max_border_percent
+from engine.cards.rubric import Side
 from engine.cards.wear_limits import MAX_AMOUNTS, WearMeasure, WornAttribute
-from engine.measure.centering.centering import MeasuredCentering
 from engine.measure.findings.additive_model import Confidences
 from engine.measure.findings.candidates import Candidate, find_candidates, with_confidence
 from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import NoSurface
 
-SUBGRADES = ("centering", "corners", "edges", "surface")
 SIDE_NAMES: tuple[Side, ...] = ("front", "back")
 # Evidence from which a corner, or an edge between two corners, is believed to be the card's.
 MIN_EVIDENCE = 0.2
-# Inputs of each sub-grade: severities, from 0 to 9.5, then how much of it could not be seen, from 0 to 1.
+# Inputs of each fitted sub-grade: severities, from 0 to 9.5, then how much of it could not be seen, from 0 to 1.
 SEVERITIES: dict[str, tuple[str, ...]] = {
-    "centering": ("front", "back"),
     "corners": ("whitening_worst", "whitening_mean", "rounding_worst", "rounding_mean", "fray_worst"),
     "edges": ("whitening_worst", "whitening_mean", "chipping_worst", "chipping_mean"),
     "surface": ("scratches", "creases", "likeliest", "stains"),
 }
 UNSEEN: dict[str, tuple[str, ...]] = {
-    "centering": ("front_unseen", "back_unseen", "uncertainty"),
     "corners": ("unseen", "one_side"),
     "edges": ("unseen", "one_side"),
     "surface": ("unseen", "one_side"),
@@ -50,20 +45,12 @@ def severity(attribute: WornAttribute, measure: WearMeasure, amount: float) -> f
     return float(np.interp(amount, limits + 1e-9 * np.arange(11), grades_lost))
 
 
-def centering_severity(side: Side, percent: float, on: date) -> float:
-    """Grades below 10 of a centering, 0 to 9.5, linear between the limits of the rubric of a day."""
-    limits = np.array([50.0, *(max_border_percent(side, grade, on) for grade in range(10, 1, -1)), 100.0])
-    grades_lost = np.array([0.0, *(0.5 + np.arange(9)), 9.5])
-    return float(np.interp(percent, limits + 1e-9 * np.arange(11), grades_lost))
-
-
-def subgrade_inputs(sides: Sides, confidences: Confidences, on: date) -> dict[str, Inputs | str]:
+def subgrade_inputs(sides: Sides, confidences: Confidences) -> dict[str, Inputs | str]:
     """Inputs of each sub-grade's model, or the reason why it cannot be measured on these sides."""
     given = {side: measured for side, measured in sides.items() if measured is not None}
     candidates = {side: with_confidence(find_candidates(measured), confidences) for side, measured in given.items()}
     one_side = float(len(given) < len(sides))
     return {
-        "centering": _centering(given, on),
         "corners": _corners(given, candidates, one_side),
         "edges": _edges(given, candidates, one_side),
         "surface": _surface(given, candidates, one_side),
@@ -71,27 +58,6 @@ def subgrade_inputs(sides: Sides, confidences: Confidences, on: date) -> dict[st
 
 
 Weighted = Mapping[Side, Sequence[tuple[Candidate, float]]]
-
-
-def _centering(sides: Mapping[Side, SideMeasurements], on: date) -> Inputs | str:
-    measured = {
-        side: measurements.centering
-        for side, measurements in sides.items()
-        if isinstance(measurements.centering, MeasuredCentering)
-        and (measurements.centering.by_hand or measurements.centering.borders_agree)
-    }
-    if not measured:
-        reasons = [getattr(measurements.centering, "reason", "") for measurements in sides.values()]
-        return next(filter(None, reasons), "the borders found are not those of one printed frame")
-    inputs: Inputs = {"uncertainty": 0.0}
-    for side in SIDE_NAMES:
-        centering = measured.get(side)
-        inputs[side] = 0.0 if centering is None else centering_severity(side, centering.worse_axis, on)
-        inputs[f"{side}_unseen"] = float(centering is None)
-        if centering is not None:
-            width = max(centering.lr_uncertainty, centering.tb_uncertainty)
-            inputs["uncertainty"] = max(inputs["uncertainty"], min(width / 5, 2.0))
-    return inputs
 
 
 def _corners(sides: Mapping[Side, SideMeasurements], candidates: Weighted, one_side: float) -> Inputs | str:

@@ -24,6 +24,7 @@ from app.labels.label_session import card_key
 from app.screens.page import build
 from app.settings import UserError
 from db import card_bin, collection, labels
+from db.schema import Grading
 from engine.cards.grades import BadGrade
 from engine.cards.submission import BadAmount, SubmissionCosts
 from tests.db import row_factory
@@ -78,7 +79,7 @@ def test_a_kept_card_has_its_picture_prediction_and_report(data_home, keep):
     assert (card.title, card.grading.prediction["grade"], card.worth) == ("Mew", 9, None)
     assert Path(card.card.front.path).parent == data_home.data.pictures
     with data_home.database.reading() as session:
-        assert collection.report_of(session, grading_id=card.grading.id) == report(9)
+        assert session.get(Grading, card.grading.id).report == report(9)
 
 
 def test_keeping_the_same_card_again_adds_no_second_grading_but_the_new_name(data_home, keep, picture):
@@ -212,8 +213,8 @@ def test_emptying_the_bin_deletes_uploaded_pictures_and_caches_but_no_imported_f
     with data_home.database.writing() as session:
         card_bin.move_to_bin(session, card_ids=[kept.id, own.id])
     with data_home.data.training_lock(), pytest.raises(UserError, match="a training run is using"):
-        empty_bin(data_home.database, data_home.data)
-    assert empty_bin(data_home.database, data_home.data) == 2
+        empty_bin(data_home.database, data_home.data, [kept.id, own.id])
+    assert empty_bin(data_home.database, data_home.data, [kept.id, own.id]) == 2
     assert imported.is_file()
     assert [path.name for path in data_home.data.pictures.glob("*.png")] == [Path(other.front.path).name]
     [manifest] = data_home.data.pictures.glob("*.csv")

@@ -57,6 +57,7 @@ def values(**changes: Any) -> dict[str, Any]:
         },
         "centering_ceiling": 9,
         "ceiling_reason": "front centering is 58/42",
+        "ceiling_applied": {"grade": 9, "probability_moved": 0.1},
         "model": {"name": "starter", "sha256": "a1b2c3d4e5f6" * 5, "trained_on": "cards"},
         "front": side(),
         "back": None,
@@ -101,6 +102,11 @@ def test_a_page_states_verdict_range_chances_sub_grades_centering_and_model():
         "It knows one game.",
     ):
         assert sentence in text
+
+
+def test_a_ceiling_that_the_grade_does_not_take_into_account_may_limit_the_card():
+    text = Reader(card_page("card", values(grade=10, ceiling_applied=None), {}, None)).text
+    assert "Centering may limit this card to a 9. Front centering is 58/42." in text
 
 
 def test_a_card_without_a_grade_says_so_and_shows_no_chances():

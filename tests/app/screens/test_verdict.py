@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from app.grading.json_report import report
 from app.screens.verdict import verdict_html
 from app.screens.verdict_progress import BUSY
 from engine.cards.rubric import centering_ceiling
@@ -78,6 +79,19 @@ def test_what_limits_the_grade_is_one_sentence(graded):
     coarse = side_of(picture_of_card(3, 3, 3, 3)[::6, ::6].copy(), (card_quad() + 0.5) / 6 - 0.5)
     unmeasured = replace(unlimited, sides={"front": coarse, "back": None})
     assert "no reason for the grade can be given" in text_of(verdict_html(unmeasured))
+
+
+def test_the_sub_grade_of_the_centering_its_ceiling_and_its_sentence_are_one_grade(graded):
+    shown = text_of(verdict_html(graded))
+    assert "Centering 9" in shown and "limits this card to a 9" in shown
+    values = report(graded)
+    assert values["subgrades"]["centering"]["grade"] == values["centering_ceiling"] == 9
+    # A line was mistaken for the frame of the back: left and right are 0 and 12 mm.
+    wrong = replace(graded.sides["front"].centering, left_mm=0.0, right_mm=12.0, lr=100.0)
+    back = side_of(picture_of_card(3.5, 2.5, 3.0, 3.0))
+    vars(back)["centering"] = wrong
+    values = report(replace(graded, sides={**graded.sides, "back": back}))
+    assert values["subgrades"]["centering"]["grade"] == values["centering_ceiling"] == 9
 
 
 def test_before_measuring_the_verdict_is_busy_and_has_no_sub_grades_and_measures_nothing():

@@ -15,6 +15,7 @@ from engine.data.picture_cache import PixelCache
 from engine.detection.read_and_find import canvas_from_picture, read_and_find
 from engine.image.read import read_picture
 from engine.image.rectify import card_canvas
+from engine.storage.disk_space import DiskFull
 from tests.engine.conftest import drawn_card
 
 SIZE = 64
@@ -284,3 +285,22 @@ def test_a_file_replaced_while_it_is_read_is_refused_but_not_for_good(tmp_path, 
     assert_correct(cache, pictures[1:])
     pictures[0].write_bytes(original)
     assert_correct(filled(tmp_path / "c", pictures), pictures)
+
+
+def test_a_disk_that_fills_up_during_a_fill_keeps_no_space_for_what_was_not_recorded(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(cache_module, "CHUNK", 2)
+    append = cache_module.JsonLinesFile.append
+    chunks = iter([append, append])
+
+    def append_twice(self, lines):
+        chunk = next(chunks, None)
+        if chunk is None:
+            raise DiskFull("the disk is full: prepared.jsonl could not be written")
+        chunk(self, lines)
+
+    with monkeypatch.context() as full, pytest.raises(DiskFull):
+        full.setattr(cache_module.JsonLinesFile, "append", append_twice)
+        filled(tmp_path / "cache", pictures)
+    [file] = (tmp_path / "cache").glob("*.u8")
+    assert file.stat().st_size == 4 * SIZE * SIZE * 3
+    assert_correct(filled(tmp_path / "cache", pictures), pictures)

@@ -45,3 +45,11 @@ def test_a_domain_is_restored_from_its_dict(features):
 def test_damaged_values_of_a_domain_are_refused(features, changes):
     with pytest.raises(ValueError, match="do not fit"):
         Domain.from_dict({**fit_domain(features).to_dict(), **changes})
+
+
+@pytest.mark.parametrize("name", ["mean", "directions", "references"])
+def test_references_that_are_not_finite_are_refused(features, name):
+    saved = fit_domain(features).to_dict()
+    for array in (saved[name] * np.nan, saved[name] * np.inf):
+        with pytest.raises(ValueError, match="not finite"):
+            Domain.from_dict({**saved, name: array})

@@ -19,6 +19,7 @@ from engine.inference.onnx_runtime import with_onnx_runtime
 from engine.inference.predict import predict, what_is_given
 from engine.measure.side.features import FEATURE_NAMES
 from engine.model.dual_branch import DualBranch, SideEncoder
+from engine.storage import checkpoint
 from tests.engine.conftest import saved_model
 
 SETTINGS = {
@@ -162,3 +163,12 @@ def test_the_range_of_a_card_in_a_picture_that_may_hide_wear_is_the_widest(model
     clear, hidden = (predict(calibrated, card(), Given("pair", 10.0, in_domain=clear)) for clear in (True, False))
     assert hidden.is_familiar == clear.is_familiar == (True, True)
     assert hidden.interval.width > clear.interval.width
+
+
+def test_a_model_file_with_the_domain_of_another_network_is_refused(tmp_path):
+    path = saved_model(tmp_path / "model.pt", **SETTINGS)
+    saved = fit_domain(np.random.default_rng(0).normal(size=(20, FEATURES // 2))).to_dict()
+    domain = {name: value if name == "limit" else torch.as_tensor(value) for name, value in saved.items()}
+    checkpoint.save(path, {**checkpoint.load(path), "domains": (None, domain)})
+    with pytest.raises(checkpoint.BadModel, match="does not fit this version"):
+        load_model(path)

@@ -49,3 +49,10 @@ def test_values_that_are_no_probabilities_are_refused(value):
     saved["probabilities"][0, 0] = value
     with pytest.raises(ValueError, match="not probabilities"):
         OutOfFold.from_dict(saved)
+
+
+def test_rows_of_another_number_of_grades_are_refused():
+    saved = OutOfFold({("a", None): ROW}).to_dict()
+    for probabilities in (saved["probabilities"][:, :7], saved["probabilities"][0], saved["probabilities"][None]):
+        with pytest.raises(ValueError, match="not probabilities"):
+            OutOfFold.from_dict({**saved, "probabilities": probabilities})

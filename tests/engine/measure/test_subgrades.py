@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 
 from engine.cards.wear_limits import MAX_AMOUNTS
-from engine.measure.centering.centering import MeasuredCentering, NoCentering
+from engine.measure.centering.centering import NoCentering
 from engine.measure.side.measure_side import SideMeasurements, measure_side
 from engine.measure.subgrades.ordinal_model import OrdinalModel, model_from_json
-from engine.measure.subgrades.severities import SEVERITIES, UNSEEN, centering_severity, severity
-from engine.measure.subgrades.subgrades import grade_and_range, shipped_models, subgrades
+from engine.measure.subgrades.severities import SEVERITIES, UNSEEN, severity
+from engine.measure.subgrades.subgrades import (
+    BORDERS_DISAGREE,
+    Subgrade,
+    grade_and_range,
+    shipped_models,
+    subgrades,
+)
 from tests.engine.measure.card_factory import DrawnCard
 from tools.findings.fit import fit_ordinal
 
@@ -38,11 +44,6 @@ def test_the_limit_of_a_grade_is_half_a_grade_below_it():
     assert severity("edges", "whitening_mm", 0.0) == 0.0
 
 
-def test_centering_follows_the_rubric_of_its_day():
-    assert centering_severity("front", 60.0, ON) == pytest.approx(1.5)  # the limit of a 9 since 2025
-    assert centering_severity("front", 60.0, date(2024, 1, 1)) == pytest.approx(0.5)  # and of a 10 before
-
-
 def test_a_flawless_card_has_high_grades_everywhere(flawless: SideMeasurements):
     grades = subgrades({"front": flawless, "back": flawless}, ON)
     assert {name: grade.grade >= 9 for name, grade in grades.items() if grade.grade} == dict.fromkeys(grades, True)
@@ -57,12 +58,35 @@ def test_more_wear_never_raises_the_grade_of_the_corners(flawless: SideMeasureme
     assert grades == sorted(grades, reverse=True)
 
 
-def test_the_grade_of_the_centering_is_that_of_the_worse_side(flawless: SideMeasurements):
-    off = DrawnCard(borders_mm=(1.5, 3.0, 4.5, 3.0))  # 75/25: a 6 on a front
-    measured = measure_side(off.picture(), off.quad(), off.size, "scan")
-    assert isinstance(measured.centering, MeasuredCentering)
-    centering = subgrades({"front": measured, "back": flawless}, ON)["centering"]
-    assert centering.low <= 6 <= centering.high
+def with_centering(side: SideMeasurements, percent: float, uncertainty: float = 0.2) -> SideMeasurements:
+    """The side with this larger border between left and right."""
+    return replace(side, centering=replace(side.centering, lr=percent, tb=50.0, lr_uncertainty=uncertainty))
+
+
+# PSA's table of fronts since 2025; 58.7 of a front was a 10 beside "Centering limits this card to a 9".
+@pytest.mark.parametrize(
+    ("percent", "grade"), [(50.0, 10), (54.9, 10), (55.3, 9), (58.7, 9), (59.9, 9), (60.1, 8), (75, 6)]
+)
+def test_the_grade_of_the_centering_is_what_the_rubric_allows(flawless: SideMeasurements, percent: float, grade: int):
+    off = with_centering(flawless, percent, 0.05)
+    assert subgrades({"front": off, "back": flawless}, ON)["centering"] == Subgrade(grade, grade, grade)
+
+
+def test_the_centering_of_a_certificate_from_before_2025_has_five_points_more(flawless: SideMeasurements):
+    off = with_centering(flawless, 59.0)
+    assert subgrades({"front": off, "back": None}, date(2024, 1, 1))["centering"].grade == 10
+
+
+def test_the_range_of_the_centering_is_that_of_its_uncertainty(flawless: SideMeasurements):
+    unsure = with_centering(flawless, 59.0, 6.5)  # 52.5 to 65.5
+    assert subgrades({"front": unsure, "back": None}, ON)["centering"] == Subgrade(9, 7, 10)
+
+
+def test_a_side_whose_borders_are_not_those_of_one_frame_has_no_say_in_the_centering(flawless: SideMeasurements):
+    off = with_centering(flawless, 90.0)
+    wrong = replace(off, centering=replace(off.centering, left_mm=20.0))
+    assert subgrades({"front": wrong, "back": flawless}, ON)["centering"].grade == 10
+    assert subgrades({"front": wrong, "back": None}, ON)["centering"].reason == BORDERS_DISAGREE
 
 
 def test_what_was_not_measured_has_no_grade_and_a_reason(flawless: SideMeasurements):

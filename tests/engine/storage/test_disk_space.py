@@ -53,6 +53,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_frees_the_space_it_took(tmp_
     assert checkpoint.load(path)["epoch"] == 1
 
 
+def test_of_a_copy_the_file_that_could_not_be_written_is_named():
+    error = OSError(errno.ENOSPC, "No space left on device", "/uploads/front.png", None, "/batches/1/front.png")
+    assert disk_full_message(error).startswith("the disk is full: /batches/1/front.png could not be written")
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_every_form_of_no_space_is_a_full_disk_and_nothing_else_is(number):
     with pytest.raises(DiskFull, match="/data/x could not be written"), translate_disk_full():
@@ -95,11 +100,20 @@ import numpy as np
 from engine.data.picture_cache import MemmapCache
 from engine.storage.disk_space import DiskFull
 
+disk, pictures, fills_up = Path(sys.argv[1]), [], False
+
 class Cache(MemmapCache):
     def compute(self, path):
-        return np.full((512, 1024), int(path.name), np.uint8), {}
+        if fills_up:  # another program takes what is left, after the space of the rows was reserved
+            with (disk / "filler").open("ab", buffering=0) as filler:
+                for size in (1 << 12, 1):
+                    try:
+                        while filler.write(bytes(size)) == size:
+                            pass
+                    except OSError:
+                        pass
+        return np.full((512, 1024), int(path.name), np.uint8), {"long": "x" * 5000}
 
-disk, pictures = Path(sys.argv[1]), []
 for number in range(10):
     pictures.append(Path(sys.argv[2], str(number)))
     pictures[-1].write_text(str(number))
@@ -114,6 +128,15 @@ for _ in range(2):
     except DiskFull as full:
         print(full)
 assert fill(4) == [0, 1, 2, 3], "what fits is still written, so the failed fill keeps no space"
+fills_up = True
+try:
+    fill(5)
+except DiskFull as full:
+    print(full)
+assert (disk / "cache/numbers.u8").stat().st_size == 4 * 512 * 1024, "the row without a line keeps no space"
+(disk / "filler").unlink()
+fills_up = False
+assert fill(5) == [0, 1, 2, 3, 4]
 """
 
 
@@ -127,8 +150,8 @@ def test_a_cache_that_does_not_fit_on_a_small_disk_is_refused_and_the_process_su
     done = subprocess.run(["unshare", "-mr", "sh", "-c", script, FILL], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done
     assert [line.split("(")[0] for line in done.stdout.splitlines()] == [
-        f"the disk is full: {disk}/cache/numbers.u8 could not be written "
-    ] * 2
+        f"the disk is full: {disk}/cache/numbers.{suffix} could not be written " for suffix in ("u8", "u8", "jsonl")
+    ]
 
 
 def test_the_sum_shows_every_weight_that_is_not_finite(tmp_path):
