@@ -8,7 +8,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.append_only import EMPTIES_BIN
-from db.schema import Card, CardPrediction, Grading, LabelEvent, LinesEvent, Picture, utc_now
+from db.schema import Card, CardPrediction, Grading, LabelClaim, LabelEvent, LinesEvent, Picture, utc_now
 
 
 def move_to_bin(session: Session, *, card_ids: Sequence[int]) -> int:
@@ -50,6 +50,7 @@ def empty_bin(session: Session, *, card_ids: Sequence[int]) -> list[Picture]:
     for statement in (
         delete(Grading).where(Grading.card_id.in_(card_ids)),
         delete(CardPrediction).where(CardPrediction.card_id.in_(card_ids)),
+        delete(LabelClaim).where(LabelClaim.card_id.in_(card_ids)),
         delete(LabelEvent).where(LabelEvent.card_id.in_(card_ids)),
         # While the cards are still there: the triggers let lines go with them only.
         delete(LinesEvent).where(LinesEvent.picture_sha256.in_([picture.sha256 for picture in unused])),

@@ -1,43 +1,178 @@
-"""Order of the cards in the labeling queue, and one step forwards or backwards in it."""
+"""The cards that pass a filter of the labeling queue, and what its orders are made from, in a few wide queries."""
 
 from __future__ import annotations
 
-from sqlalchemy import case, select, tuple_
-from sqlalchemy.orm import Session
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from db.labels import ranked_labels
-from db.schema import Card
+from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from db.schema import Card, CardPrediction, LabelClaim, LabelEvent, LabelSource, Picture, utc_now
+
+CLAIM_DURATION = timedelta(minutes=5)
+ROWS_PER_QUERY = 500  # SQLite takes at most 999 values in a query of an older version
 
 
-def step(
-    session: Session,
-    *,
-    after: int | None,
-    grade: float | None = None,
-    unlabelled_only: bool = False,
-    backwards: bool = False,
-) -> Card | None:
-    """The next card after `after` (backwards: the previous one), or None at the end.
+@dataclass(frozen=True)
+class CardFilter:
+    """Conditions that a card must meet; None or "" for any.
 
-    after             a card's row id; None: the first card of the order (backwards: the last)
-    grade             only cards with this grade, ordered by id
-    unlabelled_only   only cards with neither grade nor qualifier, ordered by id
-    By default all cards, the unlabelled first, both parts ordered by id, so that a label moves only its own card.
+    grade            of its current label
+    unlabelled_only  neither grade nor qualifier
+    unsure_only      the labeler was unsure and will look at it again
+    source, author   of its current label
+    game             the manifest's column, such as the set
+    quality          worse verdict of its pictures
+    since            its current label is from then or later
+    text             is in its name, title, certificate or notes, or in the label's note
     """
-    label = ranked_labels()
-    labelled = label.c.grade.is_not(None) | label.c.qualifier.is_not(None)
-    order = (
-        select(Card.id, label.c.grade, case((labelled, 1), else_=0).label("labelled"))
-        .join_from(Card, label, (label.c.card_id == Card.id) & (label.c.rank == 1), isouter=True)
-        .cte("label_order")
+
+    grade: float | None = None
+    unlabelled_only: bool = False
+    unsure_only: bool = False
+    source: LabelSource | None = None
+    author: str = ""
+    game: str = ""
+    quality: str = ""
+    since: datetime | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What a card's history says about its label: has events, was reviewed by a person, lowest and highest grade."""
+
+    is_labelled: bool
+    is_reviewed: bool
+    low: float | None
+    high: float | None
+
+
+def filtered_cards(session: Session, filter: CardFilter) -> Sequence[Row[int, str, str | None]]:
+    """(id, group_name, fixed_split) of the cards that pass a filter; those without a label first, then by id."""
+    is_labelled = LabelEvent.grade.is_not(None) | LabelEvent.qualifier.is_not(None)
+    query = (
+        select(Card.id, Card.group_name, Card.fixed_split)
+        .join_from(Card, LabelEvent, LabelEvent.id == Card.label_id, isouter=True)
+        .where(Card.deleted_at.is_(None), *_conditions(filter, is_labelled))
+        .order_by(case((is_labelled, 1), else_=0), Card.id)
     )
-    query = select(Card).join(order, order.c.id == Card.id).where(Card.deleted_at.is_(None))
-    key = [order.c.labelled, order.c.id]
-    if grade is not None:
-        query, key = query.where(order.c.grade == grade), [order.c.id]
-    if unlabelled_only:
-        query, key = query.where(order.c.labelled == 0), [order.c.id]
-    if after is not None:
-        position = session.execute(select(*key).where(order.c.id == after)).one()
-        query = query.where(tuple_(*key) < tuple_(*position) if backwards else tuple_(*key) > tuple_(*position))
-    return session.scalar(query.order_by(*[column.desc() if backwards else column for column in key]).limit(1))
+    if filter.quality:
+        query = _with_quality(query, filter.quality)
+    return session.execute(query).all()
+
+
+def _conditions(filter: CardFilter, is_labelled: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
+    if filter.grade is not None:
+        yield LabelEvent.grade == filter.grade
+    if filter.unlabelled_only:
+        yield ~is_labelled
+    if filter.unsure_only:
+        yield LabelEvent.unsure.is_(True)
+    if filter.source:
+        yield LabelEvent.source == filter.source
+    if filter.author:
+        yield LabelEvent.author == filter.author
+    if filter.game:
+        yield Card.game == filter.game
+    if filter.since is not None:
+        yield LabelEvent.created_at >= filter.since
+    if filter.text:
+        texts = (Card.name, Card.title, Card.cert, Card.notes, LabelEvent.note)
+        yield or_(*(column.icontains(filter.text, autoescape=True) for column in texts))
+
+
+def _with_quality(query, verdict: str):  # type: ignore[no-untyped-def]  # SQLAlchemy's Select of any columns
+    front, back = aliased(Picture), aliased(Picture)
+    query = query.join(front, front.id == Card.front_id, isouter=True).join(back, back.id == Card.back_id, isouter=True)
+    verdicts = [side.quality["verdict"].as_string() for side in (front, back)]
+    worse = ("refuse", "usable", "good")
+    better_than = worse[worse.index(verdict) + 1 :] if verdict in worse else ()
+    is_worst = or_(*(column == verdict for column in verdicts))
+    others_better = [or_(column.is_(None), column == verdict, column.in_(better_than)) for column in verdicts]
+    return query.where(is_worst, *others_better)
+
+
+def choices(session: Session) -> dict[str, list[str]]:
+    """The games and the labelers among which a filter chooses."""
+    games = session.scalars(select(Card.game).where(Card.deleted_at.is_(None), Card.game != "").distinct())
+    authors = (
+        select(LabelEvent.author).join(Card, Card.label_id == LabelEvent.id).where(LabelEvent.author != "").distinct()
+    )
+    return {"game": sorted(games), "author": sorted(session.scalars(authors))}
+
+
+def current_grades(session: Session) -> dict[int, tuple[str, float | None, str | None]]:
+    """Name, grade and qualifier of the current label of each card outside the bin, by row id, in its order."""
+    query = select(Card.id, Card.name, LabelEvent.grade, LabelEvent.qualifier)
+    query = query.join_from(Card, LabelEvent, LabelEvent.id == Card.label_id, isouter=True)
+    rows = session.execute(query.where(Card.deleted_at.is_(None)).order_by(Card.id))
+    return {card_id: (name, grade, qualifier) for card_id, name, grade, qualifier in rows}
+
+
+def label_facts(session: Session) -> dict[int, LabelFacts]:
+    """What the histories say, by card; a card without any event has no entry.
+
+    low, high  of the last grade of each person and of the imports
+    """
+    is_person = case((LabelEvent.source == "person", 1), else_=0)
+    columns = (LabelEvent.card_id, func.max(is_person), func.min(LabelEvent.grade), func.max(LabelEvent.grade))
+    rows = session.execute(select(*columns).group_by(LabelEvent.card_id)).all()
+    facts = {card_id: LabelFacts(True, bool(person), low, high) for card_id, person, low, high in rows}
+    differing = [card_id for card_id, fact in facts.items() if fact.low != fact.high]
+    for card_id, grades in _last_grades(session, differing):
+        known = [grade for grade in grades if grade is not None]
+        low, high = (min(known), max(known)) if known else (None, None)
+        facts[card_id] = LabelFacts(True, facts[card_id].is_reviewed, low, high)
+    return facts
+
+
+def _last_grades(session: Session, card_ids: Sequence[int]) -> Iterator[tuple[int, list[float | None]]]:
+    """The last grade of each source and author, for each of some cards."""
+    for start in range(0, len(card_ids), ROWS_PER_QUERY):
+        some = card_ids[start : start + ROWS_PER_QUERY]
+        columns = (LabelEvent.card_id, LabelEvent.source, LabelEvent.author, LabelEvent.grade)
+        by_card: dict[int, dict[tuple[str, str], float | None]] = {card_id: {} for card_id in some}
+        query = select(*columns).where(LabelEvent.card_id.in_(some)).order_by(LabelEvent.id)
+        for card_id, source, author, grade in session.execute(query):
+            by_card[card_id][source, author] = grade
+        yield from ((card_id, list(grades.values())) for card_id, grades in by_card.items())
+
+
+def claim(session: Session, *, card_ids: Iterable[int], author: str) -> set[int]:
+    """Claim cards for a labeler, for some minutes from now on; returns those that someone else has claimed."""
+    now, card_ids = utc_now(), list(card_ids)
+    session.execute(delete(LabelClaim).where(LabelClaim.card_id.in_(card_ids), LabelClaim.expires_at < now))
+    claims = session.scalars(select(LabelClaim).where(LabelClaim.card_id.in_(card_ids)))
+    by_card = {claim.card_id: claim for claim in claims}
+    for card_id in card_ids:
+        if card_id not in by_card:
+            session.add(LabelClaim(card_id=card_id, author=author, expires_at=now + CLAIM_DURATION))
+        elif by_card[card_id].author == author:
+            by_card[card_id].expires_at = now + CLAIM_DURATION
+    session.flush()
+    return {card_id for card_id, claim in by_card.items() if claim.author != author}
+
+
+def release(session: Session, *, author: str, keep: Iterable[int] = ()) -> None:
+    """Give up a labeler's claims but those of some cards."""
+    session.execute(delete(LabelClaim).where(LabelClaim.author == author, LabelClaim.card_id.not_in(list(keep))))
+
+
+def unasked_count(session: Session, *, model_sha256: str) -> tuple[int, int]:
+    """The number of cards outside the bin that a model has not been asked about, and of all."""
+    asked = select(CardPrediction.card_id).where(CardPrediction.model_sha256 == model_sha256)
+    live = select(func.count(Card.id)).where(Card.deleted_at.is_(None))
+    return session.scalar(live.where(Card.id.not_in(asked))) or 0, session.scalar(live) or 0
+
+
+def labelers_by_card(session: Session) -> dict[int, set[str]]:
+    """The people who gave each card a label, by card; without labels that they have withdrawn or were unsure of."""
+    columns = (LabelEvent.card_id, LabelEvent.author)
+    by_person = select(*columns).where(LabelEvent.source == "person", LabelEvent.grade.is_not(None), ~LabelEvent.unsure)
+    labelers: dict[int, set[str]] = {}
+    for card_id, author in session.execute(by_person.distinct()):
+        labelers.setdefault(card_id, set()).add(author)
+    return labelers

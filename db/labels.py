@@ -1,16 +1,19 @@
 """Queries for labels: an append-only history of events, and the current label of each card.
 
-The current label is the latest one given by a person, or else the latest imported one.
+The current label is the latest one given by a person, or else the latest imported one: by row id, not by time, because
+clocks can step back. The card refers to it, so that no query looks through the histories of all cards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Subquery, case, func, select
+from sqlalchemy import Boolean, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.schema import Card, LabelEvent, LabelSource
+from db.schema import Base, Card, LabelEvent, LabelSource
+
+CARDS = Base.metadata.tables["cards"]
 
 
 def add_label(
@@ -23,10 +26,12 @@ def add_label(
     author: str = "",
     note: str = "",
     returned: bool = False,
+    unsure: bool = False,
 ) -> LabelEvent:
     """Record a label event. Neither grade nor qualifier: the label is withdrawn and the card unlabelled again.
 
     returned  the grading company gave this grade
+    unsure    the card is to be looked at again later
     """
     event = LabelEvent(
         card_id=card_id,
@@ -36,54 +41,39 @@ def add_label(
         author=author,
         note=note,
         returned=returned,
+        unsure=unsure,
     )
     add_labels(session, events=[event])
     return event
 
 
 def add_labels(session: Session, *, events: Iterable[LabelEvent]) -> None:
-    """Record many label events in one statement."""
+    """Record many label events in one statement, and the current label of their cards."""
+    events = list(events)
     session.add_all(events)
     session.flush()
-
-
-def ranked_labels() -> Subquery:
-    """All events as (id, card_id, grade, qualifier, rank); rank 1 is the current label of its card.
-
-    Ordered by id, not by time: clocks can step back, ids cannot.
-    """
-    person_first = case((LabelEvent.source == "person", 0), else_=1)
-    rank = func.row_number().over(partition_by=LabelEvent.card_id, order_by=(person_first, LabelEvent.id.desc()))
-    columns = (LabelEvent.id, LabelEvent.card_id, LabelEvent.grade, LabelEvent.qualifier)
-    return select(*columns, rank.label("rank")).subquery()
+    by_person = select(LabelEvent.id).where(LabelEvent.id == CARDS.c.label_id, LabelEvent.source == "person").exists()
+    is_person = bindparam("is_person", type_=Boolean())
+    point = update(CARDS).where(CARDS.c.id == bindparam("of_card"), or_(is_person, ~by_person))
+    rows = [{"of_card": event.card_id, "is_person": event.source == "person", "new": event.id} for event in events]
+    if rows:
+        session.connection().execute(point.values(label_id=bindparam("new")), rows)
 
 
 def current_labels(session: Session) -> dict[int, LabelEvent]:
     """The current label of each card, by the card's row id; a card without any event, or in the bin, has no entry."""
-    ranked = ranked_labels()
-    current = select(LabelEvent).join(ranked, ranked.c.id == LabelEvent.id).where(ranked.c.rank == 1)
-    current = current.join(Card, Card.id == LabelEvent.card_id).where(Card.deleted_at.is_(None))
+    current = select(LabelEvent).join(Card, Card.label_id == LabelEvent.id).where(Card.deleted_at.is_(None))
     return {event.card_id: event for event in session.scalars(current)}
 
 
 def current_label(session: Session, *, card_id: int) -> LabelEvent | None:
     """The current label of a card."""
-    person_first = case((LabelEvent.source == "person", 0), else_=1)
-    events = select(LabelEvent).where(LabelEvent.card_id == card_id)
-    return session.scalar(events.order_by(person_first, LabelEvent.id.desc()).limit(1))
+    return session.scalar(select(LabelEvent).join(Card, Card.label_id == LabelEvent.id).where(Card.id == card_id))
 
 
 def label_history(session: Session, *, card_id: int) -> Sequence[LabelEvent]:
     """All label events of a card, oldest first."""
     return session.scalars(select(LabelEvent).where(LabelEvent.card_id == card_id).order_by(LabelEvent.id)).all()
-
-
-def events_by_card(session: Session) -> dict[int, list[LabelEvent]]:
-    """All label events, oldest first, by the row id of their card."""
-    by_card: dict[int, list[LabelEvent]] = {}
-    for event in session.scalars(select(LabelEvent).order_by(LabelEvent.id)):
-        by_card.setdefault(event.card_id, []).append(event)
-    return by_card
 
 
 def last_labels(session: Session, *, card_ids: Sequence[int], source: LabelSource) -> dict[int, LabelEvent]:
@@ -98,10 +88,10 @@ def last_labels(session: Session, *, card_ids: Sequence[int], source: LabelSourc
 
 def count_by_grade(session: Session) -> dict[float | None, int]:
     """Number of cards per current grade; None counts the cards without a grade. Sums to all cards outside the bin."""
-    label = ranked_labels()
-    is_current = (label.c.card_id == Card.id) & (label.c.rank == 1)
-    grades = select(label.c.grade, func.count(Card.id)).join_from(Card, label, is_current, isouter=True)
-    counted = grades.where(Card.deleted_at.is_(None)).group_by(label.c.grade)
+    grades = select(LabelEvent.grade, func.count(Card.id)).join_from(
+        Card, LabelEvent, LabelEvent.id == Card.label_id, isouter=True
+    )
+    counted = grades.where(Card.deleted_at.is_(None)).group_by(LabelEvent.grade)
     return {row[0]: row[1] for row in session.execute(counted)}
 
 

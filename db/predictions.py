@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db.schema import Card, CardPrediction
 
 
 def add_predictions(session: Session, *, predictions: Sequence[CardPrediction]) -> None:
-    """Record predictions; each card has at most one of a model."""
-    session.add_all(predictions)
-    session.flush()
+    """Record predictions; a card keeps the one that it has of a model: two processes may have asked about it."""
+    for prediction in predictions:
+        known = prediction_of(session, model_sha256=prediction.model_sha256, card_id=prediction.card_id)
+        if known is None:
+            session.add(prediction)
+            session.flush()
 
 
 def cards_without_prediction(session: Session, *, model_sha256: str) -> Sequence[Card]:
@@ -28,3 +31,17 @@ def predictions_of(session: Session, *, model_sha256: str) -> dict[int, tuple[by
     columns = (CardPrediction.card_id, CardPrediction.probabilities, CardPrediction.problem)
     query = select(*columns).where(CardPrediction.model_sha256 == model_sha256)
     return {card_id: (probabilities, problem) for card_id, probabilities, problem in session.execute(query)}
+
+
+def prediction_of(session: Session, *, model_sha256: str, card_id: int) -> tuple[bytes | None, str] | None:
+    """Probabilities and problem of one card; None if the model was not asked about it."""
+    columns = select(CardPrediction.probabilities, CardPrediction.problem)
+    row = session.execute(
+        columns.where(CardPrediction.model_sha256 == model_sha256, CardPrediction.card_id == card_id)
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def forget(session: Session, *, card_id: int) -> None:
+    """Delete all predictions of a card whose pictures are others now."""
+    session.execute(delete(CardPrediction).where(CardPrediction.card_id == card_id))

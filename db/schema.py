@@ -164,6 +164,8 @@ class Card(Base):
     title: Mapped[str] = mapped_column(default="", server_default="")  # given by the collector; "": the name
     prices: Mapped[dict[str, Any] | None]  # {"raw": price, "10": price, ...}, in the collector's currency
     deleted_at: Mapped[datetime | None]  # in the bin: shown nowhere else, not trained on, kept until it is emptied
+    # Row id of the current label, kept by db/labels.py. No foreign key: an event refers to its card already.
+    label_id: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     front: Mapped[Picture | None] = relationship(foreign_keys=[front_id], lazy="joined")
@@ -196,7 +198,18 @@ class LabelEvent(Base):
     returned: Mapped[bool] = mapped_column(
         default=False, server_default=false()
     )  # it came back from the grading company
+    unsure: Mapped[bool] = mapped_column(default=False, server_default=false())  # to be looked at again later
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class LabelClaim(Base):
+    """A card that a labeler has on the screen or will have next: no one else gets it until the claim expires."""
+
+    __tablename__ = "label_claims"
+
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id"), primary_key=True)
+    author: Mapped[str]
+    expires_at: Mapped[datetime]
 
 
 class Grading(Base):

@@ -1,39 +1,39 @@
-"""Labeling queue: unlabelled cards first, or filtered by grade."""
+"""Labeling queue: the cards that pass a filter, in the order in which they are labelled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db.label_queue import step
-from db.schema import Card
+from db.label_queue import CardFilter, filtered_cards
 from db.session import Session
+from labeling.ranking import QueueBy, RankedQueue, ranking
+from labeling.splits import split_of
+
+NO_CONDITION = CardFilter()
 
 
 @dataclass(frozen=True)
 class QueueFilter:
-    """Filter of the queue: cards of one grade, cards without a label, or (by default) all."""
+    """Conditions that a card must meet, and its split; "" for any."""
 
-    grade: float | None = None
-    unlabelled_only: bool = False
+    cards: CardFilter = NO_CONDITION
+    split: str = ""
 
 
 ALL_CARDS = QueueFilter()
 
 
-def first_card(session: Session, *, filter: QueueFilter = ALL_CARDS) -> Card | None:
-    """The first card, or None if no card passes the filter."""
-    return step(session, after=None, grade=filter.grade, unlabelled_only=filter.unlabelled_only)
+def queue_of(
+    session: Session, filter: QueueFilter = ALL_CARDS, *, by: QueueBy | None = None, model_sha256: str | None = None
+) -> tuple[list[int], RankedQueue | None]:
+    """Row ids of the cards that pass a filter, and the ranking of all cards.
 
-
-def next_card(session: Session, *, after: int, filter: QueueFilter = ALL_CARDS) -> Card | None:
-    """The card after the one with row id `after`, or None at the end.
-
-    Without a filter, call it before the label of `after` is written: a label moves its card in the order. With a filter
-    the order is by id.
+    by            order of the ranking; None: the unlabelled cards first, then by id, without a ranking
+    model_sha256  the model whose predictions count
     """
-    return step(session, after=after, grade=filter.grade, unlabelled_only=filter.unlabelled_only)
-
-
-def previous_card(session: Session, *, after: int, filter: QueueFilter = ALL_CARDS) -> Card | None:
-    """The card before the one with row id `after`, or None at the beginning."""
-    return step(session, after=after, grade=filter.grade, unlabelled_only=filter.unlabelled_only, backwards=True)
+    rows = filtered_cards(session, filter.cards)
+    ids = [card_id for card_id, group, fixed in rows if not filter.split or (fixed or split_of(group)) == filter.split]
+    if by is None:
+        return ids, None
+    ranked, passing = RankedQueue(ranking(session, by, model_sha256)), set(ids)
+    return [entry.row_id for entry in ranked.entries if entry.row_id in passing], ranked

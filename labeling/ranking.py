@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from db import cards, labels, predictions
-from db.schema import LabelEvent
+from db import label_queue, predictions
+from db.label_queue import LabelFacts
 from db.session import Session
 from engine.cards.grades import GRADES, training_target, with_article
 from engine.evaluation.label_scores import central_range, rarity, suspicion, uncertainty
@@ -33,6 +33,8 @@ GRADE_STEPS = len(GRADES) - 1
 MIN_SUSPICION = 0.5 / GRADE_STEPS
 
 
+NO_HISTORY = LabelFacts(is_labelled=False, is_reviewed=False, low=None, high=None)
+
 Scores = dict[int, tuple[float, str]]  # by row id: score and reason, "" for none
 
 
@@ -52,22 +54,23 @@ class RankedQueue:
 
     entries: Sequence[QueueEntry]
 
-    def place(self, row_id: int | None) -> int | None:
-        """Index of a card, None for a card that is not in the queue."""
-        return self._places.get(row_id)
+    def reasons(self, row_id: int) -> tuple[str, ...]:
+        """Why a card is where it is; () for a card that is not in the queue."""
+        entry = self._by_id.get(row_id)
+        return () if entry is None else entry.reasons
 
     @cached_property
-    def _places(self) -> dict[int | None, int]:
-        return {entry.row_id: place for place, entry in enumerate(self.entries)}
+    def _by_id(self) -> dict[int, QueueEntry]:
+        return {entry.row_id: entry for entry in self.entries}
 
 
 @dataclass(frozen=True)
 class _Known:
-    """Name, training target and label events of a card, and the model's probabilities or why it has none."""
+    """Name, training target and label history of a card, and the model's probabilities or why it has none."""
 
     name: str
     target: int | None
-    events: Sequence[LabelEvent]
+    facts: LabelFacts
     probabilities: np.ndarray | None
     problem: str
 
@@ -90,17 +93,15 @@ def ranking(session: Session, by: QueueBy, model_sha256: str | None) -> list[Que
 
 def _known_cards(session: Session, model_sha256: str | None) -> dict[int, _Known]:
     predicted = {} if model_sha256 is None else predictions.predictions_of(session, model_sha256=model_sha256)
-    events = labels.events_by_card(session)
-    current = labels.current_labels(session)
+    facts = label_queue.label_facts(session)
     known = {}
-    for card in cards.all_cards(session):
-        label = current.get(card.id)
-        target = None if label is None else training_target(label.grade, label.qualifier)
-        stored, problem = predicted.get(card.id, (None, ""))
-        known[card.id] = _Known(
-            card.name,
+    for row_id, (name, grade, qualifier) in label_queue.current_grades(session).items():
+        target = training_target(grade, qualifier)
+        stored, problem = predicted.get(row_id, (None, ""))
+        known[row_id] = _Known(
+            name,
             target if isinstance(target, int) else None,
-            events.get(card.id, []),
+            facts.get(row_id, NO_HISTORY),
             None if stored is None else np.frombuffer(stored, np.float64),
             problem,
         )
@@ -160,10 +161,9 @@ def _rare(known: Mapping[int, _Known]) -> Scores:
 def _disagreement(known: Mapping[int, _Known]) -> Scores:
     scores: Scores = {}
     for row_id, card in known.items():
-        latest = {(event.source, event.author): event.grade for event in card.events}
-        grades = sorted(grade for grade in latest.values() if grade is not None)
-        distance = grades[-1] - grades[0] if grades else 0.0
-        reason = f"labelled {grades[0]:g} and {grades[-1]:g} by different people" if distance else ""
+        low, high = card.facts.low, card.facts.high
+        distance = 0.0 if low is None or high is None else high - low
+        reason = f"labelled {low:g} and {high:g} by different people" if distance else ""
         scores[row_id] = (distance / GRADE_STEPS, reason)
     return scores
 
@@ -171,9 +171,8 @@ def _disagreement(known: Mapping[int, _Known]) -> Scores:
 def _unreviewed(known: Mapping[int, _Known]) -> Scores:
     scores: Scores = {}
     for row_id, card in known.items():
-        is_reviewed = any(event.source == "person" for event in card.events)
-        reason = "its imported label was never reviewed" if card.events else "it has no label"
-        scores[row_id] = (0.0, "") if is_reviewed else (1.0, reason)
+        reason = "its imported label was never reviewed" if card.facts.is_labelled else "it has no label"
+        scores[row_id] = (0.0, "") if card.facts.is_reviewed else (1.0, reason)
     return scores
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.collection.collection import CollectionCard, Prices, worth_of
 from app.collection.returned_grades import CollectionRecord
-from app.labels.label_session import label_text
+from app.labels.card_names import label_text
 from app.markdown import escape, table
 from app.models.calibration_report import grade_range
 from db.schema import Grading, LabelEvent

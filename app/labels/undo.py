@@ -15,8 +15,8 @@ NOTHING = "There is no label of this page to undo."
 NOTHING_AGAIN = "There is no label of this page to give again."
 CHANGED_SINCE = "Not undone: the card has got another label since, from someone else or another page."
 
-# Grade and qualifier; neither without a label.
-Label = tuple[float | None, str | None]
+# Grade, qualifier, and whether the labeler was unsure; neither grade nor qualifier without a label.
+Label = tuple[float | None, str | None, bool]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _new_event(session: Session, change: _Change, label: Label, author: str, not
     events = labels.label_history(session, card_id=change.card_id)
     if not events or events[-1].id != change.last_event:
         return None
-    grade, qualifier = label
+    grade, qualifier, unsure = label
     return labels.add_label(
         session,
         card_id=change.card_id,
@@ -79,6 +79,7 @@ def _new_event(session: Session, change: _Change, label: Label, author: str, not
         source="person",
         author=author,
         note=note,
+        unsure=unsure,
     )
 
 
@@ -92,4 +93,4 @@ def _follow(change: _Change, event: LabelEvent) -> _Change:
 
 
 def _label(event: LabelEvent | None) -> Label:
-    return (None, None) if event is None else (event.grade, event.qualifier)
+    return (None, None, False) if event is None else (event.grade, event.qualifier, event.unsure)

@@ -55,20 +55,13 @@ const hasSize = (node) => new Promise((resolve) => {
 });
 
 function createViewer() {
-  const created = OpenSeadragon({
+  const created = loupe.deepZoom({
     element: find("view"),
-    drawer: "canvas",
-    showNavigationControl: false,
-    gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-    gestureSettingsTouch: { pinchRotate: false },
-    maxZoomPixelRatio: 12,
-    minZoomImageRatio: 0.7,
-    visibilityRatio: 0.5,
-    animationTime: 0.5,
-    silenceMultiImageWarnings: true,
+    label: "Picture of the card; arrow keys move it, plus and minus zoom",
+    isAtHome: () => atHome,
+    usesKeys: true,
   });
   created.canvas.appendChild(svg);
-  created.canvas.setAttribute("aria-label", "Picture of the card; arrow keys move it, plus and minus zoom");
   created.addHandler("open", ({ source }) => {
     if (source.url !== shownUrl) return;
     find("flat").setAttribute("href", shownUrl); // only now: a request that failed would fail for both
@@ -83,13 +76,6 @@ function createViewer() {
   });
   created.addHandler("update-viewport", followView);
   created.addHandler("resize", () => { if (atHome) setTimeout(() => showWhole(true)); });
-  created.addHandler("canvas-scroll", (event) => {
-    // The page scrolls on when there is nothing left to zoom out of.
-    if (event.scroll < 0 && atHome) { event.preventDefault = false; event.preventDefaultAction = true; }
-  });
-  created.addHandler("canvas-key", (event) => {
-    if (!/^(Arrow|\+|-|=|0)/.test(event.originalEvent.key)) event.preventDefaultAction = true; // no turning, no mirroring
-  });
   return created;
 }
 

@@ -27,7 +27,7 @@ from app.collection.deleting import clear_caches, disk_use, empty_bin
 from app.collection.price_file import import_prices
 from app.collection.returned_grades import collection_record
 from app.errors import user_message
-from app.labels.label_session import card_key
+from app.labels.card_names import card_key
 from app.labels.previews import preview_file
 from app.markdown import bullets, escape
 from app.screens.card_picture import card_pictures, picture_updates

@@ -1,4 +1,4 @@
-"""The web page: tabs, style sheet, and keyboard shortcuts for labeling."""
+"""The web page: tabs, style sheet, and what its components share."""
 
 from __future__ import annotations
 
@@ -21,22 +21,6 @@ from db.session import Database
 DEFAULT_OPTIONS = ServerOptions()
 UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
 
-# 1 to 9, and 0 for 10, press the button of the grade; the arrow keys go to the next and previous card; U and Ctrl+Z
-# undo a label, Ctrl+Y gives it again. Ignored while typing and on key repeat. A checkbox does not count as typing:
-# "Half grade" keeps the focus after it is ticked.
-KEYS = """
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true]");
-  if (typing || event.repeat || event.altKey) return;
-  const names = event.ctrlKey || event.metaKey
-    ? {z: "undo-label", y: "redo-label"}
-    : {"0": "grade-10", ArrowLeft: "previous-card", ArrowRight: "next-card", u: "undo-label"};
-  const isGrade = /^[1-9]$/.test(event.key) && !event.ctrlKey && !event.metaKey;
-  const name = isGrade ? "grade-" + event.key : names[event.key];
-  const button = name && document.getElementById(name);
-  if (button && button.offsetParent !== null) { event.preventDefault(); button.click(); }
-});
-"""
 # The verdict is busy while it holds an element of that class, and from a press until its content changes; programs and
 # screen readers look at the attribute. The press hides the last card's answer at once, by its style alone: an update
 # that Gradio makes in the page was sometimes applied after the server's, and took the new answer off the page.
@@ -99,6 +83,31 @@ window.loupe = {
     const block = matchMedia("(max-width: 640px)").matches ? "start" : "nearest";
     verdict.scrollIntoView({ block, behavior: "smooth" });
   },
+  // Deep zoom of one picture, of a graded card and of a card to label: wheel, pinch, pan.
+  deepZoom: ({ element, label, isAtHome, usesKeys }) => {
+    const viewer = OpenSeadragon({
+      element,
+      drawer: "canvas",
+      showNavigationControl: false,
+      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+      gestureSettingsTouch: { pinchRotate: false },
+      maxZoomPixelRatio: 12,
+      minZoomImageRatio: 0.7,
+      visibilityRatio: 0.5,
+      animationTime: 0.5,
+      silenceMultiImageWarnings: true,
+    });
+    viewer.canvas.setAttribute("aria-label", label);
+    viewer.addHandler("canvas-scroll", (event) => {
+      // The page scrolls on when there is nothing left to zoom out of.
+      if (event.scroll < 0 && isAtHome()) { event.preventDefault = false; event.preventDefaultAction = true; }
+    });
+    viewer.addHandler("canvas-key", (event) => {
+      const isUsed = usesKeys && /^(Arrow|\\+|-|=|0)/.test(event.originalEvent.key); // no turning, no mirroring
+      if (!isUsed) event.preventDefaultAction = true;
+    });
+    return viewer;
+  },
   views: {},
   layers: {
     findings: true, lines: true, map: false, linked: true,
@@ -150,7 +159,7 @@ COLORS = """
 }
 """
 COLOR_SWITCH = '<button type="button" id="color-switch">Dark colors</button>'
-PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, KEYS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
+PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
 #head { flex-wrap: nowrap; align-items: start; }
 #colors { flex: none; width: auto; min-width: 0; padding: 0; }
@@ -160,7 +169,6 @@ STYLE = """
   font-size: 0.85rem; white-space: nowrap;
 }
 .card-picture img { object-fit: contain; }
-#grade-buttons button { min-width: 3rem; }
 button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important; }
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
 .picture-input { gap: 0.5rem; }
@@ -193,7 +201,6 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
   border: 0 solid var(--border-color-primary) !important; border-bottom-width: 1px !important;
 }
 .batch-table img { height: 4.5rem; max-width: none; }
-#current-grade h2 { margin-top: 0; }
 #verdict[data-pressed]::before {
   content: "Grading ..."; display: block; padding: 0.6rem 0.8rem; border-radius: 6px;
   background: var(--background-fill-secondary);
@@ -210,11 +217,8 @@ footer { display: none !important; }
   .picture-input .file-preview .download { display: none; }
   .stack { flex-direction: column; }
   .stack > * { width: 100%; }
-  #grade-buttons { display: grid; grid-template-columns: repeat(6, 1fr); }
-  #grade-buttons button { min-width: 0; }
 }
 @media (pointer: coarse) { .gradio-container button:is(.sm, .lg, #color-switch) { min-height: 44px; } }
-@media (max-width: 640px), (hover: none) { .keyboard-help { display: none; } }
 """
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
@@ -265,7 +269,7 @@ def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptio
                 GradeTab(database, data, options),
                 BatchTab(database, data, jobs),
                 CollectionTab(database, data),
-                LabelTab(database, data),
+                LabelTab(database, data, options),
                 TrainTab(database, data, jobs),
             )
         for tab in tabs:

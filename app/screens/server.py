@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ import uvicorn
 from filelock import Timeout
 
 from app.errors import USER_ERRORS
+from app.labels.background_scores import BackgroundScores
 from app.runs.jobs import Jobs
 from app.screens.security import LOOPBACK_NAMES, MCP_ROUTE, is_loopback
 from app.settings import DataFolder, ServerOptions, UserError
@@ -27,6 +28,7 @@ from db.backups import copy_daily
 from db.session import Database
 
 RECONCILE_INTERVAL_S = 2.0
+SCORES_INTERVAL_S = 5.0
 # Errors after which the runs are checked again at the next interval: a full disk, for example, may be temporary.
 RETRIED_ERRORS: tuple[type[Exception], ...] = (*USER_ERRORS, OSError)
 OPEN_TO_ALL = (
@@ -58,7 +60,9 @@ def serve(data: DataFolder, options: ServerOptions) -> None:
             jobs = Jobs(database, data)
             threading.Thread(target=_reconcile_runs_forever, args=[jobs], name="reconcile", daemon=True).start()
             threading.Thread(target=_clean_forever, args=[data], name="clean", daemon=True).start()
-            _serve(database, data, jobs, options, listener, address)
+            scores = BackgroundScores(database, data, jobs)
+            threading.Thread(target=_score_forever, args=[scores], name="scores", daemon=True).start()
+            _serve(database, data, jobs, options, listener, address, at_end=scores.stop)
 
 
 def _check_mcp(options: ServerOptions) -> None:
@@ -143,6 +147,16 @@ def _reconcile_runs_forever(jobs: Jobs) -> None:
         time.sleep(RECONCILE_INTERVAL_S)
 
 
+def _score_forever(scores: BackgroundScores) -> None:
+    while True:
+        time.sleep(SCORES_INTERVAL_S)
+        try:
+            scores.reconcile()
+        except RETRIED_ERRORS as error:
+            with suppress(OSError):
+                print_message(f"could not score the cards this time: {error}")
+
+
 def _clean_forever(data: DataFolder) -> None:
     """Delete uploads that are older than a day, also those of a server that was killed; copy the database daily."""
     while True:
@@ -166,10 +180,22 @@ def delete_older(folder: Path, before: float) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Server that says when it is ready, and ends without a word about the connections that are still open."""
+    """Server that says when it is ready, and ends without a word about the connections that are still open.
 
-    def __init__(self, config: uvicorn.Config, address: str, sentences: list[str], *, open_browser: bool) -> None:
+    at_end  called when it ends, by whichever signal: uvicorn raises the signal again after its own end
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        address: str,
+        sentences: list[str],
+        *,
+        open_browser: bool,
+        at_end: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._at_end = at_end
         self._address, self._sentences, self._open_browser = address, sentences, open_browser
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -183,6 +209,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         logging.getLogger("uvicorn.error").addFilter(is_a_bug)
         await super().shutdown(sockets)
+        await asyncio.to_thread(self._at_end)
 
 
 def is_a_bug(record: logging.LogRecord) -> bool:
@@ -198,6 +225,8 @@ def _serve(
     options: ServerOptions,
     listener: socket.socket,
     address: str,
+    *,
+    at_end: Callable[[], None],
 ) -> None:
     # Imported late: Gradio reads the environment variables on import.
     from app.screens.application import application  # noqa: PLC0415
@@ -223,4 +252,4 @@ def _serve(
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has shut down
-        _Server(config, address, sentences, open_browser=options.open_browser).run(sockets=[listener])
+        _Server(config, address, sentences, open_browser=options.open_browser, at_end=at_end).run(sockets=[listener])

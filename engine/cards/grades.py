@@ -98,6 +98,20 @@ def parse_qualifier(text: str | None) -> str | None:
     return code
 
 
+def check_label(grade: float | None, qualifier: str | None) -> None:
+    """Check that PSA gives such labels; raises BadGrade.
+
+    A qualifier stands beside a whole grade from 1 to 9: PSA gives no half grade and no 10 with one. A card without a
+    numerical grade has a code in its place.
+    """
+    if qualifier in NO_GRADES and grade is not None:
+        raise BadGrade(f"{qualifier} ({NO_GRADES[qualifier]}) comes without a grade; leave out the grade {grade:g}")
+    if qualifier in QUALIFIERS and grade is None:
+        raise BadGrade(f"{qualifier} ({QUALIFIERS[qualifier]}) qualifies a grade; choose the grade too")
+    if qualifier in QUALIFIERS and (grade == 10 or grade not in GRADES):
+        raise BadGrade(f"PSA gives no {grade:g} with the qualifier {qualifier}; use a whole grade from 1 to 9")
+
+
 def grade_name(grade: float) -> str:
     """Name that PSA prints for a grade: 9 -> "Mint", 8.5 -> "NM-MT+"."""
     return GRADE_NAMES.get(grade) or f"{GRADE_NAMES[int(grade)]}+"

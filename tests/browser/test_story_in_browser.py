@@ -50,8 +50,15 @@ WATCH_IMPORT = """
   }).observe(document.body, { subtree: true, childList: true, characterData: true });
 }
 """
-# Card, filter, order, qualifier, half grade, number of the event.
-LABEL_VALUES = 6
+# Press a key on 20 cards, 50 ms apart, noting which card is on the screen in full when it is pressed.
+TWENTY_KEYS = """
+async (keys) => {
+  for (const key of keys) {
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { code: "Digit" + key, key, bubbles: true }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+"""
 NUMBERS = ("image_size", "batch_size", "phase2_epochs")
 
 
@@ -82,6 +89,20 @@ def latest_grades(server, count: int) -> list[float]:
 
 def labels_given(server) -> int:
     return server.query(USER_LABEL_COUNT)[0]
+
+
+def shown_card(visitor) -> str:
+    """The name of the card to label, once it is on the screen in full."""
+    ready = visitor.page.locator("#label-desk .desk[data-card]:not(.waiting)")
+    wait_for(lambda: ready.count() == 1, "the card to be shown in full")
+    return visitor.reads("#current-grade").split()[-1]
+
+
+def place_of(visitor) -> int:
+    """The place in the queue of the card on the screen in full, 0 while there is none."""
+    ready = visitor.page.locator("#label-desk .waiting").count() == 0
+    value = visitor.page.locator("#queue-place").input_value()
+    return int(value) if ready and value else 0
 
 
 def state_of(server, run_id: int) -> str:
@@ -147,7 +168,7 @@ def test_cards_are_imported_and_a_bad_picture_is_named(visitor, server, shoebox)
     assert visitor.page.evaluate("window.progressHeight") > 40, "the progress is visible"
     assert "card-025_front.png" in visitor.reads("#import-outcome")
     visitor.page.locator("#grade-1").wait_for()
-    assert "25 cards" in visitor.reads("#label-counts")
+    visitor.waits_to_read("#label-counts", "25 cards")
     assert server.query("SELECT count(*) FROM cards") == [25]
     visitor.takes_a_picture("04-label-imported")
 
@@ -158,18 +179,18 @@ def test_a_grade_is_corrected_by_click_and_by_key(visitor, server):
         (lambda: visitor.page.keyboard.press("7"), 7),
         (lambda: visitor.page.keyboard.press("0"), 10),
     ):
-        before, card = labels_given(server), visitor.reads("#current-grade").split()[-1]
+        before, card = labels_given(server), shown_card(visitor)
         press()
         visitor.waits_to_read("#label-status", f"Saved: {card} is {grade}")
         assert labels_given(server) == before + 1
         latest = "FROM label_events JOIN cards ON cards.id = card_id ORDER BY label_events.id DESC LIMIT 1"
         assert server.query(f"SELECT grade {latest}") == [grade]
         assert server.query(f"SELECT name {latest}") == [card]
-        wait_for(lambda card=card: visitor.reads("#current-grade").split()[-1] != card, "the next card")
+        wait_for(lambda card=card: shown_card(visitor) != card, "the next card")
 
 
 def test_a_key_right_after_the_half_is_ticked_gives_the_half_grade(visitor, server):
-    card = visitor.reads("#current-grade").split()[-1]
+    card = shown_card(visitor)
     visitor.page.get_by_label("Half grade").click()
     visitor.page.keyboard.press("8")
     visitor.waits_to_read("#label-status", f"Saved: {card} is 8.5")
@@ -177,13 +198,13 @@ def test_a_key_right_after_the_half_is_ticked_gives_the_half_grade(visitor, serv
 
 
 def test_a_label_is_undone_and_given_again_by_keys(visitor, server):
-    card = visitor.reads("#current-grade").split()[-1]
+    card = shown_card(visitor)
     label = visitor.reads("#current-grade").split()[1]
     visitor.page.keyboard.press("3")
     visitor.waits_to_read("#label-status", f"Saved: {card} is 3")
     visitor.page.keyboard.press("u")
     visitor.waits_to_read("#label-status", f"Undone: {card} is {label}")
-    assert visitor.reads("#current-grade").split()[-1] == card, "the card is shown again"
+    assert shown_card(visitor) == card, "the card is shown again"
     visitor.page.keyboard.press("Control+y")
     visitor.waits_to_read("#label-status", f"Given again: {card} is 3")
     visitor.page.keyboard.press("Control+z")
@@ -192,47 +213,55 @@ def test_a_label_is_undone_and_given_again_by_keys(visitor, server):
     visitor.page.keyboard.press("ArrowRight")
 
 
-def test_twenty_fast_keys_are_twenty_labels_in_their_order(visitor, server):
+def test_twenty_keys_50_ms_apart_label_twenty_cards_in_their_order(visitor, server):
+    visitor.page.keyboard.press("Home")
+    wait_for(lambda: place_of(visitor) == 1, "the first card")
+    shown_card(visitor)
+    shown = visitor.page.locator("#label-desk .desk").get_attribute("data-card")
     before, pressed = labels_given(server), [1 + number % 9 for number in range(20)]
-    for key in pressed:
-        visitor.page.keyboard.press(str(key))
-        visitor.page.wait_for_timeout(30)
+    visitor.page.evaluate(TWENTY_KEYS, list(map(str, pressed)))
     wait_for(lambda: labels_given(server) >= before + 20, "twenty labels", patience_s=20)
-    visitor.page.wait_for_timeout(1000)
+    wait_for(lambda: place_of(visitor) == 21, "the next card")
     assert labels_given(server) == before + 20
     assert latest_grades(server, 20) == pressed
+    labelled = "SELECT card_id FROM label_events WHERE source = 'person' ORDER BY id DESC LIMIT 20"
+    cards = server.query(labelled)[::-1]
+    assert len(set(cards)) == 20
+    assert cards[0] == int(shown), "the first key is for the card on the screen"
 
 
-def test_a_request_that_overtakes_the_one_before_it_is_handled_after_it(visitor, server):
-    before, requests = labels_given(server), []
-
-    def hold_labels(route):
-        # A label has six values. The page also asks for news of runs, with two, which goes through.
-        if len(route.request.post_data_json["data"]) == LABEL_VALUES:
-            requests.append(route)
-        else:
-            route.continue_()
-
-    visitor.page.route("**/queue/join*", hold_labels)
+def test_keys_are_kept_while_the_server_is_away_and_the_page_says_so(visitor, server):
+    before = labels_given(server)
+    visitor.page.route("**/component_server/**", lambda route: route.abort())
     try:
         for key in "34":
             visitor.page.keyboard.press(key)
-        for _ in range(600):
-            visitor.page.wait_for_timeout(50)
-            if len(requests) == 2:
-                break
-        first, second = requests
-        second.continue_()
-        visitor.page.wait_for_timeout(500)
-        assert labels_given(server) == before, "the second waits for the first"
-        first.continue_()
-    finally:  # what is still held would hold every later test
-        visitor.page.unroute("**/queue/join*", hold_labels)
-    for _ in range(100):
-        visitor.page.wait_for_timeout(50)
-        if labels_given(server) == before + 2:
-            break
+        visitor.waits_to_read("#label-desk .connection", "kept in this browser")
+        assert "Saved" not in visitor.reads("#label-status")
+        assert labels_given(server) == before
+    finally:
+        visitor.page.unroute("**/component_server/**")
+    wait_for(lambda: labels_given(server) == before + 2, "the kept labels", patience_s=20)
     assert latest_grades(server, 2) == [3, 4]
+    wait_for(lambda: not visitor.sees("#label-desk .connection"), "the sentence to go")
+    visitor.waits_to_read("#label-status", "Saved")
+
+
+def test_every_key_is_shown_and_the_place_is_kept_by_a_reload(visitor):
+    visitor.page.keyboard.press("Shift+?")
+    assert {"corners close up", "swap front and back", "not gradable"} <= set(
+        visitor.reads("#label-desk .help").splitlines()
+    )
+    visitor.page.keyboard.press("Escape")
+    assert not visitor.sees("#label-desk .help")
+    visitor.page.locator("#queue-place").fill("7")
+    visitor.page.locator("#queue-place").press("Enter")
+    wait_for(lambda: place_of(visitor) == 7, "the jump")
+    name = shown_card(visitor)
+    visitor.page.reload()
+    assert shown_card(visitor) == name
+    assert place_of(visitor) == 7
+    visitor.takes_a_picture("04b-label-desk")
 
 
 def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
@@ -275,7 +304,7 @@ def test_a_reload_during_a_run_keeps_showing_its_progress(visitor, server):
 def test_the_page_answers_a_label_key_within_three_seconds_while_a_run_trains(visitor, server):
     visitor.turn_to("Label")
     visitor.page.locator("#grade-1").wait_for()
-    card = visitor.reads("#current-grade").split()[-1]
+    card = shown_card(visitor)
     began = time.monotonic()
     visitor.page.keyboard.press("6")
     visitor.waits_to_read("#label-status", f"Saved: {card} is 6", patience_s=3)

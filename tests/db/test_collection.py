@@ -85,9 +85,8 @@ def test_a_card_in_the_bin_is_nowhere_else_until_it_is_taken_out(database):
 
     def queue() -> list[str]:
         with database.reading() as session:
-            first = label_queue.step(session, after=None)
-            second = label_queue.step(session, after=first.id)
-            return [card.name for card in (first, second) if card is not None]
+            rows = label_queue.filtered_cards(session, label_queue.CardFilter())
+            return [session.get_one(Card, row.id).name for row in rows]
 
     assert (sizes(), queue()) == ([2] * 5, ["card 1", "card 2"])
     with database.writing() as session:

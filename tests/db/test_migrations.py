@@ -25,7 +25,7 @@ from db.schema import Base
 from db.session import Database, DatabaseUnusable
 from tests.db.row_factory import add_picture, all_pictures
 
-NEWEST = "0008"
+NEWEST = "0009"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
@@ -245,3 +245,28 @@ def test_a_label_without_an_author_is_migrated_with_an_unknown_author(tmp_path, 
     with Database.open(tmp_path / "loupe.db") as database, database.writing() as session:
         add_label(session, card_id=1, grade=8, source="person", author="ann")
         assert [(label.grade, label.author) for label in label_history(session, card_id=1)] == [(9, ""), (8, "ann")]
+
+
+def test_the_current_label_of_an_older_database_is_the_latest_by_a_person_or_else_the_latest_import(
+    tmp_path, monkeypatch
+):
+    create_database_of_before(9, tmp_path, monkeypatch)
+    histories = [[], [("import", 8), ("import", 7)], [("import", 8), ("person", 6), ("person", 5), ("import", 9)]]
+    with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
+        for number, history in enumerate(histories, 1):
+            values = (number, f"{number:064x}", "0" * 16, "2026-01-01 00:00:00")
+            columns = "id, sha256, path, width, height, phash, created_at"
+            raw.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, '/p', 1, 1, ?, ?)", values)
+            raw.execute(
+                "INSERT INTO cards (id, name, group_name, front_id, cert, game, notes, synthetic, created_at) "
+                f"VALUES ({number}, 'c{number}', 'c', {number}, '', '', '', 0, '2026-01-01 00:00:00')"
+            )
+            for source, grade in history:
+                columns = "card_id, grade, source, author, note, created_at"
+                raw.execute(
+                    f"INSERT INTO label_events ({columns}) VALUES (?, ?, ?, '', '', '2026-01-01 00:00:00')",
+                    (number, grade, source),
+                )
+        raw.commit()
+    with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
+        assert {card: label.grade for card, label in current_labels(session).items()} == {2: 7, 3: 5}

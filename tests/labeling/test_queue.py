@@ -1,11 +1,17 @@
-"""The queue shows unlabelled cards first and each card once, forwards and backwards."""
+"""The queue has unlabelled cards first, and each card that passes the filter once."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from db.label_queue import CLAIM_DURATION, CardFilter, claim, release
 from db.labels import add_label
-from labeling.queue import QueueFilter, first_card, next_card, previous_card
+from db.schema import Card, utc_now
+from labeling.queue import ALL_CARDS, QueueFilter, queue_of
+from labeling.second_look import cards_to_look_at_again, in_sample
+from labeling.splits import split_of
 from tests.db.row_factory import add_card, add_picture
 
 # (name, [(grade, qualifier, source) ...])
@@ -27,19 +33,25 @@ def session(database, tmp_path):
     with database.writing() as session:
         for number, (name, events) in enumerate(CARDS):
             path = tmp_path / f"{number}.jpg"
-            front = add_picture(session, path=path, sha256=f"{number:064x}", width=1, height=1, phash="0" * 16)
-            card = add_card(session, name=name, front_id=front.id)
+            verdicts = {"nine a": "good", "ten": "usable"}
+            quality = {"verdict": verdicts[name]} if name in verdicts else None
+            values = {"sha256": f"{number:064x}", "width": 1, "height": 1, "phash": "0" * 16, "quality": quality}
+            front = add_picture(session, path=path, **values)
+            fixed = {"fixed_split": "test", "game": "Base Set"} if name == "ten" else {}
+            card = add_card(session, name=name, front_id=front.id, **fixed)
             for grade, qualifier, source in events:
-                add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source=source)
+                person = {"author": "ada"} if source == "person" and name != "taken back" else {}
+                unsure = {"unsure": True} if name == "half b" else {}
+                add_label(session, card_id=card.id, grade=grade, qualifier=qualifier, source=source, **person, **unsure)
         yield session
 
 
-def forwards(session, filter: QueueFilter) -> list[str]:
-    names, card = [], first_card(session, filter=filter)
-    while card is not None:
-        names.append(card.name)
-        card = next_card(session, after=card.id, filter=filter)
-    return names
+def names_of(session, filter: QueueFilter = ALL_CARDS, **order) -> list[str]:
+    return [session.get(Card, card_id).name for card_id in queue_of(session, filter, **order)[0]]
+
+
+def filtered(**conditions) -> QueueFilter:
+    return QueueFilter(CardFilter(**conditions))
 
 
 def expected_order() -> list[str]:
@@ -49,51 +61,77 @@ def expected_order() -> list[str]:
 
 
 def test_unlabelled_cards_come_first_each_part_by_id(session):
-    assert forwards(session, QueueFilter()) == expected_order()
+    assert names_of(session) == expected_order()
     assert expected_order()[:2] == ["unlabelled a", "taken back"]
 
 
-def test_labelling_a_card_moves_no_other_labelled_card(session):
-    before = forwards(session, QueueFilter())[2:]
-    add_label(session, card_id=first_card(session).id, grade=10, source="person")
-    assert [name for name in forwards(session, QueueFilter())[1:] if name != "unlabelled a"] == before
+def test_labelling_a_card_moves_no_other_card(session):
+    before = names_of(session)
+    add_label(session, card_id=queue_of(session)[0][0], grade=10, source="person")
+    assert [name for name in names_of(session) if name != "unlabelled a"] == before[1:]
+
+
+SINCE = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("filter", "names"),
     [
-        (QueueFilter(grade=9), ["nine a", "nine b", "nine c"]),
-        (QueueFilter(grade=8.5), ["half a", "half b"]),
-        (QueueFilter(grade=8), []),
-        (QueueFilter(unlabelled_only=True), ["unlabelled a", "taken back"]),
-        (QueueFilter(grade=9, unlabelled_only=True), []),
+        (filtered(grade=9), ["nine a", "nine b", "nine c"]),
+        (filtered(grade=8.5), ["half a", "half b"]),
+        (filtered(grade=8), []),
+        (filtered(unlabelled_only=True), ["unlabelled a", "taken back"]),
+        (filtered(grade=9, unlabelled_only=True), []),
+        (filtered(source="person", grade=9), ["nine b"]),
+        (filtered(author="ada"), ["nine b", "trimmed"]),
+        (filtered(text="NINE"), ["nine a", "nine b", "nine c"]),
+        (filtered(text="%"), []),
+        (filtered(game="Base Set"), ["ten"]),
+        (filtered(quality="usable"), ["ten"]),
+        (filtered(quality="good"), ["nine a"]),
+        (filtered(unsure_only=True), ["half b"]),
+        (filtered(since=SINCE, grade=9), ["nine a", "nine b", "nine c"]),
+        (filtered(since=datetime(2100, 1, 1, tzinfo=UTC)), []),
     ],
 )
 def test_a_filter_selects_only_matching_cards(session, filter, names):
-    assert forwards(session, filter) == names
+    assert names_of(session, filter) == names
 
 
-@pytest.mark.parametrize("filter", [QueueFilter(), QueueFilter(grade=9), QueueFilter(unlabelled_only=True)])
-def test_backward_order_is_forward_order_reversed(session, filter):
-    names, card = [], None
-    step = first_card(session, filter=filter)
-    while step is not None:
-        card, step = step, next_card(session, after=step.id, filter=filter)
-    while card is not None:
-        names.append(card.name)
-        card = previous_card(session, after=card.id, filter=filter)
-    assert names == forwards(session, filter)[::-1]
+def test_a_filter_by_split_selects_fixed_and_hashed_splits(session):
+    by_split = {split: names_of(session, QueueFilter(split=split)) for split in ("train", "val", "test")}
+    assert sorted(name for names in by_split.values() for name in names) == sorted(expected_order())
+    assert "ten" in by_split["test"], "fixed by its manifest"
+    for split, names in by_split.items():
+        assert all(name == "ten" or split_of(name) == split for name in names)
 
 
-def test_a_filtered_queue_continues_after_a_card_that_no_longer_matches(session):
-    nine_a = first_card(session, filter=QueueFilter(grade=9))
-    add_label(session, card_id=nine_a.id, grade=7, source="person")
-    assert next_card(session, after=nine_a.id, filter=QueueFilter(grade=9)).name == "nine b"
+def test_a_ranked_queue_has_only_the_cards_that_pass_the_filter(session):
+    names = names_of(session, filtered(grade=9), by="unreviewed")
+    assert names == ["nine a", "nine c", "nine b"]
+    _, ranked = queue_of(session, filtered(grade=9), by="unreviewed")
+    assert ranked.reasons(queue_of(session, filtered(text="nine a"))[0][0]) == (
+        "its imported label was never reviewed",
+    )
+    assert ranked.reasons(10**6) == ()
 
 
-def test_requested_before_the_label_is_written_the_next_card_is_the_next_unlabelled_one(session):
-    card = first_card(session)
-    following = next_card(session, after=card.id)
-    add_label(session, card_id=card.id, grade=9, source="person")
-    assert (card.name, following.name) == ("unlabelled a", "taken back")
-    assert first_card(session).name == "taken back"
+def test_a_card_that_someone_has_claimed_is_not_claimed_by_others_until_the_claim_expires(session, monkeypatch):
+    first, second, third = queue_of(session)[0][:3]
+    assert claim(session, card_ids=[first, second], author="ada") == set()
+    assert claim(session, card_ids=[second, third], author="bob") == {second}
+    assert claim(session, card_ids=[first, second], author="ada") == set(), "one's own claims are renewed"
+    release(session, author="ada", keep=[first])
+    assert claim(session, card_ids=[first, second], author="bob") == {first}
+    later = utc_now() + CLAIM_DURATION + timedelta(seconds=1)
+    monkeypatch.setattr("db.label_queue.utc_now", lambda: later)
+    assert claim(session, card_ids=[first], author="bob") == set()
+
+
+def test_a_second_look_is_at_a_sample_of_the_cards_that_one_other_person_has_labelled(session, monkeypatch):
+    monkeypatch.setattr("labeling.second_look.SAMPLE_FRACTION", 1.0)
+    names = {session.get(Card, card_id).name for card_id in cards_to_look_at_again(session, author="bob")}
+    assert names == {"nine b"}, "not imported, unsure, taken back or without a grade"
+    assert cards_to_look_at_again(session, author="ada") == set()
+    monkeypatch.undo()
+    assert 800 < sum(map(in_sample, range(1, 10_001))) < 1200

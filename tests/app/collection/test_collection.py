@@ -20,7 +20,7 @@ from app.collection.deleting import clear_caches, disk_use, empty_bin
 from app.collection.keep_graded_card import Regraded, outdated, regrade_outdated
 from app.collection.price_file import import_prices
 from app.collection.returned_grades import collection_record
-from app.labels.label_session import card_key
+from app.labels.card_names import card_key
 from app.screens.page import build
 from app.settings import UserError
 from db import card_bin, collection, labels

@@ -7,7 +7,7 @@ from PIL import Image
 
 from app.commands import evaluate, export
 from app.labels.keep_card import keep_card
-from app.labels.label_session import card_view, first_view
+from app.labels.shown_card import shown_cards
 from app.screens.label_tab import LABELS_WIN, import_from
 from db.labels import add_label
 from labeling.import_cards import import_cards
@@ -21,7 +21,7 @@ def no_progress(done, total):
 def view_of(home, name):
     with home.database.reading() as session:
         card = card_by_name(session, name=name)
-    return card_view(home.database, home.data, card)
+    return shown_cards(home.database, home.data, [card])[0]
 
 
 def test_the_card_shows_that_its_file_changed_and_never_the_other_picture(data_home, picture, tmp_path):
@@ -29,18 +29,17 @@ def test_the_card_shows_that_its_file_changed_and_never_the_other_picture(data_h
     picture("in/a_back.png", seed=2)
     import_cards(data_home.database, tmp_path / "in")
     before = view_of(data_home, "a")
-    assert "Left out" not in before.title
+    assert before["problems"] == []
     picture("in/a_front.png", seed=3)
     (tmp_path / "in/a_back.png").unlink()
-    for path in (before.front, before.back):
-        assert path is not None
+    for side in ("front", "back"):
+        assert before[side]["url"] is not None
     after = view_of(data_home, "a")
-    assert after.title.count("**Left out of training:**") == 2
-    assert "has changed since it was imported" in after.title
-    assert "is missing" in after.title
-    assert (after.front, after.back) == (before.front, before.back), "the pictures that were labelled"
+    assert "has changed since it was imported" in after["problems"][0]
+    assert "is missing" in after["problems"][1]
+    assert [after[side] for side in ("front", "back")] == [before[side] for side in ("front", "back")]
     shutil.rmtree(data_home.data.shown)
-    assert (view_of(data_home, "a").front, view_of(data_home, "a").back) == (None, None)
+    assert [view_of(data_home, "a")[side]["url"] for side in ("front", "back")] == [None, None]
 
 
 def test_a_moved_file_is_shown_from_its_new_place(data_home, picture, tmp_path):
@@ -48,8 +47,8 @@ def test_a_moved_file_is_shown_from_its_new_place(data_home, picture, tmp_path):
     import_cards(data_home.database, tmp_path / "in")
     (tmp_path / "in/a.png").rename(tmp_path / "in/b.png")
     view = view_of(data_home, "a")
-    assert "Left out" not in view.title
-    assert view.front is not None
+    assert view["problems"] == []
+    assert view["front"]["url"] is not None
 
 
 def test_evaluation_and_export_name_and_count_what_they_leave_out(data_home, picture, tmp_path, capsys):
@@ -70,11 +69,11 @@ def test_a_kept_card_whose_file_was_changed_is_kept_again_with_its_own_pixels(da
     name = keep_card(data_home.database, data_home.data, upload, None, 9.0).name
     [stored] = data_home.data.pictures.glob("*.png")
     picture("other.png", seed=2).replace(stored)
-    assert "has changed" in view_of(data_home, name).title
+    assert "has changed" in view_of(data_home, name)["problems"][0]
     assert keep_card(data_home.database, data_home.data, upload, None, 8.0).name == name
     with Image.open(stored) as kept, Image.open(upload) as original:
         assert np.array_equal(np.asarray(kept), np.asarray(original))
-    assert "has changed" not in view_of(data_home, name).title
+    assert view_of(data_home, name)["problems"] == []
 
 
 def test_the_import_form_offers_to_take_labels_that_differ(data_home, picture, tmp_path):
@@ -93,5 +92,5 @@ def test_the_import_form_offers_to_take_labels_that_differ(data_home, picture, t
     assert LABELS_WIN in text
     text = import_from(data_home.database, pasted, no_progress, labels_win=True)
     assert "the imported label now applies" in text
-    view = first_view(data_home.database, data_home.data, "Grade 9")
-    assert "taken from the imported file" in view.history
+    latest = view_of(data_home, "a")["history"][0]
+    assert (latest["label"], latest["note"]) == ("9 Mint", "taken from the imported file")

@@ -81,13 +81,10 @@ def test_the_name_of_the_login_stands_with_the_labels(served):
     with database.writing() as session:
         picture = add_picture(session, path=served.home.data.root, sha256="a" * 64, width=1, height=1, phash="0" * 16)
         card_id = add_card(session, name="c", front_id=picture.id).id
-    [button] = [block for block in served.page.blocks.values() if getattr(block, "elem_id", None) == "grade-7"]
-    event = next(event for event in served.page.fns.values() if (button._id, "click") in event.targets)
-    values = [block.value for block in event.inputs]
-    values[0] = f"{card_id}:{picture.sha256}"
+    event = next(event for event in served.page.fns.values() if event.api_name == "label")
     for name in ("ann", None):
         request = gr.Request(client={"host": "127.0.0.1", "port": 1}, headers={}, username=name)
-        asyncio.run(served.page.process_api(event, list(values), None, request))
+        asyncio.run(served.page.process_api(event, ["c", 7, ""], None, request))
     with database.reading() as session:
         first, second = labels.label_history(session, card_id=card_id)
     assert (first.grade, first.author) == (7, "ann")

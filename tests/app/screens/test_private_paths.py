@@ -7,15 +7,16 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.context import LocalContext
 from gradio.state_holder import SessionState
 
 from app.batch.sources import batch_from_files
-from app.labels.label_session import ALL_CARDS, first_view
 from app.screens.checked_blocks import PROGRAM_ERROR, CheckedBlocks
 from app.screens.error_messages import show_user_errors
 from app.screens.private_paths import PrivatePaths
-from app.settings import UserError
+from app.settings import ServerOptions, UserError
 from labeling.import_cards import import_cards
+from tests.app.screens.conftest import mounted
 from tests.app.screens.test_api import LOCAL, REMOTE
 
 ROOT = "/home/ann_b/my data"
@@ -109,17 +110,17 @@ def test_what_is_refused_of_a_zip_is_named_as_it_is_there(data_home, tmp_path):
     assert errors == {"notes.pdf", "more"}
 
 
-def test_a_missing_picture_is_named_without_its_folder_on_another_machine(data_home, picture):
-    front = picture("cards/a_front.png")
+def test_a_missing_picture_is_named_without_its_folder_on_another_machine(data_home, picture, tmp_path_factory):
+    front = picture(str(tmp_path_factory.mktemp("cards") / "a_front.png"))  # not in the data folder
     import_cards(data_home.database, front.parent)
     front.unlink()
-    here, elsewhere = (
-        answers(data_home.data.root / "data", lambda: first_title(data_home), [gr.Markdown], request)[0]
-        for request in (LOCAL, REMOTE)
-    )
-    assert f"{front} is missing" in here.replace("\\", "")
-    assert "the picture a_front.png is missing" in elsewhere.replace("\\", "")
-
-
-def first_title(home):
-    return first_view(home.database, home.data, ALL_CARDS).title
+    page = mounted(data_home, ServerOptions()).page
+    [desk] = [block for block in page.blocks.values() if getattr(block, "elem_id", None) == "label-desk"]
+    problems = []
+    for request in (LOCAL, REMOTE):
+        LocalContext.request.set(request)
+        [card] = desk.queue_cards({"ids": [1]})["cards"]
+        problems.append(card["problems"][0])
+    LocalContext.request.set(None)
+    assert f"{front} is missing" in problems[0]
+    assert "the picture a_front.png is missing" in problems[1]
