@@ -107,6 +107,7 @@ function decide(act) {
   number += 1;
   outbox.push({ ...act, number });
   keepOutbox();
+  if (isAway) showConnection(NO_ANSWER); // with the number that is kept now
   const answered = new Promise((resolve) => waiters.set(number, resolve));
   send();
   return answered;
