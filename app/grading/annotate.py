@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engine.inference.card_side import CardSide
 from engine.measure.centering.centering import MeasuredCentering
-from engine.measure.findings.findings import MAX_CIRCLES, Finding, findings_of
+from engine.measure.findings.findings import MAX_CIRCLES, Finding
 from engine.measure.flat_card import FlatCard
 
 MIN_HEIGHT_PX = 1200
@@ -86,7 +86,7 @@ def annotated_picture(side: CardSide) -> np.ndarray:
     if isinstance(centering, MeasuredCentering):
         for start, end in centering.printed:
             canvas.line(start, end, FRAME)
-    circled = findings_of(measurements).listed[:MAX_CIRCLES]
+    circled = side.findings.listed[:MAX_CIRCLES]
     for finding in circled:
         canvas.circle(finding)
     return canvas.with_numbers(circled)

@@ -14,7 +14,6 @@ from engine.inference.card_side import CardSide, card_subgrades
 from engine.inference.grade_card import GradedCard
 from engine.measure.centering.ceiling import axes_of_side, card_ceiling, worse_axes
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
-from engine.measure.findings.findings import findings_of
 from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import NoSurface
 
@@ -74,7 +73,7 @@ def _side(name: Side, side: CardSide, files: Mapping[str, Path], today: date) ->
         "corners": [corner.as_json() for corner in measurements.corners],
         "edges": [edge.as_json() for edge in measurements.edges],
         **_surface(measurements),
-        **_findings(name, measurements),
+        **_findings(name, side),
         "overlay": _path_text(files, "overlay"),
         "measured": _path_text(files, "measured"),
     }
@@ -110,9 +109,9 @@ def _centering(name: Side, side: CardSide, today: date) -> dict[str, Any]:
     }
 
 
-def _findings(name: Side, measurements: SideMeasurements) -> dict[str, Any]:
+def _findings(name: Side, side: CardSide) -> dict[str, Any]:
     """The findings that are certain enough to be listed, the worst first, and the less certain ones."""
-    findings = findings_of(measurements)
+    findings, measurements = side.findings, side.measurements
     return {
         "findings": [finding.as_json(name, measurements) for finding in findings.listed],
         "possible_findings": [finding.as_json(name, measurements) for finding in findings.possible],

@@ -25,7 +25,7 @@ from db.session import Database
 from engine.inference.card_side import CardSide, CardSides, open_side
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import LineCorrection, with_card_from_edges
-from engine.measure.findings.findings import MAX_CIRCLES, Finding, findings_of
+from engine.measure.findings.findings import MAX_CIRCLES, Finding, SideFindings
 from engine.measure.side.measure_side import SideMeasurements
 from engine.measure.surface.surface import NoSurface
 from engine.storage import file_hash
@@ -76,14 +76,13 @@ def editor_state(name: Side, side: CardSide, data: DataFolder) -> LineEditorStat
         by_hand=is_corrected,
         is_stored=is_corrected,
         message="" if side.correction is None else saved_sentence(side.correction),
-        findings=_shown_findings(measurements),
+        findings=_shown_findings(side.findings),
         unread=_unmeasured_sentences(measurements),
     )
 
 
-def _shown_findings(measurements: SideMeasurements) -> list[ShownFinding]:
+def _shown_findings(findings: SideFindings) -> list[ShownFinding]:
     """The listed findings, the worst of them circled, then the possible ones."""
-    findings = findings_of(measurements)
     listed = [_shown(finding, finding.cost_text, finding.number <= MAX_CIRCLES) for finding in findings.listed]
     return listed + [_shown(finding, f"{finding.confidence:.0%} sure", False) for finding in findings.possible]
 

@@ -18,7 +18,6 @@ from engine.inference.grade_card import FLAT_SALIENCY, MISSING_SIDE, GradedCard
 from engine.inference.model_card import ModelCard
 from engine.inference.predict import Prediction
 from engine.measure.centering.ceiling import as_sentence, worse_axes
-from engine.measure.findings.findings import findings_of
 from engine.measure.subgrades.subgrades import Subgrade
 
 KINDS = {"photo": "photo", "scan": "scan", "slab": "in a slab"}
@@ -126,7 +125,7 @@ def _why_not_better(graded: GradedCard, target: int, subgrades: Mapping[str, Sub
         (10 - finding.grades_lost, name, finding)
         for name, side in graded.sides.items()
         if side is not None
-        for finding in findings_of(side.measurements).listed
+        for finding in side.findings.listed
         if 10 - finding.grades_lost < target
     ]
     findings.sort(key=lambda item: item[0])

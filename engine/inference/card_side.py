@@ -31,6 +31,7 @@ from engine.image.quality import (
 from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm, upright_quad
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections, LineCorrection
+from engine.measure.findings.findings import SideFindings, findings_of
 from engine.measure.flat_card import FlatCard, rectify_with_margin
 from engine.measure.outline_doubt import is_doubtful
 from engine.measure.side.measure_side import SideMeasurements, measure_rectified_side, refine_by_edges
@@ -137,6 +138,11 @@ class CardSide:
         if self.correction is not None:
             return self.correction.centering
         return self.measurements.centering if self.is_certain else NoCentering(DETECTION_CONFIDENCE.reason)
+
+    @cached_property
+    def findings(self) -> SideFindings:
+        """The findings; none on corners, edges and border where it is not sure where the card ends."""
+        return findings_of(self.measurements, at_rim=self.is_certain)
 
     @property
     def measurements_in_effect(self) -> SideMeasurements:

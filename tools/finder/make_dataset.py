@@ -45,6 +45,7 @@ KINDS: dict[CaptureKind, float] = {
 STATUSES: dict[CardStatus, float] = {"one": 0.76, "many": 0.1, "none": 0.07, "cut": 0.07}
 EVEN_GROUND_FRACTION, SCENERY_FRACTION = 0.1, 0.02
 CARD_PX = 420
+LARGEST_MM = (66.0, 92.0)  # width and height of a card that fits every holder
 CARDS_AT_HAND = 12  # drawn faces from which a scene's cards are taken
 
 
@@ -117,9 +118,10 @@ def vary_face(random: Generator, face: CardFace) -> CardFace:
         rgb[:border] = rgb[-border:] = rgb[:, :border] = rgb[:, -border:] = level
     uncovered = face.uncovered
     if random.random() < 0.15:
-        height_mm = random.uniform(55, 95)
-        size = CardSize(float(height_mm * random.uniform(0.52, 0.95)), float(height_mm), "unusual size")
-        grid = Grid(size, round(height_mm * grid.px_per_mm))
+        height_mm = random.uniform(50, LARGEST_MM[1])
+        width_mm = min(height_mm * random.uniform(0.52, 0.95), LARGEST_MM[0])
+        size, density = CardSize(float(width_mm), float(height_mm), "unusual size"), grid.px_per_mm
+        grid = Grid(size, round(height_mm * density))
         rgb = cv2.resize(rgb, (grid.width, grid.height), interpolation=cv2.INTER_AREA)
         uncovered = uncovered_patches(CardRim(size, (float(random.choice([0.0, 0.6, 3.0])),) * 4), grid)
     return CardFace(rgb, uncovered, grid, not is_noise)

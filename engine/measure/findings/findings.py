@@ -106,13 +106,15 @@ class SideFindings:
     min_confidence: float
 
 
-def findings_of(side: SideMeasurements, confidences: Confidences | None = None) -> SideFindings:
+def findings_of(side: SideMeasurements, confidences: Confidences | None = None, *, at_rim: bool = True) -> SideFindings:
     """All findings of a measured side: the most grades lost first, then the most certain.
 
     confidences  None for those that ship
+    at_rim       False where it is not sure where the card ends: only lines on its surface are findings
     """
     confidences = confidences or shipped_confidences()
-    weighted = with_confidence(find_candidates(side), confidences)
+    candidates = [candidate for candidate in find_candidates(side) if at_rim or candidate.kind == "line"]
+    weighted = with_confidence(candidates, confidences)
     listed = _findings(pair for pair in weighted if pair[1] >= confidences.shown)
     shown_corners = {finding.place for finding in listed if finding.kind == "corner"}
     possible = [

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from engine.image.quality import DETECTION_CONFIDENCE
 from engine.image.rectify import TRADING
 from engine.inference.card_side import CardSide, with_outline
 from engine.measure.centering.centering import NoCentering
+from engine.measure.findings.findings import findings_of
 from engine.measure.outline_doubt import is_doubtful
 from engine.simulate.capture.capture import SimulatedPicture, draw_style, take_picture
 from engine.simulate.print.games import Grid
@@ -81,3 +83,16 @@ def test_in_doubt_nothing_is_measured_and_the_range_was_not_checked_until_a_pers
     assert not isinstance(laid.centering, NoCentering)
     sure = CardSide("a" * 64, picture.rgb, found(picture.quad))
     assert sure.is_certain and DETECTION_CONFIDENCE.reason not in sure.quality.reasons
+
+
+def test_in_doubt_nothing_is_found_on_corners_and_edges():
+    picture = picture_of("toploader")
+    quad = moved(picture.quad, bottom_mm=4.0)
+    worn = picture.rgb.copy()
+    for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
+        cv2.circle(worn, np.rint((start + end) / 2).astype(int).tolist(), 16, (250, 250, 250), -1)
+    side = CardSide("a" * 64, worn, found(quad))
+    assert not side.is_certain
+    places = {finding.place for finding in findings_of(side.measurements).listed}
+    assert any("edge" in place for place in places)
+    assert {finding.place for finding in (*side.findings.listed, *side.findings.possible)} <= {"surface"}
