@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from app.commands.train import TrainingOptions
 
 BAD_INPUT, ABSTAINED = 2, 3
+REFUSED = 3
+MAX_RUN = 2**63 - 1
 MANIFEST = "manifest (CSV file with the columns card_id,front,back,grade)"
 Result = TypeVar("Result")
 
 program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+models_program = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+runs_program = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+program.add_typer(models_program, name="models", help="The model in use, its history, and how to change it.")
+program.add_typer(runs_program, name="runs", help="List, show, stop and resume training runs.")
 
 
 def _writable_folder(out: Path | None) -> Path | None:
@@ -54,6 +60,8 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", help="Model file, 'current' or 'starter'. Default: current, or starter if there is none."),
 ]
+PromotedModel = Annotated[str, typer.Argument(metavar="MODEL", help="Number of a run, path of a model, or 'starter'.")]
+RunNumber = Annotated[int, typer.Argument(metavar="RUN", min=1, max=MAX_RUN, help="Number of the run.")]
 PicturesFolder = Annotated[
     Path | None,
     typer.Option("--out", callback=_writable_folder, help="Write the heat maps and measured pictures to this folder."),
@@ -487,6 +495,97 @@ def queue(
     from app.commands import queue
 
     print_result(_or_exit(lambda: queue.run(_folder(context, data), by, limit)), json)
+
+
+@models_program.command("list")
+def list_models(context: typer.Context, data: Data = None, json: Json = None) -> None:
+    """Print the model in use, the history of models in use, and the models that can be promoted."""
+    from app.commands import models
+
+    print_result(_or_exit(lambda: models.list_models(_folder(context, data))), json)
+
+
+@models_program.command("compare")
+def compare_models(
+    context: typer.Context,
+    model: PromotedModel,
+    against: Annotated[str, typer.Option(help="Model to compare with. Default: the one in use.")] = "",
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Compare a model with the one in use on the labelled cards that neither has learned from."""
+    from app.commands import models
+
+    print_result(_or_exit(lambda: models.compare(_folder(context, data), model, against)), json)
+
+
+@models_program.command()
+def promote(
+    context: typer.Context,
+    model: PromotedModel,
+    reason: Annotated[str, typer.Option(help="Reason to use it although the comparison speaks against it.")] = "",
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Use a model for grading if it is not worse than the one in use. Exit code 3: refused, with the reasons."""
+    from app.commands import models
+    from app.models.promotion import PromotionRefused
+
+    def promote_or_refuse() -> dict[str, Any]:
+        try:
+            return models.promote(_folder(context, data), model, reason)
+        except PromotionRefused as error:
+            print_error(str(error))
+            raise typer.Exit(REFUSED) from error
+
+    print_result(_or_exit(promote_or_refuse), json)
+
+
+@models_program.command()
+def rollback(
+    context: typer.Context,
+    to: Annotated[
+        int | None, typer.Option(min=0, help="Number in the history; 0: the starter. Default: the model before.")
+    ] = None,
+    data: Data = None,
+    json: Json = None,
+) -> None:
+    """Put a model back in use that was in use before."""
+    from app.commands import models
+
+    print_result(_or_exit(lambda: models.roll_back(_folder(context, data), to)), json)
+
+
+@runs_program.command("list")
+def list_runs(context: typer.Context, data: Data = None, json: Json = None) -> None:
+    """Print all training runs, newest first."""
+    from app.commands import runs
+
+    print_result(_or_exit(lambda: runs.list_runs(_folder(context, data))), json)
+
+
+@runs_program.command("show")
+def show_run(context: typer.Context, run: RunNumber, data: Data = None, json: Json = None) -> None:
+    """Print the state, progress and epochs of a run."""
+    from app.commands import runs
+
+    print_result(_or_exit(lambda: runs.show(_folder(context, data), run)), json)
+
+
+@runs_program.command("stop")
+def stop_run(context: typer.Context, run: RunNumber, data: Data = None, json: Json = None) -> None:
+    """Ask a run to save and stop after the present batch."""
+    from app.commands import runs
+
+    print_result(_or_exit(lambda: runs.stop(_folder(context, data), run)), json)
+
+
+@runs_program.command("resume")
+def resume_run(context: typer.Context, run: RunNumber, data: Data = None, json: Json = None) -> None:
+    """Resume a stopped, failed or killed run of the data folder, to its end."""
+    from app.commands import runs
+
+    print_result(_or_exit(lambda: runs.resume(_folder(context, data), run)), json)
 
 
 @program.command()

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from db.schema import Epoch, Run, RunState, utc_now
+from db.schema import Epoch, Run, RunState, Snapshot, utc_now
 
 LEGAL_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     "queued": frozenset({"running", "stopped", "failed"}),
@@ -72,6 +72,13 @@ def open_runs(session: Session) -> Sequence[Run]:
     return session.scalars(select(Run).where(Run.state.in_(OPEN_STATES)).order_by(Run.id)).all()
 
 
+def runs_on_labels(session: Session, *, sha256: str) -> Sequence[Run]:
+    """The queued, running and finished runs on a snapshot with this hash, newest first."""
+    query = select(Run).join(Snapshot, Snapshot.id == Run.snapshot_id)
+    query = query.where(Snapshot.sha256 == sha256, Run.state.in_((*OPEN_STATES, "finished")))
+    return session.scalars(query.order_by(Run.id.desc())).all()
+
+
 def change_state(session: Session, *, run_id: int, expected: RunState, to: RunState, **fields: Any) -> bool:
     """Compare and set: change a run's state if it is `expected`; of several concurrent callers one gets True.
 
@@ -105,7 +112,7 @@ def stop_requested(session: Session, *, run_id: int) -> bool:
 
 
 def record_progress(session: Session, *, run_id: int, progress: dict[str, Any]) -> None:
-    """Record the progress of a run: {phase, epoch, batch, batches, step_name}. Raises UnknownRun."""
+    """Record the progress of a run: {epoch, batch, batches, step_name, seconds_left}. Raises UnknownRun."""
     if not _updated_rows(session, update(Run).where(Run.id == run_id).values(progress=progress)):
         raise UnknownRun(f"run {run_id} does not exist")
 

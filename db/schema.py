@@ -27,6 +27,9 @@ LabelSource = Literal["import", "person"]
 Side = Literal["front", "back"]
 RunState = Literal["queued", "running", "finished", "stopped", "failed", "lost"]
 
+# In place of the path of the model that ships with the program.
+STARTER = "starter"
+
 Point = tuple[float, float]
 Points = list[Point]
 Lines = list[tuple[Point, Point]]
@@ -325,7 +328,7 @@ class Run(Base):
     state: Mapped[RunState] = mapped_column(String(8), default="queued")
     pid: Mapped[int | None]
     message: Mapped[str] = mapped_column(default="")  # one sentence for the screen
-    progress: Mapped[dict[str, Any] | None]  # {phase, epoch, batch, batches, step_name}
+    progress: Mapped[dict[str, Any] | None]  # {epoch, batch, batches, step_name, seconds_left}
     summary: Mapped[dict[str, Any] | None]
     stop_requested_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -351,7 +354,15 @@ class Epoch(Base):
 
 
 class Promotion(Base):
-    """A model made the current one; the last row is the model in use."""
+    """A model made the current one; the last row is the model in use.
+
+    model_path   absolute path, or STARTER for the model that ships with the program, whose file moves with it
+    name         of the model; "" if recorded by an earlier version
+    author       the user who was logged in; "": an earlier version
+    reason       why it is used although the comparison speaks against it; "": it does not
+    comparison   figures that it was promoted by; None for a rollback, and by an earlier version
+    is_rollback  True if an earlier model was put back in use
+    """
 
     __tablename__ = "promotions"
     __table_args__ = (CheckConstraint("length(sha256) = 64", name="sha256_length"),)
@@ -360,4 +371,9 @@ class Promotion(Base):
     run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
     model_path: Mapped[str]
     sha256: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    author: Mapped[str] = mapped_column(default="", server_default="")
+    reason: Mapped[str] = mapped_column(default="", server_default="")
+    comparison: Mapped[dict[str, Any] | None]
+    is_rollback: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

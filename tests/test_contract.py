@@ -352,6 +352,47 @@ def test_export_writes_labels_model_report_and_history(model, manifest, tmp_path
     assert Path(history.result["path"]).is_file()
 
 
+# --- models and runs
+
+
+def test_a_model_is_refused_with_3_and_promoted_with_a_reason(manifest, model):
+    assert call("import", manifest).exit_code == 0
+    assert call("models", "list").result == {
+        **dict.fromkeys(("name", "sha256", "since", "by", "run")),
+        "history": [],
+        "candidates": [],
+    }
+    compared = call("models", "compare", model)
+    assert compared.exit_code == 0, compared.err
+    # Of thirty cards, six judge: six more are for testing, and it was trained on eighteen.
+    assert (compared.result["cards"], compared.result["learned"], compared.result["passes"]) == (6, 18, False)
+    refused = call("models", "promote", model)
+    assert (refused.exit_code, refused.out) == (3, "")
+    assert "Only 6 cards can judge it" in refused.err
+    promoted = call("models", "promote", model, "--reason", "the first")
+    assert promoted.exit_code == 0, promoted.err
+    assert set(promoted.result) >= {"name", "sha256", "since", "by"}
+    [row] = call("models", "list").result["history"]
+    assert (row["reason"], row["passed"], row["rollback"]) == ("the first", False, False)
+    assert "in use already" in call("models", "promote", model).error_line
+    assert "no other model was in use" in call("models", "rollback").error_line
+
+
+def test_models_and_runs_that_do_not_exist_are_one_line(tmp_path):
+    for words, named in (
+        (("models", "promote", "7"), "there is no run 7"),
+        (("models", "promote", tmp_path / "absent.pt"), "absent.pt"),
+        (("models", "compare", "starter"), "ships no starter"),
+        (("models", "rollback", "--to", "3"), "number 3"),
+        (("models", "rollback"), "no other model"),
+        (("runs", "show", "7"), "there is no run 7"),
+        (("runs", "stop", "7"), "there is no run 7"),
+        (("runs", "resume", "7"), "there is no run 7"),
+    ):
+        assert named in call(*words).error_line
+    assert call("runs", "list").result == []
+
+
 # --- what is refused
 
 

@@ -27,6 +27,7 @@ def program():
 def test_every_command_of_the_readme_exists_with_its_options(program, line):
     words = re.findall(r"[\w-]+", line)
     command = program.commands[words[0]]
+    command = getattr(command, "commands", {}).get(words[1], command) if len(words) > 1 else command
     options = {name for parameter in command.params for name in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
 

@@ -9,7 +9,7 @@ from app.settings import DataFolder
 from engine.inference.load_model import LoadedModel, open_grader
 
 NO_MODEL_HELP = """### No grading model yet
-Import cards and label them in **Label**, start a run in **Train**, then press **Use this model for grading**.
+Import cards and label them in **Label**, start a run in **Train**, then press **Use this model for grading** there.
 Until then, cards are measured here but not graded."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.settings import DataFolder, UserError
 from db import promotions
-from db.schema import Promotion
+from db.schema import STARTER, Promotion
 from db.session import Database
 from engine import starter
 from engine.inference.load_model import file_sha256
@@ -20,12 +20,14 @@ def model_path(name: str | None, data: DataFolder) -> Path | None:
     Raises UserError if the named model does not exist or is not the file whose SHA-256 was recorded, and BadPath if the
     path cannot be expanded.
     """
-    if name == "starter":
+    if name == STARTER:
         _require_file(starter.MODEL, "this copy of Loupe ships no starter model; train a model, or give a path")
         return _starter()
     if name not in (None, "current"):
         return _require_file(expand_path(str(name)), f"there is no model at {name}; give the path of a model.pt")
     promotion = _promotion(data)
+    if promotion is not None and promotion.model_path == STARTER:
+        return model_path(STARTER, data)
     if promotion is not None:
         promoted = Path(promotion.model_path)
         _require_file(promoted, f"the current model {promoted} is gone; choose another in the Train tab")

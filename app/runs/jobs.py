@@ -14,11 +14,11 @@ import psutil
 from filelock import FileLock, Timeout
 
 from app.runs.disk_reserve import free_reserve, keep_reserve
-from app.settings import PROGRAM, DataFolder
+from app.settings import PROGRAM, DataFolder, UserError
 from db import runs
 from db.schema import Run
 from db.session import Database, DatabaseUnusable
-from engine.config import Config
+from engine.config import Config, current_names
 from engine.data.selection import check_labels
 from engine.experiments.plans import ExperimentPlan
 from engine.training.initial_weights import validate_run
@@ -34,6 +34,15 @@ KILL_WAIT_S = 10.0
 CLOCK_TOLERANCE_S = 10.0
 
 
+class EqualRun(UserError):
+    """A run with the same settings and labels is finished or on its way."""
+
+    def __init__(self, run_id: int, state: str) -> None:
+        super().__init__(
+            f"run {run_id} ({state}) has the same settings and the same labels, and this one would give the same model"
+        )
+
+
 def queue_run(
     database: Database,
     data: DataFolder,
@@ -42,9 +51,11 @@ def queue_run(
     parent: str | None,
     config: Config,
     plan: ExperimentPlan | None = None,
+    ask_if_equal: bool = False,
 ) -> int:
     """Take a snapshot of the labels and queue a run on it with its plan; returns the run's id.
 
+    ask_if_equal  raise EqualRun if a run with the same settings and labels is finished or on its way
     Raises NothingToTrainOn without labels, OneGrade if all are equal, BadConfig and BadModel if the initial weights do
     not fit.
     """
@@ -52,6 +63,10 @@ def queue_run(
     frozen = freeze(database, folder=data.snapshots)
     check_labels(frozen.pairs, config)
     with database.writing() as session:
+        if ask_if_equal:
+            for other in runs.runs_on_labels(session, sha256=frozen.sha256):
+                if current_names(other.config) == config.model_dump():
+                    raise EqualRun(other.id, other.state)
         run = runs.add_run(
             session,
             recipe=recipe,

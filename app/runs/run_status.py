@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.markdown import escape
+from app.runs.epoch_report import speed_text
 from app.runs.history_report import best_epoch, criteria_text, score_text, settings_changes, verdict_of
 from db import promotions, runs
 from db.schema import Epoch, Run
@@ -16,6 +17,8 @@ from engine.experiments.run_folder import CHECKPOINT, MODEL
 
 LOG_LINES = 40
 LOG_BYTES = 16_000
+# Steps of the engine as the screen names them; others as they are.
+STEPS = {"pictures": "preparing picture", "measuring": "measuring side", "features": "encoding picture"}
 NO_RUNS = "No run yet. Choose a recipe and press **Start training**."
 
 
@@ -28,7 +31,6 @@ class RunStatus:
     log: str
     can_stop: bool
     can_resume: bool
-    has_model: bool
 
 
 def run_choices(database: Database) -> list[tuple[str, int]]:
@@ -44,6 +46,13 @@ def model_choices(database: Database) -> list[tuple[str, str]]:
     return [(text, str(path)) for text, path in models_of_runs if path.is_file()]
 
 
+def runs_with_models(database: Database) -> list[tuple[str, int]]:
+    """Runs that have saved a model, as (text, id), newest first."""
+    with database.reading() as session:
+        saved = [run for run in runs.runs(session) if (Path(run.folder) / MODEL).is_file()]
+    return [(f"Run {run.id}: {run.recipe}, {_state(run)}", run.id) for run in saved]
+
+
 def load_status(database: Database, run_id: int | None) -> RunStatus:
     """The present status of a run; of no run if `run_id` is None or unknown."""
     with database.reading() as session:
@@ -51,15 +60,13 @@ def load_status(database: Database, run_id: int | None) -> RunStatus:
         epochs = () if run is None else tuple(runs.epochs(session, run_id=run.id))
         current = promotions.current_model(session)
     if run is None:
-        return RunStatus(NO_RUNS, (), "", False, False, False)
-    folder = Path(run.folder)
+        return RunStatus(NO_RUNS, (), "", False, False)
     return RunStatus(
         status=status_text(run, epochs, grading=current is not None and current.run_id == run.id),
         epochs=epochs,
         log=log_end(Path(run.log_path)),
         can_stop=run.state in ("queued", "running") and run.stop_requested_at is None,
         can_resume=run.state in ("stopped", "failed", "lost"),
-        has_model=(folder / MODEL).is_file(),
     )
 
 
@@ -69,12 +76,11 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     if run.state == "queued":
         lines.append("It starts in a few seconds, or when the run before it has ended.")
     if run.state == "running" and run.progress:
-        progress = run.progress
-        epoch = f"Epoch {progress['epoch']}, " if progress["epoch"] else ""
-        lines.append(f"{epoch}{progress['step_name']} {progress['batch']} of {progress['batches']}")
+        lines.append(progress_text(run, epochs))
     best = best_epoch(epochs)
     if best:
         lines.append(f"Best validation QWK {score_text(best)} at epoch {best.epoch} of {len(epochs)} completed")
+    lines += [speed] if run.state == "running" and (speed := speed_text(epochs)) else []
     lines += _experiment(run, epochs)
     if run.message:
         lines.append(escape(run.message))
@@ -83,6 +89,37 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
     if grading:
         lines.append("**The grading model comes from this run.**")
     return "\n\n".join(lines)
+
+
+def progress_text(run: Run, epochs: tuple[Epoch, ...]) -> str:
+    """Where a running run is: "Epoch 3 of 12: training 8 of 40, about 9 minutes left"."""
+    progress = run.progress or {}
+    total = run.config.get("phase1_epochs", 0) + run.config.get("phase2_epochs", 0)
+    step = f"{STEPS.get(progress['step_name'], progress['step_name'])} {progress['batch']} of {progress['batches']}"
+    left: float | None = progress.get("seconds_left")
+    if not progress["epoch"]:
+        return f"Before the first epoch: {step}{_time_left(left, 'for this step')}"
+    if epochs:
+        # The pace of the latest epochs: the first ones may have waited for other programs.
+        latest = [epoch.seconds for epoch in epochs[-3:]]
+        per_epoch = sum(latest) / len(latest)
+        is_training = progress["step_name"] == "training"
+        of_this = per_epoch * (1 - progress["batch"] / max(progress["batches"], 1)) if is_training else 0.0
+        left = per_epoch * max(total - progress["epoch"], 0) + of_this
+    elif left is not None and progress["batch"] < progress["batches"]:
+        per_epoch = left / (1 - progress["batch"] / progress["batches"])
+        left += per_epoch * max(total - progress["epoch"], 0)
+    return f"Epoch {progress['epoch']} of {total}: {step}{_time_left(left)}"
+
+
+def _time_left(seconds: float | None, suffix: str = "") -> str:
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    text = "less than a minute" if minutes < 1 else "about a minute" if minutes == 1 else f"about {minutes} minutes"
+    if minutes >= 120:
+        text = f"about {minutes / 60:.0f} hours"
+    return f", {text} left{f' {suffix}' if suffix else ''}"
 
 
 def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:

@@ -153,6 +153,8 @@ class _EventRecorder:
     def __init__(self, database: Database, run_id: int) -> None:
         self._database, self._run_id = database, run_id
         self._recorded_at = 0.0
+        self._step: tuple[str, int] | None = None
+        self._step_began: tuple[float, int] = (0.0, 0)  # time, and what was done then
         self.outcome: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
@@ -170,12 +172,26 @@ class _EventRecorder:
             _log(line)
 
     def _progress(self, event: Progress) -> None:
+        if self._step != (event.step, event.epoch):
+            self._step, self._step_began = (event.step, event.epoch), (time.monotonic(), event.done)
         if time.monotonic() - self._recorded_at < POLL_INTERVAL_S and event.done < event.total:
             return
         self._recorded_at = time.monotonic()
-        progress = {"step_name": event.step, "epoch": event.epoch, "batch": event.done, "batches": event.total}
+        progress = {
+            "step_name": event.step,
+            "epoch": event.epoch,
+            "batch": event.done,
+            "batches": event.total,
+            "seconds_left": self._seconds_left(event),
+        }
         with self._database.writing() as session:
             runs.record_progress(session, run_id=self._run_id, progress=progress)
+
+    def _seconds_left(self, event: Progress) -> float | None:
+        """Time that the rest of the step takes at its pace so far; None before there is one."""
+        began, done_then = self._step_began
+        done = event.done - done_then
+        return (time.monotonic() - began) / done * (event.total - event.done) if done > 0 else None
 
     def _epoch(self, event: EpochDone) -> None:
         metrics = {

@@ -5,7 +5,6 @@ Pictures are uploads. A path on the server is taken by /import_cards alone, from
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from app.batch.exports import results
 from app.batch.sources import batch_from_files
 from app.runs.jobs import Jobs, queue_run
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
+from app.runs.run_json import run_json
 from app.screens.error_messages import answer_user_errors
 from app.screens.login import labeler
 from app.screens.picture_input import check_picture_size
@@ -27,6 +27,7 @@ from app.screens.security import is_local
 from app.screens.uploaded_files import uploaded_file
 from app.settings import DataFolder, ServerOptions, UserError
 from db import cards, labels, runs
+from db.schema import STARTER
 from db.session import Database
 from engine import recipes
 from engine.cards.grades import parse_grade, parse_qualifier
@@ -54,7 +55,7 @@ class Api:
             event.api_visibility, event.api_name = "private", None
         for endpoint in (
             *(self.grade, self.grade_batch, self.label, self.queue, self.import_cards),
-            *(self.start_run, self.run, self.stop_run, self.health),
+            *(self.start_run, self.run, self.stop_run, self.models, self.promote, self.health),
         ):
             gr.api(endpoint, api_name=endpoint.__name__)
 
@@ -163,6 +164,30 @@ class Api:
         return self._run(run)
 
     @answer_user_errors
+    def models(self) -> dict:
+        """The model in use and the history of models; returns the JSON of `python launch.py models list`."""
+        from app.commands import models  # noqa: PLC0415 - loads torch
+
+        return models.models(self._database, self._data)
+
+    @answer_user_errors
+    def promote(self, model: str, reason: str = "") -> dict:
+        """Use a run's model, by its number, or the starter for grading; as `python launch.py models promote`.
+
+        reason: why, if the comparison with the model in use speaks against it.
+        """
+        from app.commands import models  # noqa: PLC0415 - loads torch
+        from app.models import promotion  # noqa: PLC0415 - loads torch
+        from app.models.compare_models import ModelComparison  # noqa: PLC0415 - loads torch
+
+        name = _text(model, "model")
+        if name != STARTER and not (name.isdecimal() and int(name) <= MAX_ROW_ID):
+            raise UserError(f"the model {name!r} is not known here; give the number of a run, or {STARTER!r}")
+        events = promotion.promote(self._database, self._data, name, reason=_text(reason, "reason"), author=labeler())
+        [comparison] = [event for event in events if isinstance(event, ModelComparison)]
+        return models.promoted(self._database, self._data, comparison)
+
+    @answer_user_errors
     def health(self) -> dict:
         """The version, and the number of cards and runs: the server and its database answer."""
         with self._database.reading() as session:
@@ -182,31 +207,10 @@ class Api:
 
     def _run(self, run_id: Any) -> dict[str, Any]:
         is_number = isinstance(run_id, int) and not isinstance(run_id, bool) and 0 < run_id <= MAX_ROW_ID
-        with self._database.reading() as session:
-            run = runs.get(session, run_id=run_id) if is_number else None
-            if run is None:
-                raise UserError(f"there is no run {run_id!r}; give the number that /start_run returned")
-            epochs = runs.epochs(session, run_id=run.id)
-        rows = [
-            {
-                "epoch": epoch.epoch,
-                "phase": epoch.phase,
-                "train_loss": _finite(epoch.train_loss),
-                "val_loss": _finite(epoch.val_loss),
-                "qwk": epoch.qwk,
-            }
-            for epoch in epochs
-        ]
-        stopping = run.state == "running" and run.stop_requested_at is not None
-        return {
-            "run": run.id,
-            "recipe": run.recipe,
-            "state": run.state,
-            "stopping": stopping,
-            "message": run.message,
-            "progress": run.progress,
-            "epochs": rows,
-        }
+        run = run_json(self._database, run_id) if is_number else None
+        if run is None:
+            raise UserError(f"there is no run {run_id!r}; give the number that /start_run returned")
+        return run
 
 
 def _check_model(model: Any) -> None:
@@ -221,7 +225,3 @@ def _text(value: Any, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UserError(f"{name} is {value!r}; give a text")
     return str(value).strip()
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

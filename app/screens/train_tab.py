@@ -1,26 +1,27 @@
-"""Train tab: choose a recipe, start, watch, stop and resume a run, and use its model for grading."""
+"""Train tab: choose a recipe, start, watch, stop and resume a run, and compare and use its model."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 
 from app.markdown import escape
-from app.runs.jobs import Jobs, queue_run
+from app.runs.epoch_report import epoch_report
+from app.runs.jobs import EqualRun, Jobs, queue_run
 from app.runs.run_status import load_status, model_choices, run_choices
 from app.screens import charts, plan_form, settings_form
+from app.screens.equal_run import EqualRunQuestion
 from app.screens.error_messages import show_user_errors
+from app.screens.models_panel import ModelsPanel
+from app.screens.retrain_panel import RetrainPanel
 from app.settings import DataFolder, UserError
-from db import promotions, runs
+from db import runs
 from db.session import Database
 from engine import recipes
-from engine.config import CONTROL_CANNOT_GRADE, BadConfig, current_names
-from engine.experiments.run_folder import MODEL
-from engine.storage.file_hash import write_by_hash
+from engine.config import BadConfig
 from labeling.snapshot import count_trainable
 
 POLL_INTERVAL_S = 1.5
@@ -32,10 +33,15 @@ NO_PICTURES = "### No card to train on yet\nPut the pictures back, or import the
 NOT_LEARNED = "a model learns only from grades without a qualifier"
 NOT_FOUND = "a picture is missing or has changed since it was imported, which the card in the **Label** tab says"
 NO_RECIPE = "choose a recipe first"
+ADVANCED = "Advanced: choose a recipe and every setting"
 DOWNLOADS = (
     "**pretrained = imagenet downloads torchvision's weights once, unless they are already on this machine. "
     "It is the only request this program ever makes.**"
 )
+
+CURVES = (charts.losses, charts.agreement, charts.rates)
+# Updates by widget; those left out stay as they are.
+Updates = dict[Any, Any]
 
 
 def recipe_text(name: str) -> str:
@@ -44,12 +50,16 @@ def recipe_text(name: str) -> str:
     return f"*{recipe.tests}* Parent: {recipe.parent or 'none'}."
 
 
-def start_run(database: Database, data: DataFolder, jobs: Jobs, recipe: str, values: list[Any]) -> int:
+def start_run(
+    database: Database, data: DataFolder, jobs: Jobs, recipe: str, values: list[Any], *, ask_if_equal: bool = False
+) -> int:
     """Queue a run with the values of both forms and start its process; returns its id. Raises as `queue_run` does."""
     setting_count = len(settings_form.names())
     config = settings_form.read(values[:setting_count])
     plan = plan_form.declared_plan(plan_form.read(values[setting_count:]), config, recipe, database)
-    run_id = queue_run(database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan)
+    run_id = queue_run(
+        database, data, recipe=recipe, parent=plan.parent, config=config, plan=plan, ask_if_equal=ask_if_equal
+    )
     jobs.start(run_id)
     return run_id
 
@@ -61,22 +71,6 @@ def request_stop(database: Database, run_id: int | None) -> str:
     with database.writing() as session:
         stopping = runs.request_stop(session, run_id=run_id)
     return "Stopping: the run saves after this batch, then ends." if stopping else "This run is not running."
-
-
-def use_for_grading(database: Database, run_id: int | None) -> str:
-    """Make a run's best model the grading model; returns a message."""
-    with database.reading() as session:
-        run = None if run_id is None else runs.get(session, run_id=run_id)
-    path = Path(run.folder) / MODEL if run else None
-    if run is None or path is None or not path.is_file():
-        raise UserError("this run has saved no model yet; let it finish at least one epoch")
-    if (region := current_names(run.config).get("input_region", "card")) != "card":
-        raise UserError(f"run {run.id}: {CONTROL_CANNOT_GRADE.format(region)}")
-    # A copy named by its hash: a later epoch of the run may overwrite model.pt, but not the promoted model.
-    model_path, digest = write_by_hash(path.parent, path.read_bytes(), ".pt")
-    with database.writing() as session:
-        promotions.promote(session, model_path=model_path, sha256=digest, run_id=run.id)
-    return f"The model of run {run.id} is now the grading model."
 
 
 def cards_text(database: Database) -> tuple[str, bool]:
@@ -96,12 +90,13 @@ def _labelled_cards(count: int) -> str:
     return "1 labelled card is" if count == 1 else f"{count} labelled cards are"
 
 
-def _plot_update(rows: pd.DataFrame) -> dict[str, Any]:
-    """New content of a plot or table.
+def _plot_update(rows: pd.DataFrame, limits: list[float] | None = None) -> dict[str, Any]:
+    """New content of a plot, with the limits of its epochs, or of a table.
 
     An empty one is hidden but stays in the page: Gradio 6.31 fails on measuring a plot that was removed.
     """
-    return gr.update(value=rows, visible=True if len(rows) else "hidden")
+    visible: Any = True if len(rows) else "hidden"
+    return gr.update(value=rows, visible=visible) | ({} if limits is None else {"x_lim": limits})
 
 
 class TrainTab:
@@ -112,10 +107,14 @@ class TrainTab:
         self._database, self._data, self._jobs = database, data, jobs
         with gr.Tab("Train", id="train") as self._tab:
             self._cards = gr.Markdown(elem_id="train-cards")
-            with gr.Column(visible=False) as self._form:
+            with gr.Column(visible=False) as self._retrain_section:
+                self._retrain = RetrainPanel(database, data, jobs)
+            with gr.Accordion(ADVANCED, open=False, visible=False, elem_id="advanced") as self._form:
                 self._build_form()
             with gr.Column(visible=False) as self._runs:
                 self._build_runs()
+            with gr.Column(visible=False) as self._models_section:
+                self._models = ModelsPanel(database, data)
             self._timer = gr.Timer(POLL_INTERVAL_S, active=False)
         self._wire()
 
@@ -129,6 +128,7 @@ class TrainTab:
         self._plan = plan_form.draw()
         self._download = gr.Markdown(DOWNLOADS, visible=False)
         self._start = gr.Button("Start training", variant="primary", elem_id="start-run")
+        self._equal = EqualRunQuestion("start")
 
     def _build_runs(self) -> None:
         gr.Markdown("## Runs")
@@ -136,7 +136,6 @@ class TrainTab:
             self._run = gr.Dropdown([], label="Run", elem_id="chosen-run", scale=2)
             self._stop = gr.Button("Stop", variant="stop", elem_id="stop-run")
             self._resume = gr.Button("Resume", elem_id="resume-run")
-            self._use = gr.Button("Use this model for grading", elem_id="use-model")
         self._status = gr.Markdown(elem_id="run-status")
         with gr.Row():
             plot: dict[str, Any] = {"x": "epoch", "height": 240, "x_axis_format": ".3~g", "buttons": []}
@@ -146,6 +145,8 @@ class TrainTab:
                 gr.LinePlot(y="rate", title="Learning rate", elem_id="rate-plot", **plot),
             ]
         self._table = gr.Dataframe(label="Epochs, latest first", interactive=False, max_height=260, elem_id="epochs")
+        with gr.Accordion("Recall by grade, confusion", open=False, elem_id="run-recall"):
+            self._recall = gr.Markdown()
         log: dict[str, Any] = {"lines": 8, "max_lines": 16, "interactive": False, "autoscroll": True}
         self._log = gr.Textbox(label="Log", elem_id="run-log", **log)
         self._drawn_epochs = gr.State(None)
@@ -157,14 +158,16 @@ class TrainTab:
             self._log,
             self._stop,
             self._resume,
-            self._use,
             *self._plots,
             self._table,
+            self._recall,
             self._drawn_epochs,
         ]
+        self._run_outputs = run_outputs
         run_inputs = [self._run, self._drawn_epochs]
         pretrained = settings_form.pretrained(self._settings)
-        self._filled = [self._cards, self._form, self._runs, self._plan[0], pretrained, self._run, *run_outputs]
+        sections = [self._retrain_section, self._form, self._runs, self._models_section]
+        self._filled = [self._cards, *sections, self._plan[0], pretrained, self._run, *run_outputs]
         pretrained.change(
             lambda value: gr.update(visible=value == "imagenet"), pretrained, self._download, **event_options
         )
@@ -174,12 +177,25 @@ class TrainTab:
             # `input`, not `change`: choosing a recipe changes all fields at once and is handled below.
             widget.input(self.show_changes, inputs, self._changes, **event_options)  # type: ignore[attr-defined]
         self._recipe.change(lambda: "", None, self._changes, **event_options)
-        self._start.click(self.start, inputs, [self._runs, self._run, *run_outputs], **event_options)
+        started = [
+            self._runs,
+            self._models_section,
+            self._run,
+            *run_outputs,
+            *self._equal.outputs,
+            *self._retrain.equal.outputs,
+        ]
+        self._start.click(self.start, inputs, started, **event_options)
+        self._equal.again.click(self.start_again, inputs, started, **event_options)
+        retrain = self._retrain
+        retrain.button.click(self.retrain, retrain.preset, started, **event_options)
+        retrain.equal.again.click(self.retrain_again, retrain.preset, started, **event_options)
         self._stop.click(self.stop, run_inputs, run_outputs, **event_options)
         self._resume.click(self.resume, run_inputs, run_outputs, **event_options)
-        self._use.click(self.use, run_inputs, run_outputs, **event_options)
         self._run.change(self.show_run, run_inputs, run_outputs, **event_options)
-        self._timer.tick(self.poll, run_inputs, [self._run, *run_outputs], **event_options)
+        self._tab.select(self._models.fill, self._models.model, self._models.outputs, **event_options)
+        self._tab.select(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
+        self._timer.tick(self.poll, run_inputs, [self._run, self._models.model, *run_outputs], **event_options)
         self._tab.select(self.fill, self._run, self._filled, **event_options)
         # The tab starts the timer, which ticks only on a visible page. No other tab stops it: on loading, Gradio also
         # sends a select event for the first tab, which may arrive after this one.
@@ -208,16 +224,22 @@ class TrainTab:
         status = load_status(self._database, run_id)
         epochs = status.epochs
         version = (run_id, len(epochs), str(epochs[-1].created_at) if epochs else "")
-        tables = (charts.losses, charts.agreement, charts.rates, charts.epoch_table)
-        plots = [gr.skip() if version == last_drawn else _plot_update(table(epochs)) for table in tables]
-        buttons = [gr.update(interactive=enabled) for enabled in (status.can_stop, status.can_resume, status.has_model)]
+        limits = charts.epoch_range(epochs)
+        plots = [gr.skip() if version == last_drawn else _plot_update(table(epochs), limits) for table in CURVES]
+        plots += (
+            [gr.skip(), gr.skip()]
+            if version == last_drawn
+            else [_plot_update(charts.epoch_table(epochs)), epoch_report(epochs)]
+        )
+        buttons = [gr.update(interactive=enabled) for enabled in (status.can_stop, status.can_resume)]
         log = gr.update(value=status.log, visible=bool(status.log))
         return [status.status, log, *buttons, *plots, version]
 
     @show_user_errors
     def poll(self, run_id: int | None, last_drawn: Any) -> list[Any]:
-        """Refresh the list of runs and the chosen run."""
-        return [gr.update(choices=run_choices(self._database)), *self.show_run(run_id, last_drawn)]
+        """Refresh the lists of runs and of their models, and the chosen run."""
+        choices = [gr.update(choices=run_choices(self._database)), self._models.choices()]
+        return [*choices, *self.show_run(run_id, last_drawn)]
 
     @show_user_errors
     def fill(self, run_id: int | None) -> list[Any]:
@@ -226,7 +248,7 @@ class TrainTab:
         ids = [value for _, value in choices]
         chosen_id = run_id if run_id in ids else next(iter(ids), None)
         text, ready = cards_text(self._database)
-        sections = [gr.update(visible=ready), gr.update(visible=bool(ids))]
+        sections = [gr.update(visible=shown) for shown in (ready, ready, bool(ids), bool(ids))]
         parents = plan_form.parents(self._database)
         weights = settings_form.starting_weights(model_choices(self._database))
         return [
@@ -251,13 +273,52 @@ class TrainTab:
         return plan_form.difference_text(plan_form.read(list(values[setting_count:])), config, recipe, self._database)
 
     @show_user_errors
-    def start(self, recipe: str | None, *values: Any) -> list[Any]:
-        """Start a run and watch it."""
+    def fill_retrain(self, preset: str | None) -> Updates:
+        """Fill the part for retraining; it reads every label, so that the rest of the tab does not wait for it."""
+        return self._retrain.fill(preset)
+
+    @show_user_errors
+    def start(self, recipe: str | None, *values: Any) -> Updates:
+        """Start a run and watch it; asks first if it equals another."""
+        return self._start_run(recipe, values, ask_if_equal=True)
+
+    @show_user_errors
+    def start_again(self, recipe: str | None, *values: Any) -> Updates:
+        """Start a run that equals another."""
+        return self._start_run(recipe, values, ask_if_equal=False)
+
+    def _start_run(self, recipe: str | None, values: tuple[Any, ...], *, ask_if_equal: bool) -> Updates:
         if recipe is None:
             raise UserError(NO_RECIPE)
-        run_id = start_run(self._database, self._data, self._jobs, recipe, list(values))
-        choices = gr.update(choices=run_choices(self._database), value=run_id)
-        return [gr.update(visible=True), choices, *self.show_run(run_id, None)]
+        try:
+            run_id = start_run(self._database, self._data, self._jobs, recipe, list(values), ask_if_equal=ask_if_equal)
+        except EqualRun as equal:
+            return self._equal.asked(equal)
+        return self._started(run_id)
+
+    @show_user_errors
+    def retrain(self, preset: str | None) -> Updates:
+        """Start a run on the labels of today and watch it; asks first if it equals another."""
+        try:
+            return self._started(self._retrain.start(preset, ask_if_equal=True))
+        except EqualRun as equal:
+            return self._retrain.equal.asked(equal)
+
+    @show_user_errors
+    def retrain_again(self, preset: str | None) -> Updates:
+        """Start a retraining that equals another run."""
+        return self._started(self._retrain.start(preset, ask_if_equal=False))
+
+    def _started(self, run_id: int) -> Updates:
+        """Updates that show a run that has just been started."""
+        return {
+            self._runs: gr.update(visible=True),
+            self._models_section: gr.update(visible=True),
+            self._run: gr.update(choices=run_choices(self._database), value=run_id),
+            **dict(zip(self._run_outputs, self.show_run(run_id, None), strict=True)),
+            **self._equal.hidden(),
+            **self._retrain.equal.hidden(),
+        }
 
     @show_user_errors
     def stop(self, run_id: int | None, last_drawn: Any) -> list[Any]:
@@ -270,10 +331,4 @@ class TrainTab:
         """Resume the run from its last checkpoint."""
         if run_id is None or not self._jobs.resume(run_id):
             raise UserError("only a stopped, failed or interrupted run can be resumed")
-        return self.show_run(run_id, last_drawn)
-
-    @show_user_errors
-    def use(self, run_id: int | None, last_drawn: Any) -> list[Any]:
-        """Make the run's model the grading model."""
-        gr.Info(use_for_grading(self._database, run_id))
         return self.show_run(run_id, last_drawn)

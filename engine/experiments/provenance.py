@@ -17,16 +17,20 @@ from engine.storage.checkpoint import is_loupe_checkpoint
 
 @dataclass(frozen=True)
 class TrainingCards:
-    """Training cards of a model and its ancestors; `unknown` is the first model without a run in its folder."""
+    """Training cards of a model and its ancestors; `unknown` is the first model without a run in its folder.
+
+    from_starter  the first ancestor is the starter, whose training cards its file names
+    """
 
     cards: list[CardPair]
     unknown: Path | None = None
+    from_starter: bool = False
 
 
 def training_cards(model: Path) -> TrainingCards:
     """Collect the training cards of a model and its ancestors, as far as their run folders exist.
 
-    Those of the starter model are left out: they are simulated, so no user has them.
+    Those of the starter model are left out: its file names them by the hashes of their pictures.
     """
     cards: list[CardPair] = []
     visited: set[Path] = set()
@@ -37,6 +41,8 @@ def training_cards(model: Path) -> TrainingCards:
         except BadInput:
             return TrainingCards(cards, unknown=model)
         cards += [pair for pair in training_and_validation(pairs, config) if pair.split == "train" and pair.has_class]
+        if config.pretrained == "starter":
+            return TrainingCards(cards, from_starter=True)
         parent = Path(config.pretrained)
         if config.pretrained in WEIGHTS or (parent.exists() and not is_loupe_checkpoint(parent)):
             break

@@ -27,6 +27,11 @@ class OutOfFold:
     def __len__(self) -> int:
         return len(self._probabilities)
 
+    @property
+    def pictures(self) -> set[str]:
+        """SHA-256 of the pictures of all cards that the model was trained on."""
+        return {picture for key in self._probabilities for picture in key if picture is not None}
+
     def probabilities(self, front: str | None, back: str | None) -> NDArray[np.float64] | None:
         """Probabilities of the ten grades, (10,), or None for a card that the model was not trained on."""
         row = self._probabilities.get((front, back))

@@ -207,6 +207,12 @@ class Visitor:
         box.press_sequentially(str(value))
         box.press("Tab")
 
+    def opens_advanced_settings(self) -> None:
+        """Show the recipes and settings of the Train tab."""
+        if not self.sees("#recipe"):
+            self.page.locator("#advanced").get_by_role("button").first.click()
+            self.page.locator("#recipe").wait_for()
+
     def takes_a_picture(self, name: str) -> None:
         """Save a screenshot of the whole page."""
         self.page.screenshot(path=self.pictures / f"{name}.png", full_page=True)

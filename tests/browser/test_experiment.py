@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def test_several_changes_start_only_after_they_are_declared_and_the_plan_gets_a_verdict(visitor, server, manifest):
     assert run("import", manifest, "--data", server.root).exit_code == 0
     visitor.turn_to("Train")
+    visitor.opens_advanced_settings()
     visitor.chooses("#recipe", "baseline")
     for name in ("front_encoder", "back_encoder"):
         visitor.chooses(f"#set-{name}", SMALL_RUN[name])

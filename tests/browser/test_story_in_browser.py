@@ -115,6 +115,7 @@ def epochs_of(server, run_id: int) -> int:
 
 def start_run(visitor, epochs: int, encoder: str = SMALL_RUN["front_encoder"]) -> None:
     """Fill in the form for a small run and start it."""
+    visitor.opens_advanced_settings()
     visitor.chooses("#recipe", "baseline")
     for name in ("front_encoder", "back_encoder"):
         visitor.chooses(f"#set-{name}", encoder)
@@ -141,7 +142,7 @@ def test_an_empty_data_folder_shows_instructions_and_no_empty_parts(visitor, ser
     visitor.takes_a_picture("02-label-first-visit")
     visitor.turn_to("Train")
     visitor.waits_to_read("#train-cards", "No labelled cards yet")
-    empty = ("#start-run", "#stop-run", "#use-model", "#loss-plot", "#epochs", "#run-log", "#recipe")
+    empty = ("#retrain", "#start-run", "#stop-run", "#use-model", "#loss-plot", "#epochs", "#run-log", "#recipe")
     assert not any(visitor.sees(selector) for selector in empty)
     visitor.takes_a_picture("03-train-first-visit")
 
@@ -270,7 +271,7 @@ def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
     visitor.page.keyboard.type("789")
     visitor.page.keyboard.press("Escape")
     visitor.turn_to("Train")
-    visitor.page.locator("#start-run").wait_for()
+    visitor.page.locator("#retrain").wait_for()
     visitor.page.keyboard.press("5")
     visitor.page.wait_for_timeout(1000)
     assert labels_given(server) == before
@@ -331,12 +332,19 @@ def test_a_stopped_run_resumes_at_its_checkpoint(visitor, server):
     assert server.query("SELECT epoch FROM epochs WHERE run_id = 2") == list(range(1, epochs_of(server, 2) + 1))
 
 
-def test_a_finished_runs_model_becomes_the_grading_model(visitor, server):
+def test_a_finished_run_s_model_needs_a_reason_to_become_the_grading_model(visitor, server):
     visitor.chooses("#chosen-run", "Run 1:")
     visitor.waits_to_read("#run-status", "Run 1: baseline, finished")
+    visitor.chooses("#compared-model", "Run 1:")
     visitor.page.locator("#use-model").click()
-    visitor.waits_to_read("#run-status", "grading model")
+    visitor.waits_to_read("#comparison-verdict", "It should not replace the model in use")
+    assert server.query("SELECT run_id FROM promotions") == []
+    visitor.enters("#promotion-reason", "to see it at work")
+    visitor.page.locator("#promote-anyway").click()
+    visitor.waits_to_read("#model-in-use", "run 1")
     assert server.query("SELECT run_id FROM promotions") == [1]
+    assert server.query("SELECT reason FROM promotions") == ["to see it at work"]
+    visitor.takes_a_picture("08-train-models")
 
 
 def test_a_pair_is_graded_with_both_cards_and_ten_bars(visitor, server, new_card):
@@ -356,7 +364,7 @@ def test_a_pair_is_graded_with_both_cards_and_ten_bars(visitor, server, new_card
     visitor.page.locator('#verdict[aria-busy="false"]').wait_for()
     bars = visitor.page.locator('#probabilities [role=img][aria-label^="grade "]')
     wait_for(lambda: bars.count() == 10, "ten bars")
-    visitor.takes_a_picture("08-grade-graded")
+    visitor.takes_a_picture("09-grade-graded")
 
 
 def test_a_front_alone_and_a_pair_again_are_graded_one_after_the_other(visitor, new_card):
@@ -583,6 +591,7 @@ def test_markup_in_names_is_shown_as_text(visitor, server, shoebox, tmp_path):
     visitor.page.locator("#grade-3").click()
     wait_for(lambda: f"{MARKUP} is 3" in visitor.reads("#label-status"), "the label")
     visitor.turn_to("Train")
+    visitor.opens_advanced_settings()
     visitor.page.get_by_role("button", name="Hypothesis and success criteria").click()
     visitor.enters("#run-hypothesis", MARKUP)
     visitor.page.locator("#start-run").click()

@@ -20,12 +20,13 @@ import db.session
 from db.cards import counts
 from db.labels import add_label, current_labels, label_history
 from db.line_corrections import current_lines
+from db.promotions import current_model
 from db.runs import runs
 from db.schema import Base
 from db.session import Database, DatabaseUnusable
 from tests.db.row_factory import add_picture, all_pictures
 
-NEWEST = "0009"
+NEWEST = "0010"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
@@ -270,3 +271,14 @@ def test_the_current_label_of_an_older_database_is_the_latest_by_a_person_or_els
         raw.commit()
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         assert {card: label.grade for card, label in current_labels(session).items()} == {2: 7, 3: 5}
+
+
+def test_a_promotion_of_before_the_history_is_migrated_with_what_is_unknown(tmp_path, monkeypatch):
+    create_database_of_before(10, tmp_path, monkeypatch)
+    with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
+        raw.execute(f"INSERT INTO promotions VALUES (1, NULL, '/m.pt', '{'a' * 64}', '2026-11-01 10:00:00')")
+        raw.commit()
+    with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
+        row = current_model(session)
+        assert (row.model_path, row.name, row.author, row.reason) == ("/m.pt", "", "", "")
+        assert (row.comparison, row.is_rollback) == (None, False)

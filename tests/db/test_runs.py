@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from db import runs
-from db.promotions import current_model, promote
+from db.file_paths import file_references, move_files
+from db.promotions import current_model, models_to_go_back_to, promote, promotions
 from db.runs import LEGAL_TRANSITIONS, IllegalTransition, UnknownRun
+from db.schema import STARTER
 from db.snapshots import add_snapshot, get
 
 # Written down a second time, from the rules, not from the code.
@@ -215,3 +217,33 @@ def test_the_current_model_is_the_last_one_promoted(database):
             promote(session, model_path=path, sha256=path[1] * 64)
     with database.reading() as session:
         assert (current_model(session).id, current_model(session).model_path) == (3, "/a")
+
+
+def promoted(database, *steps: str) -> list[str]:
+    """Promote a model for each letter, put one back for each "<" and letter; the models to go back to, next one last.
+
+    The models are named by their letters.
+    """
+    with database.writing() as session:
+        for step in steps:
+            path = step.removeprefix("<")
+            promote(session, model_path=f"/{path}", sha256=path * 64, is_rollback=step != path)
+        return [row.model_path[1:] for row in models_to_go_back_to(promotions(session))]
+
+
+def test_each_rollback_goes_back_by_one_model_and_a_promotion_begins_a_new_branch(database):
+    assert promoted(database, "a") == []
+    assert promoted(database, "b", "b", "c") == ["a", "b"]
+    assert promoted(database, "<b") == ["a"]
+    assert promoted(database, "<a") == []
+    assert promoted(database, "d") == ["a"]
+    assert promoted(database, "<c") == ["a", "d"], "one that was taken off the stack comes on top again"
+
+
+def test_the_model_that_ships_with_the_program_is_neither_backed_up_nor_moved(database):
+    with database.writing() as session:
+        for path in (STARTER, "/m.pt"):
+            promote(session, model_path=path, sha256="a" * 64)
+        assert [reference.path for reference in file_references(session)] == ["/m.pt"]
+        move_files(session, lambda path: f"/new{path}")
+        assert [row.model_path for row in promotions(session)] == [STARTER, "/new/m.pt"]

@@ -5,9 +5,11 @@ import os
 
 import pytest
 
+from app.runs.jobs import EqualRun, queue_run
 from app.screens.train_tab import cards_text
-from db import cards, labels
+from db import cards, labels, runs
 from engine.image import content_hash
+from engine.recipes import recipe_config
 from labeling import picture_files
 from labeling.snapshot import NothingToTrainOn, freeze
 from tests.db.row_factory import add_card, add_picture
@@ -93,3 +95,20 @@ def test_untouched_files_are_not_read_for_the_count(data_home, label, monkeypatc
     picture_files._remembered_file.cache_clear()  # as in a process of its own
     monkeypatch.setattr(picture_files, "_read", lambda path: pytest.fail(f"{path} was read"))
     assert cards_text(data_home.database) == ("1 labelled card is ready to train on.", True)
+
+
+def test_a_second_equal_run_is_asked_about_and_another_is_not(data_home, label):
+    for grade in (9, 8, 7):
+        label(grade)
+    config = recipe_config("loupe", {"phase2_epochs": 1})
+    queue = {"recipe": "loupe", "parent": None}
+    first = queue_run(data_home.database, data_home.data, config=config, **queue)
+    with pytest.raises(EqualRun, match=f"run {first} .queued. has the same settings and the same labels"):
+        queue_run(data_home.database, data_home.data, config=config, ask_if_equal=True, **queue)
+    other = config.model_copy(update={"seed": 1})
+    assert queue_run(data_home.database, data_home.data, config=other, ask_if_equal=True, **queue) == first + 1
+    assert queue_run(data_home.database, data_home.data, config=config, **queue) == first + 2, "started nevertheless"
+    with data_home.database.writing() as session:
+        for run_id in (first, first + 1, first + 2):
+            runs.change_state(session, run_id=run_id, expected="queued", to="stopped")
+    queue_run(data_home.database, data_home.data, config=config, ask_if_equal=True, **queue)

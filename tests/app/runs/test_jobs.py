@@ -127,7 +127,7 @@ def test_a_run_asked_to_stop_saves_a_checkpoint_and_can_be_resumed_to_its_end(ho
     stopped = load_status(home.database, run_id)
     assert row(home, run_id).message == "stopped in epoch 2"
     assert str(home.data.run_folder(run_id) / CHECKPOINT) in stopped.status
-    assert (stopped.can_stop, stopped.can_resume, stopped.has_model) == (False, True, True)
+    assert (stopped.can_stop, stopped.can_resume) == (False, True)
     wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 
     assert home.jobs.resume(run_id)

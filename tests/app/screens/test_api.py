@@ -20,6 +20,7 @@ from tests.card_factory import write_cards
 from tests.db.row_factory import card_by_name
 
 NAMES = {"/grade", "/grade_batch", "/label", "/queue", "/import_cards", "/start_run", "/run", "/stop_run", "/health"}
+NAMES |= {"/models", "/promote"}
 LOCAL = gr.Request(client={"host": "127.0.0.1", "port": 50000}, headers={})
 REMOTE = gr.Request(client={"host": "192.168.1.9", "port": 50000}, headers={})
 
@@ -155,3 +156,14 @@ def test_a_batch_of_uploads_is_answered_when_its_process_has_graded_every_card(
     monkeypatch.setattr(Jobs, "start_process", lambda self, words, log: grade(words, log))
     answer = call(page, "grade_batch", files, "")
     assert answer == [{"card_id": "card-000", "grade": 9}, {"card_id": "card-001", "error": "too dark"}]
+
+
+def test_models_are_listed_and_what_is_no_run_is_not_promoted(page, tmp_path):
+    listed = call(page, "models")
+    assert (listed["name"], listed["sha256"], listed["since"], listed["by"]) == (None, None, None, None)
+    assert (listed["history"], listed["candidates"]) == ([], [])
+    (tmp_path / "model.pt").write_bytes(b"a file of the server")
+    for name in (str(tmp_path / "model.pt"), "current", "", "-1", None, 10**30):
+        assert "give the number of a run" in refusal(page, "promote", name, "")
+    assert "there is no run 7" in refusal(page, "promote", 7, "please")
+    assert "ships no starter" in refusal(page, "promote", "starter", "please")
