@@ -15,6 +15,7 @@ from pathlib import Path
 from app.batch.batch import Batch, BatchCard, create_batch
 from app.settings import DataFolder, UserError
 from engine.cards.pairs import CardPair, Refused, manifest_rows
+from engine.storage.disk_space import disk_full_message
 from labeling.discover import GRADE_FOLDER, TABLE_SUFFIXES, ImportRefused, cards_in_folder, manifest_at
 from labeling.side_names import SIDE_FOLDER
 
@@ -114,6 +115,12 @@ def _unpack(file: Path, folder: Path) -> None:
             # Never outside the folder: `extractall` removes "..", drives and leading slashes. It reads no more of an
             # entry than the size that it claims.
             archive.extractall(folder)
+    except OSError as error:  # names that are too long, or a file and a folder of one name
+        if disk_full_message(error) is not None:
+            raise
+        raise UserError(
+            f"{file.name}: cannot be unpacked ({error.strerror}); pack the pictures in one folder"
+        ) from error
     except UNREADABLE as error:
         if isinstance(error, UserError):
             raise

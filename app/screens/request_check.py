@@ -17,6 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN_ROUTE, CALL_ROUTE, UPLOAD_ROUTE = "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/upload"
 SERVER_FUNCTION_ROUTE = "/gradio_api/component_server"
+INTERNAL_ERROR = 500
+# What Gradio raises for an upload without a file, for values that are not those of the function, and for the answer to
+# an event that it does not know.
+UNUSABLE_VALUES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError)
+UNUSABLE = "The request is not one that the page or gradio_client sends"
 MAX_DEPTH = 40  # the value of a line editor has six levels
 
 
@@ -35,7 +40,7 @@ class RequestCheck:
         path = scope.get("path", "").rstrip("/")
         is_checked = path.startswith("/gradio_api/") and path != UPLOAD_ROUTE
         if scope["type"] != "http" or scope["method"] != "POST" or not is_checked:
-            await self._app(scope, receive, send)
+            await self._answer(scope, receive, send)
             return
         try:
             body = await Request(scope, receive).body()
@@ -53,7 +58,35 @@ class RequestCheck:
 
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         json_scope = {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
-        await self._app(json_scope, receive_again, send)
+        await self._answer(json_scope, receive_again, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; one whose values Gradio cannot use is refused, and an answer that has begun just ends."""
+        path = scope.get("path", "")
+        if not path.startswith((UPLOAD_ROUTE, CALL_ROUTE)):
+            await self._app(scope, receive, send)
+            return
+        internal_error: list[Message] = []
+        has_begun = False
+
+        async def send_unless_failed(message: Message) -> None:
+            nonlocal has_begun
+            if internal_error or (message["type"] == "http.response.start" and message["status"] >= INTERNAL_ERROR):
+                internal_error.append(message)
+                return
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_unless_failed)
+        except UNUSABLE_VALUES:
+            if has_begun:
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await PlainTextResponse(UNUSABLE, 400)(scope, receive, send)
+        else:
+            for message in internal_error:
+                await send(message)
 
     def _problem(self, path: str, body: bytes) -> str:
         """The sentence of a refusal; empty if the request is one that the page could send."""
@@ -62,7 +95,8 @@ class RequestCheck:
             json.dumps(content, ensure_ascii=False).encode()  # fails for half of a surrogate pair
         except (ValueError, RecursionError):
             return "The request is not JSON in UTF-8"
-        if not isinstance(content, dict) or _is_deeper(content, MAX_DEPTH):
+        # Gradio's "batched" is several requests in one.
+        if not isinstance(content, dict) or _is_deeper(content, MAX_DEPTH) or content.get("batched"):
             return "The request is not a JSON object that the page sends"
         if path == JOIN_ROUTE and (type(content.get("fn_index")) is not int or content["fn_index"] not in self._events):
             return "There is no such event on the page; reload the page"

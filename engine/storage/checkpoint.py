@@ -118,7 +118,7 @@ def load_as_stored(path: Path) -> dict[str, Any]:
         raise BadModel(
             f"{path}: is damaged: the checksum of its part {damaged_part} does not match; copy it from its source again"
         )
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or type(content.get("format")) is not int or content["format"] != FORMAT:
         raise BadModel(f"{path}: was not written by this version of Loupe; train or export the model again")
     return content
 

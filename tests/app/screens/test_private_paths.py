@@ -124,3 +124,11 @@ def test_a_missing_picture_is_named_without_its_folder_on_another_machine(data_h
     LocalContext.request.set(None)
     assert f"{front} is missing" in problems[0]
     assert "the picture a_front.png is missing" in problems[1]
+
+
+@pytest.mark.parametrize("names", [["a", "a/b_front.jpg"], ["x" * 300 + "_front.jpg"]])
+def test_a_zip_whose_files_cannot_exist_beside_each_other_is_refused_by_its_name(data_home, tmp_path, names):
+    with pytest.raises(
+        UserError, match=r"^odd\.zip: cannot be unpacked \([A-Z][a-z ]+\); pack the pictures in one folder$"
+    ):
+        batch_from_files(data_home.data, [zipped(tmp_path / "odd.zip", names)])

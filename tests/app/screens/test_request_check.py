@@ -3,6 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from app.screens.request_check import UNUSABLE
 from app.settings import ServerOptions
 from tests.app.screens.conftest import mounted
 
@@ -78,3 +79,22 @@ def test_a_function_of_a_component_is_called_by_the_page_and_no_other_one_is(bro
         assert (answer.status_code, "reload the page" in answer.text) == (400, True), wrong
     del call["data"]
     assert browser.post("/gradio_api/component_server", json=call).status_code == 400
+
+
+def test_values_that_gradio_cannot_use_are_refused_in_one_sentence(browser):
+    part = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nx\r\n--b--\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    without_file = browser.post("/gradio_api/upload", content=part, headers=kind)
+    unknown_value = browser.post("/gradio_api/call/v2/label", json={"nope": 1})
+    for answer in (without_file, unknown_value):
+        assert (answer.status_code, answer.text) == (400, UNUSABLE)
+
+
+def test_the_answer_to_an_unknown_event_ends_without_an_error(browser):
+    for route in ("call/health", "call/v2/health"):
+        assert browser.get(f"/gradio_api/{route}/unknown").status_code == 200
+
+
+def test_several_events_in_one_request_are_refused(browser):
+    body = {"data": [], "fn_index": 1, "session_hash": "a", "batched": True}
+    assert browser.post("/gradio_api/queue/join", json=body).status_code == 400
