@@ -76,7 +76,7 @@ def test_a_missing_file_is_reported(tmp_path):
         checkpoint.load(tmp_path / "m.pt")
 
 
-@pytest.mark.parametrize("content", [{"epoch": 1}, {"format": 99}, [1, 2]])
+@pytest.mark.parametrize("content", [{"epoch": 1}, {"format": 99}, [1, 2], {"format": torch.ones(3)}])
 def test_a_file_of_another_program_or_version_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "m.pt")
     with pytest.raises(BadModel, match="was not written by this version of Loupe"):
