@@ -2,7 +2,7 @@
 // Provided by Gradio: element, props (value: see camera.py).
 const FRAME_HEIGHT = 0.86, FRAME_WIDTH = 0.92; // of the picture, whichever is reached first
 const ADVICE_MS = 250, SAMPLE_PX = 384, REBLUR_PX = 9, STAIRCASE_LEVELS = 2, NOISE_FLOOR_LEVELS = 0.05; // as in quality.py
-const JPEG_QUALITY = 0.95;
+const JPEG_QUALITY = 0.95, PATIENCE_MS = 5000;
 const GOOD = "Good. Fill the frame with the card and hold still.";
 const PROBLEMS = {
   NotAllowedError: "The camera is not allowed here. Allow it for this page in the browser's settings, then try again.",
@@ -12,7 +12,7 @@ const PROBLEMS = {
 const find = (selector) => element.querySelector(selector);
 const video = find("video"), canvas = document.createElement("canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
-let stream = null, timer = null, side = "front", tilt_deg = null;
+let stream = null, timer = null, side = "front", tilt_deg = null, isTaking = false;
 
 find(".camera").hidden = !navigator.mediaDevices?.getUserMedia;
 
@@ -68,7 +68,7 @@ function advise() {
   const advice = problem(box);
   find(".advice").textContent = advice ?? GOOD;
   find(".frame").classList.toggle("good", advice === null);
-  find(".take").disabled = false;
+  find(".take").disabled = isTaking;
 }
 
 // The worst that the picture shows, in the order in which it can be mended; null if all is well.
@@ -136,24 +136,41 @@ function noteTilt({ beta, gamma }) {
 }
 
 async function take() {
-  find(".take").disabled = true;
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  pen.drawImage(video, 0, 0);
-  const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
-  await putInto(side, new File([picture], "camera-" + side + ".jpg", { type: "image/jpeg" }));
-  if (side === "front" && document.querySelector("#back-in input[type=file]")) choose("back");
+  isTaking = find(".take").disabled = true;
+  find(".problem").textContent = "";
+  // Not the canvas of the advice, which goes on meanwhile.
+  const still = document.createElement("canvas");
+  [still.width, still.height] = [video.videoWidth, video.videoHeight];
+  still.getContext("2d").drawImage(video, 0, 0);
+  const picture = await new Promise((resolve) => still.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+  const isIn = picture !== null && (await putInto(side, new File([picture], "camera-" + side + ".jpg", { type: "image/jpeg" })));
+  isTaking = false;
+  if (!isIn) find(".problem").textContent = "The picture did not reach the page. Take it again.";
+  else if (side === "front" && document.querySelector("#back-in input[type=file]")) choose("back");
   else close();
 }
 
-// Gradio's file field has an input only while it is empty.
+// Put a picture into a side's field; returns whether the field took it. Gradio's field has an input only while it is
+// empty, neither input nor button while it uploads, and makes a new input whenever it is drawn again.
 async function putInto(name, file) {
   const field = document.getElementById(name + "-in"), input = () => field.querySelector("input[type=file]");
-  if (!input()) field.querySelector('button[aria-label="Clear"]').click();
-  while (!input()) await new Promise(requestAnimationFrame);
   const transfer = new DataTransfer();
   transfer.items.add(file);
-  input().files = transfer.files;
-  input().dispatchEvent(new Event("change", { bubbles: true }));
+  if (!(await until(() => input() || field.querySelector('button[aria-label="Clear"]')?.click()))) return false;
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    input().files = transfer.files;
+    input().dispatchEvent(new Event("change", { bubbles: true }));
+    if (await until(() => !input())) return true;
+  }
+  return false;
+}
+
+// Wait until a condition holds; false if it does not within some seconds.
+async function until(holds) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 30))) {
+    if (holds()) return true;
+  }
+  return false;
 }
 
 find(".open").addEventListener("click", open);

@@ -119,7 +119,7 @@ class CollectionTab:
             elem_id="collection-table",
         )
         with gr.Row(elem_classes="level"):
-            self._chosen = gr.Dropdown([], label="Card", elem_id="collection-card", scale=2)
+            self._chosen = gr.Dropdown([], label="Card shown below; or press a row above", elem_id="collection-card", scale=2)
             self._delete = gr.Button("Move this card to the bin", elem_id="delete-card")
             self._delete_shown = gr.Button("Move all listed cards to the bin", elem_id="delete-shown")
 
@@ -143,7 +143,7 @@ class CollectionTab:
                     RETURNED_QUALIFIERS, value=NO_QUALIFIER, label="Qualifier", elem_id="returned-qualifier"
                 )
                 self._cert = gr.Textbox(label="Certificate number", elem_id="returned-cert")
-                self._save_returned = gr.Button("Save as this card's label", elem_id="save-returned")
+                self._save_returned = gr.Button("Save the grade that came back", elem_id="save-returned")
 
     def _build_bin(self) -> None:
         self._bin_text = gr.Markdown(elem_id="bin-text")
@@ -323,7 +323,7 @@ class CollectionTab:
         save_returned_grade(
             self._database, self._required(key).card.id, grade=given, qualifier=code, cert=cert or "", author=labeler()
         )
-        return self.fill(search, order, key, "Saved. It is the card's label for training now.")
+        return self.fill(search, order, key, "Saved. A model that is trained from now on learns from this grade.")
 
     def regrade(self, search: str | None, order: str | None, key: str | None) -> Iterator[Updates]:
         """Grade the cards of earlier models with the current one, and show how far it is."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SIDES = ("front", "back")
 VERDICT_STYLE = Path(__file__).with_name("verdict.css")
-BOTH_HEIGHT_PX = 110
+BOTH_HEIGHT_PX = 124
 UNKNOWN_GRADE = "unknown"
 LOADING = "Grading ... The model is loaded and the card found; the first card takes some seconds longer."
 FINDING = "Grading ... The card is found in each picture."
@@ -106,6 +106,20 @@ class GradeTab:
         self._latest = gr.State(LatestGrading())
 
     def _build_answer(self) -> None:
+        # First what the user may do next; the reasons below fill several screens.
+        with gr.Accordion("Worth it? Whether to submit this card for grading", open=False, elem_id="worth-it"):
+            self._worth = WorthPanel("graded")
+        # What is kept of the grading on the page.
+        self._grading = gr.State(None)
+        with gr.Row(elem_classes="level"):
+            self._title = gr.Textbox(label="Name of this card", elem_id="kept-name")
+            grades = [UNKNOWN_GRADE, *(str(grade) for grade in GRADES)]
+            self._true_grade = gr.Dropdown(
+                grades, value=UNKNOWN_GRADE, label="PSA grade of this card, if known", elem_id="own-grade"
+            )
+            self._keep = gr.Button("Keep this card", elem_id="keep-card")
+        self._keep_status = gr.Markdown(elem_id="kept")
+        gr.Markdown("## Where and why")
         self._ceiling = gr.Markdown(elem_id="ceiling")
         self._layers = card_layers()
         with gr.Row(elem_classes="both-sides"):
@@ -118,18 +132,6 @@ class GradeTab:
             for side in SIDES:
                 with gr.Column(min_width=300):
                     self._outlines.append(outline_editor(side))
-        with gr.Accordion("Worth it?", open=False, elem_id="worth-it"):
-            self._worth = WorthPanel("graded")
-        # What is kept of the grading on the page.
-        self._grading = gr.State(None)
-        with gr.Row(elem_classes="level"):
-            self._title = gr.Textbox(label="Name of this card", elem_id="kept-name")
-            grades = [UNKNOWN_GRADE, *(str(grade) for grade in GRADES)]
-            self._true_grade = gr.Dropdown(
-                grades, value=UNKNOWN_GRADE, label="PSA grade of this card, if known", elem_id="own-grade"
-            )
-            self._keep = gr.Button("Keep this card", elem_id="keep-card")
-        self._keep_status = gr.Markdown(elem_id="kept")
 
     def _wire(self) -> None:
         # Not one status layer per output: the verdict says what is going on, and an error would cover every picture.
@@ -459,7 +461,7 @@ class GradeTab:
                 raise
             return f"Not saved: {escape(message)}."
         name = escape(card.title or card.name)
-        return f"Kept as {name}, " + ("not labelled yet." if grade is None else f"labelled {true_grade}.")
+        return f"Kept as {name} in the **Collection** tab" + ("." if grade is None else f", labelled {true_grade}.")
 
 
 def _as_json(state: LineEditorState | None) -> dict[str, Any] | None:

@@ -161,8 +161,9 @@ COLORS = """
 COLOR_SWITCH = '<button type="button" id="color-switch">Dark colors</button>'
 PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
 STYLE = """
-#head { flex-wrap: nowrap; align-items: start; }
-#colors { flex: none; width: auto; min-width: 0; padding: 0; }
+#head { position: relative; }
+#head h1 { padding-right: 9rem; min-height: 2.8rem; }
+#colors { position: absolute; top: 0; right: 0; width: auto; min-width: 0; padding: 0; }
 #color-switch {
   padding: 0.35rem 0.8rem; border: 1px solid var(--button-secondary-border-color); border-radius: 6px;
   background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color);
@@ -172,7 +173,10 @@ STYLE = """
 button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important; }
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
 .picture-input { gap: 0.5rem; }
-.picture-input .preview img { object-fit: contain; width: 100%; }
+#both-in .icon-wrap { display: none; }
+/* As high as the picture: no gap between it and what stands below. */
+.picture-input .preview { height: auto !important; }
+.picture-input .preview img { object-fit: contain; width: 100%; height: auto; max-height: 420px; }
 :is(#front-advice, #back-advice) { padding: 0.4rem 0.6rem; border-left: 4px solid var(--color-accent); }
 .picture-input .preview .icon-button-wrapper { display: none; }
 :is(.picture-input .block, #both-in, #batch-files):has(.upload-container, .file-preview) {
@@ -210,15 +214,18 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 body:has(#verdict[data-pressed]) #answer { visibility: hidden !important; }
 footer { display: none !important; }
 @media (max-width: 640px) {
+  /* All five fit; a tab in Gradio's menu of further tabs has no place in the address. */
+  .tab-container button { padding: 0 0.4rem !important; font-size: 0.9rem; }
   .two-sides { flex-wrap: nowrap !important; }
   .two-sides > * { min-width: 0 !important; }
-  .picture-input .preview { height: 200px !important; }
+  .picture-input .preview img { max-height: 200px; }
   /* The name of the file, not its size. */
   .picture-input .file-preview .download { display: none; }
   .stack { flex-direction: column; }
   .stack > * { width: 100%; }
 }
-@media (pointer: coarse) { .gradio-container button:is(.sm, .lg, #color-switch) { min-height: 44px; } }
+/* Gradio cuts a selector at every comma, also within :is(), and a rule within @media is then lost. */
+@media (pointer: coarse) { button.sm, button.lg, button[role="tab"], .label-wrap, #color-switch { min-height: 44px; } }
 """
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]

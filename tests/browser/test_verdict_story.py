@@ -246,10 +246,6 @@ def test_the_card_is_drawn_once_a_viewer_arrives_that_is_slower_than_the_answer(
         visitor.waits_for_lines(side)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="beside another browser at work the first picture sometimes does not arrive; not understood yet",
-)
 def test_the_camera_advises_and_its_pictures_go_to_their_sides(visitor, server, camera_page):
     card = Image.open(server.root / "uploads" / "sample" / "sample-card_front.jpg")
     page = camera_page(card)
@@ -285,6 +281,33 @@ def test_the_open_tab_stands_in_the_address_for_a_reload_and_the_way_back(visito
     waits_for_tab("batch")
     visitor.page.go_back()
     waits_for_tab("grade")
+
+
+def test_a_phone_follows_the_colors_of_its_system_until_they_are_switched_and_its_buttons_fit_a_finger(visitor, server):
+    browser = visitor.page.context.browser
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = phone.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
+    page.emulate_media(color_scheme="dark")
+    page.goto(server.url)
+    dark, switch = page.locator("body.dark"), page.locator("#color-switch")
+    dark.wait_for()
+    page.emulate_media(color_scheme="light")
+    dark.wait_for(state="detached")
+    page.locator("#grade-start").wait_for()
+    buttons = page.locator("button:visible:not(.upload-container, [aria-hidden] *)")
+    heights = buttons.evaluate_all("all => all.map((button) => [button.innerText, button.offsetHeight])")
+    assert len(heights) > 5
+    assert [entry for entry in heights if entry[1] < 44] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    switch.click()
+    dark.wait_for()
+    page.reload()
+    dark.wait_for()
+    page.get_by_role("button", name="Light colors").click()
+    dark.wait_for(state="detached")
+    assert page.evaluate("localStorage.getItem('loupe-colors')") is None, "that of the system is no choice"
+    phone.close()
 
 
 def test_the_page_can_be_installed_on_a_home_screen(visitor):
