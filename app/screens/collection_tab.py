@@ -119,7 +119,9 @@ class CollectionTab:
             elem_id="collection-table",
         )
         with gr.Row(elem_classes="level"):
-            self._chosen = gr.Dropdown([], label="Card shown below; or press a row above", elem_id="collection-card", scale=2)
+            self._chosen = gr.Dropdown(
+                [], label="Card shown below; or press a row above", elem_id="collection-card", scale=2
+            )
             self._delete = gr.Button("Move this card to the bin", elem_id="delete-card")
             self._delete_shown = gr.Button("Move all listed cards to the bin", elem_id="delete-shown")
 
