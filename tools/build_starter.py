@@ -90,7 +90,7 @@ SIMULATED_ONLY = StarterPlan(
 
 
 TRAINED_ON = "simulated cards"
-TRAINED_ON_REAL = "296 Pokemon cards in slabs, other small pictures of fronts, and simulated cards"
+TRAINED_ON_REAL = "296 Pokemon cards in slabs and simulated cards"
 THUMBNAILS = "small pictures of slabbed fronts (150 x 200 pixels)"
 LICENSE = (
     "MIT: every picture was drawn by engine/simulate of this repository, in the fonts that come with matplotlib; the "
@@ -110,10 +110,9 @@ LIMITS = [
 DATASETS = [
     "Training: 296 real Pokemon cards, front and back, 25 to 33 of each grade, photographed in their slabs, from the "
     "public set Pokemon-Grading-2026.",
-    "Training: 100 small fronts of PSA-graded Pokemon cards (about 298 x 400 pixels, from listings), and 50 "
-    "thumbnails of baseball cards (150 x 200 pixels) from the public set PSA-Grades-Baseball, without the label.",
     "Calibration: the 256 of the real cards that are not sealed, each predicted by a model trained without it; 250 "
-    "more small fronts; 250 more thumbnails.",
+    "small fronts of PSA-graded Pokemon cards (about 298 x 400 pixels, from listings); 250 thumbnails of baseball "
+    "cards (150 x 200 pixels) from the public set PSA-Grades-Baseball, without the label.",
     "Exchanged sides are recognized by the mean colors of card backs (engine/detection/back_designs.npy), taken from "
     "the backs of the same 296 cards.",
 ]

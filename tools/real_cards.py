@@ -1,7 +1,7 @@
 """Train the starter's network on real and simulated cards, and predict every real pair by a model without it.
 
-One model per fold of the pairs, each also trained on some cards of the other sources; the final model of all pairs; and
-two models that lack a source, to be evaluated on it: one of the other sources alone, one of pairs and simulated cards.
+One model per fold of the pairs, each also trained on some simulated cards; the final model of all pairs; and two models
+that lack a source, to be evaluated on it: one of the other sources alone, one of pairs and simulated cards.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ VALIDATION_EVERY = 12
 class RealTraining:
     """Sizes of the training sets and lengths of the runs.
 
-    The few pairs are balanced against the other sources by the numbers of their cards: beside them a run has only some
-    of the small fronts, thumbnails and simulated cards. `held_out_per_grade` small fronts and as many thumbnails
-    calibrate the final model.
+    Beside the few pairs a run has only some simulated cards, and no small fronts or thumbnails, which cost the fronts
+    of the pairs (docs/decisions/0036-rim-pooling-and-measurements.md). `held_out_per_grade` small fronts and as many
+    thumbnails calibrate the final model; the others train the model that lacks the pairs.
     """
 
     folds: int = 5
@@ -65,10 +65,8 @@ class RealTraining:
     epochs: int = 80
     thumbnails_per_grade: int = 50
     held_out_per_grade: int = 25
-    fronts_per_grade: int = 10
-    companion_thumbnails_per_grade: int = 5
     simulated_per_grade: int = 12
-    settings: dict[str, Any] = field(default_factory=lambda: {"kept_epoch": "last"})
+    settings: dict[str, Any] = field(default_factory=lambda: {"kept_epoch": "last", "cached_views": 8})
 
 
 def train_on_real_cards(
@@ -220,11 +218,7 @@ def _write_manifests(plan: RealTraining, simulated: Path, work: Path) -> dict[st
     drawn = _with_validation(_named("simulated", read_manifest(simulated).pairs))
     drawn_training = [pair for pair in drawn if pair.split == "train"]
     drawn_validation = [pair for pair in drawn if pair.split == "val"]
-    companions = [
-        *some_per_grade(training_fronts, plan.fronts_per_grade),
-        *some_per_grade(_without(thumbnails, held_out_thumbnails), plan.companion_thumbnails_per_grade),
-        *some_per_grade(drawn_training, plan.simulated_per_grade),
-    ]
+    companions = some_per_grade(drawn_training, plan.simulated_per_grade)
     fold_of = list(map(int, folds_of(open_pairs, plan.folds, FOLD_SEED)))
     cards: dict[str, Sequence[CardPair]] = {
         "without-pairs": [*drawn, *training_fronts, *_without(thumbnails, held_out_thumbnails)],
