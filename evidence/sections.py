@@ -239,7 +239,7 @@ def real_networks(results: Results) -> list[str]:
     return [
         "Recipe `photographs`: two frozen EfficientNet-Lite0 with ImageNet weights at 704 x 512 pixels, the features "
         "of their penultimate stage pooled over the side, its edges and its corners; measurements; and fusion layers "
-        "trained on pairs and some simulated cards, small fronts and thumbnails. "
+        "trained on pairs and some simulated cards, each in eight views, seven of them photographed differently. "
         f"{results['n']} open pairs in five folds that separate no "
         "near-duplicates; each is graded by the one network of the folds without it, at its last epoch. One seed.",
         "",
