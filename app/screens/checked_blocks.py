@@ -30,12 +30,12 @@ class CheckedBlocks(gr.Blocks):
         self._is_local = ContextVar("is_local", default=True)
 
     async def process_api(
-        self, block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, **options: Any
+        self, block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, *more: Any, **options: Any
     ) -> dict[str, Any]:
         """Handle an event. Raises gr.Error."""
         self._is_local.set(request is None or is_local(request))
         try:
-            return await super().process_api(block_fn, inputs, state, request, **options)
+            return await super().process_api(block_fn, inputs, state, request, *more, **options)
         except gr.Error as error:
             error.message = self._private_paths.hide(str(error.message), is_local=self._is_local.get())
             raise

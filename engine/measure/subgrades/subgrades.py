@@ -87,7 +87,7 @@ def centering_subgrade(sides: Sides, on: date) -> Subgrade:
     On held-out simulated sides it is the true grade of 96 of 100, and the range holds that of 96; a fitted model was
     right on 82 of 100, since it took what the rubric allows a 9 for a 10.
     """
-    centerings = {side: sides[side].centering for side in SIDE_NAMES if sides.get(side) is not None}
+    centerings = {side: measured.centering for side in SIDE_NAMES if (measured := sides.get(side)) is not None}
     trusted = {
         side: centering
         for side, centering in centerings.items()
