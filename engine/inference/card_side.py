@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from engine.cached_attribute import cached_attribute
 from engine.cards.rubric import Side
 from engine.detection.card_sides import card_thumbnail
 from engine.detection.read_and_find import read_and_find
@@ -80,23 +80,23 @@ class CardSide:
         """The detected quad, that of a card printed lengthwise beginning with its bottom left."""
         return upright_quad(self.detection.quad, self.rgb.shape[:2])
 
-    @cached_property
+    @cached_attribute
     def card(self) -> np.ndarray:
         """The card alone, at most 8 px/mm, (H, W, 3) uint8: higher than wide."""
         return rectify_for_quality(self.rgb, self.detection)
 
-    @cached_property
+    @cached_attribute
     def quality(self) -> Quality:
         """Quality of the picture on the card."""
         quality = card_quality(self.rgb, self.detection, self.card)
         return with_doubtful_outline(quality) if self.has_doubtful_outline else quality
 
-    @cached_property
+    @cached_attribute
     def has_doubtful_outline(self) -> bool:
         """True if the outline may be a line of a holder or of the print, and no person has laid or seen it."""
         return self.detected is None and self.correction is None and is_doubtful(self.rgb, self.detection)
 
-    @cached_property
+    @cached_attribute
     def thumbnail(self) -> np.ndarray:
         """The card for the comparison with the other side, (32, 24, 3) uint8."""
         return card_thumbnail(self.card)
@@ -109,14 +109,14 @@ class CardSide:
         """Region crops of its corners and edges, (8, 9216, 3) uint8."""
         return region_crops(self.rgb, self.upright_quad)
 
-    @cached_property
+    @cached_attribute
     def measurements(self) -> SideMeasurements:
         """All measurements, as the picture shows them: about a second of one core at 12 px/mm."""
         flat, edges = refine_by_edges(self.rgb, self._flat, wide_margin_mm=WIDE_MARGIN_MM)
         measurements = measure_rectified_side(flat, edges)
         return measurements if self.correction is None else measurements.on(self._flat)
 
-    @cached_property
+    @cached_attribute
     def _flat(self) -> FlatCard:
         """The flat card of the corrected quad, or of the detected one."""
         if self.correction is None:
@@ -132,14 +132,14 @@ class CardSide:
         is_sure = detection.whole_picture or DETECTION_CONFIDENCE.verdict(detection.confidence) == "good"
         return (is_sure and not self.has_doubtful_outline) or self.correction is not None
 
-    @cached_property
+    @cached_attribute
     def centering(self) -> MeasuredCentering | NoCentering:
         """The centering in effect: that of the correction if there is one, else the measured one."""
         if self.correction is not None:
             return self.correction.centering
         return self.measurements.centering if self.is_certain else NoCentering(DETECTION_CONFIDENCE.reason)
 
-    @cached_property
+    @cached_attribute
     def findings(self) -> SideFindings:
         """The findings; none on corners, edges and border where it is not sure where the card ends."""
         return findings_of(self.measurements, at_rim=self.is_certain)
