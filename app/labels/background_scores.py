@@ -7,9 +7,11 @@ server; what it has done is kept.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -67,7 +69,7 @@ class BackgroundScores:
         child = self._jobs.start_process(words, self._data.root / "scores.log")
         try:
             process = psutil.Process(child.pid)
-            process.nice(psutil.IDLE_PRIORITY_CLASS if sys.platform == "win32" else LOW_PRIORITY)
+            _lower_priority(process)
         except psutil.NoSuchProcess:  # ended already
             return None
         return process
@@ -82,6 +84,16 @@ class BackgroundScores:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()  # what it has computed is in the database
             psutil.wait_procs(processes, timeout=KILL_WAIT_S)
+
+
+def _lower_priority(process: psutil.Process) -> None:
+    """Give way to the server and to everything else."""
+    process.nice(psutil.IDLE_PRIORITY_CLASS if sys.platform == "win32" else LOW_PRIORITY)
+    # Linux may divide the processors among sessions first: within its own session a process gives way to nothing.
+    autogroup = Path(f"/proc/{process.pid}/autogroup")
+    if autogroup.exists() and os.getsid(process.pid) == process.pid:
+        with suppress(OSError):
+            autogroup.write_text(str(LOW_PRIORITY), encoding="ascii")
 
 
 def _is_running(process: psutil.Process | None) -> bool:

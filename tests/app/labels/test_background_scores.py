@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 import app.labels.background_scores
-from app.labels.background_scores import BackgroundScores
+from app.labels.background_scores import LOW_PRIORITY, BackgroundScores
 from db.predictions import add_predictions
 from db.schema import CardPrediction
 from engine.inference.load_model import file_sha256
@@ -21,7 +23,7 @@ class Recorded:
 
     def start_process(self, words, log_file):
         self.words.append(list(words))
-        self.started.append(subprocess.Popen([sys.executable, "-c", self.code]))
+        self.started.append(subprocess.Popen([sys.executable, "-c", self.code], start_new_session=True))
         return self.started[-1]
 
 
@@ -75,10 +77,14 @@ def test_nothing_is_scored_while_a_run_trains_or_when_all_is_scored(scores, data
     assert jobs.words == []
 
 
-def test_the_process_ends_with_the_server(scores):
+def test_the_process_gives_way_to_everything_and_ends_with_the_server(scores):
     background, jobs, clock, _ = scores("import time; time.sleep(60)")
     background.reconcile()
     clock["s"] += 60
     background.reconcile()
+    process = jobs.started[0].pid
+    assert psutil.Process(process).nice() == LOW_PRIORITY
+    autogroup = Path(f"/proc/{process}/autogroup")
+    assert not autogroup.exists() or autogroup.read_text(encoding="ascii").endswith(f"nice {LOW_PRIORITY}\n")
     background.stop()
     assert jobs.started[0].poll() is not None
