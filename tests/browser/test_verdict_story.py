@@ -144,7 +144,7 @@ def test_a_quarter_turn_by_hand_grades_the_card_as_printed_lengthwise_until_it_i
     wait_for(lambda: corner(0) == pytest.approx(bottom_left, abs=0.01), "the bottom left corner as the first")
     # The view fits the card: as wide now as it was high.
     assert width < height
-    assert shown_mm(visitor)[2] == pytest.approx(height, abs=0.5)
+    wait_for(lambda: shown_mm(visitor)[2] == pytest.approx(height, abs=0.5), "the view of the turned card")
     press(".reset")
     visitor.page.locator('#verdict[aria-busy="true"]').wait_for()
     waits_for_the_answer(visitor)
