@@ -45,7 +45,7 @@ def test_every_command_of_the_page_exists_with_its_options(line):
     assert {word for word in words if word.startswith("--")} <= options
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_the_image_s_files_alone_the_start_script_trains_and_resumes(tmp_path, manifest):
     image, run = tmp_path / "image", tmp_path / "run"
     for source, target in copied():

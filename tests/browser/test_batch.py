@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAIRS = int(os.environ.get("LOUPE_BATCH_PAIRS", "40"))
 
 
+@pytest.mark.long
 def test_a_batch_survives_a_reload_is_sorted_by_gain_and_prints_one_page_per_card(
     visitor: Visitor, server: Server, tmp_path: Path
 ):

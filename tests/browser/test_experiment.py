@@ -4,7 +4,7 @@ import pytest
 
 from tests.commands import SMALL_RUN, run
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_several_changes_start_only_after_they_are_declared_and_the_plan_gets_a_verdict(visitor, server, manifest):

@@ -91,7 +91,7 @@ def test_a_run_trains_and_its_model_evaluates_to_the_metrics_of_its_epoch(cards,
     assert (metrics["qwk"], metrics["n"]) == (pytest.approx(epoch.all_metrics["qwk"]), 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_onnx_graph_computes_what_torch_computes(model, tmp_path):
     export(model, tmp_path / "model.onnx")
     inputs = random_inputs(model, SIDE_COMBINATIONS)

@@ -99,7 +99,7 @@ def test_if_one_process_fails_both_end_with_a_message(tmp_path, cards):
     assert errors[1] == "not enough memory for 3 cards at once; lower batch_size, or use one process"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_program_under_torchrun_prints_one_result_and_counts_no_validation_card_twice(tmp_path, manifest):
     settings = commands.settings(dropout=0.0, lr_phase2=1e-5)
     done = torchrun("launch.py", "train", "--manifest", manifest, "--out", tmp_path / "two", *settings)

@@ -234,7 +234,7 @@ def test_the_mean_of_several_models_is_that_of_their_probabilities_on_the_cards_
     np.testing.assert_allclose(ensemble.probabilities, (first.probabilities[:40] + second.probabilities) / 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_change_is_trained_once_and_compared_with_its_reference_on_the_page(small, tmp_path, monkeypatch):
     """A sample of the whole evidence below: two tiny runs."""
     monkeypatch.setattr(changes, "SEEDS", (1,))

@@ -65,7 +65,7 @@ def test_features_are_cached_by_picture_input_and_change(tmp_path, monkeypatch):
     np.testing.assert_array_equal(card_features(paths, SMALL, tmp_path / "cache"), first)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_part_is_computed_once_and_shown_on_the_page(tmp_path, monkeypatch):
     pictures = tmp_path / "real"
     grades = [float(grade) for grade in range(1, 11) for _ in range(3)]

@@ -80,7 +80,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_is_lost_and_after_resuming_equals_an_uninterrupted_one(home):
     killed, twin = queue(home), queue(home)
     home.jobs.start(killed)
