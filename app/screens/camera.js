@@ -2,7 +2,7 @@
 // Provided by Gradio: element, props (value: see camera.py).
 const FRAME_HEIGHT = 0.86, FRAME_WIDTH = 0.92; // of the picture, whichever is reached first
 const ADVICE_MS = 250, SAMPLE_PX = 384, REBLUR_PX = 9, STAIRCASE_LEVELS = 2, NOISE_FLOOR_LEVELS = 0.05; // as in quality.py
-const JPEG_QUALITY = 0.95, PATIENCE_MS = 5000;
+const JPEG_QUALITY = 0.95, PATIENCE_MS = 15000;
 const GOOD = "Good. Fill the frame with the card and hold still.";
 const PROBLEMS = {
   NotAllowedError: "The camera is not allowed here. Allow it for this page in the browser's settings, then try again.",
@@ -158,8 +158,10 @@ async function putInto(name, file) {
   transfer.items.add(file);
   if (!(await until(() => input() || field.querySelector('button[aria-label="Clear"]')?.click()))) return false;
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    input().files = transfer.files;
-    input().dispatchEvent(new Event("change", { bubbles: true }));
+    const empty = input();
+    if (!empty) return true; // taken after all: the page was slow
+    empty.files = transfer.files;
+    empty.dispatchEvent(new Event("change", { bubbles: true }));
     if (await until(() => !input())) return true;
   }
   return false;

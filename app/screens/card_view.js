@@ -100,13 +100,20 @@ function atRest(rect) {
   return same;
 }
 
-// The other side shows the same spot of the card from behind: left is right there.
+// The other side shows the same spot of the card from behind: left is right there. Of a whole card it shows the whole: the
+// two may be of different shapes, and the one that is opened last must not lead the other to its own.
 function lead(rect) {
   const other = loupe.views[value.side === "front" ? "back" : "front"];
   if (!other?.showRect) return;
+  if (showsWhole(rect)) { other.showWhole(true); return; }
   const width = other.card()?.width_mm;
   if (!width) return;
   other.showRect({ ...rect, x: width - rect.x - rect.width }, true);
+}
+
+function showsWhole(rect) {
+  const middle = [rect.x + rect.width / 2 - value.width_mm / 2, rect.y + rect.height / 2 - value.height_mm / 2];
+  return atHome && Math.hypot(...middle) < 0.5;
 }
 
 function showRect({ x, y, width, height }, isImmediate) {

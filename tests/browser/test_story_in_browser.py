@@ -319,7 +319,7 @@ def test_a_stopped_run_leaves_a_checkpoint(visitor, server):
     visitor.page.locator("#stop-run").click()
     visitor.waits_to_read("#run-status", "Run 2: baseline, stopped")
     checkpoint = visitor.page.locator("#run-status code").filter(has_text="ckpt").inner_text()
-    assert (server.root / "runs" / "2" / checkpoint).is_file()
+    assert (server.root / "runs" / "run-0002" / checkpoint).is_file()
     assert Path(checkpoint).is_relative_to(server.root)
     assert state_of(server, 2) == "stopped"
     visitor.takes_a_picture("07-train-stopped")
