@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import imagehash
+import numpy as np
 from PIL import Image
 
-from engine.image.content_hash import check_content, content_hash, file_version, readable_hash
+from engine.image.content_hash import ChangedPicture, check_content, content_hash, file_version, readable_hash
 from engine.image.quality import picture_quality
-from engine.image.read import BadPicture, picture_size, read_picture, read_reduced
+from engine.image.read import BadPicture, picture_size, read_hashed, read_reduced
 
 # pHash uses 32 x 32 pixels; decoding eight times as many per side changes it by two bits at most.
 MIN_PHASH_SIDE_PX = 256
@@ -52,19 +53,25 @@ def load_picture_file(path: Path, *, recorded_paths: Mapping[str, str]) -> Pictu
     """
     version = file_version(path)
     sha256 = content_hash(path)
-    size_bytes = path.stat().st_size
+    try:
+        size_bytes = path.stat().st_size
+    except OSError as error:  # deleted since it was hashed
+        raise BadPicture(f"{path.name}: there is no such file; check the path") from error
     recorded = recorded_paths.get(sha256)
     if recorded is None:
-        content = decode_content(path)
-        check_content(path, sha256)  # the file may have been replaced in the meantime
+        rgb, decoded_sha256 = read_hashed(path)
+        # The file may have been replaced in the meantime, and put back.
+        if decoded_sha256 != sha256:
+            raise ChangedPicture(path)
+        content = content_of(rgb)
+        check_content(path, sha256)
         return PictureFile(path, sha256, content, size_bytes, version)
     is_only = recorded != str(path) and readable_hash(Path(recorded)) != sha256
     return PictureFile(path, sha256, None, size_bytes, version, is_only)
 
 
-def decode_content(path: Path) -> PictureContent:
-    """Decode a picture file and compute its data. Raises BadPicture."""
-    rgb = read_picture(path)
+def content_of(rgb: np.ndarray) -> PictureContent:
+    """The data of a decoded picture, (H, W, 3) uint8."""
     height, width = rgb.shape[:2]
     phash = str(imagehash.phash(Image.fromarray(rgb)))
     return PictureContent(width, height, phash, asdict(picture_quality(rgb)))

@@ -43,6 +43,8 @@ def content_hash(path: Path) -> str:
     require_picture_file(path)
     try:
         return sha256(path)
+    except FileNotFoundError as error:  # deleted a moment ago
+        raise BadPicture(f"{path.name}: there is no such file; check the path") from error
     except OSError as error:
         raise BadPicture(
             f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import stat
@@ -57,6 +58,16 @@ def read_picture(path: Path) -> np.ndarray:
     return read_reduced(path, max_reduction=1)[0]
 
 
+def read_hashed(path: Path) -> tuple[np.ndarray, str]:
+    """Decode a picture as `read_picture` does; returns the SHA-256 of the bytes that it was decoded from as well.
+
+    A file that is replaced all the time has another content whenever it is read.
+    """
+    content = _read_bytes(path)
+    rgb, profile, _ = _decode_upright(path, 1, content)
+    return to_srgb(rgb, profile), hashlib.sha256(content).hexdigest()
+
+
 def read_reduced(path: Path, *, max_reduction: float) -> tuple[np.ndarray, int]:
     """Decode a picture as `read_picture` does, a JPEG at 1/2, 1/4 or 1/8 of its size if allowed, which is faster.
 
@@ -105,15 +116,24 @@ def _refuse_size(path: Path) -> None:
     raise BadPicture(f"{path.name}: is larger than {limit}, too large for a picture of a card; save it as JPEG or PNG")
 
 
-@contextmanager
-def _open_picture(path: Path) -> Iterator[tuple[Image.Image, PictureParts]]:
-    """Yield the opened picture and its parts; errors inside the context become BadPicture."""
+def _read_bytes(path: Path) -> bytes:
+    """The bytes of a picture file. Raises BadPicture."""
     require_picture_file(path)
+    with _clear_errors(path), path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:  # a file of the system, whose size is not known before
+        _refuse_size(path)
+    return content
+
+
+@contextmanager
+def _open_picture(path: Path, content: bytes | None = None) -> Iterator[tuple[Image.Image, PictureParts]]:
+    """Yield the opened picture and its parts; errors inside the context become BadPicture.
+
+    content  the bytes of the file if they have been read already
+    """
+    content = _read_bytes(path) if content is None else content
     with _clear_errors(path):
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:  # a file of the system, whose size is not known before
-            _refuse_size(path)
         parts = _split(content)
         with _read_header(parts.content) as picture:
             _require_usable_shape(picture, path.name)
@@ -222,9 +242,11 @@ def _upright(rgb: np.ndarray, orientation: int) -> np.ndarray:
     return cv2.flip(rgb, flips[orientation]) if orientation in flips else rgb
 
 
-def _decode_upright(path: Path, max_reduction: float) -> tuple[np.ndarray, bytes | None, int]:
+def _decode_upright(
+    path: Path, max_reduction: float, content: bytes | None = None
+) -> tuple[np.ndarray, bytes | None, int]:
     """Decode a picture; returns the RGB values as stored, the profile to convert them by, and the reduction."""
-    with _open_picture(path) as (picture, parts):
+    with _open_picture(path, content) as (picture, parts):
         if picture.format == "JPEG":
             jpeg.require_all_scans(parts.content)
             if picture.mode == "RGB" and jpeg.is_decodable(parts.content):

@@ -15,7 +15,6 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -320,7 +319,6 @@ def test_a_stopped_run_leaves_a_checkpoint(visitor, server):
     visitor.waits_to_read("#run-status", "Run 2: baseline, stopped")
     checkpoint = visitor.page.locator("#run-status code").filter(has_text="ckpt").inner_text()
     assert (server.root / "runs" / "run-0002" / checkpoint).is_file()
-    assert Path(checkpoint).is_relative_to(server.root)
     assert state_of(server, 2) == "stopped"
     visitor.takes_a_picture("07-train-stopped")
 
