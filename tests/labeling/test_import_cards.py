@@ -86,7 +86,7 @@ def test_importing_twice_adds_nothing(database, picture, tmp_path):
 def test_a_known_picture_is_not_decoded_again(database, picture, tmp_path, monkeypatch):
     picture("in/a.png")
     import_cards(database, tmp_path / "in")
-    monkeypatch.setattr("labeling.picture_info.read_picture", lambda path: pytest.fail(f"{path} was decoded again"))
+    monkeypatch.setattr("labeling.picture_info.read_hashed", lambda path: pytest.fail(f"{path} was decoded again"))
     assert import_cards(database, tmp_path / "in").known == 1
 
 

@@ -30,7 +30,7 @@ def test_real_cards_are_imported_and_the_second_import_decodes_none(
     database, slice_of_real_cards, tmp_path, monkeypatch
 ):
     assert import_cards(database, slice_of_real_cards) == Imported(200, 0, [])
-    monkeypatch.setattr("labeling.picture_info.read_picture", lambda path: pytest.fail(f"{path} was decoded again"))
+    monkeypatch.setattr("labeling.picture_info.read_hashed", lambda path: pytest.fail(f"{path} was decoded again"))
     assert import_cards(database, slice_of_real_cards) == Imported(0, 200, [])
     with database.reading() as session:
         assert count_by_grade(session) == dict.fromkeys(range(1, 11), 20)
