@@ -46,9 +46,9 @@ def decoded(monkeypatch) -> Counter[str]:
     counts: Counter[str] = Counter()
     open_picture = engine.image.read._open_picture
 
-    def count(path):
+    def count(path, *content):
         counts[path.name] += 1
-        return open_picture(path)
+        return open_picture(path, *content)
 
     monkeypatch.setattr(engine.image.read, "_open_picture", count)
     return counts
