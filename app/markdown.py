@@ -22,6 +22,11 @@ def bullets(texts: Sequence[object], limit: int, rest: str = "more") -> list[str
     return [*(f"- {escape(text)}" for text in texts[:limit]), *left]
 
 
+def counted(cards: int) -> str:
+    """A number of cards: "1 card", "12 cards"."""
+    return "1 card" if cards == 1 else f"{cards} cards"
+
+
 def code_block(lines: Iterable[str]) -> list[str]:
     """The lines as a block of code, within a fence that none of them can close."""
     lines = list(lines)

@@ -8,7 +8,7 @@ from typing import Any
 from app.collection.collection import CollectionCard, Prices, worth_of
 from app.collection.returned_grades import CollectionRecord
 from app.labels.card_names import label_text
-from app.markdown import escape, table
+from app.markdown import counted, escape, table
 from app.models.calibration_report import grade_range
 from db.schema import Grading, LabelEvent
 from engine.cards.grades import grade_name
@@ -143,7 +143,7 @@ def summary_text(cards: Sequence[CollectionCard], shown: int) -> str:
     """The number of cards, and what submitting those that pay would bring."""
     if not cards:
         return NO_CARDS
-    count = "1 card" if len(cards) == 1 else f"{len(cards)} cards"
+    count = counted(len(cards))
     head = count if shown == len(cards) else f"{shown} of {count}"
     paying = [card.worth for card in cards if card.worth is not None and card.worth.advice == "submit"]
     if not paying:

@@ -23,6 +23,7 @@ from app.labels.queue_orders import (
     RANKED,
     SECOND_LOOK,
     PageFilters,
+    order_of,
     queue_filter,
 )
 from app.labels.shown_card import corner_close_ups, full_picture, shown_cards
@@ -36,8 +37,8 @@ from labeling.queue import queue_of
 from labeling.ranking import BY_LABELS_ALONE, QueueBy, RankedQueue
 from labeling.second_look import cards_to_look_at_again
 
-UNKNOWN_CARD = "Not saved: the card that was on the page is not in this data folder; reload the page."
-GONE_CARD = "The card is not in this data folder any more."
+UNKNOWN_CARD = "the card that was on the page is not in this data folder; reload the page"
+GONE_CARD = "The card is not in this data folder any more"
 UNUSABLE = "The page sent a value that cannot be used; reload the page."
 MAX_PAGES = 1000
 MAX_CARDS_AT_ONCE = 20
@@ -147,7 +148,7 @@ class LabelDesk:
         """Row ids of the queue in its order, and what the filters choose among."""
         if request.entry not in ENTRIES:
             raise UserError(f"the order {request.entry!r} is not known here; choose one from the list")
-        by = "disagreement" if request.entry == CONFLICTS else RANKED.get(request.entry)
+        by = order_of(request.entry)
         model_sha256 = self._model_to_ask(by)
         with self._database.reading() as session:
             ids, ranked = queue_of(
@@ -221,7 +222,7 @@ class LabelDesk:
         with self._database.writing() as session:
             card = card_of_key(session, act.key)
             if card is None:
-                raise UserError(UNKNOWN_CARD.removeprefix("Not saved: ").rstrip("."))
+                raise UserError(UNKNOWN_CARD)
             if act.kind == "swap":
                 return _swap(session, card, act.front)
             before = labels.current_label(session, card_id=card.id)
@@ -251,7 +252,7 @@ class LabelDesk:
         if isinstance(changed, str):
             return {"ok": False, "message": changed}
         if card is None:
-            return {"ok": False, "message": GONE_CARD}
+            return {"ok": False, "message": f"{GONE_CARD}."}
         done = "Given again" if again else "Undone"
         return {"ok": True, "message": f"{done}: {card.name} is {label_text(label)}.", "card": card.id}
 
@@ -296,7 +297,7 @@ class LabelDesk:
         with self._database.reading() as session:
             card = card_of_key(session, key)
         if card is None:
-            raise UserError(GONE_CARD.rstrip("."))
+            raise UserError(GONE_CARD)
         return card
 
     def _author(self, name: str) -> str:
@@ -304,7 +305,7 @@ class LabelDesk:
 
     def _ranked(self, entry: str) -> RankedQueue | None:
         """The ranking of an entry as it was when it was opened last; None if that was before a restart."""
-        by = "disagreement" if entry == CONFLICTS else RANKED.get(entry)
+        by = order_of(entry)
         return next((ranked for (order, _), ranked in reversed(self._rankings.items()) if order == by), None)
 
     def _model_to_ask(self, by: QueueBy | None) -> str | None:

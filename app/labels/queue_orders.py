@@ -37,6 +37,11 @@ ENTRIES = [
 ]
 
 
+def order_of(entry: str) -> QueueBy | None:
+    """The ranking of an entry; None for one in the order of the cards."""
+    return "disagreement" if entry == CONFLICTS else RANKED.get(entry)
+
+
 class PageFilters(BaseModel):
     """The filters of the page; "" for any."""
 

@@ -13,6 +13,7 @@ from engine.cards.pairs import CardPair
 from engine.data.selection import NoCards, subsample
 from engine.evaluation.calibration import apply_calibration
 from engine.evaluation.comparison import NoCommonCards
+from engine.evaluation.conformal import COVERAGE
 from engine.evaluation.paired_models import (
     ERROR_MARGIN,
     QWK_MARGIN,
@@ -126,7 +127,7 @@ def compare_models(
         figures=None if of_candidate is None else paired.candidate if paired else of_candidate.figures,
         cards=paired.cards if paired else 0 if of_candidate is None or reference else len(of_candidate.cards.cards),
         learned=len(excluded),
-        nominal_coverage=0.9 if loaded.calibration is None else loaded.calibration.coverage,
+        nominal_coverage=COVERAGE if loaded.calibration is None else loaded.calibration.coverage,
         obstacles=_obstacles(of_candidate, paired, loaded, reference),
         is_unknown=learned[0].unknown,
     )

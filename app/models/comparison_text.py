@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.markdown import escape, table
+from app.markdown import counted, escape, table
 from app.models.calibration_report import how_often
 from app.models.compare_models import ModelComparison
 from engine.evaluation.paired_models import (
@@ -40,7 +40,7 @@ def refusal_reasons(comparison: ModelComparison) -> list[str]:
 def _reason(comparison: ModelComparison, obstacle: Obstacle) -> str:
     differences = {} if comparison.paired is None else comparison.paired.differences
     qwk, error = (_change(differences.get(name)) for name in ("qwk", "mae"))
-    cards, promised = _cards(comparison.cards), how_often(comparison.nominal_coverage)
+    cards, promised = counted(comparison.cards), how_often(comparison.nominal_coverage)
     coverage = (comparison.figures or {}).get("coverage") or 0.0
     sentences: dict[Obstacle, str] = {
         "few_cards": f"Only {cards} can judge it: labelled, outside the test split, and learned from by neither model. "
@@ -72,20 +72,18 @@ def _figure(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
-def _cards(count: int) -> str:
-    return "1 card" if count == 1 else f"{count} cards"
-
-
 def verdict_text(comparison: ModelComparison) -> str:
     """Markdown: may the candidate replace the model in use, and why not."""
     reference = "no model" if comparison.reference is None else f"**{escape(comparison.reference.name)}**, in use"
     head = f"### {escape(comparison.candidate.name.capitalize())} against {reference}"
     left_out = (
-        f" {_cards(comparison.learned)} left out: one of the two has learned from them." if comparison.learned else ""
+        f" {counted(comparison.learned)} left out: one of the two has learned from them." if comparison.learned else ""
     )
     if comparison.passes:
         margin = "" if comparison.paired is None else f": not worse by more than {QWK_MARGIN} in QWK, ranges checked"
-        return f"{head}\n\n**It may replace the model in use**{margin}. Judged on {_cards(comparison.cards)}.{left_out}"
+        return (
+            f"{head}\n\n**It may replace the model in use**{margin}. Judged on {counted(comparison.cards)}.{left_out}"
+        )
     reasons = "\n".join(f"- {reason}" for reason in refusal_reasons(comparison))
     return f"{head}\n\n**It should not replace the model in use:**\n\n{reasons}\n\n{left_out.strip()}"
 
@@ -112,7 +110,7 @@ def changed_text(changed: Sequence[ChangedCard], worst: int, best: int) -> str:
     worse, better = (sum(card.worse * sign > 0 for card in changed) for sign in (1, -1))
     shown = "" if len(changed) <= worst + best else f" Shown: the {worst} worst and the {best} best."
     return (
-        f"#### Changed cards\n\n{_cards(len(changed))} changed: {better} nearer to the label, {worse} farther from it."
+        f"#### Changed cards\n\n{counted(len(changed))} changed: {better} nearer to the label, {worse} farther from it."
         f"{shown}"
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.markdown import counted
 from app.models.named_model import NamedModel, starter_pictures
 from db import runs
 from db.session import Database
@@ -116,8 +117,7 @@ def retrain_base(database: Database, named: NamedModel | None, pairs: Sequence[C
         known = starter_pictures()
         judges = sum(bool(known & {pair.front_sha256, pair.back_sha256}) for pair in pairs if pair.split != "train")
         if judges:
-            cards = "1 card" if judges == 1 else f"{judges} cards"
-            note = f"it begins from nothing, for the starter has learned from {cards} that would judge it"
+            note = f"it begins from nothing, for the starter has learned from {counted(judges)} that would judge it"
             return RetrainBase(recipes.DEFAULT, "", {}, "", note)
         return RetrainBase(STARTER_RECIPE, "", {"pretrained": "starter"}, "the starter")
     with database.reading() as session:

@@ -29,7 +29,7 @@ from app.collection.returned_grades import collection_record
 from app.errors import user_message
 from app.labels.card_names import card_key
 from app.labels.previews import preview_file
-from app.markdown import bullets, escape
+from app.markdown import bullets, counted, escape
 from app.screens.card_picture import card_pictures, picture_updates
 from app.screens.error_messages import show_user_errors
 from app.screens.login import labeler
@@ -235,7 +235,7 @@ class CollectionTab:
             self._chosen: gr.update(choices=choices, value=chosen and card_key(chosen.card)),
             self._record: collection_text.record_text(collection_record(self._database)),
             self._bin_section: gr.update(visible=bool(binned)),
-            self._bin_text: f"**{_count(len(binned))} in the bin.**",
+            self._bin_text: f"**{counted(len(binned))} in the bin.**",
             self._empty: gr.update(visible=False),
         }, chosen
 
@@ -344,7 +344,7 @@ class CollectionTab:
                 raise
             yield {self._status: f"Stopped: {escape(message)}."}
             return
-        head = f"{_count(done - len(problems))} graded again."
+        head = f"{counted(done - len(problems))} graded again."
         yield self.fill(search, order, key, _with_problems(head, problems))
 
     @show_user_errors
@@ -361,27 +361,27 @@ class CollectionTab:
     def _move_to_bin(self, card_ids: Sequence[int], search: str | None, order: str | None) -> Updates:
         with self._database.writing() as session:
             moved = card_bin.move_to_bin(session, card_ids=card_ids)
-        return self.fill(search, order, None, f"{_count(moved)} moved to the bin, at the end of this page.", card_ids)
+        return self.fill(search, order, None, f"{counted(moved)} moved to the bin, at the end of this page.", card_ids)
 
     @show_user_errors
     def undo(self, moved: list[int], search: str | None, order: str | None, key: str | None) -> Updates:
         """Take the cards that were just moved to the bin out of it."""
         with self._database.writing() as session:
             restored = card_bin.restore(session, card_ids=moved)
-        return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
+        return self.fill(search, order, key, f"{counted(restored)} taken out of the bin.")
 
     @show_user_errors
     def restore(self, search: str | None, order: str | None, key: str | None) -> Updates:
         """Take all cards out of the bin."""
         with self._database.writing() as session:
             restored = card_bin.restore(session)
-        return self.fill(search, order, key, f"{_count(restored)} taken out of the bin.")
+        return self.fill(search, order, key, f"{counted(restored)} taken out of the bin.")
 
     @show_user_errors
     def empty(self, binned: list[int], search: str | None, order: str | None, key: str | None) -> Updates:
         """Delete the cards for good that are in the bin as the page shows it."""
         deleted = empty_bin(self._database, self._data, binned)
-        return self.fill(search, order, key, f"{_count(deleted)} deleted for good.")
+        return self.fill(search, order, key, f"{counted(deleted)} deleted for good.")
 
     @show_user_errors
     def import_prices(self, file: str | None, search: str | None, order: str | None, key: str | None) -> Updates:
@@ -389,7 +389,7 @@ class CollectionTab:
         if file is None:
             raise UserError("choose a CSV file first")
         imported = import_prices(self._database, Path(file))
-        head = f"Prices of {_count(imported.cards)} saved."
+        head = f"Prices of {counted(imported.cards)} saved."
         return self.fill(search, order, key, _with_problems(head, imported.problems))
 
     @show_user_errors
@@ -425,8 +425,4 @@ def _with_problems(head: str, problems: Sequence[str]) -> str:
 
 
 def _outdated_text(count: int) -> str:
-    return f"{_count(count)} graded by an earlier model." if count else ""
-
-
-def _count(cards: int) -> str:
-    return "1 card" if cards == 1 else f"{cards} cards"
+    return f"{counted(count)} graded by an earlier model." if count else ""
