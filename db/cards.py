@@ -113,6 +113,11 @@ def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, s
     return session.execute(columns.join(Picture, Card.front_id == Picture.id).where(Card.id > after)).all()
 
 
+def has_cards(session: Session) -> bool:
+    """True if there is a card outside the bin."""
+    return session.scalar(select(Card.id).where(Card.deleted_at.is_(None)).limit(1)) is not None
+
+
 def counts(session: Session) -> Counts:
     """Count pictures, and cards without those in the bin."""
     pictures = select(func.count(Picture.id)).scalar_subquery()

@@ -377,3 +377,8 @@ class Promotion(Base):
     comparison: Mapped[dict[str, Any] | None]
     is_rollback: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    @property
+    def title(self) -> str:
+        """Name of the model for the user: "run 3", "starter", or its path."""
+        return self.name or (self.model_path if self.run_id is None else f"run {self.run_id}")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.image.content_hash import ChangedPicture, check_content, content_hash, file_version, readable_hash
 from engine.image.quality import picture_quality
-from engine.image.read import BadPicture, picture_size, read_hashed, read_reduced
+from engine.image.read import BadPicture, picture_size, read_hashed, read_reduced, require_picture_file
 
 # pHash uses 32 x 32 pixels; decoding eight times as many per side changes it by two bits at most.
 MIN_PHASH_SIDE_PX = 256
@@ -51,12 +51,8 @@ def load_picture_file(path: Path, *, recorded_paths: Mapping[str, str]) -> Pictu
 
     recorded_paths  paths of the recorded pictures by hash
     """
-    version = file_version(path)
+    version, size_bytes = file_version(path), require_picture_file(path)
     sha256 = content_hash(path)
-    try:
-        size_bytes = path.stat().st_size
-    except OSError as error:  # deleted since it was hashed
-        raise BadPicture(f"{path.name}: there is no such file; check the path") from error
     recorded = recorded_paths.get(sha256)
     if recorded is None:
         rgb, decoded_sha256 = read_hashed(path)

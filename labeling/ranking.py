@@ -55,7 +55,7 @@ class RankedQueue:
     entries: Sequence[QueueEntry]
 
     def reasons(self, row_id: int) -> tuple[str, ...]:
-        """Why a card is where it is; () for a card that is not in the queue."""
+        """Reasons for the place of a card; () for a card that is not in the queue."""
         entry = self._by_id.get(row_id)
         return () if entry is None else entry.reasons
 

@@ -77,7 +77,7 @@ def test_in_a_data_folder_several_changes_at_once_must_be_declared(manifest, tmp
     assert "--several-changes-because" in error_line
     assert (
         call(*words, "--parent", "7").error_line
-        == "loupe: there is no run 7 to use as parent; the Train tab lists the runs"
+        == "loupe: there is no run 7; choose a parent among the runs that the Train tab lists"
     )
     assert call(*words, "--several-changes-because", "to save time").exit_code == 0
     # The same again with another seed is no change against that run.

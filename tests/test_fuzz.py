@@ -43,7 +43,7 @@ def is_of_torch(path: Path) -> bool:
 
 
 def fault_of(outcome: Outcome) -> str:
-    """What is wrong with an answer to a mutated file; empty if nothing is."""
+    """Fault of an answer to a mutated file; empty if there is none."""
     result = outcome.result
     if result is None:
         return outcome.fault

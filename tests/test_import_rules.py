@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -239,6 +240,19 @@ def test_every_file_opens_with_a_docstring():
         path for path in source_files(ROOT) if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert without == []
+
+
+def test_docstrings_open_with_a_noun_or_a_verb_and_not_with_a_question_word():
+    opening = re.compile(r'"""(What|How|Which|Where|Whether|Why|When|Who)\b')
+    folders = [*PACKAGES, "benchmarks", "evidence", "tools", "tests"]
+    paths = [ROOT / "launch.py", *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in paths
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if opening.search(line)
+    ]
+    assert found == []
 
 
 # Imports the named modules one by one; prints every file opened in the working folder or for writing (byte code

@@ -12,14 +12,13 @@ from app.grading.json_report import report
 from app.grading.line_corrections import current_corrections
 from app.labels.keep_card import keep_card
 from app.models.grading_model import grading_model
-from app.models.model_registry import model_path
+from app.models.model_registry import sha256_in_use
 from app.settings import DataFolder, UserError
 from db import cards, collection
 from db.schema import Card
 from db.session import Database
 from engine.image.read import BadPicture
 from engine.inference.grade_card import GradedCard, grade_card
-from engine.inference.load_model import file_sha256
 from engine.storage.file_hash import sha256
 from labeling.picture_files import locate_pictures
 
@@ -84,11 +83,8 @@ def add_grading(database: Database, card_id: int, values: Mapping[str, Any]) -> 
 
 def outdated(all_cards: list[CollectionCard], data: DataFolder) -> list[CollectionCard]:
     """The cards whose last grading is by another model than the current one. Raises UserError."""
-    model = model_path(None, data)
-    if model is None:
-        return []
-    digest = file_sha256(model)
-    return [card for card in all_cards if card.grading.model_sha256 != digest]
+    digest = sha256_in_use(data)
+    return [card for card in all_cards if digest is not None and card.grading.model_sha256 != digest]
 
 
 def regrade_outdated(database: Database, data: DataFolder) -> Iterator[Regraded]:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.runs.run_json import known_run, unknown_run
 from app.settings import DataFolder, UserError
 from app.terminal import print_message
-from db import runs
 from db.session import Database
 from engine.config import MACHINE, Config, fields
 from engine.evaluation import predictions
@@ -20,6 +20,7 @@ from engine.experiments import lineage, run_folder
 from engine.experiments.plans import read_epochs
 from engine.experiments.run_folder import fold_folders
 
+REMEDY = "give a run's number, its folder, or its model's file"
 OTHER_CARDS = "they have learned from or were validated on other cards, so that their losses are means over others"
 OTHER_UNITS = "their objectives differ, so that their losses are in different units and are not compared"
 # Settings in which runs of one training setup may differ. max_pairs is not one of them: it changes the training set.
@@ -140,11 +141,8 @@ def _load_run(data: DataFolder, name: str) -> ValidatedRun:
 def _folder(data: DataFolder, name: str) -> Path:
     if name.isdecimal():
         with Database.open(data.database, backup_dir=data.backups) as database, database.reading() as session:
-            row = runs.get(session, run_id=int(name))
-        if row is None:
-            raise UserError(f"there is no run {name}; give a run's number, its folder, or its model's file")
-        return Path(row.folder)
+            return Path(known_run(session, int(name), REMEDY).folder)
     path = Path(name)
     if not path.exists():
-        raise UserError(f"there is no run at {name}; give a run's number, its folder, or its model's file")
+        raise unknown_run(f"at {name}", REMEDY)
     return path.parent if path.is_file() else path

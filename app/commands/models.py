@@ -60,7 +60,7 @@ def roll_back(data: DataFolder, to: int | None) -> dict[str, Any]:
     """Put an earlier model back in use; returns the model in use."""
     with Database.open(data.database, backup_dir=data.backups) as database:
         row = promotion.roll_back(database, data, to=to, author=user())
-        print_message(f"in use again: {promotion.title(row)}")
+        print_message(f"in use again: {row.title}")
         return _in_use(database, data)
 
 
@@ -78,7 +78,7 @@ def _row(row: Promotion) -> dict[str, Any]:
     comparison = row.comparison or {}
     return {
         "id": row.id,
-        "name": promotion.title(row),
+        "name": row.title,
         "sha256": row.sha256,
         "run": row.run_id,
         "since": row.created_at.isoformat(timespec="seconds"),

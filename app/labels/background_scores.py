@@ -43,16 +43,13 @@ class BackgroundScores:
         if _is_running(self._process):
             return
         with self._database.reading() as session:
-            if cards.counts(session).cards == 0:
+            if not cards.has_cards(session):
                 return
-        # Loads torch.
-        from app.models.model_registry import model_path  # noqa: PLC0415
-        from engine.inference.load_model import file_sha256  # noqa: PLC0415
+        from app.models.model_registry import sha256_in_use  # noqa: PLC0415 - loads torch
 
-        path = model_path(None, self._data)
-        if path is None:
+        model_sha256 = sha256_in_use(self._data)
+        if model_sha256 is None:
             return
-        model_sha256 = file_sha256(path)
         with self._database.reading() as session:
             missing, total = unasked_count(session, model_sha256=model_sha256)
         if (model_sha256, total) != self._seen:

@@ -52,7 +52,7 @@ RowId = Annotated[int, Field(ge=1, le=2**62)]
 
 
 class _Request(BaseModel):
-    """What a page asks; `name` is that of its labeler, "" if none was given."""
+    """Request of a page; `name` is that of its labeler, "" if none was given."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -312,13 +312,10 @@ class LabelDesk:
         return None if by is None or by in BY_LABELS_ALONE else self._model_sha256()
 
     def _model_sha256(self) -> str | None:
-        """SHA-256 of the model in use; None without one."""
         # Loads torch, which the rest of the desk does without.
-        from app.models.model_registry import model_path  # noqa: PLC0415
-        from engine.inference.load_model import file_sha256  # noqa: PLC0415
+        from app.models.model_registry import sha256_in_use  # noqa: PLC0415
 
-        path = model_path(None, self._data)
-        return None if path is None else file_sha256(path)
+        return sha256_in_use(self._data)
 
 
 def counts_text(counts: Mapping[float | None, int]) -> str:

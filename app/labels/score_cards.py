@@ -74,7 +74,7 @@ def _store(database: Database, model_sha256: str, answers: Mapping[int, Answer])
 
 
 def _lost_reason(card: Card, locations: Mapping[int, PictureLocation]) -> str:
-    """Why a picture of the card cannot be used; empty if all can."""
+    """The reason for which a picture of the card cannot be used; empty if all can."""
     return next((locations[picture.id].reason for picture in card.pictures if locations[picture.id].reason), "")
 
 

@@ -144,7 +144,7 @@ def _obstacles(
 def _answers(
     data: DataFolder, named: NamedModel, model: LoadedModel, pairs: Sequence[CardPair]
 ) -> Generator[Notice | Progress, None, CardAnswers | None]:
-    """What a model answers on the cards; None if it can be asked about none."""
+    """Answers of a model on the cards; None if it can be asked about none."""
     try:
         for event in predict_cards(model, pairs, data.cache):
             if isinstance(event, Predictions):

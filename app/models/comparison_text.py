@@ -27,7 +27,7 @@ NAMES = {
 
 
 def refusal_reasons(comparison: ModelComparison) -> list[str]:
-    """Why the candidate should not replace the model in use, one sentence each; empty if it may."""
+    """Reasons against replacing the model in use by the candidate, one sentence each; empty if it may."""
     reasons = [_reason(comparison, obstacle) for obstacle in comparison.obstacles]
     if comparison.is_unknown:
         reasons.append(

@@ -42,6 +42,12 @@ def model_path(name: str | None, data: DataFolder) -> Path | None:
     return _starter() if starter.MODEL.is_file() else None
 
 
+def sha256_in_use(data: DataFolder) -> str | None:
+    """SHA-256 of the model in use; None without one. Raises UserError as `model_path` does."""
+    path = model_path(None, data)
+    return None if path is None else file_sha256(path)
+
+
 def _promotion(data: DataFolder) -> Promotion | None:
     if not data.database.exists():
         return None

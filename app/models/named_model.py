@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.models.model_registry import model_path
+from app.runs.run_json import known_run
 from app.settings import DataFolder, UserError
-from db import promotions, runs
+from db import promotions
 from db.schema import STARTER
 from db.session import Database
 from engine import starter
@@ -76,10 +77,7 @@ def model_of_name(database: Database, data: DataFolder, name: str) -> NamedModel
 
 def _model_of_run(database: Database, run_id: int) -> NamedModel:
     with database.reading() as session:
-        run = runs.get(session, run_id=run_id)
-    if run is None:
-        raise UserError(f"there is no run {run_id}; `python launch.py runs list` lists the runs")
-    path = Path(run.folder) / MODEL
+        path = Path(known_run(session, run_id).folder) / MODEL
     if not path.is_file():
         raise UserError(f"run {run_id}: {NO_MODEL_YET}")
     return NamedModel(f"run {run_id}", path.absolute(), run_id)
@@ -92,10 +90,7 @@ def model_in_use(database: Database, data: DataFolder) -> NamedModel | None:
         return None
     with database.reading() as session:
         promotion = promotions.current_model(session)
-    if promotion is None or promotion.model_path == STARTER:
-        return NamedModel(STARTER, path)
-    name = f"run {promotion.run_id}" if promotion.run_id is not None else str(path)
-    return NamedModel(name, path, promotion.run_id)
+    return NamedModel(STARTER, path) if promotion is None else NamedModel(promotion.title, path, promotion.run_id)
 
 
 def usable_model_in_use(database: Database, data: DataFolder) -> NamedModel | None:

@@ -137,7 +137,7 @@ def roll_back(database: Database, data: DataFolder, *, to: int | None, author: s
             model_path=path,
             sha256=sha256,
             run_id=None if target is None else target.run_id,
-            name=STARTER if target is None else title(target),
+            name=STARTER if target is None else target.title,
             author=author,
             is_rollback=True,
         )
@@ -170,13 +170,6 @@ def _usable(target: Promotion | None) -> tuple[str, str]:
     if not path.is_file() or file_sha256(path) != target.sha256:
         raise UserError(f"the model {path} is gone or has changed since it was in use; choose another")
     return str(path), target.sha256
-
-
-def title(promotion: Promotion) -> str:
-    """What a promoted model is called: "run 3", "starter", or its path."""
-    if promotion.name:
-        return promotion.name
-    return f"run {promotion.run_id}" if promotion.run_id is not None else promotion.model_path
 
 
 def in_use(database: Database, data: DataFolder) -> ModelInUse | None:

@@ -1,4 +1,4 @@
-"""What a run's best epoch gets right: recall by grade and the confusion matrix, in Markdown."""
+"""Report of a run's best epoch: recall by grade and the confusion matrix, in Markdown."""
 
 from __future__ import annotations
 

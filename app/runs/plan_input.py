@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.runs.run_json import known_run
 from app.settings import UserError
 from app.terminal import print_message
-from db import runs
 from db.session import Database
 from engine import config as configuration
 from engine.config import Config
@@ -67,9 +67,7 @@ def _parent(name: str, database: Database | None) -> tuple[str, Config]:
     number = name.removeprefix("run ")
     if number.isdecimal() and database is not None:
         with database.reading() as session:
-            run = runs.get(session, run_id=int(number))
-        if run is None:
-            raise UserError(f"there is no run {number} to use as parent; the Train tab lists the runs")
+            run = known_run(session, int(number), "choose a parent among the runs that the Train tab lists")
         return f"run {run.id}", configuration.from_saved(run.config)
     if run_folder.holds_run(Path(name)):
         return str(Path(name).absolute()), run_folder.load(Path(name))[0]

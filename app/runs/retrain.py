@@ -57,7 +57,7 @@ class LabelChanges:
 
 @dataclass(frozen=True)
 class RetrainBase:
-    """What a retraining starts from.
+    """Starting point of a retraining.
 
     recipe, parent  of the run's plan
     settings        that differ from the recipe
@@ -107,7 +107,7 @@ def _learned_labels(named: NamedModel, pairs: Sequence[CardPair]) -> dict[str, i
 
 
 def retrain_base(database: Database, named: NamedModel | None, pairs: Sequence[CardPair]) -> RetrainBase:
-    """Where a retraining starts: from the model in use if its run is known, else from the default recipe.
+    """Start a retraining from the model in use if its run is known, else from the default recipe.
 
     It starts from the starter unless that has learned from cards that the run would be judged by.
     """

@@ -5,17 +5,31 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from app.settings import UserError
 from db import runs
 from db.schema import Run
-from db.session import Database
+from db.session import Database, Session
+
+LISTED = "`python launch.py runs list` lists the runs"
 
 
-def run_json(database: Database, run_id: int) -> dict[str, Any] | None:
-    """State, progress and epochs of a run; None for an unknown one."""
+def unknown_run(name: object, remedy: str) -> UserError:
+    """The error for a run that there is not."""
+    return UserError(f"there is no run {name}; {remedy}")
+
+
+def known_run(session: Session, run_id: int, remedy: str = LISTED) -> Run:
+    """The row of a run. Raises UserError with the remedy for an unknown one."""
+    run = runs.get(session, run_id=run_id)
+    if run is None:
+        raise unknown_run(run_id, remedy)
+    return run
+
+
+def run_json(database: Database, run_id: int, remedy: str = LISTED) -> dict[str, Any]:
+    """State, progress and epochs of a run. Raises UserError with the remedy for an unknown one."""
     with database.reading() as session:
-        run = runs.get(session, run_id=run_id)
-        if run is None:
-            return None
+        run = known_run(session, run_id, remedy)
         epochs = runs.epochs(session, run_id=run.id)
     rows = [
         {

@@ -92,7 +92,7 @@ def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
 
 
 def progress_text(run: Run, epochs: tuple[Epoch, ...]) -> str:
-    """Where a running run is: "Epoch 3 of 12: training 8 of 40, about 9 minutes left"."""
+    """Progress of a running run: "Epoch 3 of 12: training 8 of 40, about 9 minutes left"."""
     progress = run.progress or {}
     total = run.config.get("phase1_epochs", 0) + run.config.get("phase2_epochs", 0)
     step = f"{STEPS.get(progress['step_name'], progress['step_name'])} {progress['batch']} of {progress['batches']}"

@@ -19,7 +19,7 @@ from app.batch.exports import results
 from app.batch.sources import batch_from_files
 from app.runs.jobs import Jobs, queue_run
 from app.runs.plan_input import PlanInput, build_plan, undeclared_bundle_warning
-from app.runs.run_json import run_json
+from app.runs.run_json import run_json, unknown_run
 from app.screens.error_messages import answer_user_errors
 from app.screens.login import labeler
 from app.screens.picture_input import check_picture_size
@@ -206,11 +206,10 @@ class Api:
         return path
 
     def _run(self, run_id: Any) -> dict[str, Any]:
-        is_number = isinstance(run_id, int) and not isinstance(run_id, bool) and 0 < run_id <= MAX_ROW_ID
-        run = run_json(self._database, run_id) if is_number else None
-        if run is None:
-            raise UserError(f"there is no run {run_id!r}; give the number that /start_run returned")
-        return run
+        remedy = "give the number that /start_run returned"
+        if not isinstance(run_id, int) or isinstance(run_id, bool) or not 0 < run_id <= MAX_ROW_ID:
+            raise unknown_run(repr(run_id), remedy)
+        return run_json(self._database, run_id, remedy)
 
 
 def _check_model(model: Any) -> None:

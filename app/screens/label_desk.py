@@ -35,7 +35,7 @@ def _without_paths(function: Callable[[Any], Any], private_paths: PrivatePaths) 
 
 
 def desk_value(entry: str, version: str, *, has_login: bool) -> dict[str, Any]:
-    """What the desk's script is told: the queue to open, which it opens again when `version` changes."""
+    """Value of the desk's script: the queue to open, which it opens again when `version` changes."""
     return {
         "entry": entry,
         "version": version,

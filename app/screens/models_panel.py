@@ -173,7 +173,7 @@ class ModelsPanel:
         if number is None:
             raise UserError(CHOOSE)
         row = promotion.roll_back(self._database, self._data, to=number, author=labeler())
-        done = f"**{escape(promotion.title(row).capitalize())} grades again.**"
+        done = f"**{escape(row.title.capitalize())} grades again.**"
         return {**self.fill(chosen), self._verdict: done, **self._hidden()}
 
     def _chosen(self, name: str | None) -> NamedModel:
@@ -245,7 +245,7 @@ def in_use_text(model: promotion.ModelInUse | None) -> str:
 def history_text(rows: Sequence[Promotion]) -> str:
     """The models in use, latest first, as a Markdown list."""
     return "\n".join(
-        f"- {row.id}: **{escape(promotion.title(row))}**, since {row.created_at:%Y-%m-%d %H:%M} UTC"
+        f"- {row.id}: **{escape(row.title)}**, since {row.created_at:%Y-%m-%d %H:%M} UTC"
         f"{f', by {escape(row.author)}' if row.author else ''}: {_how(row)}"
         f"{f', because: {escape(row.reason)}' if row.reason else ''}"
         for row in rows
@@ -264,7 +264,7 @@ def earlier_choices(rows: Sequence[Promotion]) -> list[tuple[str, int]]:
     """Models to go back to as (text, promotion's id), the latest first, each once; without the one in use."""
     choices: dict[str, tuple[str, int]] = {}
     for row in rows:
-        choices.setdefault(row.sha256, (f"{row.id}: {promotion.title(row)}", row.id))
+        choices.setdefault(row.sha256, (f"{row.id}: {row.title}", row.id))
     if rows:
         choices.pop(rows[0].sha256)
     in_use_is_starter = bool(rows) and rows[0].model_path == STARTER

@@ -38,13 +38,15 @@ def canvas_from_picture(path: Path, *, size: CanvasSize) -> tuple[np.ndarray, De
     return card_canvas(rgb, upright_quad(detection.quad, rgb.shape[:2]), size=size), detection
 
 
-def read_and_find(path: Path) -> tuple[np.ndarray, Detection]:
+def read_and_find(path: Path, content: bytes | None = None) -> tuple[np.ndarray, Detection]:
     """Read a picture, (H, W, 3) uint8, and find its card; raises NoCard, whose message begins with the file's name.
 
     A picture without a visible background around its card was cropped to the card, and the whole picture is the card.
     A second card in the picture, what is no card, and a card less than 48 pixels high are refused.
+
+    content  the bytes of the file if they have been read already
     """
-    rgb, profile = read_unconverted(path)
+    rgb, profile = read_unconverted(path, content)
     try:
         detection = _only_card(rgb)
     except NoCard as error:

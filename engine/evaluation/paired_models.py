@@ -31,7 +31,7 @@ Obstacle = Literal["few_cards", "qwk_undefined", "worse", "perhaps_worse", "erro
 
 @dataclass(frozen=True)
 class CardAnswers:
-    """What a model answers on N labelled cards.
+    """Answers of a model on N labelled cards.
 
     cards          names, groups, true grades and calibrated probabilities
     low, high      (N,) prediction intervals, grades

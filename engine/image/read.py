@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import stat
@@ -23,6 +22,7 @@ from engine.errors import BadInput
 from engine.image import heif, jpeg, metadata, tiff
 from engine.image.color_profile import gray_or_ink_to_srgb, named_profile, to_srgb
 from engine.image.metadata import PictureParts
+from engine.storage.file_hash import sha256_of_bytes
 
 MAX_PIXELS = 100_000_000
 # Room for 100 megapixels of three bytes without compression.
@@ -63,9 +63,9 @@ def read_hashed(path: Path) -> tuple[np.ndarray, str]:
 
     A file that is replaced all the time has another content whenever it is read.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     rgb, profile, _ = _decode_upright(path, 1, content)
-    return to_srgb(rgb, profile), hashlib.sha256(content).hexdigest()
+    return to_srgb(rgb, profile), sha256_of_bytes(content)
 
 
 def read_reduced(path: Path, *, max_reduction: float) -> tuple[np.ndarray, int]:
@@ -80,12 +80,14 @@ def read_reduced(path: Path, *, max_reduction: float) -> tuple[np.ndarray, int]:
     return to_srgb(rgb, profile), reduction
 
 
-def read_unconverted(path: Path) -> tuple[np.ndarray, bytes | None]:
+def read_unconverted(path: Path, content: bytes | None = None) -> tuple[np.ndarray, bytes | None]:
     """Decode a picture as `read_picture` does, but leave its RGB values as stored; returns its color profile as well.
 
     `to_srgb` converts them. Cards are searched before the conversion, on which no outline depends.
+
+    content  the bytes of the file if they have been read already
     """
-    rgb, profile, _ = _decode_upright(path, 1)
+    rgb, profile, _ = _decode_upright(path, 1, content)
     return rgb, profile
 
 
@@ -96,8 +98,8 @@ def picture_size(path: Path) -> tuple[int, int]:
         return (width, height) if parts.orientation >= 5 else (height, width)
 
 
-def require_picture_file(path: Path) -> None:
-    """Raise BadPicture unless the path is a regular file of a size to read, which is known without opening it.
+def require_picture_file(path: Path) -> int:
+    """Size in bytes of a regular file that is not too large to read, found without opening it. Raises BadPicture.
 
     Opening a pipe would wait for its writer, and reading a device may never end.
     """
@@ -109,6 +111,7 @@ def require_picture_file(path: Path) -> None:
             raise BadPicture(f"{path.name}: is a pipe or a device, not a file; save the picture in a file")
         if information.st_size > MAX_FILE_BYTES:
             _refuse_size(path)
+    return information.st_size
 
 
 def _refuse_size(path: Path) -> None:
@@ -116,7 +119,7 @@ def _refuse_size(path: Path) -> None:
     raise BadPicture(f"{path.name}: is larger than {limit}, too large for a picture of a card; save it as JPEG or PNG")
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The bytes of a picture file. Raises BadPicture."""
     require_picture_file(path)
     with _clear_errors(path), path.open("rb") as file:
@@ -132,7 +135,7 @@ def _open_picture(path: Path, content: bytes | None = None) -> Iterator[tuple[Im
 
     content  the bytes of the file if they have been read already
     """
-    content = _read_bytes(path) if content is None else content
+    content = read_bytes(path) if content is None else content
     with _clear_errors(path):
         parts = _split(content)
         with _read_header(parts.content) as picture:

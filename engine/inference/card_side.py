@@ -28,6 +28,7 @@ from engine.image.quality import (
     rectify_for_quality,
     with_doubtful_outline,
 )
+from engine.image.read import read_bytes
 from engine.image.rectify import CanvasSize, card_canvas, card_size, detected_px_per_mm, upright_quad
 from engine.measure.centering.centering import MeasuredCentering, NoCentering
 from engine.measure.centering.line_correction import Corrections, LineCorrection
@@ -37,7 +38,7 @@ from engine.measure.outline_doubt import is_doubtful
 from engine.measure.side.measure_side import SideMeasurements, measure_rectified_side, refine_by_edges
 from engine.measure.subgrades.subgrades import Subgrade, subgrades
 from engine.preprocessing.crops import region_crops
-from engine.storage import file_hash
+from engine.storage.file_hash import sha256_of_bytes
 
 # Shown around the flat card: edges can be dragged this far beyond the detected card; detecting a sleeve or frame
 # instead of the card errs by less.
@@ -155,8 +156,9 @@ CardSides = Mapping[Side, CardSide | None]  # front, then back; None for a side 
 
 def find_side(path: Path) -> CardSide:
     """Read a picture and find the card in it. Raises BadPicture with one sentence naming the file."""
-    rgb, detection = read_and_find(path)
-    return CardSide(file_hash.sha256(path), rgb, detection)
+    content = read_bytes(path)
+    rgb, detection = read_and_find(path, content)
+    return CardSide(sha256_of_bytes(content), rgb, detection)
 
 
 # Reads a picture and finds the card in it: `find_side`, or one that keeps what it found last.

@@ -84,7 +84,7 @@ class Desk:
         return comparison
 
     def rolls_back(self, to=None):
-        return promotion.title(promotion.roll_back(self.home.database, self.home.data, to=to, author="bob"))
+        return promotion.roll_back(self.home.database, self.home.data, to=to, author="bob").title
 
     @property
     def in_use(self):

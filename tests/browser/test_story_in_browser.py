@@ -524,7 +524,7 @@ def test_the_example_of_an_assistant_works_and_bad_input_gets_its_sentence(serve
     assert json.loads(settings)["mcpServers"]["loupe"]["url"] == f"http://127.0.0.1:7860{MCP_ROUTE}"
 
     async def calls() -> list[tuple[bool, str]]:
-        """What an assistant gets for the address of an upload, and for bad input."""
+        """The answer that an assistant gets for the address of an upload, and for bad input."""
         address = f"{server.url}{MCP_ROUTE}"
         async with (
             names["streamable_http_client"](address) as (read, write, _),

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.label_queue import CLAIM_DURATION, CardFilter, claim, release
+from db.label_queue import CLAIM_DURATION, CardFilter, claim, release, unasked_count
 from db.labels import add_label
-from db.schema import Card, utc_now
+from db.predictions import add_predictions
+from db.schema import Card, CardPrediction, utc_now
 from labeling.queue import ALL_CARDS, QueueFilter, queue_of
 from labeling.second_look import cards_to_look_at_again, in_sample
 from labeling.splits import split_of
-from tests.db.row_factory import add_card, add_picture
+from tests.db.row_factory import add_card, add_picture, card_by_name
 
 # (name, [(grade, qualifier, source) ...])
 CARDS = [
@@ -135,3 +136,16 @@ def test_a_second_look_is_at_a_sample_of_the_cards_that_one_other_person_has_lab
     assert cards_to_look_at_again(session, author="ada") == set()
     monkeypatch.undo()
     assert 800 < sum(map(in_sample, range(1, 10_001))) < 1200
+
+
+def test_the_cards_that_a_model_was_not_asked_about_are_counted_without_the_bin(session):
+    for name in ("half a", "half b"):
+        card_by_name(session, name=name).deleted_at = utc_now()
+    asked = {"a": ["nine a", "ten", "half a"], "b": ["trimmed"]}
+    for model, names in asked.items():
+        ids = [card_by_name(session, name=name).id for name in names]
+        rows = [CardPrediction(card_id=card_id, model_sha256=model * 64, problem="blurred") for card_id in ids]
+        add_predictions(session, predictions=rows)
+    assert unasked_count(session, model_sha256="a" * 64) == (5, 7)
+    assert unasked_count(session, model_sha256="b" * 64) == (6, 7)
+    assert unasked_count(session, model_sha256="c" * 64) == (7, 7)

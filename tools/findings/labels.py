@@ -1,4 +1,4 @@
-"""Which candidates of a side with known wear are wear, and which of its wear was found."""
+"""Labels of the candidates of a side with known wear: the ones that are wear, and the wear that was found."""
 
 from __future__ import annotations
 

@@ -165,15 +165,12 @@ def test_the_track_record_compares_the_prediction_before_the_return_and_says_wha
     assert "Left out: 1 with a qualifier or without a grade, 1 that Loupe did not grade." in text
 
 
-def test_a_new_model_grades_the_outdated_cards_again_and_both_gradings_stand_side_by_side(
-    data_home, keep, tmp_path, monkeypatch
-):
+def test_a_new_model_grades_the_outdated_cards_again_and_both_gradings_stand_side_by_side(data_home, keep, monkeypatch):
     gone = keep("Gone", 9, 1)
     keep("Mew", 9, 2)
     Path(gone.front.path).unlink()
-    monkeypatch.setattr(keep_graded_card, "model_path", lambda *_: tmp_path / "model.pt")
     monkeypatch.setattr(keep_graded_card, "grading_model", lambda _: "the new model")
-    monkeypatch.setattr(keep_graded_card, "file_sha256", lambda _: NEW)
+    monkeypatch.setattr(keep_graded_card, "sha256_in_use", lambda _: NEW)
     monkeypatch.setattr(keep_graded_card, "grade_card", lambda *_, **__: None)
     monkeypatch.setattr(keep_graded_card, "report", lambda _: report(7, NEW))
     assert names(outdated(load_collection(data_home.database), data_home.data)) == ["Gone", "Mew"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 import app.grading.recent_sides as module
 from app.grading.picture_advice import picture_advice
 from app.grading.recent_sides import RecentSides
+from engine.detection.find_card import find_card
 from engine.image.read import BadPicture
 from engine.inference.card_side import find_side, open_sides
 from tests.card_factory import card_picture
@@ -55,6 +57,18 @@ def test_a_picture_that_was_changed_is_searched_again(pictures, searched):
     pictures[0].write_bytes(pictures[1].read_bytes())
     assert recent.find(pictures[0]).sha256 != before
     assert searched == ["front.png", "front.png"]
+
+
+def test_the_hash_of_a_side_is_that_of_the_bytes_that_were_decoded(pictures, monkeypatch):
+    """A file that is replaced while its card is searched."""
+    before = hashlib.sha256(pictures[0].read_bytes()).hexdigest()
+
+    def replace_and_find(rgb):
+        pictures[0].write_bytes(pictures[1].read_bytes())
+        return find_card(rgb)
+
+    monkeypatch.setattr("engine.detection.read_and_find.find_card", replace_and_find)
+    assert find_side(pictures[0]).sha256 == before
 
 
 def test_a_picture_that_cannot_be_used_is_refused_each_time(tmp_path):

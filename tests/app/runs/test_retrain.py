@@ -1,4 +1,4 @@
-"""What changed since the model in use was trained, and the settings of the run that learns it."""
+"""Changes since the model in use was trained, and the settings of the run that learns it."""
 
 from __future__ import annotations
 

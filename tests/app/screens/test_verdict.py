@@ -26,7 +26,7 @@ MARKUP = '<img src="http://evil.example/i.png">'
 
 
 def model(auc_low: float | None, learned_from: str = "simulated cards") -> SimpleNamespace:
-    """What a verdict reads of a model, with a card of these figures."""
+    """The part of a model that a verdict reads, with a card of these figures."""
     card = ModelCard(
         sha256="0" * 64,
         learned_from=learned_from,

@@ -1,4 +1,4 @@
-"""What has the outline of a card and is none is refused, each in its own sentence; a card is not."""
+"""Things with the outline of a card that are none are refused, each in its own sentence; a card is not."""
 
 import cv2
 import numpy as np
