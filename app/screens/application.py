@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app.screens.home_screen import add_home_screen
-from app.screens.login import WAIT_MESSAGE, LoginLimit
+from app.screens.login import WAIT_MESSAGE, LoginLimit, require_login
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
 from app.screens.request_check import RequestCheck
 from app.screens.security import AccessControl, host_names
@@ -53,6 +53,7 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         path="/",
         server_name=options.host,
         server_port=options.port,
+        app_kwargs=None if options.login is None else {"dependencies": [Depends(require_login)]},
         auth=None if options.login is None else (options.login.user, options.login.password),
         auth_message=WAIT_MESSAGE,
         # Gradio sends the files of an allowed folder as what they are, those of the upload folder as a download unless

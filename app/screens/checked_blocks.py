@@ -14,6 +14,7 @@ import gradio as gr
 
 from app.screens.private_paths import PrivatePaths
 from app.screens.security import is_local
+from engine.storage.disk_space import disk_full_message
 
 PROGRAM_ERROR = "The program made an error, which the terminal that runs Loupe shows"
 UNUSABLE = "The page sent a value that cannot be used; reload the page"
@@ -62,8 +63,8 @@ class CheckedBlocks(gr.Blocks):
         try:
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         # Whatever Gradio's components raise for a value of the wrong kind, and for a path outside the upload folder.
-        except (gr.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            raise gr.Error(UNUSABLE, print_exception=False) from error
+        except (gr.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError) as error:
+            raise gr.Error(disk_full_message(error) or UNUSABLE, print_exception=False) from error
 
 
 def _fits(component: Any, value: Any) -> bool:

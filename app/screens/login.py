@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections import deque
 
 import psutil
+from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.screens.security import ip_address, is_loopback
 
 MAX_FAILURES = 5
 WINDOW_S = 300.0
 LOGIN_ROUTE = "/login"
+EVENTS = "/gradio_api/"
+# What the page asks for before the login.
+OPEN_ROUTES = re.compile(rf"{EVENTS}(app_id|user|login_check|startup-events|theme\.css)/?")
 # Gradio's login page shows no other message of ours.
 WAIT_MESSAGE = f"After {MAX_FAILURES} wrong passwords, wait {WINDOW_S / 60:.0f} minutes."
 TOO_MANY = f"Too many wrong passwords; wait {WINDOW_S / 60:.0f} minutes, then try again"
@@ -54,6 +61,16 @@ class LoginLimit:
         return times
 
 
+def require_login(request: Request) -> None:
+    """Raise HTTPException for a request without a login, which Gradio asks for on some of its routes only."""
+    path, cookies, app = request.scope["path"], request.cookies, request.app
+    if not path.startswith(EVENTS) or OPEN_ROUTES.fullmatch(path):
+        return
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    if not any(cookies.get(name) in app.tokens for name in names):
+        raise HTTPException(401, "Not authenticated")
+
+
 def labeler() -> str:
     """The name to record with a label or a line: that of the login, without one that of the machine's user."""
     from gradio.context import LocalContext  # noqa: PLC0415 - the server sets variables before Gradio is imported
@@ -63,10 +80,15 @@ def labeler() -> str:
 
 
 def _client(scope: Scope) -> str:
-    """The client's address; of IPv6 the first 64 bits, within which one machine takes any address it likes."""
+    """The client's address; of IPv6 the first 64 bits, within which one machine takes any address it likes.
+
+    This machine, which has the whole of 127.0.0.0/8, is one client.
+    """
     host = scope["client"][0] if scope.get("client") else ""
+    if is_loopback(host):
+        return "this machine"
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ip_address(host)
     except ValueError:
         return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)

@@ -16,6 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN_ROUTE, CALL_ROUTE, UPLOAD_ROUTE = "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/upload"
+# Answers that are sent event by event: to a call, and to a page, which asks for those of before a restart again.
+EVENT_ROUTES = (CALL_ROUTE, "/gradio_api/queue/data", "/gradio_api/upload_progress")
 SERVER_FUNCTION_ROUTE = "/gradio_api/component_server"
 INTERNAL_ERROR = 500
 # What Gradio raises for an upload without a file, for values that are not those of the function, and for the answer to
@@ -63,7 +65,7 @@ class RequestCheck:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; one whose values Gradio cannot use is refused, and an answer that has begun just ends."""
         path = scope.get("path", "")
-        if not path.startswith((UPLOAD_ROUTE, CALL_ROUTE)):
+        if not path.startswith((UPLOAD_ROUTE, *EVENT_ROUTES)):
             await self._app(scope, receive, send)
             return
         internal_error: list[Message] = []

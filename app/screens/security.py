@@ -15,14 +15,17 @@ import re
 import shutil
 import socket
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 from fastapi import HTTPException
 from fastapi.responses import PlainTextResponse
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.paths import MAX_NAME_BYTES
@@ -47,6 +50,9 @@ UPLOAD_ROUTE, FILE_ROUTE = "/gradio_api/upload", "/gradio_api/file="
 # Room that an upload leaves on the disk, so that its answer can still be recorded.
 MIN_FREE_BYTES = 2**24
 NO_ROOM = "the disk is full: the picture could not be stored; free some space"
+CUT_SHORT = "The upload was cut short; send the file again"
+# Some clients end a request with a line break or a few words after the last part.
+MAX_EPILOGUE_BYTES = 256
 # Everything but an upload is a small JSON body.
 MAX_BODY_BYTES = 8 * 2**20
 # An assistant may send its pictures as text in base64.
@@ -54,6 +60,8 @@ MAX_MCP_BODY_BYTES = 32 * 2**20
 MULTIPART_OVERHEAD_BYTES = 2**16
 # Gradio would take the address of its own page from it.
 ADDRESS_HEADERS = frozenset({b"x-gradio-server"})
+# Of a file, of which Gradio misreads most ranges, the whole is sent.
+RANGE_HEADERS = frozenset({b"range", b"if-range"})
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s,]+)(:\d{1,5})?")
 ORIGIN = re.compile(r"https?://(.+)")
@@ -101,9 +109,18 @@ def script_hash(script: bytes) -> str:
 def is_loopback(host: str) -> bool:
     """True if only programs of this machine can reach a server at this name or address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of a client or host without its interface. Raises ValueError for a name.
+
+    A server at :: knows its IPv4 clients by addresses of IPv6: ::ffff:192.0.2.7 is 192.0.2.7.
+    """
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address
 
 
 def is_local(request: gr.Request) -> bool:
@@ -161,8 +178,10 @@ class AccessControl:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        scope = {**scope, "headers": [item for item in scope["headers"] if item[0] not in ADDRESS_HEADERS]}
-        headers, path = Headers(scope=scope), scope["path"]
+        path = scope["path"]
+        unwanted = ADDRESS_HEADERS | RANGE_HEADERS if path.startswith(FILE_ROUTE) else ADDRESS_HEADERS
+        scope = {**scope, "headers": [item for item in scope["headers"] if item[0] not in unwanted]}
+        headers = Headers(scope=scope)
         refusal = self._refusal(headers, path)
         if refusal is not None:
             await refusal(scope, receive, _with_headers(send, page_policy(())))
@@ -172,7 +191,8 @@ class AccessControl:
             await self._app({**scope, "headers": plain}, receive, self._with_page_policy(send))
         else:
             policy = FILE_POLICY if path.startswith(FILE_ROUTE) else page_policy(())
-            await self._app(scope, self._limited(receive, headers, path), _with_headers(send, policy))
+            with suppress(ClientDisconnect):  # nobody waits for the answer
+                await self._app(scope, self._limited(receive, headers, path), _with_headers(send, policy))
 
     def _refusal(self, headers: Headers, path: str) -> PlainTextResponse | None:
         """The answer to a request that is refused by its headers or its path alone."""
@@ -213,24 +233,33 @@ class AccessControl:
 
     def _limited(self, receive: Receive, headers: Headers, path: str) -> Receive:
         """Refuse a body that is larger than allowed, by its announced length or while it arrives; and an upload that
-        the disk has no room for.
+        breaks off, or that the disk has no room for.
         """
         is_upload = path.startswith(UPLOAD_ROUTE)
         max_json = MAX_MCP_BODY_BYTES if path.startswith(MCP_ROUTE) else MAX_BODY_BYTES
         max_bytes = self._max_upload + MULTIPART_OVERHEAD_BYTES if is_upload else max_json
         announced = headers.get("content-length", "")
         received = int(announced) if announced.isdecimal() and int(announced) > max_bytes else 0
+        end = _last_line(headers.get("content-type", ""))
+        tail, is_complete = b"", False
 
         async def receive_limited() -> Message:
-            nonlocal received
+            nonlocal received, tail, is_complete
             message = await receive()
-            received += len(message.get("body", b""))
+            body = message.get("body", b"")
+            received += len(body)
+            # Gradio deletes what it has written of an upload after a MultiPartException only.
             if received > max_bytes:
                 sentence = f"This is over the maximum allowed size of {max_bytes} bytes"
-                # Gradio deletes what it has written of an upload after this exception only.
                 raise MultiPartException(sentence) if is_upload else HTTPException(413, sentence)
-            if is_upload and not self._has_room(len(message.get("body", b""))):
+            if not is_upload or is_complete:
+                return message
+            if not self._has_room(len(body)):
                 raise MultiPartException(NO_ROOM)
+            tail = (tail + body)[-len(end) - MAX_EPILOGUE_BYTES :]
+            is_complete = message["type"] == "http.request" and not message.get("more_body")
+            if message["type"] == "http.disconnect" or (is_complete and end not in tail):
+                raise MultiPartException(CUT_SHORT)
             return message
 
         return receive_limited
@@ -261,6 +290,12 @@ class AccessControl:
             await send({"type": "http.response.body", "body": bytes(body)})
 
         return send_page
+
+
+def _last_line(content_type: str) -> bytes:
+    """The line that ends the parts of an upload; empty if its header names no boundary."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    return b"--%b--" % boundary if boundary else b""
 
 
 def _host_name(host: str) -> str | None:

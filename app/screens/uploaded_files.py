@@ -31,10 +31,10 @@ def uploaded_file(file: Any, name: str, uploads: Path) -> Path:
         raise UserError(NOT_UPLOADED.format(name))
     if text.startswith("data:"):
         return _store(text, name, uploads)
-    if text.startswith(("http://", "https://")):
-        # Of an address only the path counts: nothing is fetched, and the check below is that of every path.
-        text = unquote(urlsplit(text).path.partition(FILE_ROUTE)[2])
     try:
+        if text.startswith(("http://", "https://")):
+            # Of an address only the path counts: nothing is fetched, and the check below is that of every path.
+            text = unquote(urlsplit(text).path.partition(FILE_ROUTE)[2])
         path = Path(text).resolve(strict=True)
     except (OSError, ValueError) as error:
         raise UserError(NOT_UPLOADED.format(name)) from error

@@ -1,5 +1,6 @@
 """Hosts, origins, routes, files and sizes that the app answers, and the headers of its answers."""
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -13,8 +14,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.screens.application import LIBRARY
-from app.screens.security import host_names
-from app.settings import ServerOptions
+from app.screens.security import CUT_SHORT, host_names
+from app.settings import Login, ServerOptions
 from tests.app.screens.conftest import mounted
 
 OWN = "http://127.0.0.1:7860"
@@ -248,3 +249,55 @@ def test_an_upload_without_room_on_the_disk_is_refused_in_one_sentence_and_nothi
     assert (answer.status_code, "\n" in answer.text) == (400, False)
     assert answer.text.startswith("the disk is full: the picture could not be stored")
     assert set(home.data.uploads.rglob("*")) == before
+
+
+def ask(app, path: str, *messages: dict, headers=()) -> list[dict]:
+    """Send the messages of one POST request as they are, and return those of the answer."""
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "root_path": "", "path": path}
+    scope |= {
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 1),
+    }
+    scope["headers"] = [(b"host", b"127.0.0.1:7860"), *headers]
+    waiting, answer = list(messages), []
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def send(message):
+        answer.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    return answer
+
+
+@pytest.mark.parametrize("path", ["gradio_api/queue/join", "gradio_api/call/health", "gradio_api/reset", "login"])
+def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(home, path):
+    kind = (b"content-type", b"application/x-www-form-urlencoded" if path == "login" else b"application/json")
+    begun = {"type": "http.request", "body": b'{"data": [', "more_body": True}
+    app = mounted(home, ServerOptions(login=Login("ann", "right"))).app
+    ask(app, f"/{path}", begun, {"type": "http.disconnect"}, headers=[kind])
+
+
+def test_of_an_upload_that_breaks_off_nothing_is_left(browser, home):
+    before = set(home.data.uploads.rglob("*"))
+    begun = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nabc'
+    kind = (b"content-type", b"multipart/form-data; boundary=x")
+    app = mounted(home, ServerOptions()).app
+    message = {"type": "http.request", "body": begun, "more_body": True}
+    ask(app, UPLOAD, message, {"type": "http.disconnect"}, headers=[kind])
+    assert set(home.data.uploads.rglob("*")) == before
+    answer = browser.post(UPLOAD, content=begun, headers={"Content-Type": kind[1].decode()})
+    assert (answer.status_code, answer.text) == (400, CUT_SHORT)
+    assert set(home.data.uploads.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-0,2-2", "bytes=0-0-0", "bytes=3-1", "bytes=0-1", "bytes=\u00b2-3", "bytes=-"]
+)
+def test_a_file_is_sent_whole_whichever_part_is_asked_for(browser, asked):
+    [path] = upload(browser, "part.png", b"a picture").json()
+    answer = browser.get(f"{FILE}{path}", headers={"Range": asked.encode("latin-1")})
+    assert (answer.status_code, answer.content) == (200, b"a picture")

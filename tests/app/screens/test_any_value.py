@@ -109,7 +109,11 @@ def test_too_few_values_are_refused(page):
     assert {refusal.partition(";")[2] for refusal in refusals} == {" reload the page"}
 
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "{folder}/secret.png", "http://127.0.0.1:9/a.png", "ftp://a/b.png"])
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/hostname", "{folder}/secret.png", "http://127.0.0.1:9/a.png", "ftp://a/b.png", "data:" + "x" * 10_000],
+    ids=lambda path: path[:20],
+)
 def test_no_value_reads_a_file_of_the_server_or_fetches_a_url(page, tmp_path, path):
     (tmp_path / "secret.png").write_bytes(b"secret")
     file = {"path": path.format(folder=tmp_path), "url": "http://127.0.0.1:9/b.png", **FILE}

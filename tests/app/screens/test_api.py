@@ -105,7 +105,7 @@ def test_a_picture_is_given_as_text_too_by_the_address_of_an_upload_or_as_a_data
         assert call(page, "grade", value, None, "") == {"is": "a picture"}
     for text in (f"data:image/png,{content}", "data:image/png;base64,???", "data:", "data:image/png;base64,"):
         assert "the front is a data: URL without a file" in refusal(page, "grade", text, None, "")
-    for text in ("http://127.0.0.1:7860/gradio_api/file=/etc/passwd", "https://example.com/front.jpg"):
+    for text in ("http://127.0.0.1:7860/gradio_api/file=/etc/passwd", "https://example.com/front.jpg", "http://[a/b"):
         assert "the front is not an uploaded file" in refusal(page, "grade", text, None, "")
 
 

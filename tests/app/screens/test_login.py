@@ -38,11 +38,16 @@ def test_without_a_login_nothing_but_the_login_page_is_answered(browser):
     # An index that no event has is refused before the login is looked at.
     assert {browser.post("/gradio_api/queue/join", json=event).status_code for event in events} == {400, 401}
     assert browser.post("/gradio_api/upload", files={"files": ("a.png", b"a")}).status_code == 401
+    event = {"session_hash": "a", "fn_index": 0, "event_id": "b"}
+    for path in ("reset", "cancel"):  # which Gradio itself leaves open
+        assert browser.post(f"/gradio_api/{path}", json=event).status_code == 401, path
+    assert browser.get("/gradio_api/heartbeat/a").status_code == 401
 
 
 def test_the_right_password_opens_the_app(browser):
     assert browser.post("/login", data=ANN).status_code == 200
     assert browser.get("/config").status_code == 200
+    assert browser.post("/gradio_api/reset", json={"event_id": "b"}).status_code == 200
 
 
 @pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"username": "bob"}, {"password": ""}])
@@ -74,6 +79,12 @@ def test_one_machine_has_no_more_attempts_by_changing_its_ipv6_address():
     assert login._client(scope) == login._client({"client": ("2001:db8:1:2:ffff::9", 2)})
     assert login._client(scope) != login._client({"client": ("2001:db8:1:3::7", 1)})
     assert login._client({"client": ("192.0.2.7", 1)}) == "192.0.2.7"
+
+
+def test_this_machine_is_one_client_and_other_machines_are_told_apart_at_a_server_of_both_protocols():
+    names = {login._client({"client": (host, 1)}) for host in ("127.0.0.1", "127.3.4.5", "::1", "::ffff:127.0.0.1")}
+    assert len(names) == 1
+    assert login._client({"client": ("::ffff:192.0.2.7", 1)}) == "192.0.2.7"
 
 
 def test_the_name_of_the_login_stands_with_the_labels(served):

@@ -95,6 +95,11 @@ def test_the_answer_to_an_unknown_event_ends_without_an_error(browser):
         assert browser.get(f"/gradio_api/{route}/unknown").status_code == 200
 
 
+def test_a_page_of_before_a_restart_gets_the_end_of_its_events_without_an_error(browser):
+    answer = browser.get("/gradio_api/queue/data?session_hash=before")
+    assert (answer.status_code, '"session_not_found":true' in answer.text) == (200, True)
+
+
 def test_several_events_in_one_request_are_refused(browser):
     body = {"data": [], "fn_index": 1, "session_hash": "a", "batched": True}
     assert browser.post("/gradio_api/queue/join", json=body).status_code == 400

@@ -41,7 +41,10 @@ def test_uploads_of_yesterday_are_deleted_and_those_of_today_stay(tmp_path):
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("127.0.0.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("lan", False)],
+    [
+        *(("127.0.0.1", True), ("127.0.0.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("localhost", True)),
+        *(("0.0.0.0", False), ("::ffff:192.0.2.7", False), ("lan", False)),
+    ],
 )
 def test_loopback_addresses_are_told_from_all_others(host, loopback):
     assert is_loopback(host) is loopback
