@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from db.labels import ROWS_PER_QUERY
 from db.schema import Card, CardPrediction, LabelClaim, LabelEvent, LabelSource, Picture, utc_now
 
 CLAIM_DURATION = timedelta(minutes=5)
-ROWS_PER_QUERY = 500  # SQLite takes at most 999 values in a query of an older version
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,22 @@ class CardFilter:
     text: str = ""
 
 
-@dataclass(frozen=True)
-class LabelFacts:
-    """Facts of a card's label history: has events, was reviewed by a person, lowest and highest grade."""
+class QueueRow(NamedTuple):
+    """A card of the queue with its current label, and what its history says.
 
-    is_labelled: bool
+    label_id           None without any label event
+    is_reviewed        a person has given one
+    lowest, highest    last grades of each person and of the imports
+    """
+
+    card_id: int
+    name: str
+    grade: float | None
+    qualifier: str | None
+    label_id: int | None
     is_reviewed: bool
-    low: float | None
-    high: float | None
+    lowest: float | None
+    highest: float | None
 
 
 def filtered_cards(session: Session, filter: CardFilter) -> Sequence[Row[int, str, str | None]]:
@@ -104,41 +113,12 @@ def choices(session: Session) -> dict[str, list[str]]:
     return {"game": sorted(games), "author": sorted(session.scalars(authors))}
 
 
-def current_grades(session: Session) -> dict[int, tuple[str, float | None, str | None]]:
-    """Name, grade and qualifier of the current label of each card outside the bin, by row id, in its order."""
-    query = select(Card.id, Card.name, LabelEvent.grade, LabelEvent.qualifier)
+def queue_rows(session: Session) -> list[QueueRow]:
+    """Return the cards outside the bin with their labels, by id."""
+    facts = (Card.label_id, Card.is_reviewed, Card.lowest_grade, Card.highest_grade)
+    query = select(Card.id, Card.name, LabelEvent.grade, LabelEvent.qualifier, *facts)
     query = query.join_from(Card, LabelEvent, LabelEvent.id == Card.label_id, isouter=True)
-    rows = session.execute(query.where(Card.deleted_at.is_(None)).order_by(Card.id))
-    return {card_id: (name, grade, qualifier) for card_id, name, grade, qualifier in rows}
-
-
-def label_facts(session: Session) -> dict[int, LabelFacts]:
-    """Facts of the label histories, by card; a card without any event has no entry.
-
-    low, high  of the last grade of each person and of the imports
-    """
-    is_person = case((LabelEvent.source == "person", 1), else_=0)
-    columns = (LabelEvent.card_id, func.max(is_person), func.min(LabelEvent.grade), func.max(LabelEvent.grade))
-    rows = session.execute(select(*columns).group_by(LabelEvent.card_id)).all()
-    facts = {card_id: LabelFacts(True, bool(person), low, high) for card_id, person, low, high in rows}
-    differing = [card_id for card_id, fact in facts.items() if fact.low != fact.high]
-    for card_id, grades in _last_grades(session, differing):
-        known = [grade for grade in grades if grade is not None]
-        low, high = (min(known), max(known)) if known else (None, None)
-        facts[card_id] = LabelFacts(True, facts[card_id].is_reviewed, low, high)
-    return facts
-
-
-def _last_grades(session: Session, card_ids: Sequence[int]) -> Iterator[tuple[int, list[float | None]]]:
-    """The last grade of each source and author, for each of some cards."""
-    for start in range(0, len(card_ids), ROWS_PER_QUERY):
-        some = card_ids[start : start + ROWS_PER_QUERY]
-        columns = (LabelEvent.card_id, LabelEvent.source, LabelEvent.author, LabelEvent.grade)
-        by_card: dict[int, dict[tuple[str, str], float | None]] = {card_id: {} for card_id in some}
-        query = select(*columns).where(LabelEvent.card_id.in_(some)).order_by(LabelEvent.id)
-        for card_id, source, author, grade in session.execute(query):
-            by_card[card_id][source, author] = grade
-        yield from ((card_id, list(grades.values())) for card_id, grades in by_card.items())
+    return [QueueRow(*row) for row in session.execute(query.where(Card.deleted_at.is_(None)).order_by(Card.id))]
 
 
 def claim(session: Session, *, card_ids: Iterable[int], author: str) -> set[int]:
@@ -173,11 +153,34 @@ def unasked_count(session: Session, *, model_sha256: str) -> tuple[int, int]:
     return live - (asked_in_all - asked_in_bin), live
 
 
-def labelers_by_card(session: Session) -> dict[int, set[str]]:
-    """The people who gave each card a label, by card; without labels that they have withdrawn or were unsure of."""
-    columns = (LabelEvent.card_id, LabelEvent.author)
+class Labeling(NamedTuple):
+    """A grade that a person gave to a card, sure of it; `blind` without seeing the earlier labels."""
+
+    card_id: int
+    grade: float
+    qualifier: str | None
+    author: str
+    blind: bool
+    created_at: datetime
+
+
+def labelings(session: Session, *, card_ids: Sequence[int]) -> list[Labeling]:
+    """Return the grades that people gave to some cards, by card, oldest first; `card_ids` in rising order."""
+    columns = [getattr(LabelEvent, name) for name in Labeling._fields]
     by_person = select(*columns).where(LabelEvent.source == "person", LabelEvent.grade.is_not(None), ~LabelEvent.unsure)
-    labelers: dict[int, set[str]] = {}
-    for card_id, author in session.execute(by_person.distinct()):
-        labelers.setdefault(card_id, set()).add(author)
-    return labelers
+    rows: list[Labeling] = []
+    for start in range(0, len(card_ids), ROWS_PER_QUERY):
+        some = by_person.where(LabelEvent.card_id.in_(card_ids[start : start + ROWS_PER_QUERY]))
+        rows += [Labeling(*row) for row in session.execute(some.order_by(LabelEvent.card_id, LabelEvent.id))]
+    return rows
+
+
+def cards_labelled_blind(session: Session) -> list[int]:
+    """Return the row ids of the cards outside the bin that were labelled blind."""
+    blind = select(LabelEvent.card_id).where(LabelEvent.blind)
+    return list(session.scalars(select(Card.id).where(Card.deleted_at.is_(None), Card.id.in_(blind))))
+
+
+def reviewed_cards(session: Session) -> list[int]:
+    """Return the row ids of the cards outside the bin that a person has labelled."""
+    return list(session.scalars(select(Card.id).where(Card.deleted_at.is_(None), Card.is_reviewed)))

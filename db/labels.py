@@ -1,19 +1,31 @@
 """Queries for labels: an append-only history of events, and the current label of each card.
 
 The current label is the latest one given by a person, or else the latest imported one: by row id, not by time, because
-clocks can step back. The card refers to it, so that no query looks through the histories of all cards.
+clocks can step back. The card refers to it and keeps what else the queue asks of its history, so that no query looks
+through the histories of all cards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Boolean, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from db.schema import Base, Card, LabelEvent, LabelSource
 
-CARDS = Base.metadata.tables["cards"]
+ROWS_PER_QUERY = 500  # SQLite takes at most 999 values in a query of an older version
+_CARDS = Base.metadata.tables["cards"]
+_FACTS = (
+    update(_CARDS)
+    .where(_CARDS.c.id == bindparam("of_card"))
+    .values(
+        label_id=bindparam("label"),
+        is_reviewed=bindparam("reviewed"),
+        lowest_grade=bindparam("lowest"),
+        highest_grade=bindparam("highest"),
+    )
+)
 
 
 def add_label(
@@ -27,11 +39,13 @@ def add_label(
     note: str = "",
     returned: bool = False,
     unsure: bool = False,
+    blind: bool = False,
 ) -> LabelEvent:
     """Record a label event. Neither grade nor qualifier: the label is withdrawn and the card unlabelled again.
 
     returned  the grading company gave this grade
     unsure    the card is to be looked at again later
+    blind     the labeler did not see the earlier labels
     """
     event = LabelEvent(
         card_id=card_id,
@@ -42,22 +56,38 @@ def add_label(
         note=note,
         returned=returned,
         unsure=unsure,
+        blind=blind,
     )
     add_labels(session, events=[event])
     return event
 
 
 def add_labels(session: Session, *, events: Iterable[LabelEvent]) -> None:
-    """Record many label events in one statement, and the current label of their cards."""
+    """Record many label events in one statement, and what their cards keep of their histories."""
     events = list(events)
     session.add_all(events)
     session.flush()
-    by_person = select(LabelEvent.id).where(LabelEvent.id == CARDS.c.label_id, LabelEvent.source == "person").exists()
-    is_person = bindparam("is_person", type_=Boolean())
-    point = update(CARDS).where(CARDS.c.id == bindparam("of_card"), or_(is_person, ~by_person))
-    rows = [{"of_card": event.card_id, "is_person": event.source == "person", "new": event.id} for event in events]
+    card_ids = sorted({event.card_id for event in events})
+    for start in range(0, len(card_ids), ROWS_PER_QUERY):
+        _keep_facts(session, card_ids[start : start + ROWS_PER_QUERY])
+
+
+def _keep_facts(session: Session, card_ids: Sequence[int]) -> None:
+    """Find the current label of some cards, who has seen them, and the extremes of each labeler's last grade."""
+    columns = (LabelEvent.card_id, LabelEvent.id, LabelEvent.source, LabelEvent.author, LabelEvent.grade)
+    query = select(*columns).where(LabelEvent.card_id.in_(card_ids)).order_by(LabelEvent.id)
+    current: dict[int, tuple[bool, int]] = {}
+    last_grades: dict[int, dict[tuple[str, str], float | None]] = {card_id: {} for card_id in card_ids}
+    for card_id, event_id, source, author, grade in session.execute(query):
+        current[card_id] = max(current.get(card_id, (False, 0)), (source == "person", event_id))
+        last_grades[card_id][source, author] = grade
+    rows = []
+    for card_id, (is_reviewed, event_id) in current.items():
+        grades = [grade for grade in last_grades[card_id].values() if grade is not None]
+        extremes = {"lowest": min(grades, default=None), "highest": max(grades, default=None)}
+        rows.append({"of_card": card_id, "label": event_id, "reviewed": is_reviewed, **extremes})
     if rows:
-        session.connection().execute(point.values(label_id=bindparam("new")), rows)
+        session.connection().execute(_FACTS, rows)
 
 
 def current_labels(session: Session) -> dict[int, LabelEvent]:

@@ -169,6 +169,10 @@ class Card(Base):
     deleted_at: Mapped[datetime | None]  # in the bin: shown nowhere else, not trained on, kept until it is emptied
     # Row id of the current label, kept by db/labels.py. No foreign key: an event refers to its card already.
     label_id: Mapped[int | None]
+    # Also kept by db/labels.py: whether a person has given an event, and the extremes of each labeler's last grade.
+    is_reviewed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    lowest_grade: Mapped[float | None]
+    highest_grade: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     front: Mapped[Picture | None] = relationship(foreign_keys=[front_id], lazy="joined")
@@ -202,6 +206,7 @@ class LabelEvent(Base):
         default=False, server_default=false()
     )  # it came back from the grading company
     unsure: Mapped[bool] = mapped_column(default=False, server_default=false())  # to be looked at again later
+    blind: Mapped[bool] = mapped_column(default=False, server_default=false())  # without seeing the earlier labels
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from db.label_queue import CardFilter, filtered_cards
 from db.session import Session
-from labeling.ranking import QueueBy, RankedQueue, ranking
+from labeling.ranking import QueueBy, RankedQueue
 from labeling.splits import split_of
 
 NO_CONDITION = CardFilter()
@@ -31,9 +31,16 @@ def queue_of(
     by            order of the ranking; None: the unlabelled cards first, then by id, without a ranking
     model_sha256  the model whose predictions count
     """
-    rows = filtered_cards(session, filter.cards)
-    ids = [card_id for card_id, group, fixed in rows if not filter.split or (fixed or split_of(group)) == filter.split]
     if by is None:
-        return ids, None
-    ranked, passing = RankedQueue(ranking(session, by, model_sha256)), set(ids)
-    return [entry.row_id for entry in ranked.entries if entry.row_id in passing], ranked
+        return _passing(session, filter), None
+    ranked = RankedQueue(session, by, model_sha256)
+    ids: list[int] = ranked.row_ids.tolist()
+    if filter == ALL_CARDS:
+        return ids, ranked
+    passing = set(_passing(session, filter))
+    return [card_id for card_id in ids if card_id in passing], ranked
+
+
+def _passing(session: Session, filter: QueueFilter) -> list[int]:
+    rows = filtered_cards(session, filter.cards)
+    return [card_id for card_id, group, fixed in rows if not filter.split or (fixed or split_of(group)) == filter.split]

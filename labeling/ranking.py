@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, get_args
 
 import numpy as np
 
 from db import label_queue, predictions
-from db.label_queue import LabelFacts
+from db.label_queue import QueueRow
 from db.session import Session
 from engine.cards.grades import GRADES, training_target, with_article
 from engine.evaluation.label_scores import central_range, rarity, suspicion, uncertainty
@@ -33,11 +32,6 @@ GRADE_STEPS = len(GRADES) - 1
 MIN_SUSPICION = 0.5 / GRADE_STEPS
 
 
-NO_HISTORY = LabelFacts(is_labelled=False, is_reviewed=False, low=None, high=None)
-
-Scores = dict[int, tuple[float, str]]  # by row id: score and reason, "" for none
-
-
 @dataclass(frozen=True)
 class QueueEntry:
     """A card of the queue: its row id and name, its score, 0 .. 1, and the reasons for it."""
@@ -49,134 +43,174 @@ class QueueEntry:
 
 
 @dataclass(frozen=True)
-class RankedQueue:
-    """The cards in an order that stays as it was when it was chosen, while labels are given."""
+class _Columns:
+    """Columns of what is known of n cards, in the order of their row ids.
 
-    entries: Sequence[QueueEntry]
+    targets          (n,) training targets, 1 to 10; 0 for none
+    is_predicted     (n,) True where the model gave probabilities
+    probabilities    (n, 10) of those; 0 elsewhere
+    distances        (n,) grades between the lowest and the highest label of different people
+    problems         by index, why the model could not grade a card
+    """
 
-    def reasons(self, row_id: int) -> tuple[str, ...]:
-        """Reasons for the place of a card; () for a card that is not in the queue."""
-        entry = self._by_id.get(row_id)
-        return () if entry is None else entry.reasons
-
-    @cached_property
-    def _by_id(self) -> dict[int, QueueEntry]:
-        return {entry.row_id: entry for entry in self.entries}
+    rows: Sequence[QueueRow]
+    targets: np.ndarray
+    is_predicted: np.ndarray
+    probabilities: np.ndarray
+    distances: np.ndarray
+    problems: Mapping[int, str]
 
 
 @dataclass(frozen=True)
-class _Known:
-    """Name, training target and label history of a card, and the model's probabilities or why it has none."""
+class _Scored:
+    """Scores of n cards, (n,), 0 .. 1, and the function that puts the reason of one in words, "" for none."""
 
-    name: str
-    target: int | None
-    facts: LabelFacts
-    probabilities: np.ndarray | None
-    problem: str
+    scores: np.ndarray
+    reason: Callable[[int], str]
 
 
-def ranking(session: Session, by: QueueBy, model_sha256: str | None) -> list[QueueEntry]:
-    """All cards outside the bin, the most worth a label first; equal ones by id.
+class RankedQueue:
+    """The cards outside the bin in an order that stays as it was when it was chosen, while labels are given.
 
-    model_sha256  the model whose predictions count, None without one: then no card is suspect or uncertain
+    row_ids  (n,) best first; equal ones by id
+    scores   (n,) theirs
     """
-    known = _known_cards(session, model_sha256)
-    scored = {order: _SCORERS[order](known) for order in MIXED_WEIGHTS if by in (order, "mixed")}
-    entries = []
-    for row_id, card in known.items():
-        weighted = [(1.0 if by == order else MIXED_WEIGHTS[order], *scores[row_id]) for order, scores in scored.items()]
-        reasons = [reason for _, score, reason in sorted(weighted, key=lambda part: -part[0] * part[1]) if reason]
-        score = sum(weight * score for weight, score, _ in weighted)
-        entries.append(QueueEntry(row_id, card.name, round(score, 4), tuple(reasons)))
-    return sorted(entries, key=lambda entry: (-entry.score, entry.row_id))
+
+    def __init__(self, session: Session, by: QueueBy, model_sha256: str | None) -> None:
+        """`model_sha256` is the model whose predictions count; None without one: no card is suspect or uncertain."""
+        columns = _columns(session, model_sha256)
+        self._rows = columns.rows
+        parts = MIXED_WEIGHTS if by == "mixed" else {by: 1.0}
+        self._parts = [(weight, _SCORERS[order](columns)) for order, weight in parts.items()]
+        scores = np.zeros(len(self._rows))
+        for weight, scored in self._parts:
+            scores += weight * scored.scores
+        scores = scores.round(4)
+        order = np.argsort(-scores, kind="stable")
+        self.row_ids = np.array([row.card_id for row in self._rows], np.int64)[order]
+        self.scores = scores[order]
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def entries(self, limit: int | None = None) -> list[QueueEntry]:
+        """The first cards with their reasons; all by default."""
+        return [
+            QueueEntry(self._rows[index].card_id, self._rows[index].name, float(score), self._reasons(index))
+            for index, score in zip(self._order[:limit], self.scores[:limit], strict=True)
+        ]
+
+    def reasons(self, row_id: int) -> tuple[str, ...]:
+        """Reasons for the place of a card, the weightiest first; () for a card that is not in the queue."""
+        index = self._index_of.get(row_id)
+        return () if index is None else self._reasons(index)
+
+    def _reasons(self, index: int) -> tuple[str, ...]:
+        parts = sorted(self._parts, key=lambda part: -part[0] * part[1].scores[index])
+        return tuple(filter(None, (scored.reason(index) for _, scored in parts)))
+
+    @cached_property
+    def _index_of(self) -> dict[int, int]:
+        return {row.card_id: index for index, row in enumerate(self._rows)}
 
 
-def _known_cards(session: Session, model_sha256: str | None) -> dict[int, _Known]:
+def _columns(session: Session, model_sha256: str | None) -> _Columns:
+    rows = label_queue.queue_rows(session)
     predicted = {} if model_sha256 is None else predictions.predictions_of(session, model_sha256=model_sha256)
-    facts = label_queue.label_facts(session)
-    known = {}
-    for row_id, (name, grade, qualifier) in label_queue.current_grades(session).items():
-        target = training_target(grade, qualifier)
-        stored, problem = predicted.get(row_id, (None, ""))
-        known[row_id] = _Known(
-            name,
-            target if isinstance(target, int) else None,
-            facts.get(row_id, NO_HISTORY),
-            None if stored is None else np.frombuffer(stored, np.float64),
-            problem,
+    stored = [predicted.get(row.card_id, (None, "")) for row in rows]
+    is_predicted = np.array([probabilities is not None for probabilities, _ in stored], bool)
+    probabilities = np.zeros((len(rows), len(GRADES)))
+    known = b"".join(values for values, _ in stored if values is not None)
+    probabilities[is_predicted] = np.frombuffer(known, np.float64).reshape(-1, len(GRADES))
+    lowest = np.array([row.lowest for row in rows], np.float64)  # None becomes NaN
+    highest = np.array([row.highest for row in rows], np.float64)
+    return _Columns(
+        rows,
+        np.array([_target(row.grade, row.qualifier) for row in rows], np.int64),
+        is_predicted,
+        probabilities,
+        np.nan_to_num(highest - lowest),
+        {index: problem for index, (_, problem) in enumerate(stored) if problem},
+    )
+
+
+@cache
+def _target(grade: float | None, qualifier: str | None) -> int:
+    target = training_target(grade, qualifier)
+    return target if isinstance(target, int) else 0
+
+
+def _suspect(columns: _Columns) -> _Scored:
+    chosen = np.flatnonzero((columns.targets > 0) & columns.is_predicted)
+    scores = np.zeros(len(columns.rows))
+    if len(chosen):
+        scores[chosen] = suspicion(columns.probabilities[chosen], columns.targets[chosen])
+
+    def reason(index: int) -> str:
+        if scores[index] < MIN_SUSPICION:
+            return f"not scored: {columns.problems[index]}" if index in columns.problems else ""
+        grade, distribution = int(columns.targets[index]), columns.probabilities[index]
+        near = float(distribution[max(grade - 2, 0) : grade + 1].sum())
+        return (
+            f"labelled {grade}, but the model expects {float(distribution @ GRADES):.1f} and gives "
+            f"{with_article(grade)} or a grade next to it {near:.0%}"
         )
-    return known
+
+    return _Scored(scores, reason)
 
 
-def _suspect(known: Mapping[int, _Known]) -> Scores:
-    scores: Scores = {
-        row_id: (0.0, f"not scored: {card.problem}" if card.problem else "") for row_id, card in known.items()
-    }
-    chosen = {row_id: card for row_id, card in known.items() if card.target and card.probabilities is not None}
-    if chosen:
-        probabilities = np.stack([card.probabilities for card in chosen.values() if card.probabilities is not None])
-        grades = np.array([card.target for card in chosen.values()])
-        for row_id, score, grade, distribution in zip(
-            chosen, suspicion(probabilities, grades), grades, probabilities, strict=True
-        ):
-            expected = float(distribution @ GRADES)
-            near = float(distribution[max(grade - 2, 0) : grade + 1].sum())
-            reason = (
-                f"labelled {grade}, but the model expects {expected:.1f} and gives {with_article(int(grade))} or a "
-                f"grade next to it {near:.0%}"
-            )
-            scores[row_id] = (float(score), reason if score >= MIN_SUSPICION else "")
-    return scores
+def _uncertain(columns: _Columns) -> _Scored:
+    scores = np.zeros(len(columns.rows))
+    scores[columns.is_predicted] = uncertainty(columns.probabilities[columns.is_predicted])
+
+    def reason(index: int) -> str:
+        if not columns.is_predicted[index]:
+            return ""
+        low, high = central_range(columns.probabilities[index])
+        return f"the model is unsure: anything from {low} to {high}"
+
+    return _Scored(scores, reason)
 
 
-def _uncertain(known: Mapping[int, _Known]) -> Scores:
-    scores: Scores = dict.fromkeys(known, (0.0, ""))
-    chosen = {row_id: card.probabilities for row_id, card in known.items() if card.probabilities is not None}
-    if chosen:
-        for row_id, score in zip(chosen, uncertainty(np.stack(list(chosen.values()))), strict=True):
-            low, high = central_range(chosen[row_id])
-            scores[row_id] = (float(score), f"the model is unsure: anything from {low} to {high}")
-    return scores
-
-
-def _rare(known: Mapping[int, _Known]) -> Scores:
-    counted = Counter(card.target for card in known.values() if card.target)
-    counts = np.array([counted[grade] for grade in GRADES])
+def _rare(columns: _Columns) -> _Scored:
+    counts = np.bincount(columns.targets, minlength=len(GRADES) + 1)[1:]
     rare = rarity(counts)
-    scores: Scores = {}
-    for row_id, card in known.items():
-        if card.target:
-            count = counted[card.target]
-            reason = f"only {count} card{'' if count == 1 else 's'} labelled {card.target}"
-            scores[row_id] = (float(rare[card.target - 1]), reason if rare[card.target - 1] > 0 else "")
-        elif card.probabilities is not None:
-            likeliest = int(card.probabilities.argmax())
-            reason = f"perhaps {with_article(GRADES[likeliest])}, of which {counted[GRADES[likeliest]]} are labelled"
-            scores[row_id] = (float(card.probabilities @ rare), reason)
-        else:
-            scores[row_id] = (0.0, "")
-    return scores
+    expected = columns.probabilities @ rare
+    scores = np.where(columns.targets > 0, rare[columns.targets - 1], expected)
+
+    def reason(index: int) -> str:
+        target = columns.targets[index]
+        if target:
+            count = counts[target - 1]
+            return f"only {count} card{'' if count == 1 else 's'} labelled {target}" if rare[target - 1] > 0 else ""
+        if not columns.is_predicted[index]:
+            return ""
+        likeliest = int(columns.probabilities[index].argmax())
+        return f"perhaps {with_article(GRADES[likeliest])}, of which {counts[likeliest]} are labelled"
+
+    return _Scored(scores, reason)
 
 
-def _disagreement(known: Mapping[int, _Known]) -> Scores:
-    scores: Scores = {}
-    for row_id, card in known.items():
-        low, high = card.facts.low, card.facts.high
-        distance = 0.0 if low is None or high is None else high - low
-        reason = f"labelled {low:g} and {high:g} by different people" if distance else ""
-        scores[row_id] = (distance / GRADE_STEPS, reason)
-    return scores
+def _disagreement(columns: _Columns) -> _Scored:
+    def reason(index: int) -> str:
+        row = columns.rows[index]
+        return f"labelled {row.lowest:g} and {row.highest:g} by different people" if columns.distances[index] else ""
+
+    return _Scored(columns.distances / GRADE_STEPS, reason)
 
 
-def _unreviewed(known: Mapping[int, _Known]) -> Scores:
-    scores: Scores = {}
-    for row_id, card in known.items():
-        reason = "its imported label was never reviewed" if card.facts.is_labelled else "it has no label"
-        scores[row_id] = (0.0, "") if card.facts.is_reviewed else (1.0, reason)
-    return scores
+def _unreviewed(columns: _Columns) -> _Scored:
+    def reason(index: int) -> str:
+        row = columns.rows[index]
+        if row.is_reviewed:
+            return ""
+        return "it has no label" if row.label_id is None else "its imported label was never reviewed"
+
+    return _Scored(np.array([not row.is_reviewed for row in columns.rows], np.float64), reason)
 
 
-_SCORERS = {
+_SCORERS: dict[str, Callable[[_Columns], _Scored]] = {
     "suspect": _suspect,
     "uncertain": _uncertain,
     "rare": _rare,

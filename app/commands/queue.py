@@ -9,7 +9,7 @@ from app.labels.score_cards import score_cards
 from app.settings import DataFolder
 from app.terminal import ProgressMeter, stop_on_signal
 from db.session import Database
-from labeling.ranking import BY_LABELS_ALONE, QueueBy, ranking
+from labeling.ranking import BY_LABELS_ALONE, QueueBy, RankedQueue
 
 
 def run(data: DataFolder, by: QueueBy, limit: int | None) -> list[dict[str, Any]]:
@@ -30,7 +30,8 @@ def ranked_cards(
     with Database.open(data.database, backup_dir=data.backups) as database:
         model_sha256 = None if by in BY_LABELS_ALONE else score_cards(database, data, progress, is_stopped)
         with database.reading() as session:
-            entries = ranking(session, by, model_sha256)
+            ranked = RankedQueue(session, by, model_sha256)
     return [
-        {"card_id": entry.card_id, "score": entry.score, "reasons": list(entry.reasons)} for entry in entries[:limit]
+        {"card_id": entry.card_id, "score": entry.score, "reasons": list(entry.reasons)}
+        for entry in ranked.entries(limit)
     ]

@@ -15,6 +15,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import user_message
+from app.labels.agreement_text import agreement_sentences
 from app.labels.card_names import card_of_key, label_text
 from app.labels.queue_orders import (
     ALL_CARDS,
@@ -30,9 +31,10 @@ from app.labels.shown_card import corner_close_ups, full_picture, shown_cards
 from app.labels.undo import Changes
 from app.settings import DataFolder, UserError
 from db import cards, label_queue, labels, predictions
-from db.schema import Card, LabelEvent
+from db.schema import Card, LabelEvent, utc_now
 from db.session import Database, DatabaseUnusable, Session
 from engine.cards.grades import GRADES, check_label, parse_grade, parse_qualifier
+from labeling.agreement import agreements
 from labeling.queue import queue_of
 from labeling.ranking import BY_LABELS_ALONE, QueueBy, RankedQueue
 from labeling.second_look import cards_to_look_at_again
@@ -86,6 +88,7 @@ class Act(BaseModel):
 
     number      counts the acts of the page, from 1 on
     last_event  row id of the card's last label event that the page knew; 0 without any
+    blind       the page showed the card without its label and history
     front       SHA-256 of the picture on the front when `swap` was pressed
     """
 
@@ -98,6 +101,7 @@ class Act(BaseModel):
     qualifier: Name = ""
     note: Text = ""
     last_event: int = 0
+    blind: bool = False
     front: Annotated[str, Field(max_length=64)] = ""
 
 
@@ -141,6 +145,7 @@ class LabelDesk:
             "full_picture": (AskCard, self.full_picture),
             "corner_close_ups": (AskCard, self.corner_close_ups),
             "label_counts": (_Request, self.label_counts),
+            "label_agreement": (_Request, self.label_agreement),
         }
         return [_checked(name, model, handler) for name, (model, handler) in handlers.items()]
 
@@ -155,7 +160,7 @@ class LabelDesk:
                 session, queue_filter(request.entry, request.filters), by=by, model_sha256=model_sha256
             )
             if request.entry == SECOND_LOOK:
-                again = cards_to_look_at_again(session, author=self._author(request.name))
+                again = cards_to_look_at_again(session, author=self._author(request.name), now=utc_now())
                 ids = [card_id for card_id in ids if card_id in again]
             choices = label_queue.choices(session)
         if ranked is not None and by is not None:
@@ -164,7 +169,7 @@ class LabelDesk:
             if len(self._rankings) > len(RANKED):
                 self._rankings.popitem(last=False)
         if request.entry == CONFLICTS and ranked is not None:
-            disputed = {entry.row_id for entry in ranked.entries if entry.score > 0}
+            disputed = set(ranked.row_ids[ranked.scores > 0].tolist())
             ids = [card_id for card_id in ids if card_id in disputed]
         return {"ids": ",".join(map(str, ids)), "choices": choices, "name": self._author(request.name)}
 
@@ -228,7 +233,7 @@ class LabelDesk:
             before = labels.current_label(session, card_id=card.id)
             grade, qualifier, note = _new_label(act, before)
             is_unsure = act.kind == "unsure" or (act.kind == "note" and before is not None and before.unsure)
-            known: dict[str, Any] = {"author": author, "note": note, "unsure": is_unsure}
+            known: dict[str, Any] = {"author": author, "note": note, "unsure": is_unsure, "blind": act.blind}
             label = _same_event(session, card, act.last_event, grade, qualifier, known)
             if label is None:
                 label = labels.add_label(
@@ -284,6 +289,12 @@ class LabelDesk:
         with self._database.reading() as session:
             counts = labels.count_by_grade(session)
         return {"counts": counts_text(counts), "scoring": self._scoring_text()}
+
+    def label_agreement(self, _request: _Request) -> dict[str, Any]:
+        """Sentences on how well people agree who graded the same card, and the model with them."""
+        model_sha256 = self._model_sha256()
+        with self._database.reading() as session:
+            return {"sentences": agreement_sentences(agreements(session, model_sha256))}
 
     def _scoring_text(self) -> str:
         model_sha256 = self._model_sha256()
@@ -357,8 +368,8 @@ def _same_event(
     if not history or history[-1].id <= last_event:
         return None
     latest = history[-1]
-    given = (latest.grade, latest.qualifier, latest.author, latest.note, latest.unsure)
-    return latest if given == (grade, qualifier, known["author"], known["note"], known["unsure"]) else None
+    given = {name: getattr(latest, name) for name in known}
+    return latest if (latest.grade, latest.qualifier, given) == (grade, qualifier, known) else None
 
 
 def _swap(session: Session, card: Card, front: str) -> str:

@@ -15,7 +15,7 @@ from labeling.ranking import QueueBy
 
 ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
 UNSURE = "Unsure: look again"
-SECOND_LOOK = "Second look: cards of others, blind"
+SECOND_LOOK = "Second look: grade again, blind"
 CONFLICTS = "Conflicts: different people, different grades"
 RANKED: dict[str, QueueBy] = {
     "Suspect labels first": "suspect",

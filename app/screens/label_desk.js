@@ -363,7 +363,7 @@ const eachSide = (action) => {
 // A label, and what else ends with the card, is decided and the next card shown at once.
 function decideAndMove(act) {
   const card = current;
-  decide({ ...act, key: card.key, last_event: card.last_event, note: "" });
+  decide({ ...act, key: card.key, last_event: card.last_event, blind: card.blind, note: "" });
   say("Saving ...");
   showSaving();
   cards.delete(card.id);
@@ -407,6 +407,16 @@ async function showOpinion() {
   }
   box.hidden = false;
 }
+
+async function showAgreement() {
+  const list = find(".agreement ul");
+  list.replaceChildren();
+  append("li", "Comparing ...", list);
+  const answer = await ask("label_agreement", {});
+  list.replaceChildren();
+  for (const sentence of answer.sentences ?? [answer.problem]) append("li", sentence, list);
+}
+find(".agreement").addEventListener("toggle", ({ target }) => { if (target.open) showAgreement(); });
 
 async function showCorners() {
   const panel = find(".corner-panel"), card = current;

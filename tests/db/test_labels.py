@@ -14,6 +14,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from db.append_only import AppendOnly
+from db.label_queue import queue_rows
 from db.labels import add_label, count_by_grade, current_label, current_labels, label_history, last_labels
 from db.schema import GRADES_SQL, QUALIFIERS_SQL, LabelEvent
 from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
@@ -44,7 +45,7 @@ events = st.lists(
     st.tuples(
         st.integers(0, 3),
         st.sampled_from([None, 1.0, 8.5, 9.0, 10.0]),
-        st.sampled_from(["import", "person"]),
+        st.sampled_from([("import", ""), ("person", "ada"), ("person", "bob")]),
     ),
     max_size=12,
 )
@@ -52,25 +53,30 @@ events = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=events)
-def test_the_current_label_is_the_latest_by_a_person_or_else_the_latest_import(database, events):
+def test_the_current_label_and_the_facts_of_a_card_follow_from_its_history(database, events):
     """The oracle is the same rule as a loop over the events of a card."""
     with pytest.raises(ZeroDivisionError), database.writing() as session:  # rolled back: every example starts empty
         cards = add_cards(session, 4)
-        for index, grade, source in events:
-            add_label(session, card_id=cards[index], grade=grade, source=source)
+        for index, grade, (source, author) in events:
+            add_label(session, card_id=cards[index], grade=grade, source=source, author=author)
         expected = {}
         for source in ("import", "person"):
-            for index, grade, by in events:
+            for index, grade, (by, _) in events:
                 if by == source:
                     expected[cards[index]] = grade
         assert {card: event.grade for card, event in current_labels(session).items()} == expected
         singly = {card: current_label(session, card_id=card) for card in cards}
         assert {card: event.grade for card, event in singly.items() if event is not None} == expected
         assert count_by_grade(session) == Counter(expected.get(card) for card in cards)
-        imports = {cards[index]: grade for index, grade, source in events if source == "import"}
+        imports = {cards[index]: grade for index, grade, (source, _) in events if source == "import"}
         assert {
             card: event.grade for card, event in last_labels(session, card_ids=cards, source="import").items()
         } == imports
+        last = {(cards[index], labeler): grade for index, grade, labeler in events}
+        for row in queue_rows(session):
+            grades = [grade for (card, _), grade in last.items() if card == row.card_id and grade is not None]
+            assert (row.lowest, row.highest) == (min(grades, default=None), max(grades, default=None))
+            assert row.is_reviewed == any(card == row.card_id and source == "person" for card, (source, _) in last)
         raise ZeroDivisionError
 
 

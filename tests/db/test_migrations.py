@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 import db.migrate
 import db.session
 from db.cards import counts
+from db.label_queue import queue_rows
 from db.labels import add_label, current_labels, label_history
 from db.line_corrections import current_lines
 from db.promotions import current_model
@@ -26,7 +27,7 @@ from db.schema import Base
 from db.session import Database, DatabaseUnusable
 from tests.db.row_factory import add_picture, all_pictures
 
-NEWEST = "0010"
+NEWEST = "0011"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op
@@ -248,9 +249,7 @@ def test_a_label_without_an_author_is_migrated_with_an_unknown_author(tmp_path, 
         assert [(label.grade, label.author) for label in label_history(session, card_id=1)] == [(9, ""), (8, "ann")]
 
 
-def test_the_current_label_of_an_older_database_is_the_latest_by_a_person_or_else_the_latest_import(
-    tmp_path, monkeypatch
-):
+def test_the_current_label_and_the_facts_of_an_older_database_follow_from_its_histories(tmp_path, monkeypatch):
     create_database_of_before(9, tmp_path, monkeypatch)
     histories = [[], [("import", 8), ("import", 7)], [("import", 8), ("person", 6), ("person", 5), ("import", 9)]]
     with closing(sqlite3.connect(tmp_path / "loupe.db")) as raw:
@@ -271,6 +270,8 @@ def test_the_current_label_of_an_older_database_is_the_latest_by_a_person_or_els
         raw.commit()
     with Database.open(tmp_path / "loupe.db") as database, database.reading() as session:
         assert {card: label.grade for card, label in current_labels(session).items()} == {2: 7, 3: 5}
+        facts = {row.card_id: (row.is_reviewed, row.lowest, row.highest) for row in queue_rows(session)}
+        assert facts == {1: (False, None, None), 2: (False, 7, 7), 3: (True, 5, 9)}
 
 
 def test_a_promotion_of_before_the_history_is_migrated_with_what_is_unknown(tmp_path, monkeypatch):

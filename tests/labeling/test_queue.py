@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from db.label_queue import CLAIM_DURATION, CardFilter, claim, release, unasked_count
 from db.labels import add_label
@@ -129,11 +130,20 @@ def test_a_card_that_someone_has_claimed_is_not_claimed_by_others_until_the_clai
     assert claim(session, card_ids=[first], author="bob") == set()
 
 
-def test_a_second_look_is_at_a_sample_of_the_cards_that_one_other_person_has_labelled(session, monkeypatch):
+def test_a_second_look_is_at_a_sample_of_the_cards_that_one_person_has_labelled(session, monkeypatch):
     monkeypatch.setattr("labeling.second_look.SAMPLE_FRACTION", 1.0)
-    names = {session.get(Card, card_id).name for card_id in cards_to_look_at_again(session, author="bob")}
-    assert names == {"nine b"}, "not imported, unsure, taken back or without a grade"
-    assert cards_to_look_at_again(session, author="ada") == set()
+
+    def names_for(author, now=None):
+        again = cards_to_look_at_again(session, author=author, now=now or utc_now())
+        return {session.get(Card, card_id).name for card_id in again}
+
+    assert names_for("bob") == {"nine b"}, "not imported, unsure, taken back or without a grade"
+    assert names_for("ada") == set()
+    tomorrow = utc_now() + timedelta(days=1)
+    assert names_for("ada", tomorrow) == {"nine b"}, "one's own again, from the next day on"
+    nine = session.scalar(select(Card.id).where(Card.name == "nine b"))
+    add_label(session, card_id=nine, grade=8, source="person", author="ada", blind=True)
+    assert names_for("ada", tomorrow + timedelta(days=1)) == names_for("bob") == set(), "once is enough"
     monkeypatch.undo()
     assert 800 < sum(map(in_sample, range(1, 10_001))) < 1200
 

@@ -9,7 +9,7 @@ from db.card_bin import move_to_bin
 from db.labels import add_label
 from db.predictions import add_predictions, cards_without_prediction
 from db.schema import CardPrediction
-from labeling.ranking import QUEUE_ORDERS, ranking
+from labeling.ranking import QUEUE_ORDERS, RankedQueue
 from tests.db.row_factory import add_card, add_picture
 
 MODEL = "a" * 64
@@ -47,6 +47,10 @@ def session(database, tmp_path):
             predictions.append(CardPrediction(card_id=card.id, model_sha256=MODEL, **answer))
         add_predictions(session, predictions=predictions)
         yield session
+
+
+def ranking(session, by, model):
+    return RankedQueue(session, by, model).entries()
 
 
 def names(session, by, model=MODEL):

@@ -285,8 +285,10 @@ def test_a_second_look_shows_neither_label_nor_history(labelled, monkeypatch):
     bob = Page(labelled, name="bob", page="2")
     [card] = bob.cards(entry=SECOND_LOOK)
     assert (card["name"], card["label"], card["history"], card["blind"]) == ("eight", "", [], True)
-    bob.act("label", key=card["key"], last_event=card["last_event"], grade=5)
+    assert bob.ask("label_agreement")["sentences"][0].startswith("No card was graded twice yet.")
+    bob.act("label", key=card["key"], last_event=card["last_event"], grade=5, blind=card["blind"])
     assert bob.cards(entry=SECOND_LOOK) == []
+    assert bob.ask("label_agreement")["sentences"] == ["Different labelers: QWK 0.00, the same grade on 0% of 1 card."]
     assert [card["name"] for card in bob.cards(entry="Conflicts: different people, different grades")] == ["eight"]
 
 
