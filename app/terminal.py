@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,8 @@ from engine.torchrun import BadEnvironment, started_by_torchrun
 PRINT_INTERVAL_S = 1.0
 BAD_OUTPUT = 2
 PASSWORD_VARIABLE = "LOUPE_PASSWORD"
+# A file's name may hold signs that end the line, move the cursor, change the colors, or turn the direction of the text.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def rank_and_world_size() -> tuple[int, int]:
@@ -31,7 +34,7 @@ def rank_and_world_size() -> tuple[int, int]:
 def print_message(text: str) -> None:
     """Print one line to stderr, on rank 0 only."""
     if rank_and_world_size()[0] == 0:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+        print(_one_line(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 
 
 def read_password(user: str) -> str:
@@ -54,7 +57,12 @@ def print_error(text: str) -> None:
         rank, world_size = 0, 1
     suffix = f" (process {rank + 1} of {world_size})" if world_size > 1 else ""
     with suppress(OSError):  # stderr may be a file on the full disk that the error is about
-        print(f"loupe{suffix}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+        print(f"loupe{suffix}: {_one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+
+
+def _one_line(text: str) -> str:
+    """The text with the escape sequences of Python in place of control characters."""
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def print_result(result: Any, path: Path | None) -> None:

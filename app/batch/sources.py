@@ -15,6 +15,7 @@ from pathlib import Path
 from app.batch.batch import Batch, BatchCard, create_batch
 from app.settings import DataFolder, UserError
 from engine.cards.pairs import CardPair, Refused, manifest_rows
+from engine.image.read import MAX_FILE_BYTES
 from engine.storage.disk_space import disk_full_message
 from labeling.discover import GRADE_FOLDER, TABLE_SUFFIXES, ImportRefused, cards_in_folder, manifest_at
 from labeling.side_names import SIDE_FOLDER
@@ -23,7 +24,9 @@ ZIP = ".zip"
 NOT_UPLOADED = "{}: the picture {} was not uploaded; upload it with the CSV file, and name it there without a folder"
 # Errors of zipfile for damaged files, unknown compressions (NotImplementedError) and passwords (RuntimeError).
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-MAX_UNPACKED_BYTES = 50 * 10**9
+MAX_UNPACKED_BYTES, MAX_ENTRIES = 50 * 10**9, 100_000
+# Pictures are compressed already; a ZIP file of a few megabytes that fills the disk is no collection of them.
+MAX_RATIO, MIN_CHECKED_BYTES = 50, 10**9
 
 
 def batch_from_path(data: DataFolder, path: Path, model: str | None = None) -> Batch:
@@ -102,12 +105,8 @@ def _unpack(file: Path, folder: Path) -> None:
     """Unpack a ZIP file. Raises UserError if it is damaged, has a password, or does not fit on the disk."""
     try:
         with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-            if size > min(MAX_UNPACKED_BYTES, shutil.disk_usage(folder).free):
-                raise UserError(
-                    f"{file.name}: needs {size / 1e9:.1f} GB unpacked, more than there is room for; free some space or "
-                    "give the folder instead"
-                )
+            if problem := _size_problem(archive, file.stat().st_size, folder):
+                raise UserError(f"{file.name}: {problem}")
             if twice := _name_twice(archive, folder):
                 raise UserError(
                     f"{file.name}: another file is also named {twice}; rename one, or grade them in two batches"
@@ -127,6 +126,24 @@ def _unpack(file: Path, folder: Path) -> None:
         raise UserError(
             f"{file.name}: is not a ZIP file that can be read ({error}); pack the pictures again"
         ) from error
+
+
+def _size_problem(archive: zipfile.ZipFile, packed_bytes: int, folder: Path) -> str:
+    """The reason why a ZIP file is too large to unpack into the folder; empty if it is not."""
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES:
+        return f"holds {len(entries):,} files, more than {MAX_ENTRIES:,}; make several batches of it"
+    largest = max(entries, key=lambda entry: entry.file_size, default=None)
+    if largest is not None and largest.file_size > MAX_FILE_BYTES:
+        size = largest.file_size / 1e9
+        return f"{largest.filename} in it has {size:.1f} GB unpacked, too much for a picture of a card; leave it out"
+    size_bytes = sum(entry.file_size for entry in entries)
+    if size_bytes > MIN_CHECKED_BYTES and size_bytes > MAX_RATIO * packed_bytes:
+        return f"becomes {size_bytes / packed_bytes:.0f} times as large unpacked, as no pictures do; pack them again"
+    if size_bytes > min(MAX_UNPACKED_BYTES, shutil.disk_usage(folder).free):
+        size = size_bytes / 1e9
+        return f"needs {size:.1f} GB unpacked, more than there is room for; free some space or give the folder instead"
+    return ""
 
 
 def _name_twice(archive: zipfile.ZipFile, folder: Path) -> str:

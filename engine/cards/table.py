@@ -22,6 +22,8 @@ MAX_TABLE_BYTES = 64_000_000
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"\"?sep=([,;|:\t ])\"?(?:\r?\n|\r)", re.IGNORECASE)  # Excel's first line
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Room for the empty columns that spreadsheets add.
+MAX_HEADER_LETTERS, MAX_NAMED_COLUMNS = 20_000, 20
 MIN_SIMILARITY = 0.8  # of a mistyped column name: "grades" to "grade" is .91
 # A spreadsheet runs a cell that begins with one of these as a formula; the last four are the full-width forms.
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
@@ -62,16 +64,20 @@ def read_table(path: Path, *, columns: Sequence[str], required: Sequence[str]) -
     skipped = 0  # lines before the first one
     if separator_line:
         text, skipped = text[separator_line.end() :], 1
+    first_line = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    if len(first_line) > MAX_HEADER_LETTERS:
+        raise BadManifest(
+            f"{path}: the first line has {len(first_line)} letters, and is to name the columns; check that file"
+        )
     try:
-        separator = separator_line[1] if separator_line else _separator(text, columns)
-        # `newline=""` keeps the line breaks within cells as they are.
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-        header = next(reader, [])
-        names = [_column_name(cell) for cell in header]
-        _check_columns(path, header, names, columns, required)
-        rows = [_row(reader.line_num + skipped, names, cells) for cells in reader if any(map(str.strip, cells))]
+        separator = separator_line[1] if separator_line else _separator(first_line, columns)
+        lines = _read_lines(path, text, separator, skipped)
     except csv.Error as error:
         raise BadManifest(f"{path}: is not a CSV file in UTF-8; save it as CSV (UTF-8) ({error})") from error
+    header = lines[0][1] if lines else []
+    names = [_column_name(cell) for cell in header]
+    _check_columns(path, header, names, columns, required)
+    rows = [_row(line, names, cells) for line, cells in lines[1:] if any(map(str.strip, cells))]
     unknown = [cell.strip() for cell, name in zip(header, names, strict=True) if name and name not in columns]
     return Table(rows, unknown)
 
@@ -80,7 +86,8 @@ def unused_columns_message(path: Path, table: Table) -> list[str]:
     """The sentence that names the unknown columns of a table; none if all are known."""
     if not table.unknown_columns:
         return []
-    names = ", ".join(repr(name) for name in table.unknown_columns)
+    more = len(table.unknown_columns) - MAX_NAMED_COLUMNS
+    names = ", ".join(map(repr, table.unknown_columns[:MAX_NAMED_COLUMNS])) + (f" and {more} more" if more > 0 else "")
     return [f"{path.name}: not used, because the name of the column is not known: {names}"]
 
 
@@ -135,9 +142,32 @@ def _encoding_without_mark(content: bytes) -> str:
     return "utf-16-be" if len(start) >= 4 and not any(start[::2]) else "utf-8-sig"
 
 
-def _separator(text: str, columns: Sequence[str]) -> str:
+def _read_lines(path: Path, text: str, separator: str, skipped: int) -> list[tuple[int, list[str]]]:
+    """The cells of each row with the number of its last line, the header first; `skipped` lines are before the text.
+
+    A quote that is left open makes one cell of the rows up to the next quote, or of all that follow. A table with cells
+    of several lines is read only if all of its quotes match. Raises BadManifest if they do not; csv.Error.
+    """
+    # `newline=""` keeps the line breaks within cells as they are.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    lines = [(reader.line_num + skipped, cells) for cells in reader]
+    if not any("\n" in cell or "\r" in cell for _, cells in lines for cell in cells):
+        return lines
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    end = 0
+    try:
+        for _ in reader:
+            end = reader.line_num
+    except csv.Error as error:
+        begin = end + skipped + 1
+        raise BadManifest(
+            f"{path}: the quotes of the row that begins in line {begin} do not match; close the open one, or remove it"
+        ) from error
+    return lines
+
+
+def _separator(first_line: str, columns: Sequence[str]) -> str:
     """The separator with which the first line names the most known columns; a comma if none names any."""
-    first_line = re.split(r"[\r\n]", text, maxsplit=1)[0]
 
     def known_columns(separator: str) -> int:
         cells = next(csv.reader([first_line], delimiter=separator), [])
@@ -160,7 +190,7 @@ def _check_columns(
             raise BadManifest(f"{path}: the column {name!r} occurs {count} times; keep one of them")
     absent = [name for name in columns if name not in names]
     for cell, name in zip(header, names, strict=True):
-        if name in columns:
+        if not name or name in columns:
             continue
         words = [word for word in re.split(r"[\W_]+", name) if word in absent]
         if meant := [*words, *get_close_matches(name, absent, n=1, cutoff=MIN_SIMILARITY)]:

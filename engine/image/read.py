@@ -160,8 +160,10 @@ def _clear_errors(path: Path) -> Iterator[None]:
         ) from error
     except Image.DecompressionBombError as error:
         raise BadPicture(f"{path.name}: is more than 100 megapixels; scale it down") from error
-    # The decoders raise all of these on broken files.
+    # The decoders raise all of these on broken files; an error of the file system has a number.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, RuntimeError, ArithmeticError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise BadPicture(f"{path.name}: cannot be read ({error.strerror}); check the path and the disk") from error
         raise BadPicture(f"{path.name}: is damaged or cut short; copy or export it again") from error
 
 

@@ -64,6 +64,31 @@ def test_quoted_cells_may_hold_separators_and_line_breaks_and_blank_lines_are_sk
     assert [row.cells["notes"] for row in table.rows] == ["one, two\r\nthree", "x"]
 
 
+@pytest.mark.parametrize("closing", ["", '"', 'b,y.jpg,8,"good"\n'])
+def test_rows_that_an_open_quote_swallows_are_not_lost_in_silence(tmp_path, closing):
+    text = f'sep=,\ncard_id,front,grade,notes\na,x.jpg,9,fine\nb,y.jpg,8,"open\nc,z.jpg,7,\n{closing}d,z.jpg,7,\n'
+    with pytest.raises(BadManifest, match=r"t\.csv: the quotes of the row that begins in line 4 do not match; close"):
+        read(tmp_path / "t.csv", text)
+    with pytest.raises(BadManifest, match=r"begins in line 1 do not match"):
+        read(tmp_path / "t.csv", '"card_id,front,grade\na,x.jpg,9\n')
+
+
+def test_quotes_within_one_line_may_be_any(tmp_path):
+    text = 'card_id,front,notes\n"a" ,x.jpg,a 5" card\nb,"y.jpg" ,"first" edition\n'
+    assert [row.cells["card_id"] for row in read(tmp_path / "t.csv", text).rows] == ["a", "b"]
+
+
+def test_a_line_of_a_million_columns_is_refused_at_once_and_the_names_of_many_are_not_all_listed(tmp_path):
+    start = time.process_time()
+    with pytest.raises(BadManifest, match="the first line has 7888906 letters, and is to name the columns"):
+        read(tmp_path / "t.csv", "card_id," + ",".join(f"c{number}" for number in range(1_000_001)))
+    assert time.process_time() - start < 2
+    table = read(tmp_path / "t.csv", "card_id," + ",".join(f"c{number}" for number in range(500)) + "," * 16_000)
+    [message] = unused_columns_message(tmp_path / "t.csv", table)
+    assert "'c19' and 480 more" in message
+    assert "'c20'" not in message
+
+
 def test_an_unknown_column_is_named_as_it_is_written(tmp_path):
     table = read(tmp_path / "t.csv", "card_id,Price,grade\na,3,9\n")
     assert table.unknown_columns == ["Price"]

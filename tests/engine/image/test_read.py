@@ -207,6 +207,15 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         read_picture(tmp_path)
 
 
+def test_an_error_of_the_file_system_is_no_damage_of_the_picture(tmp_path):
+    loop, file = tmp_path / "loop.jpg", tmp_path / "file"
+    loop.symlink_to(loop)
+    file.write_bytes(b"")
+    for path, reason in ((loop, "symbolic links"), (file / "a.jpg", "Not a directory")):
+        with pytest.raises(BadPicture, match=rf"{path.name}: cannot be read \(.*{reason}\); check the path"):
+            read_picture(path)
+
+
 def test_many_threads_may_read_at_once_and_no_warning_filter_is_left_behind(tmp_path):
     path = tmp_path / "card.png"
     Image.fromarray(gradient()).save(path)
