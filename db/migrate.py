@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -39,7 +40,7 @@ def migrate(readers: Engine, writers: Engine, *, file: Path | None, backup_dir: 
     backup_dir   folder of the backup; None: the folder `backups` next to the file
     raises       DatabaseUnusable if the database is newer than this program or belongs to another program
     """
-    scripts = ScriptDirectory(str(MIGRATIONS))
+    scripts = _scripts(MIGRATIONS)
     newest = scripts.get_current_head()
     with readers.connect() as connection:
         if _revision(connection) == newest:
@@ -52,6 +53,12 @@ def migrate(readers: Engine, writers: Engine, *, file: Path | None, backup_dir: 
         if file is not None and revision is not None:
             _back_up(file, revision, backup_dir or default_folder(file))
         command.upgrade(_config(connection), "head")
+
+
+@cache
+def _scripts(folder: Path) -> ScriptDirectory:
+    """The migrations in a folder, compiled once: a command opens the database several times."""
+    return ScriptDirectory(str(folder))
 
 
 def _revision(connection: Connection) -> str | None:

@@ -57,7 +57,20 @@ def load(path: Path) -> dict[str, Any]:
 
     Weights quantized to 8 bits are returned as float32.
     """
-    content = load_as_stored(path)
+    return _as_floats(load_as_stored(path), path)
+
+
+def load_own(path: Path) -> dict[str, Any] | None:
+    """Load as `load` does; None for a file that Loupe did not write, or of which a part is missing or damaged."""
+    try:
+        content = load_as_stored(path)
+    except BadModel:
+        return None
+    return _as_floats(content, path)
+
+
+def _as_floats(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Dequantize the weights. Raises BadModel unless all are finite numbers."""
     if "eight_bits" in content:
         try:
             content["model"] = dequantize_state_dict(content["model"], content.pop("eight_bits"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -30,6 +31,19 @@ EXTRA_INPUTS = ("regions", "use_measurements")
 FUSION_WEIGHT = "fuse.0.weight"
 
 
+class _SavedModel(NamedTuple):
+    """A model file of Loupe, with what is in it."""
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def pictures(self) -> set[str]:
+        """SHA-256 of the training pictures that the file names with its out-of-fold predictions, as the starter's."""
+        saved = self.content.get("out_of_fold")
+        return set() if saved is None else {picture for key in saved["pictures"] for picture in key if picture}
+
+
 @dataclass(frozen=True)
 class InitialModel:
     """Network before its first step.
@@ -50,9 +64,9 @@ def initialize_model(config: Config) -> InitialModel:
     """
     if config.pretrained == "none":
         return InitialModel(DualBranch(config))
-    model = _loupe_model(config)
-    if model is not None:
-        return _from_model(config, model)
+    saved = _saved_model(config)
+    if saved is not None:
+        return _from_model(config, saved)
     try:
         return InitialModel(DualBranch(config, pretrained=config.pretrained), Path(config.pretrained).name)
     except WeightsUnavailable as error:
@@ -75,26 +89,21 @@ def validate_run(config: Config, pairs: Sequence[CardPair] = (), folder: Path | 
     TeacherPredictions.from_setting(config.teachers)
     if config.pretrained in ("none", "imagenet"):
         return
-    initialize_model(config)
-    model = _loupe_model(config)
-    if model is None:
+    saved = _saved_model(config)
+    if saved is None:
+        initialize_model(config)  # raises if torchvision's weights do not fit
         return
-    if folder is not None and model.resolve() == (folder / MODEL).resolve():
+    _compatible(config, saved)
+    if folder is not None and saved.path.resolve() == (folder / MODEL).resolve():
         raise BadConfig(f"pretrained = {config.pretrained!r} would be overwritten by this run; give another folder")
     evaluation_cards = _evaluation_cards(config, pairs)
-    known_pictures = _pictures_in_model_file(model)
+    known_pictures = saved.pictures
     known = [pair for pair in evaluation_cards if known_pictures and known_pictures & set(_hashes(pair))]
-    for pair in [*known, *overlapping_cards(training_cards(model).cards, evaluation_cards)]:
+    for pair in [*known, *overlapping_cards(training_cards(saved.path).cards, evaluation_cards)]:
         raise Leak(
             f"pretrained = {config.pretrained!r} was trained on the card {pair.card_id!r}, which this run evaluates on "
             f"({pair.split}); use other weights, or move that model's training cards to the train split"
         )
-
-
-def _pictures_in_model_file(model: Path) -> set[str]:
-    """SHA-256 of the training pictures that a model file names with its out-of-fold predictions, as the starter's."""
-    saved = checkpoint.load(model).get("out_of_fold")
-    return set() if saved is None else {picture for key in saved["pictures"] for picture in key if picture is not None}
 
 
 def _hashes(pair: CardPair) -> list[str]:
@@ -108,25 +117,26 @@ def _evaluation_cards(config: Config, pairs: Iterable[CardPair]) -> list[CardPai
     return validation + [pair for pair in labelled if pair.split == "test"]
 
 
-def _loupe_model(config: Config) -> Path | None:
-    """Path of the Loupe model that `config.pretrained` names; None for torchvision weights."""
+def _saved_model(config: Config) -> _SavedModel | None:
+    """The Loupe model that `config.pretrained` names; None for torchvision weights."""
     if config.pretrained == "imagenet":
         return None
     if config.pretrained == "starter":
         if not starter.MODEL.is_file():
             raise BadConfig("pretrained = 'starter': this copy of Loupe has no starter model; use other weights")
-        return starter.MODEL
+        return _SavedModel(starter.MODEL, checkpoint.load(starter.MODEL))
     path = Path(config.pretrained)
     if not path.exists():
         raise BadConfig(f"pretrained = {config.pretrained!r}: there is no such file; give another, starter or none")
     if (path / MODEL).is_file():
         raise BadConfig(f"pretrained = {config.pretrained!r} is a run's folder; give {path / MODEL}")
-    return path if checkpoint.is_loupe_checkpoint(path) else None
+    content = checkpoint.load_own(path)
+    return None if content is None else _SavedModel(path, content)
 
 
-def _from_model(config: Config, path: Path) -> InitialModel:
-    """Copy all weights of the model at `path` that fit the network; the rest stays random."""
-    model_config, name, weights = _load_compatible(config, path)
+def _from_model(config: Config, saved: _SavedModel) -> InitialModel:
+    """Copy all weights of a model that fit the network; the rest stays random."""
+    model_config, name, weights = _compatible(config, saved)
     network = DualBranch(config)
     state = network.state_dict()
     copied = {key: weight for key, weight in weights.items() if key in state and weight.shape == state[key].shape}
@@ -134,12 +144,12 @@ def _from_model(config: Config, path: Path) -> InitialModel:
         copied.pop(FUSION_WEIGHT, None)
     network.load_state_dict(copied, strict=False)
     notice = _weights_notice(name, random=state.keys() - copied.keys(), unused=weights.keys() - state.keys())
-    return InitialModel(network, name, (notice, *_leakage_notices(config, path)))
+    return InitialModel(network, name, (notice, *_leakage_notices(config, saved.path)))
 
 
-def _load_compatible(config: Config, path: Path) -> tuple[Config, str, dict[str, Tensor]]:
-    """Load the config, name and weights of a model. Raises BadConfig unless its encoders are those of `config`."""
-    content = checkpoint.load(path)
+def _compatible(config: Config, saved: _SavedModel) -> tuple[Config, str, dict[str, Tensor]]:
+    """Config, name and weights of a model. Raises BadConfig unless its encoders are those of `config`."""
+    content = saved.content
     try:
         model_config, name, weights = configuration.from_saved(content["config"]), content["name"], content["model"]
     except (KeyError, TypeError, ValueError) as error:

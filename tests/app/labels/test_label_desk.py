@@ -1,5 +1,7 @@
 """The labeling desk: a decision goes to the card that the page shows, once, whatever is lost on the way."""
 
+import shutil
+
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -53,13 +55,13 @@ def labels_of(home, name):
 
 
 @pytest.fixture
-def two_folders(data_home, picture, tmp_path):
+def two_folders(data_home, migrated_file, picture, tmp_path):
     """Two data folders whose first card has the same row id and other pictures."""
     folder = data_folder(tmp_path / "other")
     picture("first/a.png", seed=1)
     picture("second/b.png", seed=2)
     import_cards(data_home.database, tmp_path / "first")
-    with Database.open(folder.database) as database:
+    with Database.open(shutil.copy(migrated_file, folder.database)) as database:
         import_cards(database, tmp_path / "second")
         yield data_home, Home(folder, database, data_home.jobs)
 

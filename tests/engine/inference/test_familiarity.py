@@ -23,12 +23,10 @@ from engine.storage import checkpoint
 from tests.engine.conftest import saved_model
 
 SETTINGS = {
-    "front_encoder": "resnet18",
-    "back_encoder": "resnet18",
     "image_size": 64,
     "use_measurements": True,
 }
-REFERENCES, FEATURES = 24, 512
+REFERENCES, FEATURES = 24, 1280
 
 
 def card(cards=1):

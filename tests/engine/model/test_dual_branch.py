@@ -1,5 +1,8 @@
 """The dual-branch network: missing sides, fusion weight, attention and normalization."""
 
+from copy import deepcopy
+from functools import cache
+
 import pytest
 import torch
 from torchvision.models import ResNet18_Weights
@@ -13,8 +16,14 @@ SMALL = {"front_encoder": "resnet18", "back_encoder": "resnet18", "image_size": 
 
 
 def network(**settings):
+    return deepcopy(_network(tuple(settings.items())))
+
+
+@cache
+def _network(settings):
+    """Cached: its 22 million random weights are dearer than a copy of them."""
     torch.manual_seed(0)
-    return DualBranch(Config(**{**SMALL, "dropout": 0.0, **settings}))
+    return DualBranch(Config(**{**SMALL, "dropout": 0.0, **dict(settings)}))
 
 
 def pictures(seed, cards=4):

@@ -1,6 +1,7 @@
 """The encoders against torchvision's networks and the package efficientnet-lite-pytorch."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 from urllib.error import URLError
 
@@ -47,16 +48,19 @@ def torchvision_features(name, network, picture):
     return network.layer4(network.layer3(network.layer2(network.layer1(features))))
 
 
-@pytest.mark.parametrize("size", [64, 96])
+@cache
+def random_encoder(name):
+    """An encoder with random weights; cached, for drawing them takes longer than computing with them."""
+    torch.manual_seed(0)
+    return build_encoder(name)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_encoder_gives_its_features_at_a_thirty_second_of_the_size(name, size):
-    with torch.no_grad():
-        assert build_encoder(name)(torch.rand(2, 6, size, size)).shape == (
-            2,
-            ENCODER_FEATURES[name],
-            size // 32,
-            size // 32,
-        )
+def test_every_encoder_gives_its_features_at_a_thirty_second_of_the_size(name):
+    for size in (64, 96):
+        with torch.no_grad():
+            features = random_encoder(name)(torch.rand(2, 6, size, size))
+        assert features.shape == (2, ENCODER_FEATURES[name], size // 32, size // 32)
 
 
 def first_convolution(trunk):
@@ -128,7 +132,7 @@ def test_from_learned_weights_all_after_the_first_convolution_is_torchvision_s(n
 def test_random_kernels_differ_by_channel_and_have_the_response_variance_of_torchvision_s(name):
     torch.manual_seed(0)
     network = efficientnet_lite(name) if name in SCALES else models.get_model(name, weights=None)
-    wide, narrow = first_convolution(build_encoder(name)), first_convolution(network)
+    wide, narrow = first_convolution(random_encoder(name)), first_convolution(network)
     assert wide.weight.shape[1] == 6
     assert torch.corrcoef(wide.weight.detach().transpose(0, 1).flatten(1)).fill_diagonal_(0).abs().max() < 0.3
     total = [conv.weight.square().sum(dim=(1, 2, 3)).mean().item() for conv in (wide, narrow)]
@@ -184,15 +188,14 @@ def test_without_an_internet_connection_the_failed_download_is_reported(monkeypa
         build_encoder("resnet18", "imagenet")
 
 
-@pytest.fixture(params=sorted(SCALES))
+@pytest.fixture(scope="module", params=sorted(SCALES))
 def lite(request):
     """Name of a variant, and the package's network with random weights and batch statistics."""
     package = pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'test' is not installed")
     torch.manual_seed(0)
     network = package.EfficientNet.from_name(request.param.replace("_", "-", 1).replace("_", "-"))
     with torch.no_grad():
-        for _ in range(3):
-            network.train()(torch.randn(4, 3, network.input_image_size, network.input_image_size))
+        network.train()(torch.randn(2, 3, network.input_image_size, network.input_image_size))
     return request.param, network.eval()
 
 
@@ -214,9 +217,11 @@ def test_the_penultimate_stage_is_the_package_s_network_without_its_last_block_a
     encoder = build_encoder(name, str(tmp_path), channels="rgb", stage="penultimate").eval()
     rgb = torch.rand(2, 3, network.input_image_size, network.input_image_size)
     inputs_of_last_block = []
-    network._blocks[-1].register_forward_pre_hook(lambda _, arguments: inputs_of_last_block.append(arguments[0]))
+    last_block = network._blocks[-1]
+    hook = last_block.register_forward_pre_hook(lambda _, arguments: inputs_of_last_block.append(arguments[0]))
     with torch.no_grad():
         network.extract_features((rgb * 255 - 127) / 128)
+        hook.remove()
         torch.testing.assert_close(encoder(rgb), inputs_of_last_block[0], rtol=1e-3, atol=1e-4)
     assert encoder(rgb).shape[1] == feature_count(name, "penultimate")
 

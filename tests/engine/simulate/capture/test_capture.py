@@ -40,13 +40,15 @@ def find_marks(rgb: np.ndarray, quad: np.ndarray) -> dict[str, np.ndarray]:
     inside = np.zeros(rgb.shape[:2], np.uint8)
     cv2.fillConvexPoly(inside, np.rint(quad).astype(np.int32), 1)
     inside = cv2.erode(inside, np.ones((9, 9)))
+    # By hue: light can change a mark's brightness and mix white into it.
+    chroma = rgb.astype(np.float32) - np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])[..., None]
+    strength = np.sqrt(np.einsum("ijk,ijk->ij", chroma, chroma))
+    is_colored = np.maximum(np.maximum(chroma[..., 0], chroma[..., 1]), chroma[..., 2]) > 60
     marks = {}
     for name, color in COLORS.items():
-        # By hue: light can change a mark's brightness and mix white into it.
-        chroma = rgb.astype(float) - rgb.min(axis=2, keepdims=True)
-        hue = np.array(color, float) - min(color)
-        similarity = (chroma @ hue) / (np.linalg.norm(chroma, axis=2) * np.linalg.norm(hue) + 1e-6)
-        weight = (similarity > 0.94) * (chroma.max(axis=2) > 60) * inside
+        hue = np.array(color, np.float32) - min(color)
+        similarity = (chroma @ hue) / (strength * np.linalg.norm(hue) + 1e-6)
+        weight = (similarity > 0.94) * is_colored * inside
         count, _, sizes, centres = cv2.connectedComponentsWithStats(weight.astype(np.uint8))
         if count > 1:
             best = 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))
