@@ -30,6 +30,7 @@ BENCHMARKS = {
     "memory": "benchmarks.speed.memory",
     "onnx": "benchmarks.speed.onnx",
     "prepare": "benchmarks.speed.prepare",
+    "queue": "benchmarks.speed.queue",
     "repaint": "benchmarks.accuracy.label_leak",
     "simulate": "benchmarks.speed.simulate",
     "start": "benchmarks.speed.start",
