@@ -92,7 +92,7 @@ CalibratedFile = Annotated[
 ]
 ExportedFile = Annotated[
     Path | None,
-    typer.Option("--out", callback=_writable_file("--out"), help="File to write. Default: in the data folder."),
+    typer.Option("--out", help="File to write, or new folder. Default: in the data folder."),
 ]
 
 
@@ -602,10 +602,21 @@ def export(
     manifest: Annotated[
         Path | None, typer.Option(help="Cards on which to compare the exported model with the original.")
     ] = None,
+    form: Annotated[
+        Literal["csv", "parquet", "folders", "imagefolder"],
+        typer.Option(
+            help="Form of exported labels: a CSV file, a Parquet file, the pictures in a folder for each grade, or "
+            "such a folder as Hugging Face reads it."
+        ),
+    ] = "csv",
     data: Data = None,
     json: Json = None,
 ) -> None:
     """Export labels, a model, a report or the history. The report describes a model, the history all runs."""
+    if out is not None and form not in ("folders", "imagefolder"):
+        _or_exit(lambda: check_file(out, "--out"))
+    if kind != "labels" and form != "csv":
+        _refuse(f"--form applies to export labels only; omit it with export {kind}")
     if kind != "model" and (bits != "32" or onnx or manifest):
         _refuse(f"--bits, --onnx and --manifest apply to export model only; omit them with export {kind}")
     if onnx and bits != "32":
@@ -614,7 +625,7 @@ def export(
     from app.commands.export_model import ExportOptions
 
     options = ExportOptions("onnx" if onnx else "8 bits" if bits == "8" else "model", manifest)
-    print_result(_or_exit(lambda: export.run(_folder(context, data), kind, model, out, options)), json)
+    print_result(_or_exit(lambda: export.run(_folder(context, data), kind, model, out, options, form)), json)
 
 
 @program.command()

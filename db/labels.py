@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from db.schema import Base, Card, LabelEvent, LabelSource
@@ -104,6 +104,12 @@ def current_label(session: Session, *, card_id: int) -> LabelEvent | None:
 def label_history(session: Session, *, card_id: int) -> Sequence[LabelEvent]:
     """All label events of a card, oldest first."""
     return session.scalars(select(LabelEvent).where(LabelEvent.card_id == card_id).order_by(LabelEvent.id)).all()
+
+
+def named_events(session: Session) -> Sequence[Row[str, LabelEvent]]:
+    """(name, event) of all label events of the cards outside the bin: card by card, oldest first."""
+    query = select(Card.name, LabelEvent).join(Card, Card.id == LabelEvent.card_id).where(Card.deleted_at.is_(None))
+    return session.execute(query.order_by(Card.id, LabelEvent.id)).all()
 
 
 def last_labels(session: Session, *, card_ids: Sequence[int], source: LabelSource) -> dict[int, LabelEvent]:

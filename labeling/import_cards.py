@@ -15,7 +15,8 @@ from db.cards import paths_by_sha
 from db.session import Database
 from engine.cards.pairs import CardPair, Manifest, Refused
 from engine.image.read import BadPicture
-from labeling.discover import TRUTH_FILE, ImportRefused, cards_at, cards_in_folder
+from labeling.discover import TRUTH_FILE, ImportRefused, cards_at, cards_in_folder, manifest_at
+from labeling.history_file import history_path, read_history
 from labeling.import_rows import LoadedCard, Recorder
 from labeling.label_file import with_labels
 from labeling.picture_info import PictureFile, load_picture_file
@@ -61,7 +62,9 @@ def import_cards(
     """
     manifest = _list_cards(path, labels)
     is_simulated = ((path if path.is_dir() else path.parent) / TRUTH_FILE).exists()
-    recorder = Recorder(synthetic=is_simulated, labels_win=labels_win)
+    table = None if labels else manifest_at(path)
+    history = {} if table is None else read_history(history_path(table))
+    recorder = Recorder(synthetic=is_simulated, labels_win=labels_win, history=history)
     added, known, changed_labels, refused = 0, 0, 0, list(manifest.refused)
     with database.reading() as session:
         recorded_paths = paths_by_sha(session)

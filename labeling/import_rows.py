@@ -9,8 +9,9 @@ from db import cards as card_rows
 from db import labels as label_rows
 from db.schema import Card, LabelEvent, Picture
 from db.session import Session
-from engine.cards.pairs import CardPair, Refused
+from engine.cards.pairs import CardPair, Refused, name_key
 from labeling.duplicates import FrontIndex
+from labeling.history_file import History
 from labeling.import_batch import ImportBatch
 from labeling.picture_info import PictureFile
 
@@ -48,7 +49,9 @@ class CardRefused(ValueError):
 class Recorder:
     """Records an import batch by batch; keeps the fronts and labels seen so far to detect duplicates and conflicts."""
 
-    def __init__(self, *, synthetic: bool, labels_win: bool = False) -> None:
+    def __init__(self, *, synthetic: bool, labels_win: bool = False, history: History | None = None) -> None:
+        """`history` holds the label events of exported cards, which those that are new here get."""
+        self._history = history or {}
         self._synthetic = synthetic
         self._labels_win = labels_win
         self._fronts = FrontIndex()
@@ -72,8 +75,22 @@ class Recorder:
                 refused.append(Refused(str(loaded.files[0].path), f"card {loaded.pair.card_id!r}: {error}"))
         card_rows.add_cards(session, cards=rows.new_cards)
         self._newest_card = max([self._newest_card, *(card.id for card in rows.new_cards)])
-        changed_labels = _add_labels(session, recorded, labels_win=self._labels_win)
+        self._restore_histories(session, rows.new_cards)
+        # A label that only repeats the history beside it says nothing of its own; one that was edited does.
+        listed = [(card, pair) for card, pair in recorded if not self._repeats_history(card, pair)]
+        changed_labels = _add_labels(session, listed, labels_win=self._labels_win)
         return BatchCounts(len(rows.new_cards), len(recorded) - len(rows.new_cards), refused, changed_labels)
+
+    def _restore_histories(self, session: Session, new_cards: Sequence[Card]) -> None:
+        """Record the label events that new cards had where they were exported."""
+        histories = [(card, self._history.get(name_key(card.name), [])) for card in new_cards]
+        events = [LabelEvent(card_id=card.id, **values) for card, history in histories for values in history]
+        label_rows.add_labels(session, events=events)
+
+    def _repeats_history(self, card: Card, pair: CardPair) -> bool:
+        history = self._history.get(name_key(card.name), [])
+        last = max(enumerate(history), key=lambda item: (item[1]["source"] == "person", item[0]), default=None)
+        return last is not None and (last[1]["grade"], last[1]["qualifier"]) == (pair.grade, pair.qualifier)
 
     def _add_stored_fronts(self, session: Session) -> None:
         """Index the fronts of cards not written by this import: earlier cards, and those of other writers."""

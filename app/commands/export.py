@@ -16,22 +16,36 @@ from app.settings import DataFolder, UserError
 from db.session import Database
 from engine.storage.atomic import write_text
 from engine.storage.file_hash import sha256
-from labeling.export import export_labels
+from labeling.export import LabelForm, export_labels
 
 ExportKind = Literal["labels", "model", "report", "history"]
-FILES: dict[ExportKind, str] = {"labels": "labels.csv", "report": "report.md", "history": "history.md"}
+FILES: dict[ExportKind, str] = {"report": "report.md", "history": "history.md"}
+LABEL_FILES: dict[LabelForm, str] = {
+    "csv": "labels.csv",
+    "parquet": "labels.parquet",
+    "folders": "cards",
+    "imagefolder": "imagefolder",
+}
 
 
 def run(
-    data: DataFolder, kind: ExportKind, model: str | None, out: Path | None, options: ExportOptions = DEFAULT_OPTIONS
+    data: DataFolder,
+    kind: ExportKind,
+    model: str | None,
+    out: Path | None,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    form: LabelForm = "csv",
 ) -> dict[str, Any]:
-    """Write the file to `out`, or below the data folder's exports; returns its path and a count or model metadata."""
+    """Write the file to `out`, or below the data folder's exports; returns its path and a count or model metadata.
+
+    form  of exported labels
+    """
     if kind in ("model", "report"):
         return _export_model_or_report(data, kind, model, out, options)
-    target = _with_folder(out or data.exports / FILES[kind])
+    target = _with_folder(out or data.exports / (LABEL_FILES[form] if kind == "labels" else FILES[kind]))
     with Database.open(data.database, backup_dir=data.backups) as database:
         if kind == "labels":
-            exported = export_labels(database, target)
+            exported = export_labels(database, target, form)
             print_left_out(exported.left_out)
             left_out = [asdict(card) for card in exported.left_out]
             return {"path": str(target), "cards": exported.cards, "left_out": left_out}

@@ -205,16 +205,19 @@ def _resolve(text: str, folder: Path, find_file: Callable[[Path], Path]) -> Path
         raise BadManifest(f"{text!r} cannot be looked up ({error.strerror}); check the path") from error
 
 
-def write_manifest(path: Path, pairs: Iterable[CardPair]) -> None:
-    """Write pairs as a manifest with absolute paths, atomically; read_manifest gives the same pairs back.
+def write_manifest(path: Path, pairs: Iterable[CardPair], *, relative: bool = False) -> None:
+    """Write pairs as a manifest atomically; read_manifest gives the same pairs back.
+
+    relative  their paths are relative to the manifest's folder and written as they are, else absolute
 
     A cell that a spreadsheet would run as a formula gets an apostrophe, which read_manifest removes.
     """
-    write_table(path, COLUMNS, ([defuse_formula(cell) for cell in _as_row(pair, COLUMNS).values()] for pair in pairs))
+    written = pairs if relative else (pair.absolute() for pair in pairs)
+    write_table(path, COLUMNS, ([defuse_formula(cell) for cell in _as_row(pair, COLUMNS).values()] for pair in written))
 
 
 def _as_row(pair: CardPair, columns: Iterable[str]) -> dict[str, str]:
-    values = {name: getattr(pair.absolute(), name) for name in columns}
+    values = {name: getattr(pair, name) for name in columns}
     values["grade"] = None if pair.grade is None else f"{pair.grade:g}"
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
@@ -230,7 +233,9 @@ def freeze_snapshot(folder: Path, pairs: Iterable[CardPair]) -> tuple[Path, str]
 
 
 def _snapshot_lines(pairs: Iterable[CardPair]) -> bytes:
-    lines = (json.dumps(_as_row(pair, SNAPSHOT_COLUMNS), ensure_ascii=False, sort_keys=True) for pair in pairs)
+    lines = (
+        json.dumps(_as_row(pair.absolute(), SNAPSHOT_COLUMNS), ensure_ascii=False, sort_keys=True) for pair in pairs
+    )
     return "".join(line + "\n" for line in lines).encode()
 
 

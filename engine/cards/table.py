@@ -8,7 +8,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -99,6 +99,14 @@ def write_table(
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def write_parquet(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows as a Parquet file atomically. Raises DiskFull, and ImportError without pyarrow."""
+    import pandas  # noqa: PLC0415 - takes half a second to load
+
+    with atomic_write(path) as temporary:
+        pandas.DataFrame(rows).to_parquet(temporary)
 
 
 def defuse_formula(text: str) -> str:

@@ -6,16 +6,17 @@ import csv
 import shutil
 from unicodedata import normalize
 
+import pandas
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.labels import add_label
+from db.labels import add_label, named_events
 from db.session import Database
 from engine.cards.grades import GRADES, HALF_GRADES, NO_GRADES, QUALIFIERS
 from engine.cards.table import without_apostrophe
 from labeling.export import Exported, ExportRefused, export_labels
-from labeling.import_cards import import_cards
+from labeling.import_cards import ImportRefused, import_cards
 from labeling.snapshot import all_pairs
 from labeling.splits import split_of
 
@@ -97,7 +98,7 @@ def test_an_export_replaces_the_file_before_it_as_a_whole(database, picture, tmp
     (tmp_path / "out" / "labels.csv").write_text("something longer than before\n" * 100)
     assert export_labels(database, tmp_path / "out" / "labels.csv") == Exported(1, [])
     assert len((tmp_path / "out" / "labels.csv").read_text().splitlines()) == 2
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["labels.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["labels.csv", "labels.history.csv"]
 
 
 def test_an_export_imported_into_its_own_database_changes_nothing(database, picture, tmp_path):
@@ -143,3 +144,96 @@ def test_no_exported_cell_is_a_formula_and_the_names_come_back(database, picture
     with Database.open(shutil.copy(migrated_file, tmp_path / "second.db")) as second:
         import_cards(second, tmp_path / "labels.csv")
         assert all_pairs(second) == all_pairs(database)
+
+
+@pytest.fixture
+def two_cards(database, picture, tmp_path):
+    """A card with both sides and a history, and one with a front and no grade."""
+    for seed, name in enumerate(["psa8/a_front", "psa8/a_back"]):
+        picture(f"in/{name}.png", seed=seed)
+    picture("in2/b.png", seed=5)
+    import_cards(database, tmp_path / "in")
+    import_cards(database, tmp_path / "in2")
+    with database.writing() as session:
+        add_label(session, card_id=1, grade=7, source="person", author="ada", note="=worn", unsure=True)
+        add_label(session, card_id=1, grade=6.5, source="person", author="bob", blind=True)
+    return database
+
+
+def history_of(database, name):
+    with database.reading() as session:
+        events = [event for card, event in named_events(session) if card == name]
+    columns = ("grade", "qualifier", "source", "author", "note", "returned", "unsure", "blind", "created_at")
+    return [tuple(getattr(event, column) for column in columns) for event in events]
+
+
+@pytest.mark.parametrize("form", ["csv", "folders", "imagefolder"])
+def test_an_export_opens_again_with_who_said_what_when_and_why(two_cards, migrated_file, tmp_path, form):
+    target = tmp_path / "out" / ("labels.csv" if form == "csv" else form)
+    assert export_labels(two_cards, target, form) == Exported(2, [])
+    with Database.open(shutil.copy(migrated_file, tmp_path / "second.db")) as second:
+        imported = import_cards(second, target)
+        assert (imported.added, imported.refused, imported.changed_labels) == (2, [], 0)
+        assert history_of(second, "psa8/a") == history_of(two_cards, "psa8/a")
+        assert len(history_of(second, "psa8/a")) == 3
+        assert import_cards(second, target).known == 2
+        assert len(history_of(second, "psa8/a")) == 3, "a history is not told twice"
+
+
+def test_a_grade_that_was_changed_in_the_exported_table_is_not_lost(two_cards, migrated_file, tmp_path):
+    export_labels(two_cards, tmp_path / "labels.csv")
+    text = (tmp_path / "labels.csv").read_text().replace(",6.5,", ",5,")
+    (tmp_path / "labels.csv").write_text(text)
+    with Database.open(shutil.copy(migrated_file, tmp_path / "second.db")) as second:
+        assert import_cards(second, tmp_path / "labels.csv", labels_win=True).changed_labels == 1
+        assert [grade for grade, *_ in history_of(second, "psa8/a")] == [8, 7, 6.5, 5, 5]
+
+
+def test_a_folder_per_grade_holds_copies_of_the_pictures(two_cards, tmp_path):
+    export_labels(two_cards, tmp_path / "out", "folders")
+    names = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
+    assert names == ["no-grade/000002_b_front.png", "psa6.5/000001_psa8_a_back.png", "psa6.5/000001_psa8_a_front.png"]
+    assert (tmp_path / "out" / names[2]).read_bytes() == (tmp_path / "in" / "psa8" / "a_front.png").read_bytes()
+    with pytest.raises(ExportRefused, match="is not empty; give a new folder"):
+        export_labels(two_cards, tmp_path / "out", "folders")
+
+
+def test_an_image_folder_names_each_picture_with_its_label(two_cards, tmp_path):
+    export_labels(two_cards, tmp_path / "out", "imagefolder")
+    with (tmp_path / "out" / "metadata.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["card_id"], row["side"], row["grade"]) for row in rows] == [
+        ("psa8/a", "front", "6.5"),
+        ("psa8/a", "back", "6.5"),
+        ("b", "front", ""),
+    ]
+    assert all((tmp_path / "out" / row["file_name"]).is_file() for row in rows)
+    assert {row["file_name"].split("/")[0] for row in rows} <= {"train", "validation", "test"}
+
+
+def test_a_parquet_file_holds_the_labels_and_their_histories(two_cards, tmp_path):
+    export_labels(two_cards, tmp_path / "labels.parquet", "parquet")
+    table = pandas.read_parquet(tmp_path / "labels.parquet")
+    assert table["card_id"].tolist() == ["psa8/a", "b"]
+    assert [event["author"] for event in table["history"][0]] == ["", "ada", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "wrong", "problem"),
+    [
+        ("person", "robot", "source 'robot' is not known"),
+        ("6.5", "11", "11"),
+        (",1,20", ",maybe,20", "a flag is neither"),
+    ],
+)
+def test_a_history_that_cannot_be_read_is_refused_before_anything_is_imported(
+    two_cards, migrated_file, tmp_path, cell, wrong, problem
+):
+    export_labels(two_cards, tmp_path / "labels.csv")
+    history = tmp_path / "labels.history.csv"
+    history.write_text(history.read_text().replace(cell, wrong))
+    with (
+        Database.open(shutil.copy(migrated_file, tmp_path / "second.db")) as second,
+        pytest.raises(ImportRefused, match=f"labels.history.csv:.*{problem}.*remove the file"),
+    ):
+        import_cards(second, tmp_path / "labels.csv")
