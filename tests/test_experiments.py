@@ -178,6 +178,7 @@ def test_controls_are_trained_with_a_model_and_cannot_grade(manifest, tmp_path):
     assert "background" in Path(page).read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_controls_of_a_run_ended_by_stop_if_are_trained_before_the_failure_is_reported(manifest, tmp_path):
     out = tmp_path / "run"
     words = ("train", "--manifest", manifest, "--out", out, *settings(phase2_epochs=2, stop_if="qwk<1.1@1"))

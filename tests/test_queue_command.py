@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.card_factory import write_cards
-from tests.commands import run
+from tests.commands import call, run
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_queue_asks_the_model_about_each_card_once_and_names_what_it_could_not_grade(tmp_path):
     manifest = write_cards(tmp_path / "cards", [9, 2, 9])
     data = tmp_path / "data"
-    assert run("import", manifest, "--data", data).result["added"] == 3
+    assert call("import", manifest, "--data", data).result["added"] == 3
     next(manifest.parent.glob("card-002_front*")).unlink()
     first = run("queue", "--by", "suspect", "--data", data)
     assert [set(entry) for entry in first.result] == [{"card_id", "score", "reasons"}] * 3

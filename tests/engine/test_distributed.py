@@ -61,7 +61,7 @@ def test_a_step_of_two_processes_equals_torch_s_step_on_all_their_cards(tmp_path
         torch.testing.assert_close(shared["buffers"][name], buffer, rtol=1e-9, atol=1e-12, msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_like_one_and_resume_exactly_after_a_stop(tmp_path, cards, prepared):
     (tmp_path / "config.json").write_text(json.dumps(SMALL))
     write_snapshot(tmp_path / "pairs.jsonl", cards)
@@ -89,7 +89,7 @@ def test_two_processes_train_like_one_and_resume_exactly_after_a_stop(tmp_path, 
         assert epoch_of_two["val_loss"] == pytest.approx(epoch_of_one.val_loss, rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_if_one_process_fails_both_end_with_a_message(tmp_path, cards):
     (tmp_path / "config.json").write_text(json.dumps({**SMALL, "batch_size": 6}))
     write_snapshot(tmp_path / "pairs.jsonl", cards)

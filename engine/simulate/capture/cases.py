@@ -18,7 +18,7 @@ from engine.simulate.print.pictures import draw_picture
 from engine.simulate.wear.masks import Patch
 
 TOPLOADER_MM, ONE_TOUCH_MM, SEMI_RIGID_MM = (76.2, 101.6), (82.5, 124.0), (83.0, 122.0)
-POCKET_GAP_MM, SEAM_MM = 3.0, 2.2
+SEAM_MM = 2.2
 
 
 def in_toploader(random: Generator, face: np.ndarray, uncovered: Sequence[Patch], grid: Grid) -> Plane:
