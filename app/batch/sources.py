@@ -22,7 +22,8 @@ from labeling.side_names import SIDE_FOLDER
 
 ZIP = ".zip"
 NOT_UPLOADED = "{}: the picture {} was not uploaded; upload it with the CSV file, and name it there without a folder"
-# Errors of zipfile for damaged files, unknown compressions (NotImplementedError) and passwords (RuntimeError).
+ENCRYPTED = 1  # bit of an entry's flags
+# Errors of zipfile for damaged files, unknown compressions (NotImplementedError), and folders nested too deeply.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 MAX_UNPACKED_BYTES, MAX_ENTRIES = 50 * 10**9, 100_000
 # Pictures are compressed already; a ZIP file of a few megabytes that fills the disk is no collection of them.
@@ -105,6 +106,8 @@ def _unpack(file: Path, folder: Path) -> None:
     """Unpack a ZIP file. Raises UserError if it is damaged, has a password, or does not fit on the disk."""
     try:
         with zipfile.ZipFile(file) as archive:
+            if any(entry.flag_bits & ENCRYPTED for entry in archive.infolist()):
+                raise UserError(f"{file.name}: has a password; pack the pictures without one")
             if problem := _size_problem(archive, file.stat().st_size, folder):
                 raise UserError(f"{file.name}: {problem}")
             if twice := _name_twice(archive, folder):

@@ -134,6 +134,8 @@ def _manifest_rows(path: Path, table: Table) -> list[CardPair | Refused]:
             if row.problem:
                 raise BadManifest(row.problem)
             pair = _pair_from_row(row.cells, path.parent, find_file)
+            if pair.front is not None and pair.front == pair.back:
+                raise BadManifest(f"card {pair.card_id!r} has the same picture as front and back; give the other side")
             card_key = unicodedata.normalize("NFC", pair.card_id)
             if card_key in card_ids:
                 raise BadManifest(f"card_id {pair.card_id!r} occurs twice; give every card its own")

@@ -192,6 +192,7 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
     picture("good.png", seed=1)
     whole = picture("whole.png", seed=2).read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "copy.png").write_bytes(whole)
     (tmp_path / "words.jpg").write_text("no picture")
     manifest = write_manifest(
         tmp_path / "m.csv",
@@ -204,7 +205,8 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
         "none,,,9",
         "split,whole.png,,9,,holdout",
         "qualifier,whole.png,,9,,,,,XX",
-        "mirror,whole.png,whole.png,9",
+        "mirror,whole.png,copy.png,9",
+        "twice,whole.png,whole.png,9",
         "good,whole.png,,9",
     )
     imported = import_cards(database, manifest)
@@ -220,7 +222,8 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
         "m.csv:9": "split 'holdout' is not known",
         "m.csv:10": "qualifier 'XX' is not known",
         "whole.png": "card 'mirror': its front and its back are the same picture",
-        "m.csv:12": "card_id 'good' occurs twice",
+        "m.csv:12": "card 'twice' has the same picture as front and back",
+        "m.csv:13": "card_id 'good' occurs twice",
     }
     assert all(";" in refused.reason or "use one of" in refused.reason for refused in imported.refused), "no remedy"
 

@@ -146,6 +146,18 @@ def test_a_damaged_zip_ends_in_one_sentence_and_leaves_nothing(data, tmp_path, c
     assert list(data.batches.iterdir()) == []
 
 
+def test_a_zip_with_a_password_is_refused_with_that_reason(data, tmp_path):
+    archive = tmp_path / "cards.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a_front.jpg", b"\xff\xd8\xff")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag in the directory, as the ZIP specification has it
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match=r"^cards\.zip: has a password; pack the pictures without one$"):
+        batch_from_files(data, [archive])
+    assert list(data.batches.iterdir()) == []
+
+
 def test_a_zip_that_grows_beyond_measure_is_refused_before_it_is_unpacked(data, tmp_path, monkeypatch):
     archive = tmp_path / "cards.zip"
     for files, complaint in (

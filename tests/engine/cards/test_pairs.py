@@ -24,7 +24,8 @@ grade = st.none() | st.sampled_from([*range(1, 11), *HALF_GRADES]).map(float)
 
 def pairs_of(words):
     def pair(card_id, front, back, **fields):
-        return CardPair(card_id, front, back if front or back else Path("/cards/b.png"), **fields)
+        other = Path("/cards/another picture.png")  # longer than the names below
+        return CardPair(card_id, front, other if front == back else back, **fields)
 
     return st.builds(
         pair,
@@ -85,6 +86,7 @@ def manifest_of(folder, *rows, columns=("card_id", "front", "back", "grade", "sp
         (["good", "f.png", "", "9"], "card_id 'good' occurs twice; give every card its own"),
         (["x", "f.png", "", "9", "middle"], "split 'middle' is not known; use train, val, test, or leave it empty"),
         (["x", "f.png", "", "9", "", "ZZ"], "qualifier 'ZZ' is not known; use one of"),
+        (["x", "f.png", "./f.png", "9"], "card 'x' has the same picture as front and back; give the other side"),
         (["x"], "card 'x' has neither front nor back"),
         (["x", "~nobody-of-this-name/f.png"], "'~nobody-of-this-name/f.png' names the home of an unknown user"),
         (["x", "f\0.png"], "the path 'f\\x00.png' holds a zero byte"),
