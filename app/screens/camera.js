@@ -2,7 +2,7 @@
 // Provided by Gradio: element, props (value: see camera.py).
 const FRAME_HEIGHT = 0.86, FRAME_WIDTH = 0.92; // of the picture, whichever is reached first
 const ADVICE_MS = 250, SAMPLE_PX = 384, REBLUR_PX = 9, STAIRCASE_LEVELS = 2, NOISE_FLOOR_LEVELS = 0.05; // as in quality.py
-const JPEG_QUALITY = 0.95, PATIENCE_MS = 15000;
+const JPEG_QUALITY = 0.95;
 const GOOD = "Good. Fill the frame with the card and hold still.";
 const PROBLEMS = {
   NotAllowedError: "The camera is not allowed here. Allow it for this page in the browser's settings, then try again.",
@@ -30,7 +30,7 @@ async function open() {
   await asked;
   video.srcObject = stream;
   window.addEventListener("deviceorientation", noteTilt);
-  choose(document.querySelector("#front-in input[type=file]") ? "front" : "back");
+  choose(window.loupe.pictures.isFull("front") ? "back" : "front");
   find(".open").hidden = true;
   find(".finder").hidden = false;
   timer = setInterval(advise, ADVICE_MS);
@@ -143,36 +143,12 @@ async function take() {
   [still.width, still.height] = [video.videoWidth, video.videoHeight];
   still.getContext("2d").drawImage(video, 0, 0);
   const picture = await new Promise((resolve) => still.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
-  const isIn = picture !== null && (await putInto(side, new File([picture], "camera-" + side + ".jpg", { type: "image/jpeg" })));
+  const file = picture && new File([picture], "camera-" + side + ".jpg", { type: "image/jpeg" });
+  const isIn = picture !== null && (await window.loupe.pictures.put(side, [file]));
   isTaking = false;
   if (!isIn) find(".problem").textContent = "The picture did not reach the page. Take it again.";
-  else if (side === "front" && document.querySelector("#back-in input[type=file]")) choose("back");
+  else if (side === "front" && !window.loupe.pictures.isFull("back")) choose("back");
   else close();
-}
-
-// Put a picture into a side's field; returns whether the field took it. Gradio's field has an input only while it is
-// empty, neither input nor button while it uploads, and makes a new input whenever it is drawn again.
-async function putInto(name, file) {
-  const field = document.getElementById(name + "-in"), input = () => field.querySelector("input[type=file]");
-  const transfer = new DataTransfer();
-  transfer.items.add(file);
-  if (!(await until(() => input() || field.querySelector('button[aria-label="Clear"]')?.click()))) return false;
-  for (let attempt = 0; attempt < 3; attempt += 1) {
-    const empty = input();
-    if (!empty) return true; // taken after all: the page was slow
-    empty.files = transfer.files;
-    empty.dispatchEvent(new Event("change", { bubbles: true }));
-    if (await until(() => !input())) return true;
-  }
-  return false;
-}
-
-// Wait until a condition holds; false if it does not within some seconds.
-async function until(holds) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 30))) {
-    if (holds()) return true;
-  }
-  return false;
 }
 
 find(".open").addEventListener("click", open);

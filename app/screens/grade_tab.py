@@ -22,6 +22,7 @@ from app.screens.latest_grading import LatestGrading
 from app.screens.line_editor import line_editor
 from app.screens.login import labeler
 from app.screens.outline_editor import outline_editor, outline_from_page, outline_value
+from app.screens.picture_fields import filling, picture_fields
 from app.screens.picture_input import PictureInput, read_preview
 from app.screens.uncertainty_panel import UncertaintyPanel
 from app.screens.verdict_progress import message_html, progress_html
@@ -81,6 +82,7 @@ class GradeTab:
                     with gr.Row(elem_classes="level"):
                         self._swap = gr.Button("Swap front and back", size="sm", elem_id="swap-sides")
                         self._sample = gr.Button("Try a sample card", size="sm", elem_id="try-sample")
+                    picture_fields()
                     camera()
                 with gr.Column(scale=2, min_width=300):
                     self._start = gr.Button("Grade", variant="primary", elem_id="grade-start")
@@ -145,27 +147,27 @@ class GradeTab:
         question = [self._question, self._is_open, self._was_pair]
         fields = [part for field in self._inputs for part in (field.file, field.preview)]
         filled = [self._both, *fields, *question, *answer]
-        drawn = self._sample.click(self.add_sample, self._latest, filled, **options)
+        drawn = filling(self._sample.click, self.add_sample, [self._latest], filled)
         drawn.failure(self.fail, None, answer, **options)
         # A press while a grading is under way counts: it may be of a picture that was exchanged meanwhile.
         grade: dict[str, Any] = {"fn": self.grade, "inputs": grade_inputs, "outputs": outputs, **options}
         triggers: list[Any] = [self._start.click, drawn.success, *(outline.submit for outline in self._outlines)]
         for trigger in triggers:
             trigger(**grade, trigger_mode="always_last").failure(self.fail, None, answer, **options)
-        both = self._both.upload(self.add_both, [self._latest, self._both, *self._sides], filled, **options)
-        swap = self._swap.click(self.swap, [self._latest, *self._sides], filled, **options)
+        both = filling(self._both.upload, self.add_both, [self._latest, self._both, *self._sides], filled)
+        swap = filling(self._swap.click, self.swap, [self._latest, *self._sides], filled)
         for event in (drawn, both, swap):
             self._advise_after(event, self._inputs)
         for index, field in enumerate(self._inputs):
             changed = [field.file, field.preview, *question, *answer]
             state = [self._latest, *self._sides, self._was_pair]
-            added = field.file.upload(partial(self.add_picture, index), state, changed, **options)
-            removed = field.file.clear(partial(self.remove_picture, index), state, changed, **options)
+            added = filling(field.file.upload, partial(self.add_picture, index), state, changed)
+            removed = filling(field.file.clear, partial(self.remove_picture, index), state, changed)
             for event in (added, removed):
                 self._advise_after(event, [field])
         back = self._inputs[1]
         self._keep_back.click(self.keep_back, None, question, **options)
-        removed = self._remove_back.click(self.remove_back, None, [back.file, back.preview, *question], **options)
+        removed = filling(self._remove_back.click, self.remove_back, [], [back.file, back.preview, *question])
         self._advise_after(removed, [back])
         for index, editor in enumerate(self._editors):
             edited = [editor, self._ceiling]

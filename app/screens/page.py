@@ -21,37 +21,19 @@ from db.session import Database
 DEFAULT_OPTIONS = ServerOptions()
 UPLOADS_CHECKED_S, UPLOADS_KEPT_S = 3600, 24 * 3600
 
-# The verdict is busy while it holds an element of that class, and from a press until its content changes; programs and
-# screen readers look at the attribute. The press hides the last card's answer at once, by its style alone: an update
-# that Gradio makes in the page was sometimes applied after the server's, and took the new answer off the page.
+# The verdict is busy while it holds an element of that class, from a press until its content changes, and while a press
+# waits for a picture on its way (picture_fields.js); programs and screen readers look at the attribute. The press hides
+# the last answer at once, by its style alone: an update that Gradio makes in the page was sometimes applied after
+# the server's, and took the new answer off the page.
 BUSY = """
 new MutationObserver((changes) => {
   const verdict = document.getElementById("verdict");
   if (!verdict) return;
   const content = verdict.querySelector(".html-container"); // beside it Gradio counts the seconds
-  if (changes.some(({ target }) => content?.contains(target))) delete verdict.dataset.pressed;
+  const isNew = changes.some(({ target }) => content?.contains(target));
+  if (isNew && !("waits" in verdict.dataset)) delete verdict.dataset.pressed;
   verdict.setAttribute("aria-busy", String("pressed" in verdict.dataset || verdict.querySelector(".busy") !== null));
 }).observe(document, { childList: true, characterData: true, subtree: true });
-"""
-# Gradio's file field takes no picture from the clipboard: a pasted one goes to the first empty side, two are sorted.
-PASTE = """
-document.addEventListener("paste", (event) => {
-  const files = event.clipboardData?.files;
-  const fields = files?.length > 1 ? "#both-in" : ":is(#front-in, #back-in)"; // the front's is first
-  const input = document.querySelector(fields + " input[type=file]");
-  if (!files?.length || !input || input.closest("[role=tabpanel]")?.offsetParent === null) return;
-  event.preventDefault();
-  input.files = files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-});
-"""
-# A second press of Grade while the same pictures are graded would grade them twice.
-ONE_PRESS = """
-document.addEventListener("click", (event) => {
-  if (!event.target.closest("#grade-start")) return;
-  if (document.querySelector('#verdict[aria-busy="true"]')) event.stopImmediatePropagation();
-  else window.loupe.press();
-}, { capture: true });
 """
 # On a phone the field of a side opens the camera; the field for both lets the user choose pictures taken before.
 CAMERA = """
@@ -159,7 +141,7 @@ COLORS = """
 }
 """
 COLOR_SWITCH = '<button type="button" id="color-switch">Dark colors</button>'
-PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, BUSY, PASTE, ONE_PRESS, CAMERA, CARD_VIEWS)
+PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, BUSY, CAMERA, CARD_VIEWS)
 STYLE = """
 #head { position: relative; }
 #head h1 { padding-right: 9rem; min-height: 2.8rem; }
@@ -186,7 +168,7 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 .out-of-sight { display: none !important; }
 .level { align-items: end; }
 .level button { flex: none; width: auto; min-width: 0; }
-#camera, #camera .html-container { padding: 0; }
+#camera, #camera .html-container, #picture-fields, #picture-fields .html-container { padding: 0; }
 /* Gradio draws a dark border around every cell of a table in a text. */
 .gradio-container .md :is(table, tr, th, td) { border-color: var(--border-color-primary) !important; }
 .settings .form { align-items: start; background: var(--block-background-fill); }
