@@ -172,6 +172,9 @@ def is_picture(path: Path) -> bool:
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
+        # A file of the system's own, as in /proc, has no size, and reading it may wait for ever.
+        if path.stat().st_size == 0:
+            return False
         with path.open("rb") as file:
             start = file.read(16)
     except OSError:  # named among the files that are not taken

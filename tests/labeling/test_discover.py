@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labeling.discover import ImportRefused, cards_at, cards_in_folder
+from labeling.discover import ImportRefused, cards_at, cards_in_folder, is_picture
 from labeling.label_file import with_labels
 from labeling.side_names import name_and_side
 
@@ -218,3 +218,9 @@ def test_a_picture_under_more_folders_than_python_calls_is_named(picture, tmp_pa
         assert [Path(refused.path).name for refused in cards_at(tmp_path / "in").refused] == ["b.png"]
     finally:
         sys.setrecursionlimit(limit)
+
+
+def test_a_file_without_a_size_is_not_opened_to_see_whether_it_is_a_picture(tmp_path, monkeypatch):
+    (tmp_path / "kmsg").touch()  # as in /proc, where reading one may wait for ever
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("was opened"))
+    assert not is_picture(tmp_path / "kmsg")

@@ -157,7 +157,7 @@ def collected(home, number):
     """Put a card into the collection."""
     with home.database.writing() as session:
         row = row_factory.add_picture(
-            session, path=f"/{number}.png", sha256=f"{number:064d}", width=60, height=84, phash="0" * 16
+            session, path=f"/nowhere/{number}.png", sha256=f"{number:064d}", width=60, height=84, phash="0" * 16
         )
         card = row_factory.add_card(session, name=f"collected {number}", front_id=row.id)
         collection.add_grading(session, card_id=card.id, model_name="m", model_sha256="0" * 64, report=report(9))
