@@ -10,6 +10,7 @@ import gradio as gr
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from app.screens.answer_stream import AnswerStream
 from app.screens.home_screen import add_home_screen
 from app.screens.login import WAIT_MESSAGE, LoginLimit, require_login
 from app.screens.page import PAGE_OPTIONS, PAGE_SCRIPTS
@@ -31,6 +32,7 @@ def application(page: gr.Blocks, data: DataFolder, options: ServerOptions) -> Fa
         if isinstance(component, gr.HTML)
         for function in component.server_fns
     }
+    app.add_middleware(AnswerStream)
     app.add_middleware(RequestCheck, events=events, server_functions=server_functions)
     if options.login is not None:
         app.add_middleware(LoginLimit)

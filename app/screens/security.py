@@ -235,7 +235,7 @@ class AccessControl:
         """Refuse a body that is larger than allowed, by its announced length or while it arrives; and an upload that
         breaks off, or that the disk has no room for.
         """
-        is_upload = path.startswith(UPLOAD_ROUTE)
+        is_upload = path.rstrip("/") == UPLOAD_ROUTE
         max_json = MAX_MCP_BODY_BYTES if path.startswith(MCP_ROUTE) else MAX_BODY_BYTES
         max_bytes = self._max_upload + MULTIPART_OVERHEAD_BYTES if is_upload else max_json
         announced = headers.get("content-length", "")

@@ -223,6 +223,16 @@ def picture_of(visitor, side: str) -> str:
     return name.get_attribute("aria-label") if name.count() else ""
 
 
+# How many events that fill or empty the fields have begun, and how many have ended.
+COUNT_FILLINGS = """() => {
+    const pictures = window.loupe.pictures, counts = window.fillings = [0, 0];
+    ["begin", "end"].forEach((name, which) => {
+        const original = pictures[name];
+        pictures[name] = () => { counts[which] += 1; return original(); };
+    });
+}"""
+
+
 def gives(visitor, kind: str, selector: str, *paths) -> None:
     """Drop pictures on an element, or paste them."""
     pictures = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
@@ -233,12 +243,18 @@ def test_a_picture_that_comes_while_an_answer_is_under_way_waits_for_it_and_is_n
     page, (dark, light) = visitor.page, two_pictures
     on_the_front, on_the_back = "#front-in .block", "#back-in .block"
 
+    page.evaluate(COUNT_FILLINGS)
+
+    def fillings() -> tuple[int, int]:
+        return tuple(page.evaluate("window.fillings"))
+
     def before_the_answer_to(press, then) -> None:
         """Press something, then do something else before the server has even heard of it."""
-        requests = []
-        page.route(JOIN, lambda request: requests.append(request))  # noqa: PLW0108 - Playwright marks the function
+        wait_for(lambda: fillings()[0] == fillings()[1], "the answer to what was done before")
+        before, held = fillings()[0], []
+        page.route(JOIN, lambda request: held.append(request))  # noqa: PLW0108 - Playwright marks the function
         press()
-        wait_for(lambda: page.evaluate("1") and requests, "the request")
+        wait_for(lambda: fillings()[0] > before and held, "the request")
         then()
         page.unroute(JOIN)  # lets the held requests go
 

@@ -11,6 +11,7 @@ import socket
 import psutil
 import pytest
 from fastapi.testclient import TestClient
+from gradio.routes import file_upload_statuses
 from PIL import Image
 
 from app.screens.application import LIBRARY
@@ -251,12 +252,12 @@ def test_an_upload_without_room_on_the_disk_is_refused_in_one_sentence_and_nothi
     assert set(home.data.uploads.rglob("*")) == before
 
 
-def ask(app, path: str, *messages: dict, headers=()) -> list[dict]:
-    """Send the messages of one POST request as they are, and return those of the answer."""
-    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "root_path": "", "path": path}
+def ask(app, path: str, *messages: dict, headers=(), method="POST", query="") -> list[dict]:
+    """Send the messages of one request as they are, and return those of the answer."""
+    scope = {"type": "http", "http_version": "1.1", "method": method, "scheme": "http", "root_path": "", "path": path}
     scope |= {
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 1),
     }
@@ -279,6 +280,13 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(home, pat
     begun = {"type": "http.request", "body": b'{"data": [', "more_body": True}
     app = mounted(home, ServerOptions(login=Login("ann", "right"))).app
     ask(app, f"/{path}", begun, {"type": "http.disconnect"}, headers=[kind])
+
+
+def test_a_client_that_leaves_before_it_hears_of_the_progress_of_its_upload_is_no_error(home):
+    app = mounted(home, ServerOptions()).app
+    left = [{"type": "http.disconnect"}] * 3
+    file_upload_statuses.track("a")  # as an upload under way is
+    ask(app, "/gradio_api/upload_progress", *left, method="GET", query="upload_id=a")
 
 
 def test_of_an_upload_that_breaks_off_nothing_is_left(browser, home):
