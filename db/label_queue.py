@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -22,21 +22,25 @@ class CardFilter:
 
     grade            of its current label
     unlabelled_only  neither grade nor qualifier
+    qualifier_only   a qualifier in place of a grade, such as AUTHENTIC
     unsure_only      the labeler was unsure and will look at it again
-    source, author   of its current label
+    source, author   of its current label; the source "none": it never had a label
     game             the manifest's column, such as the set
     quality          worse verdict of its pictures
+    sides            both pictures, or the front or the back alone
     since            its current label is from then or later
     text             is in its name, title, certificate or notes, or in the label's note
     """
 
     grade: float | None = None
     unlabelled_only: bool = False
+    qualifier_only: bool = False
     unsure_only: bool = False
-    source: LabelSource | None = None
+    source: LabelSource | Literal["none"] | None = None
     author: str = ""
     game: str = ""
     quality: str = ""
+    sides: Literal["", "both", "front", "back"] = ""
     since: datetime | None = None
     text: str = ""
 
@@ -69,7 +73,8 @@ def filtered_cards(session: Session, filter: CardFilter) -> Sequence[Row[int, st
         .order_by(case((is_labelled, 1), else_=0), Card.id)
     )
     if filter.quality:
-        query = _with_quality(query, filter.quality)
+        query, verdict = with_verdict(query)
+        query = query.where(verdict == filter.quality)
     return session.execute(query).all()
 
 
@@ -80,12 +85,19 @@ def _conditions(filter: CardFilter, is_labelled: ColumnElement[bool]) -> Iterato
         yield ~is_labelled
     if filter.unsure_only:
         yield LabelEvent.unsure.is_(True)
-    if filter.source:
+    if filter.qualifier_only:
+        yield LabelEvent.grade.is_(None) & LabelEvent.qualifier.is_not(None)
+    if filter.source == "none":
+        yield LabelEvent.id.is_(None)
+    elif filter.source:
         yield LabelEvent.source == filter.source
     if filter.author:
         yield LabelEvent.author == filter.author
     if filter.game:
         yield Card.game == filter.game
+    if filter.sides:
+        yield Card.front_id.is_(None) if filter.sides == "back" else Card.front_id.is_not(None)
+        yield Card.back_id.is_(None) if filter.sides == "front" else Card.back_id.is_not(None)
     if filter.since is not None:
         yield LabelEvent.created_at >= filter.since
     if filter.text:
@@ -93,15 +105,13 @@ def _conditions(filter: CardFilter, is_labelled: ColumnElement[bool]) -> Iterato
         yield or_(*(column.icontains(filter.text, autoescape=True) for column in texts))
 
 
-def _with_quality(query, verdict: str):  # type: ignore[no-untyped-def]  # SQLAlchemy's Select of any columns
+def with_verdict(query: Any) -> tuple[Any, ColumnElement[str]]:
+    """A query of cards, joined with their pictures, and the worse verdict on the quality of these; NULL without any."""
     front, back = aliased(Picture), aliased(Picture)
     query = query.join(front, front.id == Card.front_id, isouter=True).join(back, back.id == Card.back_id, isouter=True)
     verdicts = [side.quality["verdict"].as_string() for side in (front, back)]
-    worse = ("refuse", "usable", "good")
-    better_than = worse[worse.index(verdict) + 1 :] if verdict in worse else ()
-    is_worst = or_(*(column == verdict for column in verdicts))
-    others_better = [or_(column.is_(None), column == verdict, column.in_(better_than)) for column in verdicts]
-    return query.where(is_worst, *others_better)
+    worst_first = ("refuse", "usable", "good")
+    return query, case(*((or_(*(side == verdict for side in verdicts)), verdict) for verdict in worst_first))
 
 
 def choices(session: Session) -> dict[str, list[str]]:

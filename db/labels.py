@@ -106,6 +106,28 @@ def label_history(session: Session, *, card_id: int) -> Sequence[LabelEvent]:
     return session.scalars(select(LabelEvent).where(LabelEvent.card_id == card_id).order_by(LabelEvent.id)).all()
 
 
+def last_event_ids(session: Session, *, card_ids: Sequence[int]) -> dict[int, int]:
+    """The row id of the last label event of each of some cards; a card without any event has no entry."""
+    last: dict[int, int] = {}
+    for start in range(0, len(card_ids), ROWS_PER_QUERY):
+        some = LabelEvent.card_id.in_(card_ids[start : start + ROWS_PER_QUERY])
+        query = select(LabelEvent.card_id, func.max(LabelEvent.id)).where(some).group_by(LabelEvent.card_id)
+        last |= {row[0]: row[1] for row in session.execute(query)}
+    return last
+
+
+def label_values(session: Session, *, card_ids: Sequence[int]) -> dict[int, tuple[float | None, str | None, bool]]:
+    """Grade, qualifier and doubt of the current label of some cards, by row id; without those in the bin."""
+    columns = select(Card.id, LabelEvent.grade, LabelEvent.qualifier, LabelEvent.unsure)
+    query = columns.join_from(Card, LabelEvent, LabelEvent.id == Card.label_id, isouter=True)
+    found: dict[int, tuple[float | None, str | None, bool]] = {}
+    for start in range(0, len(card_ids), ROWS_PER_QUERY):
+        some = query.where(Card.deleted_at.is_(None), Card.id.in_(card_ids[start : start + ROWS_PER_QUERY]))
+        for card_id, grade, qualifier, unsure in session.execute(some):
+            found[card_id] = (grade, qualifier, bool(unsure))
+    return found
+
+
 def named_events(session: Session) -> Sequence[Row[str, LabelEvent]]:
     """(name, event) of all label events of the cards outside the bin: card by card, oldest first."""
     query = select(Card.name, LabelEvent).join(Card, Card.id == LabelEvent.card_id).where(Card.deleted_at.is_(None))

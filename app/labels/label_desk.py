@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import user_message
 from app.labels.agreement_text import agreement_sentences
 from app.labels.card_names import card_of_key, label_text
+from app.labels.page_functions import Name, PageRequest, RowId, Text, author_of, checked
 from app.labels.queue_orders import (
     ALL_CARDS,
+    CHOSEN,
     CONFLICTS,
     ENTRIES,
     RANKED,
@@ -41,42 +42,31 @@ from labeling.second_look import cards_to_look_at_again
 
 UNKNOWN_CARD = "the card that was on the page is not in this data folder; reload the page"
 GONE_CARD = "The card is not in this data folder any more"
-UNUSABLE = "The page sent a value that cannot be used; reload the page."
 MAX_PAGES = 1000
 MAX_CARDS_AT_ONCE = 20
 MAX_ACTS_AT_ONCE = 100
+MAX_CHOSEN = 1_000_000
 NOT_ASKED = "The model in use has not been asked about this card yet."
 NO_MODEL = "There is no grading model yet."
 
-Text = Annotated[str, Field(max_length=2000)]
-Name = Annotated[str, Field(max_length=60)]
-RowId = Annotated[int, Field(ge=1, le=2**62)]
 
-
-class _Request(BaseModel):
-    """Request of a page; `name` is that of its labeler, "" if none was given."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: Name = ""
-
-
-class OpenQueue(_Request):
-    """Open the queue of an entry of ENTRIES, filtered; `filters` as PageFilters."""
+class OpenQueue(PageRequest):
+    """Open the queue of an entry of ENTRIES, filtered; `filters` as PageFilters; `chosen` cards for CHOSEN."""
 
     entry: str = ALL_CARDS
     filters: PageFilters = PageFilters()
+    chosen: Annotated[tuple[RowId, ...], Field(max_length=MAX_CHOSEN)] = ()
 
 
-class AskCards(_Request):
+class AskCards(PageRequest):
     """Cards by row id; `entry` is the order from which their reasons are."""
 
     ids: Annotated[list[RowId], Field(max_length=MAX_CARDS_AT_ONCE)]
     entry: str = ALL_CARDS
-    keep: Annotated[list[RowId], Field(max_length=MAX_CARDS_AT_ONCE)] = []
+    keep: Annotated[tuple[RowId, ...], Field(max_length=MAX_CARDS_AT_ONCE)] = ()
 
 
-class AskCard(_Request):
+class AskCard(PageRequest):
     """One card by its key; a side of it, if only one is meant."""
 
     key: Text
@@ -105,7 +95,7 @@ class Act(BaseModel):
     front: Annotated[str, Field(max_length=64)] = ""
 
 
-class Acts(_Request):
+class Acts(PageRequest):
     """The acts of a page in their order; an answer that the page missed is asked for by sending the act again."""
 
     page: Annotated[str, Field(min_length=1, max_length=60)]
@@ -144,10 +134,10 @@ class LabelDesk:
             "model_opinion": (AskCard, self.model_opinion),
             "full_picture": (AskCard, self.full_picture),
             "corner_close_ups": (AskCard, self.corner_close_ups),
-            "label_counts": (_Request, self.label_counts),
-            "label_agreement": (_Request, self.label_agreement),
+            "label_counts": (PageRequest, self.label_counts),
+            "label_agreement": (PageRequest, self.label_agreement),
         }
-        return [_checked(name, model, handler) for name, (model, handler) in handlers.items()]
+        return [checked(name, model, handler) for name, (model, handler) in handlers.items()]
 
     def open_queue(self, request: OpenQueue) -> dict[str, Any]:
         """Row ids of the queue in its order, and what the filters choose among."""
@@ -162,6 +152,9 @@ class LabelDesk:
             if request.entry == SECOND_LOOK:
                 again = cards_to_look_at_again(session, author=self._author(request.name), now=utc_now())
                 ids = [card_id for card_id in ids if card_id in again]
+            if request.entry == CHOSEN:
+                passing = set(ids)
+                ids = [card_id for card_id in dict.fromkeys(request.chosen) if card_id in passing]
             choices = label_queue.choices(session)
         if ranked is not None and by is not None:
             self._rankings[by, model_sha256] = ranked
@@ -251,7 +244,7 @@ class LabelDesk:
         again = act.kind == "redo"
         with self._database.writing() as session:
             changed, changes = (page.changes.redo if again else page.changes.undo)(session, author)
-            card = None if isinstance(changed, str) else cards.get(session, card_id=changed)
+            card = None if isinstance(changed, str) else cards.get(session, card_id=changed[0])
             label = None if card is None else labels.current_label(session, card_id=card.id)
         page.changes = changes
         if isinstance(changed, str):
@@ -284,13 +277,13 @@ class LabelDesk:
         """URLs of the close-ups of both sides' corners."""
         return corner_close_ups(self._database, self._data, self._card(request.key))
 
-    def label_counts(self, _request: _Request) -> dict[str, Any]:
+    def label_counts(self, _request: PageRequest) -> dict[str, Any]:
         """The number of cards of each grade in one line, and of the cards that the model is still to be asked about."""
         with self._database.reading() as session:
             counts = labels.count_by_grade(session)
         return {"counts": counts_text(counts), "scoring": self._scoring_text()}
 
-    def label_agreement(self, _request: _Request) -> dict[str, Any]:
+    def label_agreement(self, _request: PageRequest) -> dict[str, Any]:
         """Sentences on how well people agree who graded the same card, and the model with them."""
         model_sha256 = self._model_sha256()
         with self._database.reading() as session:
@@ -312,7 +305,7 @@ class LabelDesk:
         return card
 
     def _author(self, name: str) -> str:
-        return self._login or name.strip() or psutil.Process().username()
+        return author_of(name, self._login)
 
     def _ranked(self, entry: str) -> RankedQueue | None:
         """The ranking of an entry as it was when it was opened last; None if that was before a restart."""
@@ -383,22 +376,3 @@ def _swap(session: Session, card: Card, front: str) -> str:
         card.front_id, card.back_id = sides
         predictions.forget(session, card_id=card.id)
     return f"Saved: the sides of {card.name} are exchanged."
-
-
-def _checked(
-    name: str, model: type[BaseModel], handler: Callable[[Any], dict[str, Any]]
-) -> Callable[[Any], dict[str, Any]]:
-    """A function of the page: its value is checked, and a user's error answered by its sentence."""
-
-    def answer(value: Any) -> dict[str, Any]:
-        try:
-            return handler(model.model_validate(value))
-        except ValidationError:
-            return {"problem": UNUSABLE, "unusable": True}
-        except Exception as error:
-            if (message := user_message(error)) is None:
-                raise
-            return {"problem": f"{message}."}
-
-    answer.__name__ = name
-    return answer

@@ -16,6 +16,7 @@ from labeling.ranking import QueueBy
 ALL_CARDS, UNLABELLED = "All cards, unlabelled first", "Only unlabelled"
 UNSURE = "Unsure: look again"
 SECOND_LOOK = "Second look: grade again, blind"
+CHOSEN = "Chosen in the Dataset tab"
 CONFLICTS = "Conflicts: different people, different grades"
 RANKED: dict[str, QueueBy] = {
     "Suspect labels first": "suspect",
@@ -33,6 +34,7 @@ ENTRIES = [
     UNSURE,
     CONFLICTS,
     SECOND_LOOK,
+    CHOSEN,
     *(f"Grade {grade:g}" for grade in ALL_GRADES),
 ]
 
@@ -43,14 +45,19 @@ def order_of(entry: str) -> QueueBy | None:
 
 
 class PageFilters(BaseModel):
-    """The filters of the page; "" for any."""
+    """The filters of the page; "" for any.
+
+    grade   of the label; "none" for a card without a label, "qualifier" for one with a qualifier in place of a grade
+    source  of the label; "none" for a card that never had one
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    grade: Literal["", *(f"{grade:g}" for grade in ALL_GRADES)] = ""  # type: ignore[valid-type]
-    source: Literal["", "import", "person"] = ""
+    grade: Literal["", "none", "qualifier", *(f"{grade:g}" for grade in ALL_GRADES)] = ""  # type: ignore[valid-type]
+    source: Literal["", "import", "person", "none"] = ""
     split: Literal["", "train", "val", "test"] = ""
     quality: Literal["", "good", "usable", "refuse"] = ""
+    sides: Literal["", "both", "front", "back"] = ""
     author: str = ""
     game: str = ""
     since: date | Literal[""] = ""
@@ -60,13 +67,15 @@ class PageFilters(BaseModel):
 def queue_filter(entry: str, filters: PageFilters) -> QueueFilter:
     """The filter of an entry together with the filters of the page."""
     conditions = CardFilter(
-        grade=float(filters.grade) if filters.grade else None,
-        unlabelled_only=entry == UNLABELLED,
+        grade=float(filters.grade) if filters.grade not in ("", "none", "qualifier") else None,
+        unlabelled_only=entry == UNLABELLED or filters.grade == "none",
+        qualifier_only=filters.grade == "qualifier",
         unsure_only=entry == UNSURE,
         source=filters.source or None,
         author=filters.author,
         game=filters.game,
         quality=filters.quality,
+        sides=filters.sides,
         since=datetime.combine(filters.since, time(), UTC) if isinstance(filters.since, date) else None,
         text=filters.text.strip(),
     )

@@ -52,13 +52,13 @@ def _shown_card(
 ) -> dict[str, Any]:
     sides: dict[str, Any] = {}
     problems = []
-    for name, side in _sides(card).items():
+    for name, side in sides_of(card).items():
         if side is None:
             sides[name] = None
             continue
         path, problem = preview_file(side, locations[side.id], data)
         problems += [problem] if problem else []
-        sides[name] = {"url": None if path is None else _url(path), "px": [side.width, side.height]}
+        sides[name] = {"url": None if path is None else file_url(path), "px": [side.width, side.height]}
     events = [] if blind else history
     return {
         "id": card.id,
@@ -94,13 +94,13 @@ def _event(event: LabelEvent) -> dict[str, Any]:
 
 def full_picture(database: Database, data: DataFolder, card: Card, side: Side) -> str:
     """URL of a side with all its pixels. Raises UserError without such a picture."""
-    picture = _sides(card)[side]
+    picture = sides_of(card)[side]
     if picture is None:
         raise UserError(f"the card has no {side}")
-    path, problem = preview_file(picture, find_pictures(database, [picture])[picture.id], data, full_size=True)
+    path, problem = preview_file(picture, find_pictures(database, [picture])[picture.id], data, size="full")
     if path is None:
         raise UserError(problem)
-    return _url(path)
+    return file_url(path)
 
 
 def corner_close_ups(database: Database, data: DataFolder, card: Card) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def corner_close_ups(database: Database, data: DataFolder, card: Card) -> dict[s
     from engine.image.detection import NoCard  # noqa: PLC0415
 
     answer: dict[str, Any] = {"problems": []}
-    for name, side in _sides(card).items():
+    for name, side in sides_of(card).items():
         if side is None:
             continue
         target = data.shown / f"{side.sha256}-corners.png"
@@ -124,7 +124,7 @@ def corner_close_ups(database: Database, data: DataFolder, card: Card) -> dict[s
                 answer["problems"].append(str(error))
                 continue
             _write(target, corner_sheet(rgb, detection.quad))
-        answer[name] = {"url": _url(str(target))}
+        answer[name] = {"url": file_url(str(target))}
     return answer
 
 
@@ -161,9 +161,11 @@ def _write(target: Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(part, "PNG")
 
 
-def _sides(card: Card) -> dict[Side, Any]:
+def sides_of(card: Card) -> dict[Side, Any]:
+    """The picture of each side, None without one."""
     return {"front": card.front, "back": card.back}
 
 
-def _url(path: str) -> str:
+def file_url(path: str) -> str:
+    """The address of a preview, from which a page loads it."""
     return f"gradio_api/file={quote(path)}"

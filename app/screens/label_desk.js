@@ -142,7 +142,8 @@ async function openQueue(id = ids[at], place = at) {
   const mine = ++turn;
   isShown = false;
   await Promise.race([send(), pause(RETRY_MS)]);
-  const answer = await ask("open_queue", { entry, filters });
+  const chosen = entry === given.chosen_entry ? read(localStorage, "loupe-chosen", []) : [];
+  const answer = await ask("open_queue", { entry, filters, chosen });
   if (mine !== turn) return;
   if (answer.problem) { say(answer.problem, true); return; }
   cards.clear();
@@ -663,6 +664,13 @@ function fit() {
 }
 for (const part of [desk, find(".dock"), find(".top"), form]) new ResizeObserver(fit).observe(part);
 window.addEventListener("resize", fit);
+
+// The cards that were chosen in the Dataset tab, all of them, whatever was filtered here before.
+window.addEventListener("loupe-chosen", () => {
+  filters = {};
+  for (const field of form.elements) if (field.name) field.value = "";
+  if (entry === given.chosen_entry) openQueue(undefined, 0);
+});
 
 // --- Start ----------------------------------------------------------------------------------------------------------------
 let opened = null;

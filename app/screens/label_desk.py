@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
+from app.labels.queue_orders import CHOSEN
 from app.screens.html_component import html_component
 from app.screens.private_paths import PrivatePaths
 from app.screens.security import is_local
@@ -21,8 +22,13 @@ def label_desk(
 
     private_paths  of the server, which their answers do not name
     """
-    hidden = [_without_paths(function, private_paths) for function in functions]
+    hidden = without_paths(functions, private_paths)
     return html_component(__file__, "label-desk", value=value, server_functions=hidden)
+
+
+def without_paths(functions: Sequence[Callable[[Any], Any]], private_paths: PrivatePaths) -> list[Callable[[Any], Any]]:
+    """The functions of a component, whose answers do not name private paths to other machines."""
+    return [_without_paths(function, private_paths) for function in functions]
 
 
 def _without_paths(function: Callable[[Any], Any], private_paths: PrivatePaths) -> Callable[[Any], Any]:
@@ -42,4 +48,5 @@ def desk_value(entry: str, version: str, *, has_login: bool) -> dict[str, Any]:
         "qualifiers": list(QUALIFIERS.items()),
         "no_grades": list(NO_GRADES.items()),
         "has_login": has_login,
+        "chosen_entry": CHOSEN,
     }

@@ -112,10 +112,15 @@ class LabelTab:
         self._entry.input(self.fill, self._entry, self._filled, show_progress="hidden")
         self._tab.select(self.fill, self._entry, self._filled, show_progress="hidden")
 
+    @property
+    def opened(self) -> list[Any]:
+        """The widgets that `restore` updates."""
+        return [self._entry, *self._filled]
+
     def on_load(self, page: gr.Blocks) -> None:
         """Fill the tab whenever the page is loaded, with the list that was open before."""
         script = SAVED_ENTRY % (json.dumps(ENTRIES), json.dumps(ALL_CARDS))
-        page.load(self.restore, self._entry, [self._entry, *self._filled], js=script, show_progress="hidden")
+        page.load(self.restore, self._entry, self.opened, js=script, show_progress="hidden")
 
     @show_user_errors
     def restore(self, entry: str | None) -> list[object]:

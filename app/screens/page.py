@@ -11,6 +11,7 @@ from app.screens.api import Api
 from app.screens.batch_tab import BatchTab
 from app.screens.checked_blocks import CheckedBlocks
 from app.screens.collection_tab import CollectionTab
+from app.screens.dataset_tab import DatasetTab
 from app.screens.grade_tab import GradeTab
 from app.screens.home_screen import HEAD
 from app.screens.label_tab import LabelTab
@@ -196,8 +197,8 @@ button[role="tab"][aria-selected="true"] { color: var(--primary-600) !important;
 body:has(#verdict[data-pressed]) #answer { visibility: hidden !important; }
 footer { display: none !important; }
 @media (max-width: 640px) {
-  /* All five fit; a tab in Gradio's menu of further tabs has no place in the address. */
-  .tab-container button { padding: 0 0.4rem !important; font-size: 0.9rem; }
+  /* All six fit; a tab in Gradio's menu of further tabs has no place in the address. */
+  .tab-container button { padding: 0 0.3rem !important; font-size: 0.82rem; }
   .two-sides { flex-wrap: nowrap !important; }
   .two-sides > * { min-width: 0 !important; }
   .picture-input .preview img { max-height: 200px; }
@@ -253,15 +254,12 @@ def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptio
                 "# Loupe\nEstimate the PSA grade of a card. See how certain the estimate is and what lowers the grade."
             )
             gr.HTML(COLOR_SWITCH, elem_id="colors")
-        with gr.Tabs():
-            tabs = (
-                GradeTab(database, data, options),
-                BatchTab(database, data, jobs),
-                CollectionTab(database, data),
-                LabelTab(database, data, options),
-                TrainTab(database, data, jobs),
-            )
-        for tab in tabs:
+        with gr.Tabs() as tabs:
+            first = (GradeTab(database, data, options), BatchTab(database, data, jobs), CollectionTab(database, data))
+            label = LabelTab(database, data, options)
+            dataset = DatasetTab(database, data, options, label_tab=label, tabs=tabs)
+            train = TrainTab(database, data, jobs)
+        for tab in (*first, label, dataset, train):
             tab.on_load(page)
         Api(page, database, data, jobs, options)
     for block in page.blocks.values():

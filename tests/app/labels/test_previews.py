@@ -29,14 +29,14 @@ def preview_of(picture, data):
 def test_two_simultaneous_requests_get_the_same_preview(requested, data_home, monkeypatch):
     both_read, reads = threading.Barrier(2), []
 
-    def read_together(path):
+    def read_together(path, **options):
         reads.append(path)
         with suppress(threading.BrokenBarrierError):  # the other request waits for this one, as it should
             both_read.wait(timeout=0.5)
-        return read_picture(path)
+        return read_reduced(path, **options)
 
-    read_picture = app.labels.previews.read_picture
-    monkeypatch.setattr("app.labels.previews.read_picture", read_together)
+    read_reduced = app.labels.previews.read_reduced
+    monkeypatch.setattr("app.labels.previews.read_reduced", read_together)
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: preview_of(requested, data_home.data), range(2)))
     assert answers[0] == answers[1]
