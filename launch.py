@@ -314,6 +314,14 @@ def train(
     print_result(_or_exit(train_run), json)
 
 
+@program.command(hidden=True)
+def pace(folder: Path, json: Json = None) -> None:
+    """Measure the pace of a run, as the app asks for it in a file of the folder."""
+    from app.commands import pace
+
+    print_result(_or_exit(lambda: pace.run(folder)), json)
+
+
 @program.command()
 def resume(
     context: typer.Context,

@@ -33,6 +33,8 @@ KILL_WAIT_S = 10.0
 # an hour on one virtual machine). No process id is reused this soon.
 CLOCK_TOLERANCE_S = 10.0
 
+Child = subprocess.Popen[bytes]
+
 
 class EqualRun(UserError):
     """A run with the same settings and labels is finished or on its way."""
@@ -101,8 +103,8 @@ class Jobs:
     def __init__(self, database: Database, data: DataFolder) -> None:
         self._database = database
         self._data = data
-        self._children: list[subprocess.Popen[bytes]] = []
-        self._last_child: dict[int, subprocess.Popen[bytes]] = {}  # by run
+        self._children: list[Child] = []
+        self._last_child: dict[int, Child] = {}  # by run
 
     def start(self, run_id: int) -> None:
         """Start the process of a queued run in a new session; its output is appended to the run's log."""
@@ -110,7 +112,7 @@ class Jobs:
         options = ["--data", str(self._data.root), "--json", str(log_file.with_name("result.json"))]
         self._last_child[run_id] = self.start_process(["train", "--run", str(run_id), *options], log_file)
 
-    def start_process(self, words: Sequence[str], log_file: Path) -> subprocess.Popen[bytes]:
+    def start_process(self, words: Sequence[str], log_file: Path) -> Child:
         """Start the program with these arguments in a new session; its output is appended to a log file."""
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as log:

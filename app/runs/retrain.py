@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -137,13 +136,10 @@ def retrain_base(database: Database, named: NamedModel | None, pairs: Sequence[C
 
 
 def retrain_text(named: NamedModel | None, base: RetrainBase, pairs: Sequence[CardPair]) -> str:
-    """Markdown: what has changed, what a retraining starts from, and its cards by split."""
-    splits = Counter(pair.split for pair in pairs)
+    """Markdown: what has changed, and what a retraining starts from."""
     sentences = [
         f"Training continues {base.continues}." if base.continues else "",
         f"{base.note[:1].upper()}{base.note[1:]}." if base.note else "",
-        f"{splits['train']} cards to train on, {splits['val']} to choose the best epoch and to compare models, "
-        f"{splits['test']} kept back for a final test.",
     ]
     return f"### {_head(named, pairs)}\n\n{' '.join(filter(None, sentences))}"
 

@@ -115,11 +115,15 @@ def progress_text(run: Run, epochs: tuple[Epoch, ...]) -> str:
 def _time_left(seconds: float | None, suffix: str = "") -> str:
     if seconds is None:
         return ""
+    return f", {duration_text(seconds)} left{f' {suffix}' if suffix else ''}"
+
+
+def duration_text(seconds: float) -> str:
+    """A time in words: "less than a minute", "about 25 minutes", "about 3 hours"."""
     minutes = round(seconds / 60)
-    text = "less than a minute" if minutes < 1 else "about a minute" if minutes == 1 else f"about {minutes} minutes"
     if minutes >= 120:
-        text = f"about {minutes / 60:.0f} hours"
-    return f", {text} left{f' {suffix}' if suffix else ''}"
+        return f"about {minutes / 60:.0f} hours"
+    return "less than a minute" if minutes < 1 else "about a minute" if minutes == 1 else f"about {minutes} minutes"
 
 
 def _experiment(run: Run, epochs: tuple[Epoch, ...]) -> list[str]:

@@ -28,21 +28,24 @@ class RetrainPanel:
         self._database, self._data, self._jobs = database, data, jobs
         self._text = gr.Markdown(elem_id="retrain-text")
         self.preset = gr.Radio([], label="How long", elem_id="retrain-preset")
+        self.cost = gr.Markdown(elem_id="retrain-cost")
         self.button = gr.Button("Retrain", variant="primary", elem_id="retrain")
         self.equal = EqualRunQuestion("retrain")
+        self.settings = gr.State(None)  # of the chosen preset, whose cost is shown
 
     @property
     def outputs(self) -> list[Any]:
         """The widgets that `fill` updates."""
-        return [self._text, self.preset, self.button]
+        return [self._text, self.preset, self.button, self.settings]
 
     def fill(self, preset: str | None) -> dict[Any, Any]:
         """Updates of the panel; a chosen preset stays chosen."""
         named = usable_model_in_use(self._database, self._data)
         pairs = pairs_from_rows(self._database)[0]
         base = retrain_base(self._database, named, pairs)
-        chosen = preset if preset in get_args(Preset) else "standard"
+        chosen: Preset = cast(Preset, preset) if preset in get_args(Preset) else "standard"
         return {
+            self.settings: base.config(chosen),
             self._text: retrain_text(named, base, pairs),
             self.preset: gr.update(choices=preset_choices(base), value=chosen),
             self.button: gr.update(value="Train" if named is None else "Retrain"),

@@ -9,6 +9,7 @@ import gradio as gr
 import pandas as pd
 
 from app.markdown import escape
+from app.runs.before_start import BeforeStart
 from app.runs.epoch_report import epoch_report
 from app.runs.jobs import EqualRun, Jobs, queue_run
 from app.runs.run_status import load_status, model_choices, run_choices
@@ -21,7 +22,7 @@ from app.settings import DataFolder, UserError
 from db import runs
 from db.session import Database
 from engine import recipes
-from engine.config import BadConfig
+from engine.config import BadConfig, Config
 from labeling.snapshot import count_trainable
 
 POLL_INTERVAL_S = 1.5
@@ -105,6 +106,7 @@ class TrainTab:
     def __init__(self, database: Database, data: DataFolder, jobs: Jobs) -> None:
         """Add the tab to the Gradio layout being built and connect its events."""
         self._database, self._data, self._jobs = database, data, jobs
+        self._before_start = BeforeStart(database, data, jobs)
         with gr.Tab("Train", id="train") as self._tab:
             self._cards = gr.Markdown(elem_id="train-cards")
             with gr.Column(visible=False) as self._retrain_section:
@@ -127,8 +129,11 @@ class TrainTab:
         self._changes = gr.Markdown(elem_id="run-changes")
         self._plan = plan_form.draw()
         self._download = gr.Markdown(DOWNLOADS, visible=False)
+        self._cost = gr.Markdown(elem_id="run-cost")
         self._start = gr.Button("Start training", variant="primary", elem_id="start-run")
         self._equal = EqualRunQuestion("start")
+        self._form_settings = gr.State(None)  # whose cost is shown; None while a value is bad
+        self._is_form_open = gr.State(False)
 
     def _build_runs(self) -> None:
         gr.Markdown("## Runs")
@@ -171,11 +176,11 @@ class TrainTab:
         pretrained.change(
             lambda value: gr.update(visible=value == "imagenet"), pretrained, self._download, **event_options
         )
-        self._recipe.change(self.choose_recipe, self._recipe, [self._recipe_text, *self._settings], **event_options)
+        self._recipe.change(self.choose_recipe, self._recipe, self._recipe_outputs, **event_options)
         inputs = [self._recipe, *self._settings, *self._plan]
         for widget in (*self._settings, *self._plan):
             # `input`, not `change`: choosing a recipe changes all fields at once and is handled below.
-            widget.input(self.show_changes, inputs, self._changes, **event_options)  # type: ignore[attr-defined]
+            widget.input(self.show_changes, inputs, [self._changes, self._form_settings], **event_options)  # type: ignore[attr-defined]
         self._recipe.change(lambda: "", None, self._changes, **event_options)
         started = [
             self._runs,
@@ -196,6 +201,11 @@ class TrainTab:
         self._tab.select(self._models.fill, self._models.model, self._models.outputs, **event_options)
         self._tab.select(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
         self._timer.tick(self.poll, run_inputs, [self._run, self._models.model, *run_outputs], **event_options)
+        retrain.preset.input(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
+        self._form.expand(lambda: True, None, self._is_form_open, **event_options)
+        self._form.collapse(lambda: False, None, self._is_form_open, **event_options)
+        shown = [self._is_form_open, self._form_settings, retrain.settings]
+        self._timer.tick(self.show_cost, shown, [self._cost, retrain.cost], **event_options)
         self._tab.select(self.fill, self._run, self._filled, **event_options)
         # The tab starts the timer, which ticks only on a visible page. No other tab stops it: on loading, Gradio also
         # sends a select event for the first tab, which may arrive after this one.
@@ -206,17 +216,30 @@ class TrainTab:
 
         The rest is filled when the tab is opened: Gradio 6.31 fails on a plot that is updated while hidden.
         """
-        page.load(
-            partial(self.choose_recipe, recipes.DEFAULT),
-            None,
-            [self._recipe_text, *self._settings],
-            show_progress="hidden",
-        )
+        page.load(partial(self.choose_recipe, recipes.DEFAULT), None, self._recipe_outputs, show_progress="hidden")
+
+    @property
+    def _recipe_outputs(self) -> list[Any]:
+        return [self._recipe_text, self._form_settings, *self._settings]
 
     @show_user_errors
     def choose_recipe(self, name: str) -> list[Any]:
         """Show a recipe and fill the form with its settings."""
-        return [recipe_text(name), *settings_form.values(recipes.recipe_config(name))]
+        config = recipes.recipe_config(name)
+        return [recipe_text(name), config, *settings_form.values(config)]
+
+    @show_user_errors
+    def show_cost(
+        self, is_form_open: bool, form: Config | None, retraining: Config | None, request: gr.Request | None = None
+    ) -> list[Any]:
+        """Cards, time and disk space of the run that the page offers: that of the form if it is open.
+
+        One of both, since asking for the time of other settings ends a measurement.
+        """
+        config = form if is_form_open else retraining
+        page = "" if request is None else str(request.session_hash)
+        text = "" if config is None else self._before_start.text(config, page)
+        return [text, gr.skip()] if is_form_open else [gr.skip(), text]
 
     @show_user_errors
     def show_run(self, run_id: int | None, last_drawn: Any) -> list[Any]:
@@ -261,16 +284,17 @@ class TrainTab:
         ]
 
     @show_user_errors
-    def show_changes(self, recipe: str | None, *values: Any) -> str:
+    def show_changes(self, recipe: str | None, *values: Any) -> tuple[str, Config | None]:
         """Show the changes of the run being set up against its parent, or the first bad value of the form."""
         if recipe is None:
-            return NO_RECIPE
+            return NO_RECIPE, None
         setting_count = len(settings_form.names())
         try:
             config = settings_form.read(list(values[:setting_count]))
         except BadConfig as error:
-            return escape(error)
-        return plan_form.difference_text(plan_form.read(list(values[setting_count:])), config, recipe, self._database)
+            return escape(error), None
+        plan_input = plan_form.read(list(values[setting_count:]))
+        return plan_form.difference_text(plan_input, config, recipe, self._database), config
 
     @show_user_errors
     def fill_retrain(self, preset: str | None) -> Updates:
@@ -311,6 +335,7 @@ class TrainTab:
 
     def _started(self, run_id: int) -> Updates:
         """Updates that show a run that has just been started."""
+        self._before_start.probe.stop()
         return {
             self._runs: gr.update(visible=True),
             self._models_section: gr.update(visible=True),

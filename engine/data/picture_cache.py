@@ -184,10 +184,7 @@ class PixelCache(MemmapCache):
         cropped       pictures that show only the card: no detection
         input_region  other than "card": for controls (engine.data.controls); each value has a separate cache
         """
-        height, width = canvas_shape(size)
-        pixels = f"{height}" if height == width else f"{height}x{width}"
-        name = f"prepared_{PREPARATION}_{pixels}px{'' if input_region == 'card' else f'_{input_region}'}"
-        super().__init__(folder, pictures, name, (height, width, 3))
+        super().__init__(folder, pictures, _cache_name(size, input_region), (*canvas_shape(size), 3))
         self._size, self._input_region = size, input_region
         self._cropped = frozenset(cropped)
 
@@ -212,6 +209,18 @@ class PixelCache(MemmapCache):
     def kind(self, path: Path) -> PictureKind:
         """Kind of the picture: scan, photo or slab."""
         return cast(PictureKind, self.extras(path)["kind"])
+
+
+def prepared_pictures(folder: Path, size: CanvasSize, input_region: InputRegion) -> set[str]:
+    """Content hashes of the pictures that a cache in `folder` has prepared, or refused; empty without a cache."""
+    lines = JsonLinesFile(folder / f"{_cache_name(size, input_region)}.jsonl").read()
+    return {line["sha256"] for line in lines if isinstance(line, dict) and "sha256" in line}
+
+
+def _cache_name(size: CanvasSize, input_region: InputRegion) -> str:
+    height, width = canvas_shape(size)
+    pixels = f"{height}" if height == width else f"{height}x{width}"
+    return f"prepared_{PREPARATION}_{pixels}px{'' if input_region == 'card' else f'_{input_region}'}"
 
 
 def _used_rows(lines: Iterable[Any]) -> int:

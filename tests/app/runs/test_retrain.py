@@ -91,8 +91,3 @@ def test_the_starter_is_continued_unless_it_has_learned_from_cards_that_judge(de
     base = base_of(desk)
     assert base.config("standard").pretrained == "none"
     assert "the starter has learned from 1 card that would judge it" in text_of(desk)
-
-
-def test_the_cards_of_each_split_are_counted(desk):
-    desk.pairs = [card(number, split) for number, split in enumerate(["train"] * 5 + ["val"] * 3 + ["test"] * 2)]
-    assert "5 cards to train on, 3 to choose the best epoch and to compare models, 2 kept back" in text_of(desk)
