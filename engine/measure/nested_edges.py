@@ -6,6 +6,7 @@ show through beyond a rounded corner: a holder's rim lies outside of it, and the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -31,6 +32,8 @@ NOTCH_MM = ((0.12, 0.12), (0.3, 0.3), (0.5, 0.5), (0.15, 0.6), (0.6, 0.15))
 INSIDE_MM = ((1.4, 1.4), (1.7, 1.7), (2.0, 2.0), (1.3, 1.9), (1.9, 1.3))
 OUTSIDE_MM = ((-0.35, 3.0), (-0.35, 5.0), (3.0, -0.35), (5.0, -0.35), (-0.3, -0.3))
 RIM_MM = ((0.25, 3.2), (0.35, 5.0), (3.2, 0.25), (5.0, 0.35), (0.3, 4.2), (4.2, 0.3))
+# Depth from the top and the bottom in which these points lie, for lines of the largest depth and slope.
+CORNER_ROWS_MM = 12.0
 # Color difference, in Lab, below which two points look alike.
 NOISE_LAB = 5.0
 # A card's proportions are known to this precision.
@@ -71,7 +74,17 @@ def corner_evidence(card: FlatCard, lines: list[EdgeLine]) -> np.ndarray:
 
 
 def _blurred_lab(card: FlatCard) -> np.ndarray:
-    return cv2.cvtColor(cv2.GaussianBlur(card.rgb, (0, 0), max(0.1 * card.px_per_mm, 0.6)), cv2.COLOR_RGB2Lab)
+    """(H, W, 3) uint8 Lab of the blurred raster along its top and its bottom, where the corners are; 0 between them."""
+    sigma = max(0.1 * card.px_per_mm, 0.6)
+    height = len(card.rgb)
+    rows = math.ceil((card.margin_mm[1] + CORNER_ROWS_MM) * card.px_per_mm)
+    support = math.ceil(5 * sigma)
+    lab = np.zeros_like(card.rgb)
+    for first, last in ((0, min(rows, height)), (max(height - rows, 0), height)):
+        start = max(first - support, 0)
+        blurred = cv2.GaussianBlur(card.rgb[start : last + support], (0, 0), sigma)
+        lab[first:last] = cv2.cvtColor(blurred[first - start : last - start], cv2.COLOR_RGB2Lab)
+    return lab
 
 
 def _evidence(

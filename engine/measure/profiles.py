@@ -86,7 +86,9 @@ def locate_peaks(
     near_mm    (bands,) center of the search range
     returns    (bands,) depths, NaN if the range has no edge, and (bands,) contrasts
     """
-    out_of_range = np.abs(bands.depth_mm[None, :] - near_mm[:, None]) > within_mm
+    searched = rows_between(bands, near_mm.min() - within_mm, near_mm.max() + within_mm)
+    contrast, depth_mm = contrast[:, searched], bands.depth_mm[searched]
+    out_of_range = np.abs(depth_mm[None, :] - near_mm[:, None]) > within_mm
     peak = np.where(out_of_range, 0.0, local_maxima(contrast))
     row = np.clip(peak.argmax(axis=1), 1, contrast.shape[1] - 2)[:, None]
     before, at, after = (np.take_along_axis(contrast, row + by, axis=1)[:, 0] for by in (-1, 0, 1))
@@ -94,7 +96,15 @@ def locate_peaks(
     bend = before - 2 * at + after
     offset = 0.5 * (before - after) / np.where(bend < 0, bend, -1.0)
     valid = peak.max(axis=1) > 0
-    return np.where(valid, bands.depth_mm[row[:, 0]] + offset * bands.row_mm, np.nan), np.where(valid, at, 0.0)
+    return np.where(valid, depth_mm[row[:, 0]] + offset * bands.row_mm, np.nan), np.where(valid, at, 0.0)
+
+
+def rows_between(bands: Bands, low_mm: float, high_mm: float) -> slice:
+    """The rows between two depths, with one more on each side, and at least three."""
+    first, last = np.searchsorted(bands.depth_mm, (low_mm, high_mm))
+    count = len(bands.depth_mm)
+    first = int(np.clip(first - 1, 0, max(count - 3, 0)))
+    return slice(first, min(max(int(last) + 1, first + 3), count))
 
 
 def line_votes(strength: np.ndarray, along_mm: np.ndarray, row_mm: float, slopes: np.ndarray) -> np.ndarray:
@@ -106,11 +116,11 @@ def line_votes(strength: np.ndarray, along_mm: np.ndarray, row_mm: float, slopes
     near = np.maximum(
         strength, NEXT_ROW_WEIGHT * np.maximum(np.roll(strength, 1, axis=1), np.roll(strength, -1, axis=1))
     )
-    rows = strength.shape[1]
+    count, rows = strength.shape
     from_middle = along_mm - along_mm.mean()
-    votes = np.empty((len(slopes), rows))
-    for index, slope in enumerate(slopes):
-        shift = np.rint(from_middle * slope / row_mm).astype(int)
-        row = np.clip(np.arange(rows)[None, :] + shift[:, None], 0, rows - 1)
-        votes[index] = np.take_along_axis(near, row, axis=1).mean(axis=0)
-    return votes
+    shift = np.rint(from_middle[None, :] * slopes[:, None] / row_mm).astype(np.intp)  # (slopes, bands)
+    # Rows beyond the ends repeat the last one.
+    reach = int(np.abs(shift).max(initial=0))
+    padded = np.pad(near, ((0, 0), (reach, reach)), mode="edge")
+    first = shift + reach + np.arange(count) * padded.shape[1]
+    return np.asarray(padded.ravel()[first[..., None] + np.arange(rows)].mean(axis=1), np.float64)

@@ -49,11 +49,14 @@ def robust_fit(
         size = design.shape[1]
         return RobustFit(np.zeros(size), np.full((size, size), np.inf), np.inf, 0.0)
     x, y = design[finite], values[finite]
+    used = np.flatnonzero(x.any(axis=0))  # a straight line has no curvature
+    # Of each point, its part of the normal equations' left and right side; the weighted sum of all is the equations.
+    parts = np.concatenate([(x[:, used, None] * x[:, None, used]).reshape(len(y), -1), x[:, used] * y[:, None]], axis=1)
     weight = np.ones(len(y))
     coefficients, deviation = np.zeros(design.shape[1]), np.inf
     for iteration in range(ITERATIONS):
-        root = np.sqrt(weight)[:, None]
-        coefficients = np.linalg.lstsq(x * root, y * root[:, 0], rcond=None)[0]
+        equations = weight @ parts
+        coefficients[used] = _solve(equations[: -len(used)].reshape(len(used), -1), equations[-len(used) :])
         residual = np.abs(y - x @ coefficients)
         deviation = max(MAD_TO_DEVIATION * _median(residual), min_deviation)
         if iteration < ITERATIONS // 2:
@@ -64,6 +67,14 @@ def robust_fit(
     covariance = deviation**2 * np.linalg.pinv(normal)
     support = float((residual <= 3 * deviation).sum() / max(len(values), 1))
     return RobustFit(coefficients, covariance, deviation, support)
+
+
+def _solve(normal: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solution of the normal equations; the shortest one where they have several."""
+    try:
+        return np.linalg.solve(normal, right)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(normal, right, rcond=None)[0])
 
 
 def _median(values: np.ndarray) -> float:

@@ -15,7 +15,15 @@ from engine.measure.centering.mean_profile import (
     mean_profile,
 )
 from engine.measure.flat_card import FlatCard
-from engine.measure.profiles import Bands, edge_contrast, extract_bands, line_votes, local_maxima, locate_peaks
+from engine.measure.profiles import (
+    Bands,
+    edge_contrast,
+    extract_bands,
+    line_votes,
+    local_maxima,
+    locate_peaks,
+    rows_between,
+)
 from engine.measure.robust_fit import RobustFit, robust_fit
 
 # Set by hand on simulated scans, if no source is named: see engine/measure/__init__.py.
@@ -183,10 +191,11 @@ class SideLineFinder:
 
 def _side_colors(bands: Bands, line_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median Lab colors, (3,) each, just outside and just inside of a line."""
-    offset = bands.depth_mm[None, :] - line_mm[:, None]
+    near = rows_between(bands, line_mm.min() - SIDE_RANGE_MM[1], line_mm.max() + SIDE_RANGE_MM[1])
+    offset = bands.depth_mm[None, near] - line_mm[:, None]
     colors = []
     for low, high in ((-SIDE_RANGE_MM[1], -SIDE_RANGE_MM[0]), SIDE_RANGE_MM):
         inside = ((offset >= low) & (offset <= high)).astype(np.float32)
         weight = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
-        colors.append(np.median(np.einsum("br,brc->bc", weight, bands.lab), axis=0))
+        colors.append(np.median(np.einsum("br,brc->bc", weight, bands.lab[:, near]), axis=0))
     return colors[0], colors[1]

@@ -69,20 +69,33 @@ def find_segments(gray: np.ndarray, allowed: np.ndarray, *, offset_px: int, px_p
 
 
 def _ridge_contrast(gray: np.ndarray, offset_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W) contrast of each pixel's best oriented line against both of its sides, and the index of its direction."""
-    best = np.full(gray.shape, -255.0, np.float32)
-    direction = np.zeros(gray.shape, np.uint8)
+    """(H, W) contrast of each pixel's best oriented line against both of its sides, and the index of its direction.
+
+    Within `offset_px` of the border there is no contrast.
+    """
+    height, width = gray.shape
+    best, direction = np.zeros(gray.shape, np.float32), np.zeros(gray.shape, np.uint8)
+    inner = np.s_[offset_px : height - offset_px, offset_px : width - offset_px]
+    best_inner, direction_inner = best[inner], direction[inner]
+    along = np.empty_like(gray)
+    contrast = np.empty(best_inner.shape, np.float32)
+    number = np.empty(best_inner.shape, np.uint8)
     for index in range(DIRECTIONS):
         angle = np.pi * index / DIRECTIONS
         # OpenCV's calls throughout: masked NumPy copies take four times as long, and hold the interpreter's lock.
-        along = cv2.filter2D(gray, cv2.CV_32F, _line_kernel(angle), borderType=cv2.BORDER_REPLICATE)
+        cv2.filter2D(gray, cv2.CV_32F, _line_kernel(angle), dst=along, borderType=cv2.BORDER_REPLICATE)
         dx, dy = round(-np.sin(angle) * offset_px), round(np.cos(angle) * offset_px)
-        sides = cv2.max(_shifted(along, dx, dy), _shifted(along, -dx, -dy))
-        contrast = cv2.subtract(along, sides)
-        better = cv2.compare(contrast, best, cv2.CMP_GT)
-        cv2.max(best, contrast, dst=best)
-        cv2.copyTo(np.full_like(direction, index), better, direction)
-    return np.maximum(best, 0, out=best), direction
+        one_side, other_side = (
+            along[offset_px + y : height - offset_px + y, offset_px + x : width - offset_px + x]
+            for x, y in ((dx, dy), (-dx, -dy))
+        )
+        cv2.max(one_side, other_side, dst=contrast)
+        cv2.subtract(along[inner], contrast, dst=contrast)
+        better = cv2.compare(contrast, best_inner, cv2.CMP_GT)
+        cv2.max(best_inner, contrast, dst=best_inner)
+        number[:] = index
+        cv2.copyTo(number, better, direction_inner)
+    return best, direction
 
 
 def _neighbor_table(index: int) -> np.ndarray:
@@ -100,14 +113,6 @@ def _line_kernel(angle: float) -> np.ndarray:
     along = np.abs(np.cos(angle) * x + np.sin(angle) * y)
     kernel = np.clip(1 - across, 0, 1) * np.clip(half + 0.5 - along, 0, 1)
     return np.asarray(kernel / kernel.sum(), np.float32)
-
-
-def _shifted(picture: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    """The picture shifted so that each pixel has the value at (dx, dy) from it; border pixels are repeated."""
-    height, width = picture.shape
-    pad = max(abs(dx), abs(dy))
-    wide = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    return wide[pad + dy : pad + dy + height, pad + dx : pad + dx + width]
 
 
 def _segments_in_direction(

@@ -194,9 +194,17 @@ def sharpness(rgb: np.ndarray) -> float:
         change = cv2.absdiff(picture[:, 1:], picture[:, :-1])
         largest = cv2.max(cv2.max(change[:, :-2], change[:, 1:-1]), change[:, 2:])
         whole = cv2.absdiff(picture[:, 3:], picture[:, :-3])
-        strong = whole >= np.percentile(whole, 99)
+        strong = whole >= _percentile(whole, 99)
         ratios.append(float(np.median(largest[strong] / np.maximum(whole[strong], 1, dtype=np.float32))))
     return min(ratios)
+
+
+def _percentile(levels: np.ndarray, percent: float) -> float:
+    """Percentile of a uint8 picture, equal to NumPy's, which sorts the pixels instead of counting them."""
+    below = np.cumsum(cv2.calcHist([levels], [0], None, [256], [0, 256]))  # float32 holds each count exactly
+    position = (levels.size - 1) * percent / 100
+    low, high = np.searchsorted(below, (np.floor(position), np.ceil(position)), side="right")
+    return float(low + (high - low) * (position - np.floor(position)))
 
 
 def _darkest_channel(rgb: np.ndarray) -> np.ndarray:

@@ -89,10 +89,11 @@ def find_bare_stock(rim: UnrolledRim, widths_mm: np.ndarray, border: np.ndarray,
     missing    (rows, columns) bool, missing stock: the background is visible
     """
     difference = rim.rgb - border[None]
-    paper, sampled = _paper_color(rim, difference)
+    exposure = _exposure(rim)
+    paper, sampled = _paper_color(rim, difference, exposure)
     axis = paper - border
     contrast = np.linalg.norm(axis, axis=1)
-    enough = contrast >= np.where(_is_pale(rim, border), PALE_CONTRAST if sampled else np.inf, MIN_CONTRAST)
+    enough = contrast >= np.where(_is_pale(border, exposure), PALE_CONTRAST if sampled else np.inf, MIN_CONTRAST)
     readable = np.array([np.median(enough[rim.side == side]) > 0 for side in range(4)])
     bare = np.einsum("rck,ck->rc", difference, axis) / np.maximum(contrast, 1.0)[None] ** 2
     off_axis = np.linalg.norm(difference - bare[..., None] * axis[None], axis=2)
@@ -133,36 +134,52 @@ def border_colors(rim: UnrolledRim, widths_mm: np.ndarray) -> np.ndarray:
     bordered = bool(np.isfinite(widths_mm).all())
     # A border has the same color around its corners; art that runs to the edge has its own colors there.
     sampled = rim.corner < 0 if bordered else np.ones(rim.rgb.shape[1], bool)
-    middles, colors = [], []
-    for index in range(count):
-        part = slice(index * per_bin, (index + 1) * per_bin)
-        chosen = inside[:, part] & sampled[None, part]
-        if chosen.any():
-            middles.append(index * per_bin + per_bin / 2)
-            colors.append(np.median(rim.rgb[:, part][chosen], axis=0))
+    chosen = inside & sampled[None]
+    rows = chosen.any(axis=1)
+    medians = _bin_medians(rim.rgb[rows], chosen[rows], per_bin)
+    filled = np.isfinite(medians[:, 0])
+    middles, colors = (np.arange(count) * per_bin + per_bin / 2)[filled], medians[filled]
     window = max(1, round((SMOOTHING_MM if bordered else ART_SMOOTHING_MM) / BIN_MM)) | 1
-    padded = np.pad(np.array(colors), ((window // 2, window // 2), (0, 0)), mode="wrap")
+    padded = np.pad(colors, ((window // 2, window // 2), (0, 0)), mode="wrap")
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, window, axis=0), axis=2)
     columns = np.arange(rim.rgb.shape[1])
     channels = [np.interp(columns, middles, smooth[:, channel], period=len(columns)) for channel in range(3)]
     return np.column_stack(channels)
 
 
-def _paper_color(rim: UnrolledRim, difference: np.ndarray) -> tuple[np.ndarray, bool]:
+def _bin_medians(rgb: np.ndarray, chosen: np.ndarray, per_bin: int) -> np.ndarray:
+    """(bins, 3) median color of the chosen pixels of each `per_bin` columns; infinite for a bin without any.
+
+    rgb     (rows, columns, 3)
+    chosen  (rows, columns) bool
+    """
+    rows, columns = chosen.shape
+    count = -(-columns // per_bin)
+    values = np.full((rows, count * per_bin, 3), np.inf, np.float32)
+    values[:, :columns] = np.where(chosen[..., None], rgb, np.inf)
+    # What was not chosen is sorted to the end.
+    ordered = np.sort(values.reshape(rows, count, per_bin, 3).transpose(1, 3, 0, 2).reshape(count, 3, -1), axis=2)
+    number = np.isfinite(ordered[:, 0]).sum(axis=1)
+    middle = np.maximum(np.stack([(number - 1) // 2, number // 2]), 0)  # (2, bins)
+    return np.asarray(ordered[np.arange(count), :, middle].mean(axis=0))
+
+
+def _paper_color(rim: UnrolledRim, difference: np.ndarray, exposure: float) -> tuple[np.ndarray, bool]:
     """RGB of the stock, and True if it was sampled: pixels at the rim that differ from the border and look like paper.
 
     Without enough such pixels, white is assumed.
     """
-    depth = rim.depth_mm[:, None]
-    near = (depth > 1.2 * rim.pixel_mm) & (depth < RIM_MM) & (rim.area_mm2 > 0)
-    brightest = rim.rgb.max(axis=2)
-    gray = brightest - rim.rgb.min(axis=2) <= MAX_CHROMA * brightest
-    distance = np.linalg.norm(difference, axis=2)
-    paper = near & gray & (brightest >= MIN_BRIGHTNESS * _exposure(rim)) & (distance >= MIN_PAPER_DISTANCE)
-    if rim.area_mm2[paper].sum() >= MIN_SAMPLE_MM2:
+    near = (rim.depth_mm > 1.2 * rim.pixel_mm) & (rim.depth_mm < RIM_MM)
+    rgb, area_mm2 = rim.rgb[near], rim.area_mm2[near]
+    brightest = rgb.max(axis=2)
+    gray = brightest - rgb.min(axis=2) <= MAX_CHROMA * brightest
+    distance = np.linalg.norm(difference[near], axis=2)
+    is_bright = brightest >= MIN_BRIGHTNESS * exposure
+    paper = (area_mm2 > 0) & gray & is_bright & (distance >= MIN_PAPER_DISTANCE)
+    if area_mm2[paper].sum() >= MIN_SAMPLE_MM2:
         furthest = paper & (distance >= np.median(distance[paper]))
-        return np.asarray(np.median(rim.rgb[furthest], axis=0)), True
-    return WHITE * _exposure(rim), False
+        return np.asarray(np.median(rgb[furthest], axis=0)), True
+    return WHITE * exposure, False
 
 
 def _distance_from_ground(rim: UnrolledRim, paper: np.ndarray) -> np.ndarray:
@@ -178,11 +195,11 @@ def _exposure(rim: UnrolledRim) -> float:
     return float(np.clip(np.percentile(rim.rgb[rim.depth_mm > 0].max(axis=1), 99) / 245, 0.5, 1.0))
 
 
-def _is_pale(rim: UnrolledRim, border: np.ndarray) -> np.ndarray:
+def _is_pale(border: np.ndarray, exposure: float) -> np.ndarray:
     """(columns,) True if the border is itself as pale as paper, so that bare stock may not be visible on it."""
     brightest = border.max(axis=1)
     gray = brightest - border.min(axis=1) <= MAX_CHROMA * brightest
-    return np.asarray(gray & (brightest >= PALE_BRIGHTNESS * _exposure(rim)))
+    return np.asarray(gray & (brightest >= PALE_BRIGHTNESS * exposure))
 
 
 def _subtract_bleed(rim: UnrolledRim, bare: np.ndarray) -> None:
