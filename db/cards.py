@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Row, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db.schema import Card, Picture
+
+NAMES_PER_QUERY = 500  # SQLite takes at most 999 values in a query of an older version
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,41 @@ def fronts(session: Session, *, after: int = 0) -> Sequence[Row[int, str, str, s
     """(card id, phash of the front, group_name, fixed_split) of every card with a front and an id above `after`."""
     columns = select(Card.id, Picture.phash, Card.group_name, Card.fixed_split)
     return session.execute(columns.join(Picture, Card.front_id == Picture.id).where(Card.id > after)).all()
+
+
+class LinkColumns(NamedTuple):
+    """A card with what may link it to others: its group, fixed split, certificate and pictures; None without a side."""
+
+    card_id: int
+    name: str
+    group_name: str
+    fixed_split: str | None
+    cert: str
+    front_path: str | None
+    front_sha256: str | None
+    front_phash: str | None
+    back_path: str | None
+    back_sha256: str | None
+
+
+def link_columns(session: Session) -> list[LinkColumns]:
+    """Return the cards outside the bin, oldest first."""
+    front, back = aliased(Picture), aliased(Picture)
+    of_card = (Card.id, Card.name, Card.group_name, Card.fixed_split, Card.cert)
+    of_sides = (front.path, front.sha256, front.phash, back.path, back.sha256)
+    query = select(*of_card, *of_sides).where(Card.deleted_at.is_(None)).order_by(Card.id)
+    query = query.join(front, front.id == Card.front_id, isouter=True).join(back, back.id == Card.back_id, isouter=True)
+    return [LinkColumns._make(row) for row in session.execute(query)]
+
+
+def ids_of_names(session: Session, *, names: Sequence[str]) -> list[int]:
+    """Row ids of the cards outside the bin with these names, in the order of the names."""
+    ids: dict[str, int] = {}
+    for start in range(0, len(names), NAMES_PER_QUERY):
+        some = Card.name.in_(names[start : start + NAMES_PER_QUERY])
+        found = session.execute(select(Card.name, Card.id).where(some, Card.deleted_at.is_(None)))
+        ids |= {row.name: row.id for row in found}
+    return [ids[name] for name in names if name in ids]
 
 
 def has_cards(session: Session) -> bool:

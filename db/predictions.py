@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.orm import Session
 
-from db.schema import Card, CardPrediction
+from db.schema import Card, CardPrediction, LabelEvent
 
 
 def add_predictions(session: Session, *, predictions: Sequence[CardPrediction]) -> None:
@@ -31,6 +31,26 @@ def predictions_of(session: Session, *, model_sha256: str) -> dict[int, tuple[by
     columns = (CardPrediction.card_id, CardPrediction.probabilities, CardPrediction.problem)
     query = select(*columns).where(CardPrediction.model_sha256 == model_sha256)
     return {card_id: (probabilities, problem) for card_id, probabilities, problem in session.execute(query)}
+
+
+def labelled_predictions(
+    session: Session, *, model_sha256: str
+) -> Sequence[Row[int, float | None, str | None, bytes | None]]:
+    """(card id, grade, qualifier, probabilities) of the cards outside the bin with a label that a model has graded."""
+    columns = select(Card.id, LabelEvent.grade, LabelEvent.qualifier, CardPrediction.probabilities)
+    query = columns.join(LabelEvent, LabelEvent.id == Card.label_id).join(
+        CardPrediction, CardPrediction.card_id == Card.id
+    )
+    is_meant = (CardPrediction.model_sha256 == model_sha256, CardPrediction.probabilities.is_not(None))
+    return session.execute(query.where(*is_meant, Card.deleted_at.is_(None)).order_by(Card.id)).all()
+
+
+def asked_models(session: Session) -> list[str]:
+    """SHA-256 of the models that were asked about cards, the one that was asked last first."""
+    last = func.max(CardPrediction.id)
+    return list(
+        session.scalars(select(CardPrediction.model_sha256).group_by(CardPrediction.model_sha256).order_by(last.desc()))
+    )
 
 
 def prediction_of(session: Session, *, model_sha256: str, card_id: int) -> tuple[bytes | None, str] | None:

@@ -43,7 +43,7 @@ class QueueEntry:
 
 
 @dataclass(frozen=True)
-class _Columns:
+class CardColumns:
     """Columns of what is known of n cards, in the order of their row ids.
 
     targets          (n,) training targets, 1 to 10; 0 for none
@@ -78,7 +78,7 @@ class RankedQueue:
 
     def __init__(self, session: Session, by: QueueBy, model_sha256: str | None) -> None:
         """`model_sha256` is the model whose predictions count; None without one: no card is suspect or uncertain."""
-        columns = _columns(session, model_sha256)
+        columns = card_columns(session, model_sha256)
         self._rows = columns.rows
         parts = MIXED_WEIGHTS if by == "mixed" else {by: 1.0}
         self._parts = [(weight, _SCORERS[order](columns)) for order, weight in parts.items()]
@@ -115,7 +115,8 @@ class RankedQueue:
         return {row.card_id: index for index, row in enumerate(self._rows)}
 
 
-def _columns(session: Session, model_sha256: str | None) -> _Columns:
+def card_columns(session: Session, model_sha256: str | None) -> CardColumns:
+    """Read the cards outside the bin with the predictions of a model; None: without predictions."""
     rows = label_queue.queue_rows(session)
     predicted = {} if model_sha256 is None else predictions.predictions_of(session, model_sha256=model_sha256)
     stored = [predicted.get(row.card_id, (None, "")) for row in rows]
@@ -125,7 +126,7 @@ def _columns(session: Session, model_sha256: str | None) -> _Columns:
     probabilities[is_predicted] = np.frombuffer(known, np.float64).reshape(-1, len(GRADES))
     lowest = np.array([row.lowest for row in rows], np.float64)  # None becomes NaN
     highest = np.array([row.highest for row in rows], np.float64)
-    return _Columns(
+    return CardColumns(
         rows,
         np.array([_target(row.grade, row.qualifier) for row in rows], np.int64),
         is_predicted,
@@ -141,7 +142,7 @@ def _target(grade: float | None, qualifier: str | None) -> int:
     return target if isinstance(target, int) else 0
 
 
-def _suspect(columns: _Columns) -> _Scored:
+def _suspect(columns: CardColumns) -> _Scored:
     chosen = np.flatnonzero((columns.targets > 0) & columns.is_predicted)
     scores = np.zeros(len(columns.rows))
     if len(chosen):
@@ -160,7 +161,7 @@ def _suspect(columns: _Columns) -> _Scored:
     return _Scored(scores, reason)
 
 
-def _uncertain(columns: _Columns) -> _Scored:
+def _uncertain(columns: CardColumns) -> _Scored:
     scores = np.zeros(len(columns.rows))
     scores[columns.is_predicted] = uncertainty(columns.probabilities[columns.is_predicted])
 
@@ -173,7 +174,7 @@ def _uncertain(columns: _Columns) -> _Scored:
     return _Scored(scores, reason)
 
 
-def _rare(columns: _Columns) -> _Scored:
+def _rare(columns: CardColumns) -> _Scored:
     counts = np.bincount(columns.targets, minlength=len(GRADES) + 1)[1:]
     rare = rarity(counts)
     expected = columns.probabilities @ rare
@@ -192,7 +193,7 @@ def _rare(columns: _Columns) -> _Scored:
     return _Scored(scores, reason)
 
 
-def _disagreement(columns: _Columns) -> _Scored:
+def _disagreement(columns: CardColumns) -> _Scored:
     def reason(index: int) -> str:
         row = columns.rows[index]
         return f"labelled {row.lowest:g} and {row.highest:g} by different people" if columns.distances[index] else ""
@@ -200,7 +201,7 @@ def _disagreement(columns: _Columns) -> _Scored:
     return _Scored(columns.distances / GRADE_STEPS, reason)
 
 
-def _unreviewed(columns: _Columns) -> _Scored:
+def _unreviewed(columns: CardColumns) -> _Scored:
     def reason(index: int) -> str:
         row = columns.rows[index]
         if row.is_reviewed:
@@ -210,7 +211,7 @@ def _unreviewed(columns: _Columns) -> _Scored:
     return _Scored(np.array([not row.is_reviewed for row in columns.rows], np.float64), reason)
 
 
-_SCORERS: dict[str, Callable[[_Columns], _Scored]] = {
+_SCORERS: dict[str, Callable[[CardColumns], _Scored]] = {
     "suspect": _suspect,
     "uncertain": _uncertain,
     "rare": _rare,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -23,6 +23,7 @@ VAL_FRACTION = 0.15
 # Cards of one submission have consecutive certificates, some of which may be missing here. Of 10,000 cards with
 # certificates out of a hundred million, one in a thousand has an unrelated neighbor this near.
 MAX_CERTIFICATE_GAP = 10
+NEAR_FRONTS = "have fronts that look the same"
 CERTIFICATE_PATTERN = re.compile(r"\d{6,10}")
 
 
@@ -57,7 +58,7 @@ def assign_splits(pairs: Iterable[CardPair], phashes: Sequence[str | None] = ())
     """
     pairs = list(pairs)
     sets = _DisjointSets(pairs)
-    for link in (*_group_links(pairs), *_picture_links(pairs), *_certificate_links(pairs)):
+    for link in _certain_links(pairs):
         sets.merge(link)
     # Each front is decoded only once, however many near duplicates it has.
     cells_of = cache(brightness_cells)
@@ -65,6 +66,46 @@ def assign_splits(pairs: Iterable[CardPair], phashes: Sequence[str | None] = ())
         if sets.can_merge(first, second) or same_photo(cells_of(pairs[first].front), cells_of(pairs[second].front)):
             sets.merge(Link(first, second, "have fronts that are the same photo, saved again"))
     return [sets.assigned(index) for index in range(len(pairs))]
+
+
+@dataclass(frozen=True)
+class CardsKeptTogether:
+    """Cards, by index, that must be in one split, and the reasons as predicates ("have ...")."""
+
+    members: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+def kept_together(
+    pairs: Sequence[CardPair], phashes: Sequence[str | None]
+) -> tuple[list[CardsKeptTogether], list[str]]:
+    """Find the sets of two or more cards that `assign_splits` keeps together, the largest first, with their reasons.
+
+    Returns the sets, and a sentence for each pair of cards for which `assign_splits` raises LeakingSplit.
+    """
+    sets = _DisjointSets(pairs)
+    links: list[Link] = []
+    conflicts = []
+    for link in _certain_links(pairs):
+        try:
+            sets.merge(link)
+        except LeakingSplit as error:
+            conflicts.append(str(error))
+        else:
+            links.append(link)
+    for first, second in near_duplicates(phashes):
+        if sets.can_merge(first, second):
+            sets.merge(Link(first, second, NEAR_FRONTS))
+            links.append(Link(first, second, NEAR_FRONTS))
+    members: dict[int, list[int]] = {}
+    for index in sorted({index for link in links for index in link[:2]}):
+        members.setdefault(sets.root(index), []).append(index)
+    reasons: dict[int, dict[str, None]] = {root: {} for root in members}
+    # Looking alike first: it is often why cards are in one group.
+    for link in sorted(links, key=lambda link: link.reason != NEAR_FRONTS):
+        reasons[sets.root(link.first)][link.reason] = None
+    found = [CardsKeptTogether(tuple(members[root]), tuple(reasons[root])) for root in members]
+    return sorted(found, key=lambda cards: -len(cards.members)), conflicts
 
 
 class _DisjointSets:
@@ -119,6 +160,13 @@ def _leak_message(fixed_cards: list[CardPair], first: CardPair, second: CardPair
         "" if direct or same_group else f"belong together through {first.card_id!r} and {second.card_id!r}, which "
     )
     return f"cards {names} {through}{reason}, which must stay in one split; give them the same split in the manifest"
+
+
+def _certain_links(pairs: Sequence[CardPair]) -> Iterator[Link]:
+    """Links that do not depend on how alike two pictures are."""
+    yield from _group_links(pairs)
+    yield from _picture_links(pairs)
+    yield from _certificate_links(pairs)
 
 
 def _group_links(pairs: Sequence[CardPair]) -> Iterator[Link]:

@@ -11,8 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from app.dataset.bulk_acts import MAX_CARDS_AT_ONCE, BulkActs, Outcome, outcome_text, undone_text
+from app.dataset.confusion_cells import cards_of_cell, confusion_table, model_choices, sha256_of_model_in_use
 from app.dataset.gallery import gallery_cards
+from app.dataset.kept_together import cards_kept_together
 from app.dataset.overview import overview
+from app.dataset.picture_views import EXTREMES, extremes, slabs
 from app.labels.page_functions import Name, PageRequest, RowId, author_of, checked
 from app.labels.queue_orders import ALL_CARDS, PageFilters, queue_filter
 from app.settings import DataFolder, UserError
@@ -20,6 +23,7 @@ from db import label_queue
 from db.session import Database
 from engine.cards.grades import check_label, grade_name, parse_grade, parse_qualifier
 from labeling.queue import queue_of
+from labeling.rare_grades import cards_of_rare_grade
 
 OTHER_FOLDER = "this page was opened with another data folder; reload it"
 MAX_PAGES = 1000
@@ -36,6 +40,31 @@ class AskGallery(PageRequest):
     """Cards of the gallery by row id."""
 
     ids: Annotated[tuple[RowId, ...], Field(max_length=MAX_GALLERY_CARDS)]
+
+
+class AskExtremes(PageRequest):
+    """The pictures at one end of a measurement's range."""
+
+    extreme: Literal[*EXTREMES]  # type: ignore[valid-type]
+
+
+class AskModel(PageRequest):
+    """The confusion matrix of a model of `confusion_models`."""
+
+    model: Annotated[str, Field(max_length=100)]
+
+
+class AskCell(AskModel):
+    """One cell of it."""
+
+    truth: Annotated[int, Field(ge=1, le=10)]
+    predicted: Annotated[int, Field(ge=1, le=10)]
+
+
+class AskRareGrade(PageRequest):
+    """A grade that has too few labels."""
+
+    grade: Annotated[int, Field(ge=1, le=10)]
 
 
 class ChangeCards(PageRequest):
@@ -89,6 +118,13 @@ class DatasetDesk:
             "dataset_cards": (AskCards, self.dataset_cards),
             "gallery_cards": (AskGallery, self.gallery_cards),
             "change_cards": (ChangeCards, self.change_cards),
+            "picture_extremes": (AskExtremes, self.picture_extremes),
+            "slab_cards": (PageRequest, self.slab_cards),
+            "kept_together": (PageRequest, self.kept_together),
+            "rare_grade_cards": (AskRareGrade, self.rare_grade_cards),
+            "confusion_models": (PageRequest, self.confusion_models),
+            "confusion_table": (AskModel, self.confusion_table),
+            "confusion_cards": (AskCell, self.confusion_cards),
         }
         return [checked(name, model, handler) for name, (model, handler) in handlers.items()]
 
@@ -107,6 +143,38 @@ class DatasetDesk:
     def gallery_cards(self, request: AskGallery) -> dict[str, Any]:
         """Cards as `gallery_cards`."""
         return {"cards": gallery_cards(self._database, self._data, request.ids)}
+
+    def picture_extremes(self, request: AskExtremes) -> dict[str, Any]:
+        """Pictures as `extremes`."""
+        return extremes(self._database, self._data, request.extreme)
+
+    def slab_cards(self, _request: PageRequest) -> dict[str, Any]:
+        """Cards as `slabs`."""
+        with self._database.reading() as session:
+            return slabs(session)
+
+    def kept_together(self, _request: PageRequest) -> dict[str, Any]:
+        """Cards as `cards_kept_together`."""
+        with self._database.reading() as session:
+            return cards_kept_together(session)
+
+    def rare_grade_cards(self, request: AskRareGrade) -> dict[str, Any]:
+        """Row ids of the cards whose labels would help a grade."""
+        model_sha256 = sha256_of_model_in_use(self._data)
+        with self._database.reading() as session:
+            return {"ids": cards_of_rare_grade(session, request.grade, model_sha256=model_sha256)}
+
+    def confusion_models(self, _request: PageRequest) -> dict[str, Any]:
+        """The models with answers, as `model_choices`."""
+        return {"models": model_choices(self._database, self._data)}
+
+    def confusion_table(self, request: AskModel) -> dict[str, Any]:
+        """The matrix of a model, as `confusion_table`."""
+        return confusion_table(self._database, self._data, request.model)
+
+    def confusion_cards(self, request: AskCell) -> dict[str, Any]:
+        """The cards of a cell, as `cards_of_cell`."""
+        return cards_of_cell(self._database, self._data, request.model, request.truth, request.predicted)
 
     def change_cards(self, request: ChangeCards) -> dict[str, Any]:
         """Change cards, or take the last change back: {message, left, undo}.

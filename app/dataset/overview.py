@@ -22,6 +22,10 @@ SIDES = {"both": "front and back", "front": "front only", "back": "back only"}
 QUALITIES = {"good": "good", "usable": "usable", "refuse": "too poor", "": "not measured"}
 # A grade is rare if it has fewer labels than this fraction of the most frequent one.
 MAX_RARE_FRACTION = 0.5
+# Grades of which worn copies are made, see engine.data.synthetic_wear, and the most that are suggested for a grade: a
+# copy takes about a second.
+WORN_FROM = (9, 10)
+MAX_WORN_COPIES = 200
 
 
 def overview(session: Session) -> dict[str, Any]:
@@ -43,7 +47,18 @@ def overview(session: Session) -> dict[str, Any]:
             _part("author", "Labeler", _author_rows(counts)),
         ],
         "rare": rare_grades(counts),
+        "worn_copies": worn_copies_per_grade(counts),
     }
+
+
+def worn_copies_per_grade(counts: Iterable[CardCount]) -> int:
+    """Number of cards that each grade is to have with worn copies: as many as the most frequent grade, within reason.
+
+    0 if there is no card of grade 9 or 10 of which a copy could be made.
+    """
+    of_grade = _training_counts(counts)
+    has_source = any(of_grade[grade] for grade in WORN_FROM)
+    return min(max(of_grade.values(), default=0), MAX_WORN_COPIES) if has_source else 0
 
 
 def rare_grades(counts: Iterable[CardCount]) -> list[dict[str, int]]:
@@ -51,15 +66,20 @@ def rare_grades(counts: Iterable[CardCount]) -> list[dict[str, int]]:
 
     A half grade counts as the whole grade below it, as in training.
     """
-    of_grade: Counter[int] = Counter()
-    for row in counts:
-        if row.grade is not None and not row.has_qualifier:
-            of_grade[int(row.grade)] += row.cards
+    of_grade = _training_counts(counts)
     if not of_grade:
         return []
     shares = rarity(np.array([of_grade[grade] for grade in GRADES]))
     rare = [grade for grade, share in zip(GRADES, shares, strict=True) if share > 1 - MAX_RARE_FRACTION]
     return [{"grade": grade, "count": of_grade[grade]} for grade in sorted(rare, key=lambda grade: of_grade[grade])]
+
+
+def _training_counts(counts: Iterable[CardCount]) -> Counter[int]:
+    of_grade: Counter[int] = Counter()
+    for row in counts:
+        if row.grade is not None and not row.has_qualifier:
+            of_grade[int(row.grade)] += row.cards
+    return of_grade
 
 
 def _part(name: str, title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

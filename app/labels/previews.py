@@ -43,6 +43,12 @@ def preview_file(
     return str(target), location.reason
 
 
+def made_thumbnail(picture: Picture, data: DataFolder) -> str | None:
+    """The thumbnail of a picture if it was made before, whatever has become of its file since."""
+    target = data.shown / f"{picture.sha256}{SUFFIXES['thumbnail']}.jpg"
+    return str(target) if target.exists() else None
+
+
 def _write_preview(path: Path, sha256: str, target: Path, max_side_px: int | None) -> None:
     # A JPEG is decoded at the size that is needed, which is several times as fast for a thumbnail.
     reduction = 1.0 if max_side_px is None else max(picture_size(path)) / max_side_px

@@ -18,12 +18,25 @@ def epoch_report(epochs: Sequence[Epoch]) -> str:
     counts = best.metrics["confusion"]
     predicted = [grade for grade in GRADES if any(row[grade - 1] for row in counts)]
     rows = [
-        (f"**{grade}**", sum(row), f"{row[grade - 1] / sum(row):.0%}", *(row[other - 1] or "" for other in predicted))
+        (
+            f"**{grade}**",
+            sum(row),
+            f"{row[grade - 1] / sum(row):.0%}",
+            *(_cell(best.run_id, grade, other, row[other - 1]) for other in predicted),
+        )
         for grade, row in zip(GRADES, counts, strict=True)
         if sum(row)
     ]
-    head = f"Validation cards at epoch {best.epoch}: a row for each labelled grade, a column for each of the model's."
+    head = (
+        f"Validation cards at epoch {best.epoch}: a row for each labelled grade, a column for each of the model's. A "
+        "number opens its cards in the Dataset tab."
+    )
     return "\n".join([head, "", *table(["label", "cards", "right", *predicted], rows)])
+
+
+def _cell(run_id: int, label: int, predicted: int, count: int) -> str:
+    """The number of cards as a link to them, see dataset_views.js; "" for none."""
+    return f"[{count}](#dataset:run-{run_id}:{label}:{predicted})" if count else ""
 
 
 def speed_text(epochs: Sequence[Epoch]) -> str:

@@ -35,6 +35,9 @@ async function count() {
   find(".content").hidden = answer.total === 0;
   find(".total").textContent = counted(answer.total);
   find(".parts").replaceChildren();
+  [rare, wornCopies] = [answer.rare, answer.worn_copies];
+  drawViews();
+  if (view === "rare") openView(view);
   for (const part of answer.parts.filter(({ rows }) => rows.length)) drawPart(part);
   markRows();
 }
@@ -271,7 +274,10 @@ async function update() {
   opened = version;
   find(".content").hidden = version === "";
   find(".empty").hidden = version !== "";
-  if (version !== "") await Promise.all([count(), isFiltered() ? list(true) : turnTo(page)]);
+  if (version === "") return;
+  await Promise.all([count(), isFiltered() ? list(true) : turnTo(page)]);
+  followAddress();
 }
 watch("value", update);
+window.addEventListener("hashchange", followAddress);
 update();

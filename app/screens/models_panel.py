@@ -198,9 +198,11 @@ class ModelsPanel:
             f"{reference} (in use)": paired.reference["reliability"],
             comparison.candidate.name: paired.candidate["reliability"],
         }
+        run_id = comparison.candidate.run_id
+        wrong = "" if run_id is None else f"\n\n[The cards that run {run_id} gets wrong](#dataset:run-{run_id})"
         return {
             **self._hidden(),
-            self._verdict: verdict_text(comparison),
+            self._verdict: verdict_text(comparison) + wrong,
             self._figures: figures_text(comparison),
             self._reliability: gr.update(value=charts.reliability_of_models(bins), visible=True),
             self._changed_text: changed_text(paired.changed, WORST, BEST),
@@ -239,7 +241,7 @@ def in_use_text(model: promotion.ModelInUse | None) -> str:
         return NO_MODEL
     since = "" if model.since is None else f", since {model.since[:16].replace('T', ' ')} UTC"
     by = f", by {escape(model.by)}" if model.by else ""
-    return f"In use: **{escape(model.name)}**{since}{by}."
+    return f"In use: **{escape(model.name)}**{since}{by}. [The cards that it gets wrong](#dataset:in-use)"
 
 
 def history_text(rows: Sequence[Promotion]) -> str:

@@ -99,12 +99,13 @@ window.loupe = {
 };
 window.loupe.loadViewer();
 """
-# The open tab stands in the address, so that a reload and the browser's back and forward keep it.
+# The open tab stands in the address, so that a reload and the browser's back and forward keep it; after a colon follows
+# what it shows, see dataset_tab.js.
 TAB_ADDRESS = """
 {
   let isRestored = false;
   const shown = () => document.querySelector("[role=tab][aria-selected=true]")?.dataset.tabId;
-  const named = () => location.hash.slice(1) || "grade";
+  const named = () => location.hash.slice(1).split(":")[0] || "grade";
   const tab = () => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(named())}"]`);
   const restore = () => { if (tab() && shown() !== named()) tab().click(); };
   window.addEventListener("popstate", restore);
@@ -257,8 +258,9 @@ def build(database: Database, data: DataFolder, jobs: Jobs, options: ServerOptio
         with gr.Tabs() as tabs:
             first = (GradeTab(database, data, options), BatchTab(database, data, jobs), CollectionTab(database, data))
             label = LabelTab(database, data, options)
-            dataset = DatasetTab(database, data, options, label_tab=label, tabs=tabs)
+            dataset = DatasetTab(database, data, options)
             train = TrainTab(database, data, jobs)
+            dataset.connect(tabs, label, train)
         for tab in (*first, label, dataset, train):
             tab.on_load(page)
         Api(page, database, data, jobs, options)

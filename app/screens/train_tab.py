@@ -211,6 +211,11 @@ class TrainTab:
         # sends a select event for the first tab, which may arrive after this one.
         self._tab.select(lambda: gr.Timer(active=True), None, self._timer, **event_options)
 
+    @property
+    def worn_copies(self) -> list[Any]:
+        """The form with every setting, and the setting of the worn copies per grade."""
+        return [self._form, self._settings[settings_form.names().index("synthetic_wear_per_grade")]]
+
     def on_load(self, page: gr.Blocks) -> None:
         """Fill the form with the default recipe.
 

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from engine.cards.pairs import CardPair
 from labeling import duplicates
 from labeling.snapshot import pairs_from_manifest
-from labeling.splits import LeakingSplit, assign_splits, split_of
+from labeling.splits import LeakingSplit, assign_splits, kept_together, split_of
 
 names = st.text(min_size=1, max_size=12)
 
@@ -196,3 +196,29 @@ def test_a_front_is_decoded_once_for_any_number_of_similar_ones(picture, monkeyp
     monkeypatch.setattr(duplicates, "read_picture", lambda path: (decoded.append(path), read(path))[1])
     assert [pair.split for pair in assign_splits(pairs, ["0" * 16] * 8)] == ["val", "train"] * 4
     assert sorted(decoded) == sorted(pair.front for pair in pairs)
+
+
+@given(
+    cards=st.lists(
+        st.tuples(names, st.sampled_from(["", "g1", "g2"]), st.sampled_from(["0" * 16, "f" * 16, "0f" * 8, None])),
+        unique_by=lambda c: c[0],
+        max_size=12,
+    )
+)
+def test_the_cards_kept_together_are_those_that_get_one_group(cards):
+    pairs = [replace(card(name, group), front=Path(name), front_sha256=name) for name, group, _ in cards]
+    phashes = [phash for *_, phash in cards]
+    members: dict[str, list[int]] = {}
+    for index, pair in enumerate(assign_splits(pairs, phashes)):
+        members.setdefault(pair.group_key, []).append(index)
+    found, conflicts = kept_together(pairs, phashes)
+    assert {cards.members for cards in found} == {tuple(some) for some in members.values() if len(some) > 1}
+    assert all(cards.reasons for cards in found)
+    assert conflicts == []
+
+
+def test_cards_that_are_fixed_apart_are_named_and_not_kept_together():
+    found, conflicts = kept_together([card("a", "g", "train"), card("b", "g", "test")], [None, None])
+    assert found == []
+    assert len(conflicts) == 1
+    assert "'a' (train) and 'b' (test)" in conflicts[0]

@@ -76,6 +76,7 @@ def test_recall_and_confusion_are_those_of_the_best_epoch():
     assert "epoch 1" in report, "the first of two equal ones is kept"
     # Of two cards labelled 1, one is called a 2; both tens are right.
     assert "| label | cards | right | 1 | 2 | 10 |" in report
-    assert "| **1** | 2 | 50% | 1 | 1 |  |" in report
-    assert "| **10** | 2 | 100% |  |  | 2 |" in report
+    # Each number is a link to its cards: the run, the label and the model's grade.
+    assert "| **1** | 2 | 50% | [1](#dataset:run-1:1:1) | [1](#dataset:run-1:1:2) |  |" in report
+    assert "| **10** | 2 | 100% |  |  | [2](#dataset:run-1:10:10) |" in report
     assert epoch_report(()) == ""
