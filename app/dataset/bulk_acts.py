@@ -139,7 +139,8 @@ def outcome_text(kind: Kind, wanted: str, outcome: Outcome) -> str:
         "bin": f"{cards} {'is' if one else 'are'} in the bin now",
     }[kind]
     same = {"label": "had that label before", "remove": "had none before", "bin": "were there before"}[kind]
-    return f"{done}; {outcome.unchanged} {same}." if outcome.unchanged else f"{done}."
+    head = f"{done}; {outcome.unchanged} {same}." if outcome.unchanged else f"{done}."
+    return f"{head} The Collection tab shows the bin." if kind == "bin" else head
 
 
 def undone_text(outcome: Outcome) -> str:

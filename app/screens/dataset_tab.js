@@ -32,7 +32,7 @@ async function count() {
   if (answer.problem) { say(answer.problem, true); return; }
   folder = answer.folder;
   find(".empty").hidden = answer.total > 0;
-  find(".content").hidden = answer.total === 0;
+  find(".content").hidden = answer.total === 0 && !kept.undo; // all of them may just have been moved to the bin
   find(".total").textContent = counted(answer.total);
   find(".parts").replaceChildren();
   [rare, wornCopies] = [answer.rare, answer.worn_copies];
@@ -108,6 +108,7 @@ async function turnTo(number) {
   const shown = ids.slice(page * CARDS_PER_PAGE, (page + 1) * CARDS_PER_PAGE);
   const pages = Math.max(Math.ceil(ids.length / CARDS_PER_PAGE), 1);
   find(".list-name").textContent = listName ?? (Object.keys(filters).length ? counted(ids.length) + " pass the filters" : "All " + counted(ids.length));
+  find(".all-cards").hidden = isFiltered() && !Object.keys(filters).length;
   find(".place").textContent = "Page " + (page + 1).toLocaleString() + " of " + pages.toLocaleString();
   find(".previous").disabled = page === 0;
   find(".next").disabled = page >= pages - 1;
@@ -258,6 +259,7 @@ for (const [value, text] of [["", "choose"], ...GRADES, ...(given.no_grades ?? [
 find(".filter-box").open = matchMedia("(min-width: 761px)").matches;
 find(".select-all").addEventListener("click", () => { for (const id of ids) selected.add(id); checkTiles(); });
 find(".select-none").addEventListener("click", () => { selected.clear(); checkTiles(); });
+find(".all-cards").addEventListener("click", () => form.reset());
 find(".previous").addEventListener("click", () => turnTo(page - 1));
 find(".next").addEventListener("click", () => turnTo(page + 1));
 find(".queue").addEventListener("click", () => takeIntoQueue(selected.size ? ids.filter((id) => selected.has(id)) : ids));
@@ -270,11 +272,8 @@ form.addEventListener("submit", (event) => { event.preventDefault(); applyForm()
 let opened = null;
 async function update() {
   const version = props.value?.version;
-  if (version === undefined || version === opened) return;
+  if (!version || version === opened) return;
   opened = version;
-  find(".content").hidden = version === "";
-  find(".empty").hidden = version !== "";
-  if (version === "") return;
   await Promise.all([count(), isFiltered() ? list(true) : turnTo(page)]);
   followAddress();
 }

@@ -34,7 +34,7 @@ class DatasetTab:
         views = Path(__file__).with_name("dataset_views.js").read_text(encoding="utf-8")
         with gr.Tab("Dataset", id="dataset") as self._tab:
             self._page = html_component(
-                __file__, "dataset-page", value=page_value(""), first_script=views, server_functions=functions
+                __file__, "dataset-page", value=page_value(None), first_script=views, server_functions=functions
             )
         self._tab.select(self.fill, None, self._page, show_progress="hidden")
 
@@ -64,11 +64,11 @@ class DatasetTab:
         """Open the form of a run that makes worn copies for the rare grades."""
         with self._database.reading() as session:
             copies = worn_copies_per_grade(count_cards(session))
-        return [gr.Tabs(selected="train"), gr.update(open=True), copies]
+        return [gr.Tabs(selected="train"), gr.update(open=True), gr.update(open=True), copies]
 
 
-def page_value(version: str) -> dict[str, Any]:
-    """Value of the page's script, which shows the cards again when `version` changes; "" without any card."""
+def page_value(version: str | None) -> dict[str, Any]:
+    """Value of the page's script, which shows the cards again when `version` changes; None before the first time."""
     grades = [(f"{grade:g}", f"{grade:g} {grade_name(grade)}") for grade in reversed(ALL_GRADES)]
     no_grades = [(code, f"{code}: {meaning}") for code, meaning in NO_GRADES.items()]
     return {"version": version, "grades": grades, "no_grades": no_grades, "extremes": list(EXTREMES)}

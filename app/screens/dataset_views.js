@@ -60,10 +60,24 @@ function showRare(content) {
   }
   if (!rare.some(({ grade }) => grade < 9) || !wornCopies) return;
   append("p", "Worn copies of your 9s and 10s can stand in for grades 1 to 8 while a run trains. They are in the training split only.", content);
-  button("Make worn companions ...", content, () => trigger("edit"), { title: "Open the Train tab with " + wornCopies + " cards per grade" });
+  button("Make worn companions ...", content, makeCompanions, { title: "Open the Train tab with " + wornCopies + " cards per grade" });
+}
+
+// A run makes them: the Train tab opens at the setting, once its form is drawn.
+async function makeCompanions() {
+  trigger("edit");
+  for (let tries = 0; tries < 50; tries += 1) {
+    await pause(100);
+    const setting = document.querySelector("#set-synthetic_wear_per_grade");
+    if (!setting?.offsetParent) continue;
+    setting.scrollIntoView({ block: "center" });
+    setting.querySelector("input")?.focus({ preventScroll: true });
+    return;
+  }
 }
 
 async function labelRare(grade) {
+  find(".panel-status").textContent = "Looking for cards that may be a " + grade + " ...";
   const answer = await askForView("rare_grade_cards", { grade });
   if (!answer) return;
   if (answer.ids.length) takeIntoQueue(answer.ids);
@@ -123,7 +137,7 @@ async function showSlabs(content) {
   const answer = await askForView("slab_cards");
   if (!answer) return;
   const known = answer.known ? counted(answer.known) + " of your collection were graded here: " + counted(answer.ids.length) + " in a slab." : "No card of the collection was graded here yet.";
-  find(".panel-status").textContent = known + " Of other cards it is not recorded.";
+  find(".panel-status").textContent = known + " Whether other cards are in a slab is not recorded.";
   if (answer.ids.length) button("Show them below", content, () => showList("In a slab: " + counted(answer.ids.length), answer.ids));
 }
 

@@ -33,6 +33,15 @@ def pretrained(widgets: list[Component]) -> gr.Dropdown:
     return cast(gr.Dropdown, widgets[names().index("pretrained")])
 
 
+def worn_copies(widgets: list[Component]) -> list[Any]:
+    """The section of all settings, and the widget in it for the worn copies per grade."""
+    widget = widgets[names().index("synthetic_wear_per_grade")]
+    section: Any = widget
+    while not isinstance(section, gr.Accordion):
+        section = section.parent
+    return [section, widget]
+
+
 def starting_weights(models: list[tuple[str, str]]) -> dict[str, Any]:
     """Choices of that widget: the named weights, then the models as (text, path)."""
     return gr.update(choices=[*((name, name) for name in config.WEIGHTS), *models])

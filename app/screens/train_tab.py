@@ -213,8 +213,8 @@ class TrainTab:
 
     @property
     def worn_copies(self) -> list[Any]:
-        """The form with every setting, and the setting of the worn copies per grade."""
-        return [self._form, self._settings[settings_form.names().index("synthetic_wear_per_grade")]]
+        """The form, the section of all settings in it, and the setting of the worn copies per grade."""
+        return [self._form, *settings_form.worn_copies(self._settings)]
 
     def on_load(self, page: gr.Blocks) -> None:
         """Fill the form with the default recipe.

@@ -148,7 +148,7 @@ def test_a_card_that_someone_else_labelled_since_keeps_that_label(home):
 def test_cards_go_to_the_bin_and_come_back_with_one_undo(home):
     page = Page(home)
     ids = page.ids(split="train")
-    assert page.change("bin", ids)["message"] == "4 cards are in the bin now."
+    assert page.change("bin", ids)["message"] == "4 cards are in the bin now. The Collection tab shows the bin."
     assert len(page.ids()) == 2
     assert page.ask("gallery_cards", ids=ids)["cards"] == []
     assert page.change("label", ids, grade=1)["message"] == "0 cards are 1 Poor now.", "they are shown nowhere"
