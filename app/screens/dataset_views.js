@@ -56,7 +56,7 @@ function showRare(content) {
   for (const { grade, count: number } of rare) {
     const line = append("li", "", list);
     append("span", "Grade " + grade + ": " + counted(number), line);
-    button("Label these", line, () => labelRare(grade), { title: "Open the cards that may be a " + grade + " and that no one has labelled here, in the Label tab" });
+    button("Label these", line, () => labelRare(grade), { title: "Open the cards that may have grade " + grade + " and that no one has labelled here, in the Label tab" });
   }
   if (!rare.some(({ grade }) => grade < 9) || !wornCopies) return;
   append("p", "Worn copies of your 9s and 10s can stand in for grades 1 to 8 while a run trains. They are in the training split only.", content);
@@ -77,11 +77,11 @@ async function makeCompanions() {
 }
 
 async function labelRare(grade) {
-  find(".panel-status").textContent = "Looking for cards that may be a " + grade + " ...";
+  find(".panel-status").textContent = "Looking for cards that may have grade " + grade + " ...";
   const answer = await askForView("rare_grade_cards", { grade });
   if (!answer) return;
   if (answer.ids.length) takeIntoQueue(answer.ids);
-  else find(".panel-status").textContent = "No card that is not labelled yet looks like a " + grade + ". Import more cards, or make worn companions.";
+  else find(".panel-status").textContent = "No card that no one has labelled yet seems to have grade " + grade + ". Import more cards, or make worn companions.";
 }
 
 async function showExtremes(content) {
@@ -168,7 +168,7 @@ async function drawMatrix(box, model) {
   const table = append("table", "", append("div", "", box, { className: "scrolled" }));
   const head = append("tr", "", append("thead", "", table)), body = append("tbody", "", table);
   append("th", "label", head, { scope: "col" });
-  for (let grade = 1; grade <= 10; grade += 1) append("th", grade, head, { scope: "col", title: "The model gives a " + grade });
+  for (let grade = 1; grade <= 10; grade += 1) append("th", grade, head, { scope: "col", title: "The model gives grade " + grade });
   answer.confusion.forEach((row, index) => {
     const line = append("tr", "", body), total = row.reduce((sum, number) => sum + number, 0);
     append("th", index + 1, line, { scope: "row" });
@@ -176,7 +176,7 @@ async function drawMatrix(box, model) {
       const cell = append("td", "", line);
       if (!number) return;
       const made = button(number.toLocaleString(), cell, () => showCell(model, index + 1, column + 1));
-      made.setAttribute("aria-label", counted(number) + " with the label " + (index + 1) + " that the model gives a " + (column + 1));
+      made.setAttribute("aria-label", counted(number) + " with the label " + (index + 1) + " that the model gives grade " + (column + 1));
       if (index === column) cell.className = "right";
       cell.style.setProperty("--share", SHARE_OF_SHADE * (number / total));
     });
@@ -187,7 +187,7 @@ async function showCell(model, label, predicted) {
   const answer = await askForView("confusion_cards", { model, truth: label, predicted });
   if (!answer) return;
   const gone = answer.gone ? "; " + counted(answer.gone) + " of this cell are not here any more" : "";
-  await showList("Label " + label + ", the model gives a " + predicted + ": " + counted(answer.ids.length) + gone, answer.ids);
+  await showList("Label " + label + ", the model gives grade " + predicted + ": " + counted(answer.ids.length) + gone, answer.ids);
 }
 
 // A number in the Train tab is a link to its cards: #dataset:run-3:8:6, the model, the label and the model's grade.
