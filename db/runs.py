@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from db.schema import Epoch, Run, RunState, Snapshot, utc_now
@@ -151,6 +152,12 @@ def record_epoch(
 def epochs(session: Session, *, run_id: int) -> Sequence[Epoch]:
     """The epochs of a run, in order."""
     return session.scalars(select(Epoch).where(Epoch.run_id == run_id).order_by(Epoch.epoch)).all()
+
+
+def epoch_versions(session: Session, *, run_ids: Sequence[int]) -> dict[int, tuple[int, datetime]]:
+    """Number of epochs of each run and the time of the latest; without the runs that have none."""
+    query = select(Epoch.run_id, func.count(), func.max(Epoch.created_at)).where(Epoch.run_id.in_(run_ids))
+    return {run_id: (count, latest) for run_id, count, latest in session.execute(query.group_by(Epoch.run_id))}
 
 
 def _updated_rows(session: Session, statement: Any) -> int:

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from db.schema import Epoch
+from engine.cards.grades import GRADES
 
 MAX_POINTS = 300
-STROKE = 0.02  # epochs
+# Half the length of the stroke that stands for a single point, as a fraction of the axis of epochs.
+STROKE = 0.025
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A value of each epoch, on the validation cards or of the run, and the same on the training cards."""
+
+    value: Callable[[Epoch], float | None]
+    on_training: Callable[[Epoch], float | None] | None = None
+
+
+def _stored(name: str) -> Callable[[Epoch], float | None]:
+    return lambda epoch: epoch.metrics.get(name)
+
+
+def _recall(grade: int) -> Callable[[Epoch], float | None]:
+    return lambda epoch: recall[grade - 1] if (recall := epoch.metrics.get("recall")) else None
+
+
+METRICS: dict[str, Metric] = {
+    "Loss": Metric(lambda epoch: epoch.val_loss, lambda epoch: epoch.train_loss),
+    "QWK": Metric(lambda epoch: epoch.qwk, _stored("train_qwk")),
+    "Learning rate": Metric(lambda epoch: epoch.learning_rate),
+    "RPS": Metric(_stored("rps")),
+    "Exact grade": Metric(_stored("exact"), _stored("train_exact")),
+    "Within one grade": Metric(_stored("within_one")),
+    "Mean error": Metric(_stored("mae")),
+    "Mean error, every grade alike": Metric(_stored("macro_mae")),
+    "Calibration error": Metric(_stored("ece")),
+    "Pairs per second": Metric(_stored("pairs_per_second")),
+    "Waiting for pictures": Metric(_stored("data_wait_share")),
+    "Seconds per epoch": Metric(lambda epoch: epoch.seconds),
+    **{f"Recall of grade {grade}": Metric(_recall(grade)) for grade in GRADES},
+}
+DEFAULT_METRICS = ("Loss", "QWK", "Learning rate")
 
 
 def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
@@ -19,37 +56,33 @@ def _thinned(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
     return [epoch for index, epoch in enumerate(epochs) if index % step == 0 or index == len(epochs) - 1]
 
 
-def _visible(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Rows that begin with an epoch: of a single epoch a short stroke, since a line through one point is invisible."""
-    if len({row[0] for row in rows}) != 1:
-        return rows
-    return [(row[0] + shift, *row[1:]) for row in rows for shift in (-STROKE, STROKE)]
-
-
 def epoch_range(epochs: Sequence[Epoch]) -> list[float]:
     """Limits of the axis of epochs: a single one stands in the middle."""
-    return [0, 2] if len(epochs) == 1 else [epochs[0].epoch, epochs[-1].epoch] if epochs else [0, 1]
+    first, last = (limit((epoch.epoch for epoch in epochs), default=1) for limit in (min, max))
+    return [first, last] if first < last else [first - 1, first + 1]
 
 
-def losses(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """Columns: epoch, loss, cards (training or validation)."""
-    rows = [(epoch.epoch, epoch.train_loss, "training") for epoch in _thinned(epochs)]
-    rows += [(epoch.epoch, epoch.val_loss, "validation") for epoch in _thinned(epochs)]
-    return pd.DataFrame(_visible(rows), columns=["epoch", "loss", "cards"])
+def curves(epochs: Mapping[int, Sequence[Epoch]], metric: str) -> pd.DataFrame:
+    """Columns: epoch, value, curve, for the epochs by run in which the value is defined.
 
-
-def agreement(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """Columns: epoch, QWK, cards (training or validation); without the epochs whose QWK is undefined."""
-    rows = [(epoch.epoch, epoch.metrics.get("train_qwk"), "training") for epoch in _thinned(epochs)]
-    rows += [(epoch.epoch, epoch.qwk, "validation") for epoch in _thinned(epochs)]
-    defined = [row for row in rows if row[1] is not None]
-    return pd.DataFrame(_visible(defined), columns=["epoch", "QWK", "cards"])
-
-
-def rates(epochs: Sequence[Epoch]) -> pd.DataFrame:
-    """Columns: epoch, rate."""
-    rows = [(epoch.epoch, epoch.learning_rate) for epoch in _thinned(epochs)]
-    return pd.DataFrame(_visible(rows), columns=["epoch", "rate"])
+    Of one run, training and validation are two curves; of several, each is a curve of validation. A single epoch is
+    a short stroke, since a line through one point is invisible.
+    """
+    first, last = epoch_range([epoch for of_run in epochs.values() for epoch in of_run])
+    chosen = METRICS[metric]
+    rows: list[tuple[float, float, str]] = []
+    for run, of_run in epochs.items():
+        parts = [(f"run {run}", chosen.value)]
+        if len(epochs) == 1 and chosen.on_training is not None:
+            parts = [("validation", chosen.value), ("training", chosen.on_training)]
+        for name, value_of in parts:
+            values = [(epoch.epoch, value_of(epoch)) for epoch in _thinned(of_run)]
+            points = [(float(epoch), value, name) for epoch, value in values if value is not None]
+            if len(points) == 1:
+                [(epoch, value, _)] = points
+                points = [(epoch + sign * STROKE * (last - first), value, name) for sign in (-1, 1)]
+            rows += points
+    return pd.DataFrame(rows, columns=["epoch", "value", "curve"])
 
 
 def epoch_table(epochs: Sequence[Epoch]) -> pd.DataFrame:

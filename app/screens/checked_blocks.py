@@ -47,10 +47,10 @@ class CheckedBlocks(gr.Blocks):
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         """Convert the results of a handler for the page."""
         values = await super().postprocess_data(block_fn, predictions, state)
-        # The values of a choice come back from the page.
+        # The values of a choice come back from the page, also from what its browser keeps.
         return [
             value
-            if isinstance(component, gr.Dropdown)
+            if isinstance(component, gr.Dropdown | gr.BrowserState)
             else self._private_paths.hide_in(value, is_local=self._is_local.get())
             for component, value in zip(block_fn.outputs, values, strict=True)
         ]
@@ -78,7 +78,8 @@ def _fits(component: Any, value: Any) -> bool:
     if isinstance(component, gr.Textbox):
         return isinstance(value, str)
     if isinstance(component, gr.Dropdown):
-        return not isinstance(value, list | dict)
+        items = value if component.multiselect and isinstance(value, list) else [value]
+        return not any(isinstance(item, list | dict) for item in items)
     return True
 
 

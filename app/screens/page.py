@@ -142,8 +142,32 @@ COLORS = """
   new MutationObserver(apply).observe(document, { childList: true, subtree: true, attributeFilter: ["class"] });
 }
 """
+# Sections that the user has opened are open again after a reload; those with an id are remembered in the browser.
+SECTIONS = """
+{
+  const opened = new Set(JSON.parse(localStorage.getItem("loupe-sections") ?? "[]"));
+  const pending = new Set(opened);
+  document.addEventListener("click", (event) => {
+    const head = event.target.closest?.(".label-wrap"), id = head?.parentElement.id;
+    if (!id || id.startsWith("component-")) return;
+    // Gradio changes the class after this listener.
+    setTimeout(() => {
+      opened[head.classList.contains("open") ? "add" : "delete"](id);
+      localStorage.setItem("loupe-sections", JSON.stringify([...opened]));
+    });
+  });
+  new MutationObserver(() => {
+    for (const id of pending) {
+      const head = document.querySelector(`#${CSS.escape(id)} > .label-wrap`);
+      if (!head) continue;
+      pending.delete(id);
+      if (!head.classList.contains("open")) head.click();
+    }
+  }).observe(document, { childList: true, subtree: true });
+}
+"""
 COLOR_SWITCH = '<button type="button" id="color-switch">Dark colors</button>'
-PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, BUSY, CAMERA, CARD_VIEWS)
+PAGE_SCRIPTS = (COLORS, TAB_ADDRESS, SECTIONS, BUSY, CAMERA, CARD_VIEWS)
 STYLE = """
 #head { position: relative; }
 #head h1 { padding-right: 9rem; min-height: 2.8rem; }

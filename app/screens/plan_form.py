@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,8 @@ from engine.recipes import RECIPES
 
 SELECTED_RECIPE = "the recipe above"
 NO_REASON = "declared in the app, without a reason"
+# The values of the widgets before anything is entered.
+EMPTY: list[Any] = [SELECTED_RECIPE, "", "", "", False, ""]
 TITLE = "Hypothesis and success criteria"
 REMEDY = f'make one at a time, or tick "Several changes at once" under "{TITLE}"'
 
@@ -52,10 +55,19 @@ def draw() -> list[Component]:
     return [parent, hypothesis, expect, fail, bundle, reason]
 
 
-def parents(database: Database) -> dict[str, Any]:
+def parents(database: Database) -> list[tuple[str, str]]:
     """Choices of the first widget: the selected recipe, the runs, the named recipes."""
     runs = [(text, f"run {number}") for text, number in run_choices(database)]
-    return gr.update(choices=[(SELECTED_RECIPE, SELECTED_RECIPE), *runs, *((name, name) for name in RECIPES)])
+    return [(SELECTED_RECIPE, SELECTED_RECIPE), *runs, *((name, name) for name in RECIPES)]
+
+
+def kept_values(kept: Any, parents: Sequence[tuple[str, str]]) -> list[Any]:
+    """Values that the browser has kept, if the widgets can hold them."""
+    values = kept if isinstance(kept, list) and len(kept) == len(EMPTY) else EMPTY
+    parent, *others = (
+        value if isinstance(value, type(empty)) else empty for value, empty in zip(values, EMPTY, strict=True)
+    )
+    return [parent if parent in [value for _, value in parents] else SELECTED_RECIPE, *others]
 
 
 def read(values: list[Any]) -> PlanInput:

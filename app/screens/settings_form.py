@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import gradio as gr
@@ -10,6 +11,7 @@ from gradio.components import Component
 from engine import config
 
 # The other settings are in a collapsed section.
+MAX_TEXT = 10_000  # signs
 MAIN_SETTINGS = tuple(config.fields(config.MAIN))
 
 
@@ -23,7 +25,7 @@ def draw() -> list[Component]:
     widgets = []
     with gr.Row(elem_classes="settings"):
         widgets += [_widget(name) for name in MAIN_SETTINGS]
-    with gr.Accordion("All settings", open=False), gr.Row(elem_classes="settings"):
+    with gr.Accordion("All settings", open=False, elem_id="all-settings"), gr.Row(elem_classes="settings"):
         widgets += [_widget(name) for name in names()[len(MAIN_SETTINGS) :]]
     return widgets
 
@@ -50,6 +52,20 @@ def starting_weights(models: list[tuple[str, str]]) -> dict[str, Any]:
 def values(settings: config.Config) -> list[Any]:
     """The values of a config in the order of `names`."""
     return [getattr(settings, name) for name in names()]
+
+
+def fits(name: str, value: Any, models: Sequence[tuple[str, str]]) -> bool:
+    """True if the widget of a setting can hold a value; whether it is allowed, `read` says. `models` as above."""
+    if options := config.choices(name):
+        return value in options
+    if name == "pretrained":
+        return value in config.WEIGHTS or value in [path for _, path in models]
+    annotation = config.fields()[name].annotation
+    if annotation is bool:
+        return isinstance(value, bool)
+    if annotation in (str, int | str):
+        return isinstance(value, str) and len(value) <= MAX_TEXT
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read(values: tuple[Any, ...] | list[Any]) -> config.Config:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
 from app.markdown import escape
 from app.runs.before_start import BeforeStart
@@ -16,8 +14,10 @@ from app.runs.run_status import load_status, model_choices, run_choices
 from app.screens import charts, plan_form, settings_form
 from app.screens.equal_run import EqualRunQuestion
 from app.screens.error_messages import show_user_errors
+from app.screens.kept_state import form_to_keep, kept_form, kept_state
 from app.screens.models_panel import ModelsPanel
 from app.screens.retrain_panel import RetrainPanel
+from app.screens.run_charts import RunCharts
 from app.settings import DataFolder, UserError
 from db import runs
 from db.session import Database
@@ -40,7 +40,6 @@ DOWNLOADS = (
     "It is the only request this program ever makes.**"
 )
 
-CURVES = (charts.losses, charts.agreement, charts.rates)
 # Updates by widget; those left out stay as they are.
 Updates = dict[Any, Any]
 
@@ -91,15 +90,6 @@ def _labelled_cards(count: int) -> str:
     return "1 labelled card is" if count == 1 else f"{count} labelled cards are"
 
 
-def _plot_update(rows: pd.DataFrame, limits: list[float] | None = None) -> dict[str, Any]:
-    """New content of a plot, with the limits of its epochs, or of a table.
-
-    An empty one is hidden but stays in the page: Gradio 6.31 fails on measuring a plot that was removed.
-    """
-    visible: Any = True if len(rows) else "hidden"
-    return gr.update(value=rows, visible=visible) | ({} if limits is None else {"x_lim": limits})
-
-
 class TrainTab:
     """The Train tab of one data folder."""
 
@@ -142,19 +132,14 @@ class TrainTab:
             self._stop = gr.Button("Stop", variant="stop", elem_id="stop-run")
             self._resume = gr.Button("Resume", elem_id="resume-run")
         self._status = gr.Markdown(elem_id="run-status")
-        with gr.Row():
-            plot: dict[str, Any] = {"x": "epoch", "height": 240, "x_axis_format": ".3~g", "buttons": []}
-            self._plots = [
-                gr.LinePlot(y="loss", color="cards", title="Loss", elem_id="loss-plot", **plot),
-                gr.LinePlot(y="QWK", color="cards", title="QWK", elem_id="qwk-plot", **plot),
-                gr.LinePlot(y="rate", title="Learning rate", elem_id="rate-plot", **plot),
-            ]
+        self._charts = RunCharts(self._database)
         self._table = gr.Dataframe(label="Epochs, latest first", interactive=False, max_height=260, elem_id="epochs")
         with gr.Accordion("Recall by grade, confusion", open=False, elem_id="run-recall"):
             self._recall = gr.Markdown()
         log: dict[str, Any] = {"lines": 8, "max_lines": 16, "interactive": False, "autoscroll": True}
         self._log = gr.Textbox(label="Log", elem_id="run-log", **log)
         self._drawn_epochs = gr.State(None)
+        self._kept_run, self._kept_form = kept_state("train-run"), kept_state("train-form")
 
     def _wire(self) -> None:
         event_options: dict[str, Any] = {"show_progress": "hidden"}
@@ -163,7 +148,6 @@ class TrainTab:
             self._log,
             self._stop,
             self._resume,
-            *self._plots,
             self._table,
             self._recall,
             self._drawn_epochs,
@@ -176,12 +160,14 @@ class TrainTab:
         pretrained.change(
             lambda value: gr.update(visible=value == "imagenet"), pretrained, self._download, **event_options
         )
-        self._recipe.change(self.choose_recipe, self._recipe, self._recipe_outputs, **event_options)
+        # `input`, not `change`: choosing a recipe, and a reload, change all fields at once.
+        choice = [self._recipe, *self._plan]
+        self._recipe.input(self.choose_recipe, choice, [self._kept_form, *self._recipe_outputs], **event_options)
         inputs = [self._recipe, *self._settings, *self._plan]
+        changed = [self._changes, self._form_settings, self._kept_form]
         for widget in (*self._settings, *self._plan):
-            # `input`, not `change`: choosing a recipe changes all fields at once and is handled below.
-            widget.input(self.show_changes, inputs, [self._changes, self._form_settings], **event_options)  # type: ignore[attr-defined]
-        self._recipe.change(lambda: "", None, self._changes, **event_options)
+            # Of several changes while one is handled, Gradio would drop all.
+            widget.input(self.show_changes, inputs, changed, trigger_mode="always_last", **event_options)  # type: ignore[attr-defined]
         started = [
             self._runs,
             self._models_section,
@@ -198,15 +184,22 @@ class TrainTab:
         self._stop.click(self.stop, run_inputs, run_outputs, **event_options)
         self._resume.click(self.resume, run_inputs, run_outputs, **event_options)
         self._run.change(self.show_run, run_inputs, run_outputs, **event_options)
+        self._run.change(lambda run: run, self._run, self._kept_run, **event_options)
+        self._wire_charts(event_options)
         self._tab.select(self._models.fill, self._models.model, self._models.outputs, **event_options)
         self._tab.select(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
-        self._timer.tick(self.poll, run_inputs, [self._run, self._models.model, *run_outputs], **event_options)
+        polled = [self._run, self._charts.compared, self._models.model, *run_outputs]
+        self._timer.tick(self.poll, run_inputs, polled, **event_options)
         retrain.preset.input(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
         self._form.expand(lambda: True, None, self._is_form_open, **event_options)
         self._form.collapse(lambda: False, None, self._is_form_open, **event_options)
         shown = [self._is_form_open, self._form_settings, retrain.settings]
         self._timer.tick(self.show_cost, shown, [self._cost, retrain.cost], **event_options)
-        self._tab.select(self.fill, self._run, self._filled, **event_options)
+        filling = self._tab.select(self.fill, [self._run, self._kept_run], self._filled, **event_options)
+        # After the run is known: a chart of no run would flicker.
+        panel = self._charts
+        drawing = filling.then(self.fill_charts, panel.kept, panel.filled, **event_options)
+        drawing.then(self.draw, [self._run, *panel.inputs], panel.outputs, **event_options)
         # The tab starts the timer, which ticks only on a visible page. No other tab stops it: on loading, Gradio also
         # sends a select event for the first tab, which may arrive after this one.
         self._tab.select(lambda: gr.Timer(active=True), None, self._timer, **event_options)
@@ -216,22 +209,64 @@ class TrainTab:
         """The form, the section of all settings in it, and the setting of the worn copies per grade."""
         return [self._form, *settings_form.worn_copies(self._settings)]
 
+    def _wire_charts(self, event_options: dict[str, Any]) -> None:
+        panel = self._charts
+        inputs = [self._run, *panel.inputs]
+        for widget in panel.filled:
+            chosen = widget.input(
+                self.keep_charts, panel.filled, panel.kept, trigger_mode="always_last", **event_options
+            )
+            chosen.then(self.draw, inputs, panel.outputs, **event_options)
+        for event in (self._run.change, self._timer.tick):
+            event(self.draw, inputs, panel.outputs, **event_options)
+
     def on_load(self, page: gr.Blocks) -> None:
-        """Fill the form with the default recipe.
+        """Fill the form as the browser has kept it, or with the default recipe.
 
         The rest is filled when the tab is opened: Gradio 6.31 fails on a plot that is updated while hidden.
         """
-        page.load(partial(self.choose_recipe, recipes.DEFAULT), None, self._recipe_outputs, show_progress="hidden")
+        for state in (self._kept_run, self._kept_form, self._charts.kept):
+            state.render()
+        outputs = [self._recipe, *self._plan, *self._recipe_outputs]
+        page.load(self.restore_form, self._kept_form, outputs, show_progress="hidden")
 
     @property
     def _recipe_outputs(self) -> list[Any]:
-        return [self._recipe_text, self._form_settings, *self._settings]
+        return [self._recipe_text, self._changes, self._form_settings, *self._settings]
 
     @show_user_errors
-    def choose_recipe(self, name: str) -> list[Any]:
+    def choose_recipe(self, name: str, *plan: Any) -> list[Any]:
         """Show a recipe and fill the form with its settings."""
         config = recipes.recipe_config(name)
-        return [recipe_text(name), config, *settings_form.values(config)]
+        values = settings_form.values(config)
+        return [form_to_keep(name, values, plan), recipe_text(name), "", config, *values]
+
+    @show_user_errors
+    def restore_form(self, kept: Any) -> list[Any]:
+        """Fill the form as the browser has kept it."""
+        models, parents = model_choices(self._database), plan_form.parents(self._database)
+        recipe, settings, plan = kept_form(kept, models, parents)
+        changes, config, _ = self.show_changes(recipe, *settings, *plan)
+        updates: list[Any] = list(settings)
+        position = settings_form.names().index("pretrained")
+        updates[position] = settings_form.starting_weights(models) | {"value": settings[position]}
+        plan[0] = gr.update(choices=parents, value=plan[0])
+        return [recipe, *plan, recipe_text(recipe), changes if kept else "", config, *updates]
+
+    @show_user_errors
+    def fill_charts(self, kept: Any) -> list[Any]:
+        """Choose the metrics and runs of the charts as the browser has kept them."""
+        return self._charts.fill(kept)
+
+    @show_user_errors
+    def keep_charts(self, metrics: list[str] | None, compared: list[int] | None) -> dict[str, Any]:
+        """Keep the choice of metrics and runs in the browser."""
+        return {"metrics": metrics or [], "runs": compared or []}
+
+    @show_user_errors
+    def draw(self, run_id: int | None, metrics: Any, compared: Any, drawn: Any) -> list[Any]:
+        """Draw the charts after a change."""
+        return self._charts.draw(run_id, metrics, compared, drawn)
 
     @show_user_errors
     def show_cost(
@@ -248,36 +283,33 @@ class TrainTab:
 
     @show_user_errors
     def show_run(self, run_id: int | None, last_drawn: Any) -> list[Any]:
-        """Show a run; the plots are redrawn only after a new epoch, so that they do not flicker."""
+        """Show a run; the table of its epochs is redrawn only after a new one, so that it does not flicker."""
         status = load_status(self._database, run_id)
         epochs = status.epochs
         version = (run_id, len(epochs), str(epochs[-1].created_at) if epochs else "")
-        limits = charts.epoch_range(epochs)
-        plots = [gr.skip() if version == last_drawn else _plot_update(table(epochs), limits) for table in CURVES]
-        plots += (
-            [gr.skip(), gr.skip()]
-            if version == last_drawn
-            else [_plot_update(charts.epoch_table(epochs)), epoch_report(epochs)]
-        )
+        table: list[Any] = [gr.skip(), gr.skip()]
+        if version != last_drawn:
+            rows = charts.epoch_table(epochs)
+            table = [gr.update(value=rows, visible=True if len(rows) else "hidden"), epoch_report(epochs)]
         buttons = [gr.update(interactive=enabled) for enabled in (status.can_stop, status.can_resume)]
         log = gr.update(value=status.log, visible=bool(status.log))
-        return [status.status, log, *buttons, *plots, version]
+        return [status.status, log, *buttons, *table, version]
 
     @show_user_errors
     def poll(self, run_id: int | None, last_drawn: Any) -> list[Any]:
         """Refresh the lists of runs and of their models, and the chosen run."""
-        choices = [gr.update(choices=run_choices(self._database)), self._models.choices()]
-        return [*choices, *self.show_run(run_id, last_drawn)]
+        choices = gr.update(choices=run_choices(self._database))
+        return [choices, choices, self._models.choices(), *self.show_run(run_id, last_drawn)]
 
     @show_user_errors
-    def fill(self, run_id: int | None) -> list[Any]:
-        """Fill the whole tab from the database."""
+    def fill(self, run_id: int | None, kept_run: Any = None) -> list[Any]:
+        """Fill the whole tab from the database; without a chosen run, choose the one that the browser has kept."""
         choices = run_choices(self._database)
         ids = [value for _, value in choices]
-        chosen_id = run_id if run_id in ids else next(iter(ids), None)
+        chosen_id = next((run for run in (run_id, kept_run) if run in ids), next(iter(ids), None))
         text, ready = cards_text(self._database)
         sections = [gr.update(visible=shown) for shown in (ready, ready, bool(ids), bool(ids))]
-        parents = plan_form.parents(self._database)
+        parents = gr.update(choices=plan_form.parents(self._database))
         weights = settings_form.starting_weights(model_choices(self._database))
         return [
             text,
@@ -289,17 +321,18 @@ class TrainTab:
         ]
 
     @show_user_errors
-    def show_changes(self, recipe: str | None, *values: Any) -> tuple[str, Config | None]:
+    def show_changes(self, recipe: str | None, *values: Any) -> tuple[str, Config | None, Any]:
         """Show the changes of the run being set up against its parent, or the first bad value of the form."""
         if recipe is None:
-            return NO_RECIPE, None
+            return NO_RECIPE, None, gr.skip()
         setting_count = len(settings_form.names())
+        kept = form_to_keep(recipe, values[:setting_count], values[setting_count:])
         try:
             config = settings_form.read(list(values[:setting_count]))
         except BadConfig as error:
-            return escape(error), None
+            return escape(error), None, kept
         plan_input = plan_form.read(list(values[setting_count:]))
-        return plan_form.difference_text(plan_input, config, recipe, self._database), config
+        return plan_form.difference_text(plan_input, config, recipe, self._database), config, kept
 
     @show_user_errors
     def fill_retrain(self, preset: str | None) -> Updates:

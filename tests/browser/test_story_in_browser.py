@@ -142,7 +142,7 @@ def test_an_empty_data_folder_shows_instructions_and_no_empty_parts(visitor, ser
     visitor.takes_a_picture("02-label-first-visit")
     visitor.turn_to("Train")
     visitor.waits_to_read("#train-cards", "No labelled cards yet")
-    empty = ("#retrain", "#start-run", "#stop-run", "#use-model", "#loss-plot", "#epochs", "#run-log", "#recipe")
+    empty = ("#retrain", "#start-run", "#stop-run", "#use-model", "#run-chart-1", "#epochs", "#run-log", "#recipe")
     assert not any(visitor.sees(selector) for selector in empty)
     visitor.takes_a_picture("03-train-first-visit")
 
@@ -285,8 +285,8 @@ def test_both_epochs_of_a_run_arrive_live(visitor, server):
     visitor.waits_to_read("#run-status", "Run 1: baseline, finished")
     assert epochs_of(server, 1) == 2
     wait_for(lambda: epochs_shown(visitor) == ["2", "1"], "both rows")
-    for plot in ("#loss-plot", "#qwk-plot", "#rate-plot"):
-        assert visitor.sees(plot)
+    for number in (1, 2, 3):
+        assert visitor.sees(f"#run-chart-{number}")
     assert "epoch 2: train loss" in visitor.page.locator("#run-log textarea").input_value()
     visitor.takes_a_picture("06-train-finished")
 
@@ -294,8 +294,12 @@ def test_both_epochs_of_a_run_arrive_live(visitor, server):
 def test_a_reload_during_a_run_keeps_showing_its_progress(visitor, server):
     start_run(visitor, epochs=200)
     wait_for(lambda: server.query("SELECT max(id) FROM runs") == [2] and epochs_of(server, 2) >= 1, "an epoch")
+    visitor.chooses("#compared-runs", "Run 1:")
     visitor.page.reload()
     visitor.turn_to("Train")
+    field = visitor.page.locator("#set-phase2_epochs input")
+    wait_for(lambda: field.count() and field.input_value() == "200", "the form as it was, and its section open")
+    visitor.waits_to_read("#compared-runs", "Run 1:")
     visitor.waits_to_read("#run-status", "Run 2: baseline, running")
     done = epochs_of(server, 2)
     wait_for(lambda: f"epoch {done + 2}: train loss" in visitor.page.locator("#run-log textarea").input_value(), "more")

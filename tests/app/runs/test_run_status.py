@@ -9,7 +9,6 @@ import pytest
 
 from app.runs.epoch_report import epoch_report
 from app.runs.run_status import progress_text
-from app.screens import charts
 from db.schema import Epoch, Run
 from engine.evaluation.metrics import point_metrics
 
@@ -55,20 +54,6 @@ def test_the_progress_names_the_step_and_the_time_left(progress, done, text):
 
 def test_hours_are_counted_in_hours():
     assert "about 8 hours left" in progress_text(run(epoch=3), epochs(2, seconds=3000))
-
-
-def test_a_first_epoch_is_drawn():
-    first = epochs(1)
-    for table, value in ((charts.losses, "loss"), (charts.agreement, "QWK"), (charts.rates, "rate")):
-        rows = table(first)
-        lines = rows.groupby("cards") if "cards" in rows else [("", rows)]
-        for _, line in lines:
-            assert len(line) == 2, "a line through one point is invisible"
-            assert line["epoch"].mean() == pytest.approx(1)
-            assert line[value].nunique() == 1
-    assert charts.epoch_range(first) == [0, 2]
-    assert len(charts.rates(epochs(3))) == 3
-    assert charts.epoch_range(epochs(3)) == [1, 3]
 
 
 def test_recall_and_confusion_are_those_of_the_best_epoch():
