@@ -10,8 +10,8 @@ from gradio.components import Component
 
 from engine import config
 
-# The other settings are in a collapsed section.
 MAX_TEXT = 10_000  # signs
+# The other settings are in a collapsed section.
 MAIN_SETTINGS = tuple(config.fields(config.MAIN))
 
 
