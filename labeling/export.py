@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from db.schema import LabelEvent
 from db.session import Database
 from engine.cards.pairs import COLUMNS as MANIFEST_COLUMNS
 from engine.cards.pairs import CardPair, write_manifest
-from engine.cards.table import write_parquet, write_table
+from engine.cards.table import write_parquet
 from labeling.history_file import EVENT_COLUMNS, history_path, write_history
 from labeling.snapshot import LeftOutCard, all_pairs
 from labeling.splits import split_of
@@ -23,8 +25,8 @@ from labeling.splits import split_of
 LabelForm = Literal["csv", "parquet", "folders", "imagefolder"]
 LABEL_FORMS: tuple[LabelForm, ...] = get_args(LabelForm)
 MANIFEST_NAME = "labels.csv"
-METADATA_NAME = "metadata.csv"  # read by Hugging Face's imagefolder
-METADATA_COLUMNS = ("file_name", "card_id", "side", "grade", "qualifier", "game", "group")
+METADATA_NAME = "metadata.jsonl"  # in the folder of each split, where Hugging Face's imagefolder looks for it
+NO_GRADE = 0.0  # of a card without a grade in it: a column must have one type in all splits
 HUGGING_FACE_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 NO_GRADE_FOLDER = "no-grade"
 MAX_NAME = 80
@@ -86,7 +88,7 @@ def _write_folder(
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name:
         complete = Path(name) / target.name
         complete.mkdir()
-        copied, metadata = [], []
+        copied, metadata = [], defaultdict[str, list[dict[str, Any]]](list)
         for number, pair in enumerate(pairs, start=1):
             sides = {"front": pair.front, "back": pair.back}
             paths: dict[str, Path | None] = {}
@@ -99,16 +101,24 @@ def _write_folder(
                 (complete / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, complete / path)
                 paths[side] = path
-                grade = "" if pair.grade is None else f"{pair.grade:g}"
-                metadata.append((path.as_posix(), pair.card_id, side, grade, pair.qualifier, pair.game, pair.group_key))
+                metadata[path.parts[0]].append(_metadata(path.relative_to(path.parts[0]), pair, side))
             copied.append(replace(pair, front=paths["front"], back=paths["back"]))
         write_manifest(complete / MANIFEST_NAME, copied, relative=True)
         write_history(history_path(complete / MANIFEST_NAME), events)
         if folder_of is _split_and_grade_folder:
-            write_table(complete / METADATA_NAME, METADATA_COLUMNS, metadata)
+            for split, rows in metadata.items():
+                lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                (complete / split / METADATA_NAME).write_text(lines, encoding="utf-8")
         if target.exists():
             target.rmdir()
         complete.rename(target)
+
+
+def _metadata(path: Path, pair: CardPair, side: str) -> dict[str, Any]:
+    """What Hugging Face's `imagefolder` reads of a picture."""
+    grade = NO_GRADE if pair.grade is None else float(pair.grade)
+    label = {"grade": grade, "qualifier": pair.qualifier or "", "game": pair.game or "", "group": pair.group_key}
+    return {"file_name": path.as_posix(), "card_id": pair.card_id, "side": side, **label}
 
 
 def _grade_folder(pair: CardPair) -> Path:

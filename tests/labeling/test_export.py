@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from unicodedata import normalize
 
@@ -200,15 +201,15 @@ def test_a_folder_per_grade_holds_copies_of_the_pictures(two_cards, tmp_path):
 
 def test_an_image_folder_names_each_picture_with_its_label(two_cards, tmp_path):
     export_labels(two_cards, tmp_path / "out", "imagefolder")
-    with (tmp_path / "out" / "metadata.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["card_id"], row["side"], row["grade"]) for row in rows] == [
-        ("psa8/a", "front", "6.5"),
-        ("psa8/a", "back", "6.5"),
-        ("b", "front", ""),
-    ]
-    assert all((tmp_path / "out" / row["file_name"]).is_file() for row in rows)
-    assert {row["file_name"].split("/")[0] for row in rows} <= {"train", "validation", "test"}
+    rows = []
+    for metadata in (tmp_path / "out").glob("*/metadata.jsonl"):
+        assert metadata.parent.name in {"train", "validation", "test"}
+        rows += [json.loads(line) | {"folder": metadata.parent} for line in metadata.read_text().splitlines()]
+    labels = sorted((row["card_id"], row["side"], row["grade"], row["qualifier"]) for row in rows)
+    assert labels == [("b", "front", 0.0, ""), ("psa8/a", "back", 6.5, ""), ("psa8/a", "front", 6.5, "")]
+    assert all((row["folder"] / row["file_name"]).is_file() for row in rows)
+    # Hugging Face's library wants the same type of a column in all splits.
+    assert {type(row["grade"]) for row in rows} == {float}
 
 
 def test_a_parquet_file_holds_the_labels_and_their_histories(two_cards, tmp_path):
