@@ -91,6 +91,11 @@ class DataFolder:
         """Batches of cards to grade, one folder each."""
         return self.root / "batches"
 
+    @property
+    def imports(self) -> Path:
+        """Imports in the browser, one folder each."""
+        return self.root / "imports"
+
     def batch_folder(self, number: int) -> Path:
         """The folder of a batch: its cards, rows and log."""
         return self.batches / f"batch-{number:04d}"

@@ -39,6 +39,12 @@ def paths_by_sha(session: Session) -> dict[str, str]:
     return {row[0]: row[1] for row in session.execute(select(Picture.sha256, Picture.path))}
 
 
+def picture_files(session: Session) -> Sequence[Row[int, str, str, int | None, str | None]]:
+    """(id, sha256, path, size_bytes, file_version) of all stored pictures."""
+    columns = (Picture.id, Picture.sha256, Picture.path, Picture.size_bytes, Picture.file_version)
+    return session.execute(select(*columns)).all()
+
+
 def update_files(session: Session, *, files: Mapping[int, tuple[str, int | None, str | None]]) -> None:
     """Set path, size and version of picture files, by row id."""
     values = [

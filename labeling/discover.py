@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from engine.cards.grades import BadGrade, parse_grade
 from engine.cards.pairs import BadManifest, CardPair, Manifest, Refused, name_key, read_manifest
@@ -24,20 +26,27 @@ HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b
 GRADE_FOLDER = re.compile(r"(?:psa)?[ _-]*(\d{1,2}(?:\.\d)?)", re.IGNORECASE)
 
 
+# "card_b" beside "card": its back, a card of its own, or left out until the user says which.
+Endings = Literal["back", "card", "left out"]
+Progress = Callable[[int, int], None]
+
+
 class ImportRefused(ValueError):
     """A path that cannot be imported as a whole; the message names it and the remedy."""
 
 
-def cards_at(path: Path) -> Manifest:
+def cards_at(path: Path, *, endings: Endings = "left out", progress: Progress | None = None) -> Manifest:
     """List the cards at a path without decoding a picture; files that are not taken are in `refused`.
 
-    Raises ImportRefused if the path does not exist, is neither a folder nor a manifest, or holds no card.
+    endings   what a picture is that may be the back of another by the ending of its name
+    progress  called with (rows read, total rows) of a manifest
+    raises    ImportRefused if the path does not exist, is neither a folder nor a manifest, or holds no card
     """
     manifest = manifest_at(path)
     if manifest is None:
-        return cards_in_folder(path)
+        return cards_in_folder(path, endings=endings)
     try:
-        cards = read_manifest(manifest)
+        cards = read_manifest(manifest, progress=progress)
         if path != manifest:
             cards.refused.extend(_unlisted_pictures(path, manifest, cards))
         return _not_empty(cards, manifest)
@@ -66,18 +75,19 @@ def _unlisted_pictures(folder: Path, manifest: Path, cards: Manifest) -> list[Re
     ]
 
 
-def cards_in_folder(root: Path, *, used: Collection[Path] = ()) -> Manifest:
+def cards_in_folder(root: Path, *, used: Collection[Path] = (), endings: Endings = "left out") -> Manifest:
     """List the cards in a folder with one subfolder per grade (psa1 .. psa10 or 1 .. 10), or in a plain folder.
 
-    used    files of the folder that are used elsewhere, such as the table of labels
-    raises  ImportRefused if the folder does not exist, is not a folder, or holds no picture
+    used     files of the folder that are used elsewhere, such as the table of labels
+    endings  as in `cards_at`
+    raises   ImportRefused if the folder does not exist, is not a folder, or holds no picture
     """
     if not root.exists():
         raise ImportRefused(f"{root}: there is no such file or folder; check the path")
     if not root.is_dir():
         raise ImportRefused(f"{root}: is neither a folder nor a CSV manifest; give one of these")
     try:
-        cards = _not_empty(_cards_in_folder(root.absolute()), root)
+        cards = _not_empty(_cards_in_folder(_Folder(root.absolute(), endings)), root)
     except OSError as error:
         raise ImportRefused(f"{root}: cannot be read ({error.strerror}); check its permissions") from error
     used_paths = {str(path.absolute()) for path in used}
@@ -90,20 +100,34 @@ def _not_empty(cards: Manifest, path: Path) -> Manifest:
     return cards
 
 
-def _cards_in_folder(root: Path) -> Manifest:
+@dataclass(frozen=True)
+class _Folder:
+    """The folder that is imported."""
+
+    root: Path
+    endings: Endings
+
+
+def has_grade_folders(root: Path) -> bool:
+    """True if a folder has subfolders that are named after grades."""
+    return any(GRADE_FOLDER.fullmatch(entry.name) for entry in _entries(root) if entry.is_dir())
+
+
+def _cards_in_folder(imported: _Folder) -> Manifest:
+    root = imported.root
+    if not has_grade_folders(root):
+        return _cards_of_one_folder(root, imported, None, "is a subfolder; import that folder separately")
     folders = [entry for entry in _entries(root) if entry.is_dir()]
-    if not any(GRADE_FOLDER.fullmatch(folder.name) for folder in folders):
-        return _cards_of_one_folder(root, root, None, "is a subfolder; import that folder separately")
     files = [entry for entry in _entries(root) if not entry.is_dir()]
     loose = [Refused(str(file), _loose_reason(file)) for file in files if file.name.lower() != TRUTH_FILE]
-    return _merge([Manifest([], loose), *(_cards_in_grade_folder(folder, root) for folder in folders)])
+    return _merge([Manifest([], loose), *(_cards_in_grade_folder(folder, imported) for folder in folders)])
 
 
 def _loose_reason(file: Path) -> str:
     return "is not in a grade folder; move it into one of them" if is_picture(file) else _unused_reason(file)
 
 
-def _cards_in_grade_folder(folder: Path, root: Path) -> Manifest:
+def _cards_in_grade_folder(folder: Path, imported: _Folder) -> Manifest:
     match = GRADE_FOLDER.fullmatch(folder.name)
     if match is None:
         reason = "the folder's name is not a grade; name it psa1 to psa10, or 1 to 10"
@@ -112,10 +136,10 @@ def _cards_in_grade_folder(folder: Path, root: Path) -> Manifest:
         grade = parse_grade(match[1])
     except BadGrade as error:
         return Manifest([], [Refused(str(folder), str(error))])
-    return _cards_of_one_folder(folder, root, grade, "is a subfolder; move its pictures up")
+    return _cards_of_one_folder(folder, imported, grade, "is a subfolder; move its pictures up")
 
 
-def _cards_of_one_folder(folder: Path, root: Path, grade: float | None, subfolder_reason: str) -> Manifest:
+def _cards_of_one_folder(folder: Path, imported: _Folder, grade: float | None, subfolder_reason: str) -> Manifest:
     """The cards of a folder's pictures, and of its subfolders named after a side ("fronts" and "backs")."""
     entries = _entries(folder)
     folders = [entry for entry in entries if entry.is_dir()]
@@ -124,10 +148,10 @@ def _cards_of_one_folder(folder: Path, root: Path, grade: float | None, subfolde
     files += [file for side_folder in side_folders for file in _entries(side_folder) if not file.is_dir()]
     others = [entry for entry in folders if entry not in side_folders]
     others += [entry for side_folder in side_folders for entry in _entries(side_folder) if entry.is_dir()]
-    return _merge([_pair_up(files, root, grade), Manifest([], _refuse_folders(others, subfolder_reason))])
+    return _merge([_pair_up(files, imported, grade), Manifest([], _refuse_folders(others, subfolder_reason))])
 
 
-def _pair_up(files: Iterable[Path], root: Path, grade: float | None) -> Manifest:
+def _pair_up(files: Iterable[Path], imported: _Folder, grade: float | None) -> Manifest:
     """Pair picture files into cards; one without a side in its name is a front."""
     sides: dict[str, dict[Side, Path]] = {}
     names: dict[str, str] = {}
@@ -138,14 +162,14 @@ def _pair_up(files: Iterable[Path], root: Path, grade: float | None) -> Manifest
             pictures.append(file)
         elif file.name.lower() != TRUTH_FILE:
             refused.append(Refused(str(file), _unused_reason(file)))
-    for file, named in named_sides(pictures, root).items():
+    for file, named in named_sides(pictures, imported.root, endings_are_backs=imported.endings == "back").items():
         key = name_key(named.card)
         card_sides = sides.setdefault(key, {})
         names.setdefault(key, named.card)
-        if named.is_back_of:
+        if named.is_back_of and imported.endings == "left out":
             back, front = f"{Path(named.is_back_of).name}_back{file.suffix}", f"{file.stem}_front{file.suffix}"
             reason = f"may be the back of card {named.is_back_of!r}: if it is, name it {back}, else name it {front}"
-            refused.append(Refused(str(file), reason))
+            refused.append(Refused(str(file), reason, may_be_back_of=named.is_back_of))
         elif named.side in card_sides:
             other = card_sides[named.side].name
             reason = f"card {names[key]!r} already has its {named.side}, {other}; rename one of the two"

@@ -17,7 +17,7 @@ class ImportBatch:
 
     def __init__(self, session: Session, *, files: Sequence[PictureFile], names: Sequence[str]) -> None:
         self.new_cards: list[Card] = []
-        self.by_name = _cards_by_name(session, names)
+        self.by_name = cards_by_composed_name(session, names)
         self._pictures = _picture_rows(session, files)
         self._cards_by_picture: defaultdict[int, list[Card]] = defaultdict(list)  # by picture id
         ids = [picture.id for picture in self._pictures.values()]
@@ -55,7 +55,7 @@ class ImportBatch:
                 self._cards_by_picture[side].append(card)
 
 
-def _cards_by_name(session: Session, names: Sequence[str]) -> dict[str, Card]:
+def cards_by_composed_name(session: Session, names: Sequence[str]) -> dict[str, Card]:
     """The stored cards among some composed names (NFC), which earlier versions may have stored decomposed."""
     decomposed = (unicodedata.normalize("NFD", name) for name in names)
     cards = card_rows.cards_by_name(session, names=list({*names, *decomposed}))

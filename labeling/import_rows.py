@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from db import cards as card_rows
 from db import labels as label_rows
@@ -33,13 +34,30 @@ class LoadedCard:
 
 
 @dataclass(frozen=True)
-class BatchCounts:
-    """Result of a batch: number of new and of known cards, the refused ones, and the labels unlike a person's."""
+class RecordedCard:
+    """A listed card that has a row now; `is_new` if it had none before."""
 
-    added: int
-    known: int
+    pair: CardPair
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """Result of a batch: the recorded cards, the refused ones, and the number of labels unlike a person's."""
+
+    recorded: list[RecordedCard]
     refused: list[Refused]
     changed_labels: int
+
+    @property
+    def added(self) -> int:
+        """The number of new cards."""
+        return sum(card.is_new for card in self.recorded)
+
+    @property
+    def known(self) -> int:
+        """The number of known cards."""
+        return len(self.recorded) - self.added
 
 
 class CardRefused(ValueError):
@@ -72,14 +90,20 @@ class Recorder:
             try:
                 recorded.append((self._record_card(rows, loaded), loaded.pair))
             except CardRefused as error:
-                refused.append(Refused(str(loaded.files[0].path), f"card {loaded.pair.card_id!r}: {error}"))
+                reason = f"card {loaded.pair.card_id!r}: {error}"
+                path, *others = (str(file.path) for file in loaded.files)
+                refused.append(Refused(path, reason, loaded.pair.card_id, others=tuple(others)))
         card_rows.add_cards(session, cards=rows.new_cards)
         self._newest_card = max([self._newest_card, *(card.id for card in rows.new_cards)])
         self._restore_histories(session, rows.new_cards)
         # A label that only repeats the history beside it says nothing of its own; one that was edited does.
         listed = [(card, pair) for card, pair in recorded if not self._repeats_history(card, pair)]
         changed_labels = _add_labels(session, listed, labels_win=self._labels_win)
-        return BatchCounts(len(rows.new_cards), len(recorded) - len(rows.new_cards), refused, changed_labels)
+        # A new card that is listed twice, under two names, is new once.
+        new_ids = {card.id for card in rows.new_cards}
+        new = {card.id: pair for card, pair in reversed(recorded) if card.id in new_ids}
+        outcomes = [RecordedCard(pair, new.get(card.id) is pair) for card, pair in recorded]
+        return BatchCounts(outcomes, refused, changed_labels)
 
     def _restore_histories(self, session: Session, new_cards: Sequence[Card]) -> None:
         """Record the label events that new cards had where they were exported."""
@@ -122,7 +146,7 @@ class Recorder:
         pair, front, back = loaded.pair, rows.picture(loaded.front), rows.picture(loaded.back)
         namesake = rows.by_name.get(pair.card_id)
         if namesake is not None:
-            raise CardRefused(_namesake_message(namesake, loaded.front, loaded.back))
+            raise CardRefused(namesake_message(namesake, [file.path for file in loaded.files]))
         group = pair.group or self._group_of(front, pair) or pair.card_id
         card = Card(
             name=pair.card_id,
@@ -168,10 +192,10 @@ def _update_details(card: Card, pair: CardPair) -> None:
     card.fixed_split = pair.split or card.fixed_split
 
 
-def _namesake_message(card: Card, front: PictureFile | None, back: PictureFile | None) -> str:
+def namesake_message(card: Card, files: Sequence[Path]) -> str:
     """The reason to refuse a card with the name of a recorded one, whose files it may have replaced."""
     recorded = {picture.path for picture in card.pictures}
-    if changed := [file.path.name for file in (front, back) if file is not None and str(file.path) in recorded]:
+    if changed := [file.name for file in files if str(file) in recorded]:
         return (
             f"{' and '.join(changed)} changed since the import, and the label of that card is of the earlier picture; "
             "put that picture back, or give the new one another name"

@@ -66,8 +66,11 @@ def _card_name(stem: str, folder: Path, root: Path) -> str:
     return relative.as_posix() if relative.parts else root.name
 
 
-def named_sides(files: Iterable[Path], root: Path) -> dict[Path, NamedSide]:
-    """Card and side of each picture file; endings such as _a and _b are sides if both sides of a card have them."""
+def named_sides(files: Iterable[Path], root: Path, *, endings_are_backs: bool = False) -> dict[Path, NamedSide]:
+    """Card and side of each picture file; endings such as _a and _b are sides if both sides of a card have them.
+
+    endings_are_backs  "card_b" is the back of "card"; else it has `is_back_of`
+    """
     files = list(files)
     sides = {file: NamedSide(*name_and_side(file, root)) for file in files}
     plain = [file for file in files if not SIDE_WORD.search(file.stem) and not _is_in_side_folder(file, root)]
@@ -79,7 +82,8 @@ def named_sides(files: Iterable[Path], root: Path) -> dict[Path, NamedSide]:
             elif len(file_of) == 1:
                 ((ending, file),) = file_of.items()
                 if SIDES.get(ending) == "back" and (front := card_of.get(name_key(card))):
-                    sides[file] = NamedSide(sides[file].card, "front", is_back_of=front)
+                    unclear = NamedSide(sides[file].card, "front", is_back_of=front)
+                    sides[file] = NamedSide(front, "back") if endings_are_backs else unclear
     return sides
 
 

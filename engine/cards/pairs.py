@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 from engine import paths
 from engine.cards.grades import BadGrade, NoTarget, parse_grade, parse_qualifier, training_target
 from engine.cards.table import BadManifest, Table, defuse_formula, read_table, unused_columns_message, write_table
+from engine.image.content_hash import is_same_picture
 from engine.storage.atomic import write_bytes
 from engine.storage.file_hash import write_by_hash
 
@@ -20,6 +23,9 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 REQUIRED_COLUMNS = ("card_id", "front")
 COLUMNS = ("card_id", "front", "back", "grade", "group", "split", "cert", "game", "qualifier", "notes")
+# A path without quotes, home folder, drive or scheme; its name is too short to be over the limit.
+PLAIN_PATH = re.compile(r"(?P<folder>(?:[\w .()/+-]*/)?)(?P<name>[\w()+-][\w .()+-]{0,50})")
+SAME_PICTURE = "has the same picture as front and back; give the other side"
 SNAPSHOT_COLUMNS = (*COLUMNS, "front_sha256", "back_sha256")
 
 
@@ -76,13 +82,17 @@ class CardPair:
 class Refused:
     """A row, picture or card that was not accepted, and the reason in one sentence.
 
-    pictures  keys (`name_key`) of the names of the picture files that a refused row of a manifest names
+    pictures        keys (`name_key`) of the names of the picture files that a refused row of a manifest names
+    may_be_back_of  name of the card that the picture may be the back of, which its own name leaves open
+    others          paths of the other pictures of a refused card
     """
 
     path: str
     reason: str
     card_id: str = ""
     pictures: frozenset[str] = frozenset()
+    may_be_back_of: str = ""
+    others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Path and reason in one line; a file name at the start of the reason is not repeated."""
@@ -98,14 +108,17 @@ class Manifest:
     notices: list[str] = field(default_factory=list)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, *, progress: Callable[[int, int], None] | None = None) -> Manifest:
     """Read a manifest CSV; relative picture paths are relative to the manifest's folder.
 
-    A bad row is refused with its line number, the others are read; pictures are not opened. Raises BadManifest if the
-    file cannot be read or lacks the columns card_id and front.
+    A bad row is refused with its line number, the others are read. Only two pictures of a card that are equally large
+    are opened: they may be the same. Raises BadManifest if the file cannot be read or lacks the columns card_id and
+    front.
+
+    progress  called with (rows read, total rows)
     """
-    table = _read_columns(path)
-    rows = _manifest_rows(path, table)
+    table = read_columns(path)
+    rows = _manifest_rows(path, table, progress)
     pairs = [row for row in rows if isinstance(row, CardPair)]
     refused = [row for row in rows if isinstance(row, Refused)]
     return Manifest(pairs, refused, unused_columns_message(path, table))
@@ -113,7 +126,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def manifest_rows(path: Path) -> list[CardPair | Refused]:
     """Rows of a manifest in file order, each a pair or refused; otherwise as read_manifest."""
-    return _manifest_rows(path, _read_columns(path))
+    return _manifest_rows(path, read_columns(path))
 
 
 def name_key(name: str) -> str:
@@ -121,21 +134,26 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def _read_columns(path: Path) -> Table:
+def read_columns(path: Path) -> Table:
+    """The table of a manifest, its cells as they are written. Raises BadManifest."""
     return read_table(path, columns=COLUMNS, required=REQUIRED_COLUMNS)
 
 
-def _manifest_rows(path: Path, table: Table) -> list[CardPair | Refused]:
+def _manifest_rows(
+    path: Path, table: Table, progress: Callable[[int, int], None] | None = None
+) -> list[CardPair | Refused]:
     rows: list[CardPair | Refused] = []
     card_ids: set[str] = set()
-    find_file = _file_finder()
+    find_file = _file_finder(path.parent)
     for row in table.rows:
+        if progress is not None:
+            progress(len(rows), len(table.rows))
         try:
             if row.problem:
                 raise BadManifest(row.problem)
-            pair = _pair_from_row(row.cells, path.parent, find_file)
-            if pair.front is not None and pair.front == pair.back:
-                raise BadManifest(f"card {pair.card_id!r} has the same picture as front and back; give the other side")
+            pair = _pair_from_row(row.cells, find_file)
+            if pair.front is not None and pair.back is not None and is_same_picture(pair.front, pair.back):
+                raise BadManifest(f"card {pair.card_id!r} {SAME_PICTURE}")
             card_key = unicodedata.normalize("NFC", pair.card_id)
             if card_key in card_ids:
                 raise BadManifest(f"card_id {pair.card_id!r} occurs twice; give every card its own")
@@ -149,29 +167,44 @@ def _manifest_rows(path: Path, table: Table) -> list[CardPair | Refused]:
     return rows
 
 
-def _file_finder() -> Callable[[Path], Path]:
-    """A function that finds a file whose name differs in its accents or its capitals only; lists each folder once."""
+def _file_finder(folder: Path) -> Callable[[str], Path]:
+    """A function that returns the absolute path of a file that a row names, relative to the manifest's folder.
+
+    A file whose name differs in its accents or its capitals only is found too. The folders, expanded and listed once,
+    are looked up by their names: by the paths themselves, a table of 400,000 missing pictures took a minute.
+    """
 
     @cache
-    def files_by_key(folder: Path) -> Mapping[str, list[Path]]:
-        files: dict[str, list[Path]] = {}
-        if folder.is_dir():
-            for file in folder.iterdir():
-                files.setdefault(name_key(file.name), []).append(file)
+    def folder_of(text: str) -> Path:
+        return _absolute(folder, text)
+
+    @cache
+    def names_in(folder: Path) -> frozenset[str]:
+        is_readable = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+        return frozenset(file.name for file in folder.iterdir()) if is_readable else frozenset()
+
+    @cache
+    def files_by_key(folder: Path) -> Mapping[str, list[str]]:
+        files: dict[str, list[str]] = {}
+        for name in names_in(folder):
+            files.setdefault(name_key(name), []).append(name)
         return files
 
-    def find_file(path: Path) -> Path:
-        if path.exists():
-            return path
-        matches = files_by_key(path.parent).get(name_key(path.name), [])
-        return matches[0] if len(matches) == 1 else path
+    def find_file(text: str) -> Path:
+        if match := PLAIN_PATH.fullmatch(text):
+            parent, name = folder_of(match["folder"]), match["name"]
+        else:
+            path = _absolute(folder, text)
+            parent, name = path.parent, path.name
+        if name not in names_in(parent):
+            names = files_by_key(parent).get(name_key(name), [])
+            name = names[0] if len(names) == 1 else name
+        return parent / name
 
     return find_file
 
 
-def _pair_from_row(
-    row: Mapping[str, str], folder: Path, find_file: Callable[[Path], Path] = lambda path: path
-) -> CardPair:
+def _pair_from_row(row: Mapping[str, str], path_of: Callable[[str], Path]) -> CardPair:
     if not row.get("card_id"):
         raise BadManifest("card_id is empty; give every card an id")
     front, back = row.get("front", ""), row.get("back", "")
@@ -182,8 +215,8 @@ def _pair_from_row(
         raise BadManifest(f"split {split!r} is not known; use train, val, test, or leave it empty")
     return CardPair(
         card_id=row["card_id"],
-        front=_resolve(front, folder, find_file),
-        back=_resolve(back, folder, find_file),
+        front=_resolve(front, path_of),
+        back=_resolve(back, path_of),
         grade=parse_grade(row.get("grade")),
         group=row.get("group", ""),
         split=split or None,
@@ -196,15 +229,19 @@ def _pair_from_row(
     )
 
 
-def _resolve(text: str, folder: Path, find_file: Callable[[Path], Path]) -> Path | None:
+def _resolve(text: str, path_of: Callable[[str], Path]) -> Path | None:
     if not text:
         return None
     try:
-        return find_file((folder / paths.expand_path(text)).absolute())
+        return path_of(text)
     except paths.BadPath as error:
         raise BadManifest(str(error)) from error
     except OSError as error:
         raise BadManifest(f"{text!r} cannot be looked up ({error.strerror}); check the path") from error
+
+
+def _absolute(folder: Path, text: str) -> Path:
+    return (folder / paths.expand_path(text)).absolute()
 
 
 def write_manifest(path: Path, pairs: Iterable[CardPair], *, relative: bool = False) -> None:
@@ -246,6 +283,7 @@ def read_snapshot(path: Path) -> list[CardPair]:
     try:
         # Not splitlines: it also splits at U+2028 and the like, which JSON leaves unescaped within strings.
         lines = path.read_text(encoding="utf-8").split("\n")
-        return [_pair_from_row(json.loads(line), path.parent) for line in lines if line]
+        path_of = partial(_absolute, path.parent)
+        return [_pair_from_row(json.loads(line), path_of) for line in lines if line]
     except (OSError, ValueError, AttributeError, TypeError) as error:  # ValueError: not JSON, not UTF-8, a bad value
         raise BadManifest(f"{path}: is not a readable snapshot ({error}); freeze the labels again") from error

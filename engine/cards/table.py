@@ -44,10 +44,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a table, with the columns that are not used as they are written in its first line."""
+    """The rows of a table.
+
+    separator  between the cells
+    columns    (cell of the first line, the known column it names or "" if it is not used) of each named column
+    """
 
     rows: list[Row]
-    unknown_columns: list[str]
+    separator: str
+    columns: list[tuple[str, str]]
+
+    @property
+    def unknown_columns(self) -> list[str]:
+        """The columns that are not used, as they are written in the first line."""
+        return [cell for cell, name in self.columns if not name]
 
 
 def read_table(path: Path, *, columns: Sequence[str], required: Sequence[str]) -> Table:
@@ -78,8 +88,8 @@ def read_table(path: Path, *, columns: Sequence[str], required: Sequence[str]) -
     names = [_column_name(cell) for cell in header]
     _check_columns(path, header, names, columns, required)
     rows = [_row(line, names, cells) for line, cells in lines[1:] if any(map(str.strip, cells))]
-    unknown = [cell.strip() for cell, name in zip(header, names, strict=True) if name and name not in columns]
-    return Table(rows, unknown)
+    named = zip(header, names, strict=True)
+    return Table(rows, separator, [(cell.strip(), name if name in columns else "") for cell, name in named if name])
 
 
 def unused_columns_message(path: Path, table: Table) -> list[str]:

@@ -165,6 +165,10 @@ def test_cards_are_imported_and_a_bad_picture_is_named(visitor, server, shoebox)
     visitor.enters("#import-path", shoebox)
     visitor.page.evaluate(WATCH_IMPORT)
     visitor.page.locator("#import-start").click()
+    visitor.waits_to_read("#import-preview", "26 with front and back")
+    assert server.query("SELECT count(*) FROM cards") == [0], "nothing is written before it is confirmed"
+    visitor.takes_a_picture("03-import-preview")
+    visitor.page.locator("#import-confirm").click()
     visitor.waits_to_read("#import-outcome", "25 cards added, 0 already imported, 1 refused")
     assert visitor.page.evaluate("window.progressHeight") > 40, "the progress is visible"
     assert "card-025_front.png" in visitor.reads("#import-outcome")
@@ -589,6 +593,9 @@ def test_markup_in_names_is_shown_as_text(visitor, server, shoebox, tmp_path):
         csv.writer(file).writerows([("card_id", "front"), (MARKUP, shoebox / "card-000_back.png")])
     visitor.enters("#import-path", manifest)
     visitor.page.locator("#import-start").click()
+    visitor.waits_to_read("#import-preview", "1 card")
+    assert MARKUP in visitor.reads("#import-preview")
+    visitor.page.locator("#import-confirm").click()
     visitor.waits_to_read("#import-outcome", "1 cards added")
     # The desk stays at the card that the labeler is at.
     visitor.chooses("#label-filter", "Only unlabelled")

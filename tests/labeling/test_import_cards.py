@@ -221,7 +221,7 @@ def test_bad_rows_give_one_clear_line_each_and_the_rest_is_imported(database, pi
         "m.csv:8": "card 'none' has neither front nor back",
         "m.csv:9": "split 'holdout' is not known",
         "m.csv:10": "qualifier 'XX' is not known",
-        "whole.png": "card 'mirror': its front and its back are the same picture",
+        "m.csv:11": "card 'mirror' has the same picture as front and back",
         "m.csv:12": "card 'twice' has the same picture as front and back",
         "m.csv:13": "card_id 'good' occurs twice",
     }

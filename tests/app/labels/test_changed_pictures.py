@@ -8,14 +8,8 @@ from PIL import Image
 from app.commands import evaluate, export
 from app.labels.keep_card import keep_card
 from app.labels.shown_card import shown_cards
-from app.screens.label_tab import LABELS_WIN, import_from
-from db.labels import add_label
 from labeling.import_cards import import_cards
 from tests.db.row_factory import card_by_name
-
-
-def no_progress(done, total):
-    pass
 
 
 def view_of(home, name):
@@ -74,23 +68,3 @@ def test_a_kept_card_whose_file_was_changed_is_kept_again_with_its_own_pixels(da
     with Image.open(stored) as kept, Image.open(upload) as original:
         assert np.array_equal(np.asarray(kept), np.asarray(original))
     assert view_of(data_home, name)["problems"] == []
-
-
-def test_the_import_form_offers_to_take_labels_that_differ(data_home, picture, tmp_path):
-    picture("in/a.png", seed=1)
-    table = tmp_path / "in" / "labels.csv"
-    table.write_text("card_id,front,Grade,<b>x</b>\na,a.png,8,\n")
-    pasted = f'"{table}"'
-    text = import_from(data_home.database, pasted, no_progress)
-    assert text.startswith("**1 cards added")
-    assert "<b>" not in text.replace("\\<", "")
-    with data_home.database.writing() as session:
-        add_label(session, card_id=1, grade=5, source="person")
-    table.write_text("card_id,front,grade\na,a.png,9\n")
-    text = import_from(data_home.database, pasted, no_progress)
-    assert "1 label differs from what a person has said since" in text
-    assert LABELS_WIN in text
-    text = import_from(data_home.database, pasted, no_progress, labels_win=True)
-    assert "the imported label now applies" in text
-    latest = view_of(data_home, "a")["history"][0]
-    assert (latest["label"], latest["note"]) == ("9 Mint", "taken from the imported file")
