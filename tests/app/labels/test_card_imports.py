@@ -144,6 +144,9 @@ def test_a_stopped_import_goes_on_where_it_was_also_after_a_restart(data_home, i
     assert 4 <= stopped_after < 12
     restarted = CardImports(data_home.database, data_home.data)
     assert restarted.current() == restarted.status(name)
+    running = card_imports.ImportStatus(status.record, "running", status.progress)
+    assert f"{status.progress.done} of 12 cards" in import_text.progress_html(running)
+    assert f'<progress max="12" value="{status.progress.done}"' in import_text.progress_html(running)
     assert "is not read in again" in import_text.progress_html(restarted.status(name))
     decoded = []
     load = card_imports.import_source.__globals__["load_picture_file"]
