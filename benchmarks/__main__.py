@@ -24,6 +24,7 @@ BENCHMARKS = {
     "find": "benchmarks.accuracy.card_detection",
     "findings": "benchmarks.accuracy.findings",
     "fronts": "benchmarks.accuracy.real_fronts",
+    "gpu": "benchmarks.speed.gpu",
     "intervals": "benchmarks.speed.intervals",
     "maps": "benchmarks.accuracy.maps",
     "measure": "benchmarks.accuracy.measure",
