@@ -18,6 +18,7 @@ from engine.image.read import BadPicture
 from labeling.discover import GRADE_FOLDER, has_utf8_name, is_picture
 
 PICTURE_REASON = "the picture "  # beginning of every reason
+MISSING = "is missing; restore it, or import it again from its new location"
 # Candidates whose hashes are remembered between searches.
 REMEMBERED_FILES = 100_000
 
@@ -76,6 +77,12 @@ def find_pictures(database: Database, pictures: Iterable[Picture]) -> dict[int, 
     return {**in_place, **(locate_pictures(database, others) if others else {})}
 
 
+def recorded_place(picture: Picture) -> PictureLocation:
+    """The recorded file of a picture, not read: whoever shows it checks its content."""
+    path = Path(picture.path)
+    return PictureLocation(path, "" if path.is_file() else f"{PICTURE_REASON}{path} {MISSING}")
+
+
 def lost_pictures(database: Database, pictures: Iterable[Picture]) -> set[int]:
     """Row ids of the pictures that `locate_pictures` finds nowhere.
 
@@ -116,7 +123,7 @@ def _not_found(file: _File) -> PictureLocation:
     if file.sha256:
         problem = CHANGED
     elif not file.path.exists():
-        problem = "is missing; restore it, or import it again from its new location"
+        problem = MISSING
     else:
         problem = file.problem
     return PictureLocation(file.path, f"{PICTURE_REASON}{file.path} {problem}")

@@ -27,7 +27,7 @@ from labeling.rare_grades import cards_of_rare_grade
 
 OTHER_FOLDER = "this page was opened with another data folder; reload it"
 MAX_PAGES = 1000
-MAX_GALLERY_CARDS = 24
+MAX_GALLERY_CARDS = 48
 
 
 class AskCards(PageRequest):
@@ -37,9 +37,10 @@ class AskCards(PageRequest):
 
 
 class AskGallery(PageRequest):
-    """Cards of the gallery by row id."""
+    """Cards of the gallery by row id; `search`: also look for files that were moved."""
 
     ids: Annotated[tuple[RowId, ...], Field(max_length=MAX_GALLERY_CARDS)]
+    search: bool = False
 
 
 class AskExtremes(PageRequest):
@@ -142,7 +143,7 @@ class DatasetDesk:
 
     def gallery_cards(self, request: AskGallery) -> dict[str, Any]:
         """Cards as `gallery_cards`."""
-        return {"cards": gallery_cards(self._database, self._data, request.ids)}
+        return {"cards": gallery_cards(self._database, self._data, request.ids, search=request.search)}
 
     def picture_extremes(self, request: AskExtremes) -> dict[str, Any]:
         """Pictures as `extremes`."""

@@ -12,20 +12,24 @@ from app.settings import DataFolder
 from db import cards, labels
 from db.schema import Picture
 from db.session import Database
-from labeling.picture_files import find_pictures
+from labeling.picture_files import find_pictures, recorded_place
 from labeling.splits import split_of
 
 
-def gallery_cards(database: Database, data: DataFolder, card_ids: Sequence[int]) -> list[dict[str, Any]]:
+def gallery_cards(
+    database: Database, data: DataFolder, card_ids: Sequence[int], *, search: bool = False
+) -> list[dict[str, Any]]:
     """Cards by row id as JSON: {id, name, label, split, front, back}; without those that are gone or in the bin.
 
     A side is {url, problem}, its URL None if there is no file to show; None for a side without a picture.
+
+    search  as of `thumbnails`
     """
     with database.reading() as session:
         rows = [cards.get(session, card_id=card_id) for card_id in card_ids]
         shown = [card for card in rows if card is not None and card.deleted_at is None]
         current = [labels.current_label(session, card_id=card.id) for card in shown]
-    small = thumbnails(database, data, [picture for card in shown for picture in card.pictures])
+    small = thumbnails(database, data, [picture for card in shown for picture in card.pictures], search=search)
     return [
         {
             "id": card.id,
@@ -38,11 +42,19 @@ def gallery_cards(database: Database, data: DataFolder, card_ids: Sequence[int])
     ]
 
 
-def thumbnails(database: Database, data: DataFolder, pictures: Iterable[Picture]) -> dict[int, dict[str, str | None]]:
-    """Thumbnails of pictures by row id, as {url, problem}, made on first use; the URL is None without a usable file."""
+def thumbnails(
+    database: Database, data: DataFolder, pictures: Iterable[Picture], *, search: bool = False
+) -> dict[int, dict[str, str | None]]:
+    """Thumbnails of pictures by row id, as {url, problem}, made on first use; the URL is None without a usable file.
+
+    search  also look for moved files, in the folders of all pictures: two seconds with 100,000 cards
+    """
     pictures = list(pictures)
     made = {picture.id: made_thumbnail(picture, data) for picture in pictures}
-    locations = find_pictures(database, [picture for picture in pictures if made[picture.id] is None])
+    missing = [picture for picture in pictures if made[picture.id] is None]
+    locations = (
+        find_pictures(database, missing) if search else {picture.id: recorded_place(picture) for picture in missing}
+    )
     shown: dict[int, dict[str, str | None]] = {}
     for picture in pictures:
         path, problem = made[picture.id], ""

@@ -115,12 +115,25 @@ async function turnTo(number) {
   find(".pages").hidden = pages === 1;
   countSelected();
   markRows();
-  find(".cards").replaceChildren();
+  find(".gallery .cards").replaceChildren();
   for (let start = 0; start < shown.length; start += CARDS_AT_ONCE) {
     const answer = await ask("gallery_cards", { ids: shown.slice(start, start + CARDS_AT_ONCE) });
     if (mine !== turn) return;
     if (answer.problem) { say(answer.problem, true); return; }
-    for (const card of answer.cards) drawTile(card, find(".cards"));
+    for (const card of answer.cards) drawTile(card, find(".gallery .cards"));
+  }
+  await findMoved(mine);
+}
+
+// Files that are not in their place are looked for when all others are shown: that takes seconds with many cards.
+async function findMoved(mine) {
+  const tiles = [...find(".gallery .cards").children].filter((tile) => tile.querySelector(".trouble"));
+  if (!tiles.length) return;
+  const answer = await ask("gallery_cards", { ids: tiles.map(({ dataset }) => Number(dataset.card)), search: true });
+  if (mine !== turn) return;
+  for (const card of answer.cards ?? []) {
+    const tile = tiles.find(({ dataset }) => Number(dataset.card) === card.id);
+    tile.replaceWith(drawTile(card, find(".gallery .cards")));
   }
 }
 
@@ -142,6 +155,7 @@ function drawTile(card, parent) {
     checkTiles();
   });
   tile.dataset.card = card.id;
+  return tile;
 }
 
 function drawSides(card, parent) {
@@ -154,7 +168,7 @@ function drawSides(card, parent) {
 }
 
 function checkTiles() {
-  for (const tile of find(".cards").children) tile.querySelector("input").checked = selected.has(Number(tile.dataset.card));
+  for (const tile of find(".gallery .cards").children) tile.querySelector("input").checked = selected.has(Number(tile.dataset.card));
   countSelected();
 }
 

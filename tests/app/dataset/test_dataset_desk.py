@@ -204,6 +204,14 @@ def test_the_gallery_shows_small_pictures_and_names_a_missing_file(home, picture
     assert cards["altered"]["label"] == "no grade ALTERED"
 
 
+def test_a_moved_file_is_shown_once_it_is_looked_for(home, tmp_path):
+    (tmp_path / "ten_f.png").rename(tmp_path / "moved.png")
+    page, card = Page(home), id_of(home, "ten")
+    assert page.ask("gallery_cards", ids=[card])["cards"][0]["front"]["url"] is None
+    assert page.ask("gallery_cards", ids=[card], search=True)["cards"][0]["front"]["url"]
+    assert page.ask("gallery_cards", ids=[card])["cards"][0]["front"]["url"]
+
+
 def test_an_empty_data_folder_has_no_counts(data_home: Home, database: Database):
     answer = Page(data_home).ask("dataset_counts")
     assert (answer["total"], answer["rare"]) == (0, [])
