@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = PROGRAM.parent
 GRADES = [1 + (7 * number // 3) % 10 for number in range(25)]
+GRADES_NOW = "SELECT coalesce(grade, 0) FROM cards LEFT JOIN label_events e ON e.id = label_id ORDER BY cards.id"
 USER_LABEL_COUNT = "SELECT count(*) FROM label_events WHERE source = 'person'"
 MARKUP = (
     '![x](http://evil.example/md.png)<img src="http://evil.example/i.png"><div style="position:fixed;inset:0">x</div>'
@@ -253,6 +254,31 @@ def test_every_key_is_shown_and_the_place_is_kept_by_a_reload(visitor):
     assert shown_card(visitor) == name
     assert place_of(visitor) == 7
     visitor.takes_a_picture("04b-label-desk")
+
+
+def test_a_bulk_change_is_undone_at_once_and_a_count_opens_its_cards_in_the_queue(visitor, server):
+    before = server.query(GRADES_NOW)
+    visitor.turn_to("Dataset")
+    visitor.waits_to_read("#dataset-page .total", "25 cards")
+    nines = before.count(9)
+    visitor.page.locator('#dataset-page [data-part="grade"][data-value="9"]').click()
+    visitor.waits_to_read("#dataset-page .list-name", f"{nines} card")
+    wait_for(lambda: visitor.page.locator("#dataset-gallery .tile img").count() == 2 * nines, "both sides of each card")
+    visitor.page.locator("#dataset-page .select-all").click()
+    visitor.page.locator("#dataset-page .new-grade").select_option("2")
+    visitor.page.locator('#dataset-page [data-act="label"]').click()
+    visitor.waits_to_read("#dataset-page .outcome", "2 Good now")
+    assert latest_grades(server, nines) == [2] * nines
+    visitor.page.locator("#dataset-page .undo").click()
+    visitor.waits_to_read("#dataset-page .outcome", "as before")
+    assert server.query(GRADES_NOW) == before
+    visitor.waits_to_read("#dataset-page .list-name", f"{nines} card")
+    visitor.takes_a_picture("04c-dataset")
+    visitor.page.locator("#dataset-page .queue").click()
+    wait_for(lambda: visitor.reads("#queue-length") == str(nines), "the chosen cards")
+    assert visitor.page.locator("#label-filter input").input_value() == "Chosen in the Dataset tab"
+    visitor.chooses("#label-filter", "All cards")
+    wait_for(lambda: visitor.reads("#queue-length") == "25", "all cards")
 
 
 def test_a_digit_typed_into_a_field_labels_nothing(visitor, server):
