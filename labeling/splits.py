@@ -70,9 +70,10 @@ def assign_splits(pairs: Iterable[CardPair], phashes: Sequence[str | None] = ())
 
 @dataclass(frozen=True)
 class CardsKeptTogether:
-    """Cards, by index, that must be in one split, and the reasons as predicates ("have ...")."""
+    """Cards, by index, that must be in one split, that split, and the reasons as predicates ("have ...")."""
 
     members: tuple[int, ...]
+    split: Split | None
     reasons: tuple[str, ...]
 
 
@@ -104,7 +105,9 @@ def kept_together(
     # Looking alike first: it is often why cards are in one group.
     for link in sorted(links, key=lambda link: link.reason != NEAR_FRONTS):
         reasons[sets.root(link.first)][link.reason] = None
-    found = [CardsKeptTogether(tuple(members[root]), tuple(reasons[root])) for root in members]
+    found = [
+        CardsKeptTogether(tuple(members[root]), sets.assigned(root).split, tuple(reasons[root])) for root in members
+    ]
     return sorted(found, key=lambda cards: -len(cards.members)), conflicts
 
 

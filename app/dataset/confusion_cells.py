@@ -23,7 +23,10 @@ from engine.evaluation.metrics import CLASSES, confusion, predicted_grades
 RUN, PROMOTED, IN_USE = "run-", "model-", "in-use"
 UNKNOWN_MODEL = "the answers of this model are not here any more; choose another model"
 OF_A_RUN = "Its validation cards, with the labels that they had when the run started."
-OF_A_MODEL = "All labelled cards that it has graded, with the labels of now."
+OF_A_MODEL = (
+    "All labelled cards that it has graded, with the labels of now. Of cards that it has learned from it may be right "
+    "more often than of others."
+)
 
 
 @dataclass(frozen=True)

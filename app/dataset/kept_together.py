@@ -11,16 +11,21 @@ from db.session import Session
 from engine.cards.pairs import CardPair
 from labeling.splits import kept_together
 
-MAX_CONFLICTS = 5
+MAX_CONFLICTS, MAX_REASONS = 5, 3
 
 
 def cards_kept_together(session: Session) -> dict[str, Any]:
-    """Sets of cards as {ids, reasons}, the largest first, and in `conflicts` why a training run would be refused."""
+    """Sets of cards as {ids, split, reasons}, the largest first, and in `conflicts` why a run would be refused."""
     rows = cards.link_columns(session)
     sets, conflicts = kept_together([_pair(row) for row in rows], [row.front_phash for row in rows])
     return {
         "sets": [
-            {"ids": [rows[index].card_id for index in found.members], "reasons": list(found.reasons)} for found in sets
+            {
+                "ids": [rows[index].card_id for index in found.members],
+                "split": found.split,
+                "reasons": [*found.reasons[:MAX_REASONS], *(["..."] if len(found.reasons) > MAX_REASONS else [])],
+            }
+            for found in sets
         ],
         "conflicts": [f"{sentence[0].upper()}{sentence[1:]}." for sentence in conflicts[:MAX_CONFLICTS]],
     }

@@ -113,9 +113,9 @@ async function showTogether(content, start = 0) {
 
 async function drawSets(content, sets, start) {
   const of = view, shown = sets.slice(start, start + SETS_PER_PAGE);
-  for (const { ids: members, reasons } of shown) {
+  for (const { ids: members, split, reasons } of shown) {
     const box = append("section", "", content, { className: "set" });
-    append("p", counted(members.length) + ": they " + reasons.slice(0, 3).join("; they ") + (reasons.length > 3 ? "; ..." : "") + ".", box);
+    append("p", counted(members.length) + " in the split " + SPLITS[split] + ": they " + reasons.join("; they ").replace("; they ...", " ...") + ".", box);
     const list = append("ul", "", box, { className: "cards" });
     const answer = await ask("gallery_cards", { ids: members.slice(0, TILES_PER_SET) });
     if (of !== view) return;
@@ -123,7 +123,7 @@ async function drawSets(content, sets, start) {
       const tile = append("li", "", list, { className: "tile" });
       drawSides(card, tile);
       append("span", card.label, tile, { className: "grade" });
-      append("span", card.name + ", " + SPLITS[card.split], tile, { className: "name", title: card.name });
+      append("span", card.name, tile, { className: "name", title: card.name });
     }
     button(members.length > TILES_PER_SET ? "Show all " + members.length + " below" : "Show these below", box, () => showList(counted(members.length) + " kept together", members));
   }

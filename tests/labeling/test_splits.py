@@ -209,11 +209,13 @@ def test_the_cards_kept_together_are_those_that_get_one_group(cards):
     pairs = [replace(card(name, group), front=Path(name), front_sha256=name) for name, group, _ in cards]
     phashes = [phash for *_, phash in cards]
     members: dict[str, list[int]] = {}
-    for index, pair in enumerate(assign_splits(pairs, phashes)):
+    assigned = assign_splits(pairs, phashes)
+    for index, pair in enumerate(assigned):
         members.setdefault(pair.group_key, []).append(index)
     found, conflicts = kept_together(pairs, phashes)
     assert {cards.members for cards in found} == {tuple(some) for some in members.values() if len(some) > 1}
     assert all(cards.reasons for cards in found)
+    assert all(assigned[index].split == cards.split for cards in found for index in cards.members)
     assert conflicts == []
 
 

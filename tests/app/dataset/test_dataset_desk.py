@@ -105,6 +105,7 @@ def test_a_grade_is_called_rare_with_less_than_half_the_labels_of_the_most_frequ
     page.change("label", page.ids(), grade=9)
     page.change("label", [id_of(home, "plain")], grade=3)
     assert {"grade": 3, "count": 1} in page.ask("dataset_counts")["rare"]
+    assert page.ask("dataset_counts")["worn_copies"] == 5, "as many as there are nines"
     assert 9 not in {row["grade"] for row in page.ask("dataset_counts")["rare"]}
 
 
@@ -214,4 +215,4 @@ def test_a_moved_file_is_shown_once_it_is_looked_for(home, tmp_path):
 
 def test_an_empty_data_folder_has_no_counts(data_home: Home, database: Database):
     answer = Page(data_home).ask("dataset_counts")
-    assert (answer["total"], answer["rare"]) == (0, [])
+    assert (answer["total"], answer["rare"], answer["worn_copies"]) == (0, [], 0)
