@@ -300,12 +300,15 @@ def train(
         _refuse("--controls requires --manifest and --out")
     if rank_and_world_size()[1] > 1 and manifest is None:
         _refuse("runs of the data folder use one process; with torchrun give --manifest and --out, or --resume")
+    if run is not None:
+        # Without the other commands, which load torch: a run may wait for hours.
+        from app.runs.worker import train_queued_run
+
+        print_result(_or_exit(lambda: train_queued_run(_folder(context, data), run)), json)
+        return
     from app.commands import train
-    from app.runs.worker import train_queued_run
 
     def train_run() -> dict[str, Any]:
-        if run is not None:
-            return train_queued_run(_folder(context, data), run)
         if manifest is not None and out is not None:
             cache = _named_cache(context, data)
             return train.from_manifest(manifest, out, new_run.options, controls=controls, cache=cache)

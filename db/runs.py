@@ -21,6 +21,8 @@ LEGAL_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 }
 OPEN_STATES: tuple[RunState, ...] = ("queued", "running")
 MAX_ID = 2**63 - 1
+# Place of a run that is queued now.
+_END_OF_QUEUE = select(func.coalesce(func.max(Run.queue_order), 0) + 1).scalar_subquery()
 
 
 class IllegalTransition(ValueError):
@@ -52,6 +54,7 @@ def add_run(
         folder=str(folder),
         log_path=str(log_path),
         state="queued",
+        queue_order=session.scalar(select(_END_OF_QUEUE)),
     )
     session.add(run)
     session.flush()
@@ -73,6 +76,25 @@ def open_runs(session: Session) -> Sequence[Run]:
     return session.scalars(select(Run).where(Run.state.in_(OPEN_STATES)).order_by(Run.id)).all()
 
 
+def queued_runs(session: Session) -> Sequence[Run]:
+    """The queued runs in the order in which they are to be trained."""
+    return session.scalars(select(Run).where(Run.state == "queued").order_by(Run.queue_order, Run.id)).all()
+
+
+def move_in_queue(session: Session, *, run_id: int, places: int) -> bool:
+    """Move a queued run by a number of places, forward if negative; False if it is not queued, or is there already."""
+    queue = list(queued_runs(session))
+    old = next((place for place, run in enumerate(queue) if run.id == run_id), None)
+    if old is None:
+        return False
+    new = min(max(old + places, 0), len(queue) - 1)
+    queue.insert(new, queue.pop(old))
+    # All of them: those that an earlier version queued have the same number.
+    for place, run in enumerate(queue, 1):
+        run.queue_order = place
+    return new != old
+
+
 def runs_on_labels(session: Session, *, sha256: str) -> Sequence[Run]:
     """The queued, running and finished runs on a snapshot with this hash, newest first."""
     query = select(Run).join(Snapshot, Snapshot.id == Run.snapshot_id)
@@ -84,7 +106,8 @@ def change_state(session: Session, *, run_id: int, expected: RunState, to: RunSt
     """Compare and set: change a run's state if it is `expected`; of several concurrent callers one gets True.
 
     Sets the start time on `running` and the end time on a final state; `queued` clears the stop request, the message,
-    the process id and the end time. `fields` are further columns to set (pid, message, summary ...).
+    the process id and the end time, and puts the run at the end of the queue. `fields` are further columns to set (pid,
+    message, summary ...).
     Raises IllegalTransition if `expected` to `to` is not allowed.
     """
     if to not in LEGAL_TRANSITIONS[expected]:
@@ -96,7 +119,8 @@ def change_state(session: Session, *, run_id: int, expected: RunState, to: RunSt
 
 def _transition_fields(to: RunState) -> dict[str, Any]:
     if to == "queued":
-        return {"stop_requested_at": None, "message": "", "ended_at": None, "pid": None}
+        cleared = {"stop_requested_at": None, "message": "", "ended_at": None, "pid": None}
+        return {**cleared, "queue_order": _END_OF_QUEUE}
     return {"started_at": utc_now()} if to == "running" else {"ended_at": utc_now()}
 
 

@@ -331,6 +331,7 @@ class Run(Base):
     folder: Mapped[str]
     log_path: Mapped[str]
     state: Mapped[RunState] = mapped_column(String(8), default="queued")
+    queue_order: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # queued runs: the lowest is next
     pid: Mapped[int | None]
     message: Mapped[str] = mapped_column(default="")  # one sentence for the screen
     progress: Mapped[dict[str, Any] | None]  # {epoch, batch, batches, step_name, seconds_left}

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
 
+from app.runs import run_queue
 from app.runs.disk_reserve import free_reserve, keep_reserve
+from app.runs.run_queue import REMOVED, is_alive, older_than, queued_at
 from app.settings import PROGRAM, DataFolder, UserError
 from db import runs
 from db.schema import Run
@@ -24,8 +24,6 @@ from engine.experiments.plans import ExperimentPlan
 from engine.training.initial_weights import validate_run
 from labeling.snapshot import freeze
 
-# A process takes its lock within seconds; without one after this time it failed to start.
-START_DEADLINE_S = 60.0
 # Time to finish the batch and save after a stop request; then the process and its children are killed.
 STOP_DEADLINE_S = 60.0
 KILL_WAIT_S = 10.0
@@ -153,25 +151,30 @@ class Jobs:
             open_runs = runs.open_runs(session)
         for run in open_runs:
             if is_alive(self._data.run_lock(run.id)):
-                if _older_than(run.stop_requested_at, STOP_DEADLINE_S):
+                if older_than(run.stop_requested_at, STOP_DEADLINE_S):
                     kill(run)
             elif run.state == "running":
                 self._end(run, "lost", _lost_message(run))
-            elif self._never_starts(run):
-                self._end(run, "failed", "The process did not start; see the log. You can resume the run")
+            else:
+                self._reconcile_queued(run)
+        # A run that is queued again, by a command, has another process.
+        self._last_child = {run.id: self._last_child[run.id] for run in open_runs if run.id in self._last_child}
 
-    def _never_starts(self, run: Run) -> bool:
-        """True if the process of a queued run has exited, or, started by another server, has taken too long."""
+    def _reconcile_queued(self, run: Run) -> None:
+        """Start the process of a queued run that has none, as after a restart of the machine; once.
+
+        On a busy machine a process may take minutes to start: one of this server counts until it has exited.
+        """
         child = self._last_child.get(run.id)
-        if child is None:
-            return _older_than(self._queued_at(run), START_DEADLINE_S)
-        return child.poll() is not None  # on a busy machine a process may take minutes to start
-
-    def _queued_at(self, run: Run) -> datetime:
-        """The time a run was created or last resumed; resuming touches the log file."""
-        log = self._data.log(run.id)
-        resumed_at = datetime.fromtimestamp(log.stat().st_mtime, UTC) if log.exists() else run.created_at
-        return max(run.created_at, resumed_at)
+        if child is None and not older_than(queued_at(self._data, run), run_queue.START_DEADLINE_S):
+            return
+        if run.stop_requested_at is not None and (child is None or child.poll() is not None):
+            self._end(run, "stopped", REMOVED)
+        elif child is None:
+            self.start(run.id)
+        elif child.poll() is not None:
+            self._last_child.pop(run.id)
+            self._end(run, "failed", "The process did not start; see the log. You can resume the run")
 
     def _end(self, run: Run, state: Any, message: str) -> None:
         with self._database.writing() as session:
@@ -182,15 +185,6 @@ def _lost_message(run: Run) -> str:
     if run.stop_requested_at is not None:
         return "The run did not stop in time and was killed; resume continues from its last checkpoint"
     return "The process exited unexpectedly; see the log. You can resume the run"
-
-
-def is_alive(lock: FileLock) -> bool:
-    """True if a process holds this lock."""
-    try:
-        with lock:
-            return False
-    except Timeout:
-        return True
 
 
 def kill(run: Run) -> None:
@@ -208,7 +202,3 @@ def kill(run: Run) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(processes, timeout=KILL_WAIT_S)
-
-
-def _older_than(moment: datetime | None, seconds: float) -> bool:
-    return moment is not None and datetime.now(UTC) - moment > timedelta(seconds=seconds)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.markdown import escape
 from app.runs.epoch_report import speed_text
 from app.runs.history_report import best_epoch, criteria_text, score_text, settings_changes, verdict_of
+from app.runs.run_queue import is_alive, place_text
+from app.settings import DataFolder
 from db import promotions, runs
 from db.schema import Epoch, Run
 from db.session import Database
@@ -53,16 +56,23 @@ def runs_with_models(database: Database) -> list[tuple[str, int]]:
     return [(f"Run {run.id}: {run.recipe}, {_state(run)}", run.id) for run in saved]
 
 
-def load_status(database: Database, run_id: int | None) -> RunStatus:
+def load_status(database: Database, data: DataFolder, run_id: int | None) -> RunStatus:
     """The present status of a run; of no run if `run_id` is None or unknown."""
     with database.reading() as session:
         run = None if run_id is None else runs.get(session, run_id=run_id)
         epochs = () if run is None else tuple(runs.epochs(session, run_id=run.id))
         current = promotions.current_model(session)
+        queue = runs.queued_runs(session)
+        running = [other for other in runs.open_runs(session) if other.state == "running"]
     if run is None:
         return RunStatus(NO_RUNS, (), "", False, False)
+    lines = [place_text(run.id, queue, running)] if run in queue and run.stop_requested_at is None else []
+    if run.stop_requested_at is not None:
+        has_ended = run.state not in ("queued", "running") and not is_alive(data.run_lock(run.id))
+        lines.append(stop_steps(run, has_ended=has_ended))
+    is_grading = current is not None and current.run_id == run.id
     return RunStatus(
-        status=status_text(run, epochs, grading=current is not None and current.run_id == run.id),
+        status=status_text(run, epochs, lines, grading=is_grading),
         epochs=epochs,
         log=log_end(Path(run.log_path)),
         can_stop=run.state in ("queued", "running") and run.stop_requested_at is None,
@@ -70,11 +80,24 @@ def load_status(database: Database, run_id: int | None) -> RunStatus:
     )
 
 
-def status_text(run: Run, epochs: tuple[Epoch, ...], *, grading: bool) -> str:
-    """Markdown text of a run's state, progress, best QWK, plan and message."""
+def stop_steps(run: Run, *, has_ended: bool) -> str:
+    """Steps of a stop request: asked, saved, exited. The process saves after the batch that it is at."""
+    steps = ["asked ✓"]
+    if run.state in ("queued", "running"):
+        steps += ["saves after this batch ..." if run.state == "running" else "leaves the queue ...", "exits"]
+    else:
+        # Before the first epoch there is nothing to save.
+        done = "saved" if (Path(run.folder) / CHECKPOINT).is_file() else run.state
+        asked, ended = run.stop_requested_at, run.ended_at
+        after = f" after {max(0.0, (ended - asked).total_seconds()):.0f} s" if asked and ended else ""
+        steps += [f"{done}{after} ✓", "exited ✓" if has_ended else "exits ..."]
+    return f"**Stop:** {' → '.join(steps)}"
+
+
+def status_text(run: Run, epochs: tuple[Epoch, ...], notes: Sequence[str], *, grading: bool) -> str:
+    """Markdown text of a run's state, notes on its place or its stop, progress, best QWK, plan and message."""
     lines = [f"### Run {run.id}: {escape(run.recipe)}, {_state(run)}"]
-    if run.state == "queued":
-        lines.append("It starts in a few seconds, or when the run before it has ended.")
+    lines += notes
     if run.state == "running" and run.progress:
         lines.append(progress_text(run, epochs))
     best = best_epoch(epochs)

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from app.errors import user_message
 from app.runs.disk_reserve import free_reserve, keep_reserve
 from app.runs.event_lines import event_line, run_result
+from app.runs.run_queue import REMOVED, is_next
 from app.settings import DataFolder, UserError
 from app.terminal import stop_on_signal
 from db import runs, snapshots
@@ -26,7 +27,6 @@ from engine.events import EpochDone, Event, Finished, Progress, Stopped
 from engine.experiments import plans
 from engine.experiments.plans import ExperimentPlan
 from engine.storage.disk_space import translate_disk_full
-from engine.training.loop import train
 from labeling.snapshot import left_out_lines
 
 # The screen polls about once a second; reading and writing rows at most twice a second means that most batches need no
@@ -48,9 +48,9 @@ def train_queued_run(data: DataFolder, run_id: int) -> dict[str, Any]:
     ):
         run = _queued_run(database, run_id)
         stop = _StopRequest(database, run_id, signalled)
-        with _wait_for_turn(data, run_id, stop) as acquired:
+        with _wait_for_turn(database, data, run_id, stop) as acquired:
             if not acquired:
-                _change_state(database, run_id, "queued", "stopped", message="stopped while waiting in the queue")
+                _change_state(database, run_id, "queued", "stopped", message=REMOVED)
                 return {"stopped": True, "epoch": 0}
             return _train(database, data, run, stop)
 
@@ -89,14 +89,12 @@ class _StopRequest:
 
 
 @contextmanager
-def _wait_for_turn(data: DataFolder, run_id: int, stop: _StopRequest) -> Iterator[bool]:
-    """Wait until no other run of this data folder trains; yields False if stopped while waiting."""
+def _wait_for_turn(database: Database, data: DataFolder, run_id: int, stop: _StopRequest) -> Iterator[bool]:
+    """Wait until no run of this data folder trains or is before this one; yields False if stopped while waiting."""
     lock = data.training_lock()
     announced = False
     while not stop():
-        try:
-            lock.acquire()
-        except Timeout:
+        if not is_next(database, data, run_id) or not _acquired(lock):
             if not announced:
                 _log(f"run {run_id} waits for the run before it")
             announced = True
@@ -108,6 +106,14 @@ def _wait_for_turn(data: DataFolder, run_id: int, stop: _StopRequest) -> Iterato
             lock.release()
         return
     yield False
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    return True
 
 
 def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -> dict[str, Any]:
@@ -126,6 +132,8 @@ def _train(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -
 
 
 def _record_training(database: Database, data: DataFolder, run: Run, stop: _StopRequest) -> dict[str, Any]:
+    from engine.training.loop import train  # noqa: PLC0415 - loads torch, which runs in the queue do not need
+
     config = configuration.from_saved(run.config)
     snapshot = _snapshot(database, run)
     for line in left_out_lines(snapshot.left_out):

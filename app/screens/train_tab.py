@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ from app.screens.equal_run import EqualRunQuestion
 from app.screens.error_messages import show_user_errors
 from app.screens.kept_state import form_to_keep, kept_form, kept_state
 from app.screens.models_panel import ModelsPanel
+from app.screens.queue_panel import QueuePanel
 from app.screens.retrain_panel import RetrainPanel
 from app.screens.run_charts import RunCharts
 from app.settings import DataFolder, UserError
@@ -127,6 +129,7 @@ class TrainTab:
 
     def _build_runs(self) -> None:
         gr.Markdown("## Runs")
+        self._queue = QueuePanel(self._database)
         with gr.Row(elem_classes="level"):
             self._run = gr.Dropdown([], label="Run", elem_id="chosen-run", scale=2)
             self._stop = gr.Button("Stop", variant="stop", elem_id="stop-run")
@@ -186,6 +189,15 @@ class TrainTab:
         self._run.change(self.show_run, run_inputs, run_outputs, **event_options)
         self._run.change(lambda run: run, self._run, self._kept_run, **event_options)
         self._wire_charts(event_options)
+        queue = self._queue
+        for button, act in (
+            (queue.earlier, partial(self.move_in_queue, places=-1)),
+            (queue.later, partial(self.move_in_queue, places=1)),
+            (queue.remove, self.take_out_of_queue),
+        ):
+            button.click(act, queue.run, queue.outputs, **event_options)
+        self._timer.tick(self.show_queue, queue.run, queue.outputs, **event_options)
+        self._run.change(self.show_queue, queue.run, queue.outputs, **event_options)
         self._tab.select(self._models.fill, self._models.model, self._models.outputs, **event_options)
         self._tab.select(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
         polled = [self._run, self._charts.compared, self._models.model, *run_outputs]
@@ -264,6 +276,21 @@ class TrainTab:
         return {"metrics": metrics or [], "runs": compared or []}
 
     @show_user_errors
+    def show_queue(self, chosen: int | None) -> list[Any]:
+        """Refresh the queue."""
+        return self._queue.fill(chosen)
+
+    @show_user_errors
+    def move_in_queue(self, chosen: int | None, *, places: int) -> list[Any]:
+        """Move the chosen run of the queue."""
+        return self._queue.move(chosen, places)
+
+    @show_user_errors
+    def take_out_of_queue(self, chosen: int | None) -> list[Any]:
+        """Remove the chosen run from the queue."""
+        return self._queue.take_out(chosen)
+
+    @show_user_errors
     def draw(self, run_id: int | None, metrics: Any, compared: Any, drawn: Any) -> list[Any]:
         """Draw the charts after a change."""
         return self._charts.draw(run_id, metrics, compared, drawn)
@@ -284,7 +311,7 @@ class TrainTab:
     @show_user_errors
     def show_run(self, run_id: int | None, last_drawn: Any) -> list[Any]:
         """Show a run; the table of its epochs is redrawn only after a new one, so that it does not flicker."""
-        status = load_status(self._database, run_id)
+        status = load_status(self._database, self._data, run_id)
         epochs = status.epochs
         version = (run_id, len(epochs), str(epochs[-1].created_at) if epochs else "")
         table: list[Any] = [gr.skip(), gr.skip()]

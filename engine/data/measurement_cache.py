@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.picture_cache import PREPARATION, PixelCache
+from engine.data.picture_cache import PREPARATION, PixelCache, chunks
 from engine.errors import BadInput
 from engine.image.content_hash import check_content
 from engine.image.detection import PictureKind
@@ -88,8 +88,7 @@ class MeasurementCache:
                         self._values[content] = np.array([_number(value) for value in values], np.float32)
         todo = [(content, path) for content, path in sorted(self._path_of.items()) if content not in self._values]
         with _measure_function(self._spec, len(todo)) as measure:
-            for start in range(0, len(todo), CHUNK):
-                chunk = todo[start : start + CHUNK]
+            for chunk in chunks(todo, CHUNK):
                 jobs = [(path, self._pixels.quad(path), self._pixels.kind(path)) for _, path in chunk]
                 measured = {
                     content: np.array(values, np.float32)

@@ -8,11 +8,12 @@ match the checksum is ignored, and its picture is prepared again into a new row.
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -30,7 +31,9 @@ from engine.storage.jsonl import JsonLinesFile
 # Part of every cache's name: increase it when a change of reading, detection or rectification changes the pixels, or
 # the set of usable pictures.
 PREPARATION = 7
-CHUNK = 64
+CHUNK, FIRST_CHUNK = 64, 8  # pictures
+MAX_CHUNK_S = 2.0
+Item = TypeVar("Item")
 # A larger row number comes from a damaged line.
 MAX_ROWS = 10_000_000
 
@@ -85,8 +88,7 @@ class MemmapCache:
         self._row_of |= {content: rows + index for index, (content, _) in enumerate(todo)}
         self._pixels = _memory_map(self._file, self._shape, rows, rows + len(todo))
         with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-            for start in range(0, len(todo), CHUNK):
-                chunk = todo[start : start + CHUNK]
+            for chunk in chunks(todo, CHUNK):
                 lines = list(pool.map(lambda item: self._prepare(*item), chunk))
                 with translate_disk_full(self._file):
                     self._pixels.flush()
@@ -221,6 +223,22 @@ def _cache_name(size: CanvasSize, input_region: InputRegion) -> str:
     height, width = canvas_shape(size)
     pixels = f"{height}" if height == width else f"{height}x{width}"
     return f"prepared_{PREPARATION}_{pixels}px{'' if input_region == 'card' else f'_{input_region}'}"
+
+
+def chunks(items: Sequence[Item], largest: int) -> Iterator[Sequence[Item]]:
+    """Consecutive parts of about a second's work each: a stop request is answered between two of them.
+
+    The size is doubled or halved by the time until the next part is asked for.
+    """
+    start, size = 0, min(FIRST_CHUNK, largest)
+    while start < len(items):
+        began = time.monotonic()
+        yield items[start : start + size]
+        start, seconds = start + size, time.monotonic() - began
+        if seconds > MAX_CHUNK_S:
+            size = max(1, size // 2)
+        elif seconds < MAX_CHUNK_S / 4:
+            size = min(largest, 2 * size)
 
 
 def _used_rows(lines: Iterable[Any]) -> int:

@@ -27,7 +27,7 @@ from db.schema import Base
 from db.session import Database, DatabaseUnusable
 from tests.db.row_factory import add_picture, all_pictures
 
-NEWEST = "0011"
+NEWEST = "0012"
 NEXT_STEP = '''"""A step made up for this test."""
 import sqlalchemy as sa
 from alembic import op

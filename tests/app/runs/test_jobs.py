@@ -94,13 +94,16 @@ def test_a_killed_run_is_lost_and_after_resuming_equals_an_uninterrupted_one(hom
     # The second run is started by a server that is killed at once; the run survives and waits for the first.
     server = [sys.executable, "-c", DYING_SERVER, str(PROGRAM), str(home.data.root), str(twin)]
     assert subprocess.run(server, check=False).returncode < 0
-    wait_for(lambda: "waits for the run before it" in load_status(home.database, twin).log, "the second run to wait")
+    wait_for(
+        lambda: "waits for the run before it" in load_status(home.database, home.data, twin).log,
+        "the second run to wait",
+    )
     home.jobs.reconcile()
     assert (row(home, killed).state, row(home, twin).state) == ("running", "queued")
 
     psutil.Process(pid).kill()
     wait_for(lambda: not home.jobs.reconcile() and row(home, killed).state == "lost", "the kill to be noticed")
-    lost = load_status(home.database, killed)
+    lost = load_status(home.database, home.data, killed)
     assert lost.can_resume
     assert "epoch 1: train loss" in lost.log
     assert str(home.data.run_folder(killed) / CHECKPOINT) in lost.status
@@ -124,7 +127,7 @@ def test_a_run_asked_to_stop_saves_a_checkpoint_and_can_be_resumed_to_its_end(ho
     with home.database.writing() as session:
         assert runs.request_stop(session, run_id=run_id)
     wait_for(lambda: row(home, run_id).state == "stopped", "the stop")
-    stopped = load_status(home.database, run_id)
+    stopped = load_status(home.database, home.data, run_id)
     assert row(home, run_id).message == "stopped in epoch 2"
     assert str(home.data.run_folder(run_id) / CHECKPOINT) in stopped.status
     assert (stopped.can_stop, stopped.can_resume) == (False, True)
@@ -135,7 +138,7 @@ def test_a_run_asked_to_stop_saves_a_checkpoint_and_can_be_resumed_to_its_end(ho
     wait_for(lambda: row(home, run_id).state == "finished", "the end")
     assert epochs(home, run_id) == [1, 2]
     assert row(home, run_id).summary["epochs"] == 2
-    assert load_status(home.database, run_id).can_resume is False
+    assert load_status(home.database, home.data, run_id).can_resume is False
     wait_for(lambda: not home.jobs.reconcile() and not home.jobs._children, "the process to be seen dead")
 
 
@@ -204,7 +207,7 @@ def test_a_process_that_exits_before_its_run_starts_is_a_failed_run(home, tmp_pa
     run_id = queue(home)
     home.jobs.start(run_id)
     wait_for(lambda: not home.jobs.reconcile() and row(home, run_id).state == "failed", "the exit to be noticed")
-    assert "no such thing" in load_status(home.database, run_id).log
+    assert "no such thing" in load_status(home.database, home.data, run_id).log
     assert row(home, run_id).message.startswith("The process did not start; see the log")
 
 
@@ -212,7 +215,7 @@ def test_a_process_that_never_starts_is_a_failed_run_only_after_the_timeout(home
     """The server that started the process has ended, so that the exit is not noticed."""
     (tmp_path / "launch.py").write_text("import sys; sys.exit('no such thing')", encoding="utf-8")
     monkeypatch.setattr("app.runs.jobs.PROGRAM", tmp_path)
-    monkeypatch.setattr("app.runs.jobs.START_DEADLINE_S", 1.0)
+    monkeypatch.setattr("app.runs.run_queue.START_DEADLINE_S", 1.0)
     run_id = queue(home)
     home.jobs.start(run_id)
     next_server = Jobs(home.database, home.data)

@@ -32,7 +32,7 @@ def test_the_oldest_of_many_runs_is_marked_lost_and_stays_in_the_lists(data_home
         add_run(data_home, state="stopped")
 
     data_home.jobs.reconcile()
-    assert load_status(data_home.database, oldest).can_resume
+    assert load_status(data_home.database, data_home.data, oldest).can_resume
     assert run_choices(data_home.database)[-1] == (f"Run {oldest}: loupe, interrupted", oldest)
     assert model_choices(data_home.database) == [(f"Run {oldest}: loupe", str(model))]
 

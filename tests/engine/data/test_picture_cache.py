@@ -304,3 +304,20 @@ def test_a_disk_that_fills_up_during_a_fill_keeps_no_space_for_what_was_not_reco
     [file] = (tmp_path / "cache").glob("*.u8")
     assert file.stat().st_size == 4 * SIZE * SIZE * 3
     assert_correct(filled(tmp_path / "cache", pictures), pictures)
+
+
+def test_chunks_shrink_so_that_a_stop_request_is_answered_within_seconds(monkeypatch):
+    """A slow picture takes a second here: after the first part, none takes longer than four seconds."""
+    clock = [0.0]
+    monkeypatch.setattr(cache_module.time, "monotonic", lambda: clock[0])
+
+    def sizes(count, seconds_each):
+        for chunk in cache_module.chunks(range(count), 64):
+            clock[0] += seconds_each * len(chunk)
+            yield len(chunk)
+
+    slow, fast = list(sizes(40, 1.0)), list(sizes(400, 0.001))
+    assert (sum(slow), sum(fast)) == (40, 400)
+    assert slow[:2] == [8, 4]
+    assert max(slow[2:]) == 2
+    assert fast[:4] == [8, 16, 32, 64]
