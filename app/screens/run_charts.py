@@ -105,12 +105,8 @@ def _plot(epochs: dict[int, Sequence[Epoch]], metric: str) -> dict[str, Any]:
     One without any value is hidden but stays in the page: Gradio 6.31 fails on measuring a plot that was removed.
     """
     rows = charts.curves(epochs, metric)
+    if rows.empty:
+        return gr.update(visible="hidden")  # with its old content, since an empty one has no limits
     first, last = charts.epoch_range([epoch for of_run in epochs.values() for epoch in of_run])
     margin = charts.STROKE * (last - first)  # for a single epoch at the edge
-    return gr.update(
-        value=rows,
-        title=metric,
-        y_title=metric,
-        x_lim=[first - margin, last + margin],
-        visible=True if len(rows) else "hidden",
-    )
+    return gr.update(value=rows, title=metric, y_title=metric, x_lim=[first - margin, last + margin], visible=True)
