@@ -115,7 +115,7 @@ def _write_folder(
 
 
 def _metadata(path: Path, pair: CardPair, side: str) -> dict[str, Any]:
-    """What Hugging Face's `imagefolder` reads of a picture."""
+    """Fields of a picture that Hugging Face's `imagefolder` reads."""
     grade = NO_GRADE if pair.grade is None else float(pair.grade)
     label = {"grade": grade, "qualifier": pair.qualifier or "", "game": pair.game or "", "group": pair.group_key}
     return {"file_name": path.as_posix(), "card_id": pair.card_id, "side": side, **label}
