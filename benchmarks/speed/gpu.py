@@ -101,7 +101,7 @@ def full_size_training(pairs: int = TRAINING_PAIRS, image_size: int = TRAINING_P
 
 
 def _command(*arguments: str) -> dict[str, float]:
-    """What a command of the program prints, as JSON."""
+    """JSON that a command of the program prints."""
     done = subprocess.run([sys.executable, "launch.py", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return dict(json.loads(done.stdout))
 
