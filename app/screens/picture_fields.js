@@ -6,7 +6,8 @@ if (!window.loupe.pictures) { // once, however often Gradio draws the component
   const BUTTONS = `#swap-sides, #try-sample, #remove-back, #grade-start, :is(#front-in, #back-in) ${CLEAR}`;
   const POLL_MS = 20, PATIENCE_MS = 15000;
   const BOTH_FULL = "Both sides have a picture. Remove one with its ×, then paste again.";
-  let begun = 0, ended = 0, waiting = 0, isReplay = false, last = Promise.resolve();
+  const LOST = "Loupe did not answer. Check the pictures, and put in again what is missing.";
+  let begun = 0, ended = 0, changed = 0, waiting = 0, isReplay = false, last = Promise.resolve();
 
   const field = (name) => document.getElementById(name + "-in");
   const input = (box) => box.querySelector("input[type=file]");
@@ -22,10 +23,20 @@ if (!window.loupe.pictures) { // once, however often Gradio draws the component
     const note = document.getElementById("picture-note");
     if (note && note.textContent !== text) note.textContent = text;
   }
+  // An answer that has not come by then is lost, with a server that was restarted or a phone that slept.
+  function free() {
+    return until(() => {
+      if (begun > ended && Date.now() - changed > window.loupe.pictures.lostAfterMs) {
+        ended = begun;
+        say(LOST);
+      }
+      return isFree();
+    });
+  }
   // Do something after all that was begun before; returns its promise.
   function enqueue(act) {
     waiting += 1;
-    const done = last.then(() => until(isFree)).then(act).finally(() => { waiting -= 1; });
+    const done = last.then(free).then(act).finally(() => { waiting -= 1; });
     last = done.catch(() => {});
     return done;
   }
@@ -38,11 +49,10 @@ if (!window.loupe.pictures) { // once, however often Gradio draws the component
     if (!button) return; // what it would have cleared is gone
     replay(() => button.click());
     if (!button.matches("#grade-start, #both-in *")) await until(() => begun > before);
-    await until(isFree);
+    await free();
   }
   // Fill a field, in place of the picture there; returns whether the server has the picture.
   async function putNow(name, files) {
-    say("");
     const box = field(name), transfer = new DataTransfer();
     for (const file of files) transfer.items.add(file);
     if (isFull(box)) await pressNow(() => box.querySelector(CLEAR));
@@ -60,13 +70,14 @@ if (!window.loupe.pictures) { // once, however often Gradio draws the component
       say(`${files[0].name} did not reach Loupe. Try again.`);
       return false;
     }
-    await until(isFree);
+    await free();
     return true;
   }
   // Two pictures are sorted. One goes to its side; to the first empty one if it has none, or if that was empty when the
   // picture was chosen and no longer is once its turn comes.
   function put(name, files) {
     const wasEmpty = SIDES.includes(name) && !isFull(field(name));
+    say("");
     return enqueue(() => {
       const empty = SIDES.find((side) => !isFull(field(side)));
       const side = wasEmpty && isFull(field(name)) ? empty ?? name : name ?? empty;
@@ -128,7 +139,8 @@ if (!window.loupe.pictures) { // once, however often Gradio draws the component
   window.loupe.pictures = {
     put,
     isFull: (name) => isFull(field(name)),
-    begin: () => { begun += 1; },
-    end: () => setTimeout(() => { ended += 1; }), // once Gradio has drawn the answer
+    lostAfterMs: 60000,
+    begin: () => { begun += 1; changed = Date.now(); },
+    end: () => setTimeout(() => { ended = Math.min(ended + 1, begun); changed = Date.now(); }), // Gradio has drawn by then
   };
 }

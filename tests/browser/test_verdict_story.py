@@ -294,6 +294,18 @@ def test_an_upload_that_fails_is_named_and_the_next_one_takes_its_place(visitor,
     assert visitor.reads("#picture-note") == ""
 
 
+def test_after_an_answer_that_is_lost_the_page_says_so_and_goes_on(visitor, two_pictures):
+    page, lost = visitor.page, []
+    page.evaluate("window.loupe.pictures.lostAfterMs = 500")
+    page.route(JOIN, lambda request: lost.append(request), times=1)  # noqa: PLW0108 - Playwright marks the function
+    page.locator("#swap-sides").click()
+    gives(visitor, "drop", "#front-in .block", two_pictures[1])
+    visitor.waits_to_read("#picture-note", "Loupe did not answer.")
+    wait_for(lambda: picture_of(visitor, "front") == "light.png", "the picture that waited")
+    page.evaluate("window.loupe.pictures.lostAfterMs = 60000")
+    assert lost.pop().abort() is None
+
+
 def test_two_cards_in_one_picture_are_refused_with_what_to_do(visitor, server, tmp_path):
     one = np.asarray(Image.open(server.root / "uploads" / "sample" / "sample-card_front.jpg"))
     Image.fromarray(np.hstack([one, one])).save(tmp_path / "two.jpg", quality=95)
