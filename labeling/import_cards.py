@@ -26,7 +26,9 @@ __all__ = ["ImportRefused", "Imported", "import_cards", "import_source"]
 
 BATCH_CARDS = 200  # cards per transaction: short enough for other writers to wait, large enough to make commits cheap
 BATCH_S = 3.0  # cards of large pictures are recorded as soon, so that a stop loses little
-CARDS_PER_CALL = 4  # of a thread: a call costs as much as finding that a file is missing
+# Of a thread: a call costs as much as finding that three files are missing.
+MIN_CARDS_PER_CALL, MAX_CARDS_PER_CALL = 4, 256
+SHORT_CALL_S, LONG_CALL_S = 0.005, 0.03
 CALLS_AHEAD = 2  # per core
 
 
@@ -162,18 +164,24 @@ def _loaded_cards(
     cores = os.cpu_count() or 1
     pool = ThreadPoolExecutor(cores)
 
-    def load(start: int) -> list[LoadedCard | Refused]:
-        chunk = pairs[start : start + CARDS_PER_CALL]
-        return [_load_card(pair, recorded_paths=recorded_paths) for pair in chunk]
+    def load(start: int, count: int) -> tuple[list[LoadedCard | Refused], float]:
+        began = time.monotonic()
+        cards = [_load_card(pair, recorded_paths=recorded_paths) for pair in pairs[start : start + count]]
+        return cards, time.monotonic() - began
 
     def loaded() -> Iterator[LoadedCard | Refused]:
-        pending: deque[Future[list[LoadedCard | Refused]]] = deque()
-        for start in range(0, len(pairs), CARDS_PER_CALL):
-            pending.append(pool.submit(load, start))
-            if len(pending) > CALLS_AHEAD * cores:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
+        pending: deque[Future[tuple[list[LoadedCard | Refused], float]]] = deque()
+        start, count = 0, MIN_CARDS_PER_CALL
+        while pending or start < len(pairs):
+            while start < len(pairs) and len(pending) <= CALLS_AHEAD * cores:
+                pending.append(pool.submit(load, start, count))
+                start += count
+            cards, seconds = pending.popleft().result()
+            if seconds < SHORT_CALL_S:
+                count = min(2 * count, MAX_CARDS_PER_CALL)
+            elif seconds > LONG_CALL_S:
+                count = MIN_CARDS_PER_CALL
+            yield from cards
 
     try:
         yield loaded()

@@ -35,7 +35,7 @@ def empty_bin(database: Database, data: DataFolder, card_ids: Sequence[int]) -> 
 
 def _delete_picture(picture: Picture, data: DataFolder) -> None:
     path = Path(picture.path)
-    if path.parent != data.pictures:
+    if not path.is_relative_to(data.pictures):
         return
     path.unlink(missing_ok=True)
     for manifest in data.pictures.glob("*.csv"):

@@ -10,7 +10,8 @@ from app.terminal import ProgressMeter, print_message
 from db.session import Database
 from engine.paths import expand_path
 from labeling.discover import ImportRefused
-from labeling.import_cards import changed_labels_text, import_cards
+from labeling.import_cards import ImportHooks, changed_labels_text, import_source
+from labeling.import_listing import ImportSource
 
 
 def run(data: DataFolder, path: Path, labels: Path | None, *, labels_win: bool = False) -> dict[str, Any]:
@@ -23,13 +24,11 @@ def run(data: DataFolder, path: Path, labels: Path | None, *, labels_win: bool =
     path, labels = expand_path(path), expand_path(labels) if labels else None
     with Database.open(data.database, backup_dir=data.backups) as database:
         try:
-            imported = import_cards(
-                database,
-                path,
-                labels=labels,
-                labels_win=labels_win,
+            hooks = ImportHooks(
+                listing=lambda done, total: meter("rows of the table", done, total),
                 progress=lambda done, total: meter("cards", done, total),
             )
+            imported = import_source(database, ImportSource(path, labels), labels_win=labels_win, hooks=hooks)
         except ImportRefused as error:
             raise UserError(str(error)) from error
     changed = [changed_labels_text(imported.changed_labels, taken=labels_win, remedy="import again with --labels-win")]

@@ -138,12 +138,11 @@ class CardImports:
         self._live: dict[str, ImportProgress] = {}
 
     def new_folder(self) -> str:
-        """Reserve the name of an import; old previews that were never confirmed are deleted."""
-        for status in self._all():
-            is_old = time.time() - (self._folder(status.record.name) / RECORD).stat().st_mtime > PREVIEW_KEPT_S
-            if status.state == "previewed" and is_old:
-                self.discard(status.record.name)
+        """Reserve the name of an import; old uploads and previews that were never confirmed are deleted."""
         self._data.imports.mkdir(parents=True, exist_ok=True)
+        for folder in list(self._data.imports.glob("import-*")):
+            if time.time() - folder.stat().st_mtime > PREVIEW_KEPT_S:
+                self.forget_preview(folder.name)
         names = [FOLDER_NAME.fullmatch(path.name) for path in self._data.imports.iterdir()]
         number = 1 + max((int(name[1]) for name in names if name), default=0)
         while True:
@@ -173,11 +172,18 @@ class CardImports:
         return folder
 
     def add_upload(
-        self, name: str, title: str, left_out: Sequence[Refused], unpacking: Callable[[int, int], None]
+        self,
+        name: str,
+        title: str,
+        *,
+        left_out: Sequence[Refused],
+        max_bytes: int,
+        unpacking: Callable[[int, int], None],
     ) -> None:
         """Record the import of uploaded files, which are in its folder of uploads. Raises UserError.
 
         left_out   files that were not uploaded
+        max_bytes  of a picture; larger files are left out, also those of a ZIP file
         unpacking  progress of a ZIP file
         """
         folder = self.open_uploads(name)
@@ -187,7 +193,13 @@ class CardImports:
         root = root_of_cards(folder)
         tables = [file for file in root.iterdir() if file.suffix.lower() in TABLE_SUFFIXES]
         path = tables[0] if len(tables) == 1 else root
+        too_large = [Path(parent, file) for parent, _, files in os.walk(folder) for file in files]
+        too_large = [file for file in too_large if file.stat().st_size > max_bytes]
         items = [LeftOut(path=item.path, reason=item.reason) for item in left_out]
+        for file in too_large:
+            reason = f"has {file.stat().st_size / 1e6:.0f} MB, more than {max_bytes / 1e6:.0f} MB; save it smaller"
+            items.append(LeftOut(path=os.path.relpath(file, root), reason=reason))
+            file.unlink()
         self._save(ImportRecord(name=name, title=title, path=str(path), is_uploaded=True, left_out=items))
 
     def forget_preview(self, name: str) -> None:

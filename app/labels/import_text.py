@@ -164,10 +164,10 @@ def progress_html(status: ImportStatus) -> str:
     progress, title = status.progress, escape(status.record.title)
     counts = f"{progress.done:,} of {progress.total:,} cards" if progress.total else ""
     if status.state == "running":
-        step = progress.step or "Importing"
-        if progress.step:
+        step = progress.step
+        if step:
             counts = counts.replace("cards", "rows")
-        text = f"{step} of {title}: {counts or 'a moment'}" if not progress.step else f"{step}: {title} {counts}"
+        text = f"{step}: {title} {counts}" if step else f"Importing {title}: {counts}"
         bar = f'<progress max="{progress.total or 1}" value="{progress.done}" aria-label="Import"></progress>'
         return f'<p role="status">{text}</p>{bar}{_earlier(progress)}'
     problem = f" It ended: {escape(progress.problem)}." if progress.problem else ""

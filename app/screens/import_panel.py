@@ -58,6 +58,7 @@ class ImportPanel:
     def __init__(self, database: Database, data: DataFolder, options: ServerOptions) -> None:
         """Add the panel to the Gradio layout being built; `connect` connects its events."""
         self._data, self.imports = data, CardImports(database, data)
+        self._max_picture_bytes = options.max_picture_bytes
         with gr.Accordion("Import cards", open=False) as self.accordion:
             gr.Markdown(WELCOME)
             self._drop = import_drop(self.imports, data, options, PrivatePaths((data.root, PROGRAM)))
@@ -153,12 +154,17 @@ class ImportPanel:
         self._forget(name)
 
         def add() -> str:
-            self.imports.add_upload(
-                dropped.name,
-                dropped.title,
-                dropped.refused,
-                lambda done, total: progress((done, total), desc="Unpacking"),
-            )
+            try:
+                self.imports.add_upload(
+                    dropped.name,
+                    dropped.title,
+                    left_out=dropped.refused,
+                    max_bytes=self._max_picture_bytes,
+                    unpacking=lambda done, total: progress((done, total), desc="Unpacking"),
+                )
+            except BaseException:
+                self._forget(dropped.name)
+                raise
             return dropped.name
 
         return self._previewed_import(add, progress)

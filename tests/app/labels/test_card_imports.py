@@ -53,7 +53,8 @@ def uploaded(imports, *files, title="shoebox"):
         target = imports.open_uploads(name) / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    imports.add_upload(name, title, [Refused("huge.tif", "has 90 MB, more than 64 MB; save it smaller")], no_progress)
+    left_out = [Refused("huge.tif", "has 90 MB, more than 64 MB; save it smaller")]
+    imports.add_upload(name, title, left_out=left_out, max_bytes=100_000, unpacking=no_progress)
     return name
 
 
@@ -202,9 +203,11 @@ def test_an_uploaded_table_names_no_other_file_of_this_machine(data_home, import
 def test_a_zip_file_is_unpacked_and_a_cancelled_upload_leaves_nothing(data_home, imports, picture, tmp_path):
     with zipfile.ZipFile(tmp_path / "cards.zip", "w") as archive:
         archive.write(picture("1.png", seed=1), "box/psa4/a.png")
+        archive.writestr("box/psa4/b.png", bytes(200_000))
     name = uploaded(imports, ("cards.zip", tmp_path / "cards.zip"))
     _, preview = imports.preview(name, "left out", no_progress)
     assert [(pair.card_id, pair.grade) for pair in preview.cards] == [("psa4/a", 4.0)]
+    assert [item.path for item in preview.refused] == ["huge.tif", "psa4/b.png"]
     imports.forget_preview(name)
     assert not imports.uploads(name).exists()
     with pytest.raises(UserError, match="not there any more"):

@@ -101,6 +101,30 @@ def test_a_bad_row_is_refused_in_one_line_with_its_line_number(tmp_path, row, co
     assert "\n" not in refused.reason
 
 
+def test_one_picture_under_two_names_is_refused_as_both_sides_and_pictures_of_one_size_are_not(tmp_path):
+    for name, content in {
+        "f.png": b"one",
+        "copy.png": b"one",
+        "b.png": b"two",
+        "none.png": b"",
+        "empty.png": b"",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    sides = {"same": "copy.png", "other": "b.png", "absent": "gone.png"}
+    rows = [[card_id, "f.png", back, "9"] for card_id, back in sides.items()]
+    manifest = manifest_of(tmp_path, *rows, ["empty", "none.png", "empty.png", "9"])
+    assert [pair.card_id for pair in manifest.pairs] == ["other", "absent", "empty"]
+    [refused] = manifest.refused
+    assert refused.reason == "card 'same' has the same picture as front and back; give the other side"
+
+
+def test_progress_counts_the_rows_of_a_table(tmp_path):
+    (tmp_path / "m.csv").write_text("card_id,front\na,a.png\nb,b.png\n")
+    calls = []
+    read_manifest(tmp_path / "m.csv", progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(0, 2), (1, 2)]
+
+
 def test_relative_paths_are_resolved_against_the_manifest_and_absolute_ones_kept(tmp_path):
     (pair,) = manifest_of(tmp_path, ["x", "in/f.png", "/elsewhere/b.png", "9"]).pairs
     assert (pair.front, pair.back) == (tmp_path / "in/f.png", Path("/elsewhere/b.png"))
