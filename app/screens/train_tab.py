@@ -42,6 +42,8 @@ DOWNLOADS = (
     "It is the only request this program ever makes.**"
 )
 
+# Of two answers at once the page might show the older one, while the state holds the newer.
+DRAWN_IN_TURN: dict[str, Any] = {"concurrency_id": "run-charts", "concurrency_limit": 1}
 # Updates by widget; those left out stay as they are.
 Updates = dict[Any, Any]
 
@@ -211,7 +213,7 @@ class TrainTab:
         # After the run is known: a chart of no run would flicker.
         panel = self._charts
         drawing = filling.then(self.fill_charts, panel.kept, panel.filled, **event_options)
-        drawing.then(self.draw, [self._run, *panel.inputs], panel.outputs, **event_options)
+        drawing.then(self.draw, [self._run, *panel.inputs], panel.outputs, **event_options, **DRAWN_IN_TURN)
         # The tab starts the timer, which ticks only on a visible page. No other tab stops it: on loading, Gradio also
         # sends a select event for the first tab, which may arrive after this one.
         self._tab.select(lambda: gr.Timer(active=True), None, self._timer, **event_options)
@@ -224,13 +226,14 @@ class TrainTab:
     def _wire_charts(self, event_options: dict[str, Any]) -> None:
         panel = self._charts
         inputs = [self._run, *panel.inputs]
+        drawing = event_options | DRAWN_IN_TURN
         for widget in panel.filled:
             chosen = widget.input(
                 self.keep_charts, panel.filled, panel.kept, trigger_mode="always_last", **event_options
             )
-            chosen.then(self.draw, inputs, panel.outputs, **event_options)
+            chosen.then(self.draw, inputs, panel.outputs, **drawing)
         for event in (self._run.change, self._timer.tick):
-            event(self.draw, inputs, panel.outputs, **event_options)
+            event(self.draw, inputs, panel.outputs, **drawing)
 
     def on_load(self, page: gr.Blocks) -> None:
         """Fill the form as the browser has kept it, or with the default recipe.

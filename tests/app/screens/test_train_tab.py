@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
+import gradio as gr
 import pytest
 
 from app.screens import charts, plan_form, settings_form
 from app.screens.kept_state import form_to_keep, kept_form
-from app.screens.run_charts import kept_choice
+from app.screens.run_charts import RunCharts, kept_choice
+from db import runs
 from db.schema import Epoch
 from engine import recipes
 
@@ -61,6 +64,35 @@ def test_the_form_comes_back_as_it_was():
     settings = settings_form.values(recipes.recipe_config("ordinal", {"batch_size": 8, "pretrained": MODELS[0][1]}))
     plan = ["run 1", "smaller", "qwk>0.7@4", "", True, "to see"]
     assert kept_form(form_to_keep("ordinal", settings, plan), MODELS, PARENTS) == ("ordinal", settings, plan)
+
+
+def test_curves_keep_their_color_and_new_ones_get_one(data_home):
+    """Gradio draws no curve that has no color."""
+    with data_home.database.writing() as session:
+        for _ in range(2):
+            run = runs.add_run(
+                session, recipe="loupe", parent=None, config={}, snapshot_id=None, folder="", log_path=""
+            )
+            for epoch in epochs(2):
+                values = {name: getattr(epoch, name) for name in ("phase", "train_loss", "val_loss", "qwk", "seconds")}
+                more = {"learning_rate": 1e-3, "metrics": {}, "run_id": run.id, "epoch": epoch.epoch}
+                runs.record_epoch(session, **values, **more)
+
+    async def build():  # in an event loop that is closed afterwards; Gradio would leave its own open
+        with gr.Blocks(analytics_enabled=False):
+            return RunCharts(data_home.database)
+
+    panel = asyncio.run(build())
+    first, *_, version = panel.draw(1, ["Loss"], [], None)
+    assert set(first["color_map"]) == {"training", "validation"}
+    both, second, *_, version = panel.draw(1, ["Loss"], [2], version)
+    assert list(both["color_map"]) == ["run 1", "run 2"]
+    assert len(set(both["color_map"].values())) == 2
+    assert second == gr.update(visible="hidden")
+    again, *_, version = panel.draw(1, ["Loss"], [2], version)
+    assert list(again["color_map"]) == ["run 1", "run 2", ""], "new curves are built anew once more"
+    unchanged = panel.draw(1, ["Loss"], [2], version)
+    assert unchanged == [gr.skip()] * len(panel.outputs), "not drawn again, which would flicker"
 
 
 @pytest.mark.parametrize(
