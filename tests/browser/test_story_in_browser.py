@@ -311,6 +311,7 @@ def test_a_reload_during_a_run_keeps_showing_its_progress(visitor, server):
     start_run(visitor, epochs=200)
     wait_for(lambda: server.query("SELECT max(id) FROM runs") == [2] and epochs_of(server, 2) >= 1, "an epoch")
     visitor.chooses("#compared-runs", "Run 1:")
+    visitor.waits_to_read("#run-chart-1", "run 1")  # drawn after the browser has kept the choice
     visitor.page.reload()
     visitor.turn_to("Train")
     field = visitor.page.locator("#set-phase2_epochs input")
