@@ -24,6 +24,7 @@ SAMPLED_CARDS = 2
 MAX_SECONDS = 300.0
 KILL_WAIT_S = 5.0
 BAD_INPUT = 2
+MEASURED_LATER = "The time is measured when no run trains."
 FAILED = "The time could not be measured"
 
 
@@ -66,7 +67,7 @@ class PaceProbe:
             if (known := self._paces.get(settings)) is not None:
                 return known
             if is_alive(self._data.training_lock()):
-                return "The time is measured when no run trains."
+                return MEASURED_LATER
             if self._current is not None and self._current.settings != settings and self._current.page == page:
                 self._current.end()
                 self._current = None

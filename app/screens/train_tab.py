@@ -157,8 +157,8 @@ class TrainTab:
             self._recall,
             self._drawn_epochs,
         ]
-        self._run_outputs = run_outputs
         run_inputs = [self._run, self._drawn_epochs]
+        self._run_inputs, self._run_outputs = run_inputs, run_outputs
         pretrained = settings_form.pretrained(self._settings)
         sections = [self._retrain_section, self._form, self._runs, self._models_section]
         self._filled = [self._cards, *sections, self._plan[0], pretrained, self._run, *run_outputs]
@@ -198,17 +198,12 @@ class TrainTab:
             (queue.remove, self.take_out_of_queue),
         ):
             button.click(act, queue.run, queue.outputs, **event_options)
-        self._timer.tick(self.show_queue, queue.run, queue.outputs, **event_options)
         self._run.change(self.show_queue, queue.run, queue.outputs, **event_options)
         self._tab.select(self._models.fill, self._models.model, self._models.outputs, **event_options)
         self._tab.select(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
-        polled = [self._run, self._charts.compared, self._models.model, *run_outputs]
-        self._timer.tick(self.poll, run_inputs, polled, **event_options)
         retrain.preset.input(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
         self._form.expand(lambda: True, None, self._is_form_open, **event_options)
         self._form.collapse(lambda: False, None, self._is_form_open, **event_options)
-        shown = [self._is_form_open, self._form_settings, retrain.settings]
-        self._timer.tick(self.show_cost, shown, [self._cost, retrain.cost], **event_options)
         filling = self._tab.select(self.fill, [self._run, self._kept_run], self._filled, **event_options)
         # After the run is known: a chart of no run would flicker.
         panel = self._charts
@@ -232,8 +227,16 @@ class TrainTab:
                 self.keep_charts, panel.filled, panel.kept, trigger_mode="always_last", **event_options
             )
             chosen.then(self.draw, inputs, panel.outputs, **drawing)
-        for event in (self._run.change, self._timer.tick):
-            event(self.draw, inputs, panel.outputs, **drawing)
+        self._run.change(self.draw, inputs, panel.outputs, **drawing)
+        shown = [*self._run_inputs, self._queue.run, self._is_form_open, self._form_settings, self._retrain.settings]
+        polled = [self._run, panel.compared, self._models.model, *self._run_outputs, *self._queue.outputs]
+        # One event for all: each costs the page a tenth of a second of computing, which it would take from a run.
+        self._timer.tick(
+            self.poll,
+            [*shown, *panel.inputs],
+            [*polled, self._cost, self._retrain.cost, *panel.outputs],
+            **drawing,
+        )
 
     def on_load(self, page: gr.Blocks) -> None:
         """Fill the form as the browser has kept it, or with the default recipe.
@@ -298,17 +301,13 @@ class TrainTab:
         """Draw the charts after a change."""
         return self._charts.draw(run_id, metrics, compared, drawn)
 
-    @show_user_errors
-    def show_cost(
-        self, is_form_open: bool, form: Config | None, retraining: Config | None, request: gr.Request | None = None
-    ) -> list[Any]:
+    def _costs(self, config: Config | None, retraining: Config | None, is_form_open: bool, page: str) -> list[Any]:
         """Cards, time and disk space of the run that the page offers: that of the form if it is open.
 
         One of both, since asking for the time of other settings ends a measurement.
         """
-        config = form if is_form_open else retraining
-        page = "" if request is None else str(request.session_hash)
-        text = "" if config is None else self._before_start.text(config, page)
+        offered = config if is_form_open else retraining
+        text = "" if offered is None else self._before_start.text(offered, page)
         return [text, gr.skip()] if is_form_open else [gr.skip(), text]
 
     @show_user_errors
@@ -326,10 +325,29 @@ class TrainTab:
         return [status.status, log, *buttons, *table, version]
 
     @show_user_errors
-    def poll(self, run_id: int | None, last_drawn: Any) -> list[Any]:
-        """Refresh the lists of runs and of their models, and the chosen run."""
+    def poll(
+        self,
+        run_id: int | None,
+        last_drawn: Any,
+        queued: int | None,
+        is_form_open: bool,
+        form: Config | None,
+        retraining: Config | None,
+        metrics: Any,
+        compared: Any,
+        drawn: Any,
+        request: gr.Request | None = None,
+    ) -> list[Any]:
+        """Refresh the lists of runs and of their models, the chosen run, the queue, the cost and the charts."""
+        page = "" if request is None else str(request.session_hash)
         choices = gr.update(choices=run_choices(self._database))
-        return [choices, choices, self._models.choices(), *self.show_run(run_id, last_drawn)]
+        return [
+            *(choices, choices, self._models.choices()),
+            *self.show_run(run_id, last_drawn),
+            *self.show_queue(queued),
+            *self._costs(form, retraining, is_form_open, page),
+            *self.draw(run_id, metrics, compared, drawn),
+        ]
 
     @show_user_errors
     def fill(self, run_id: int | None, kept_run: Any = None) -> list[Any]:

@@ -149,11 +149,28 @@ def test_a_heic_picture_is_shown_and_graded_as_the_first_one_after_the_start(vis
     wait_for(lambda: visitor.reads("#verdict").strip() == "", "the answer to go with its picture")
 
 
+# Notes the greatest height of the progress while a preview is made. That of tiny cards is over before the page can show
+# more than the seconds that it takes.
+WATCH_IMPORT = """
+() => {
+  window.progressHeight = 0;
+  new MutationObserver(() => {
+    const outcome = document.getElementById("import-outcome");
+    if (/[0-9]s/.test(outcome.innerText)) {
+      window.progressHeight = Math.max(window.progressHeight, outcome.getBoundingClientRect().height);
+    }
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}
+"""
+
+
 def test_cards_are_imported_and_a_bad_picture_is_named(visitor, server, shoebox):
     visitor.turn_to("Label")
     visitor.enters("#import-path", shoebox)
+    visitor.page.evaluate(WATCH_IMPORT)
     visitor.page.locator("#import-start").click()
     visitor.waits_to_read("#import-preview", "26 with front and back")
+    assert visitor.page.evaluate("window.progressHeight") > 40, "the progress is visible"
     assert server.query("SELECT count(*) FROM cards") == [0], "nothing is written before it is confirmed"
     visitor.takes_a_picture("03-import-preview")
     visitor.page.locator("#import-confirm").click()

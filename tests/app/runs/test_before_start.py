@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from app.runs import before_start
 from app.runs.before_start import BeforeStart, cards_text, disk_text, time_text
 from app.runs.pace_probe import PaceProbe
+from db import runs
 from engine.cards.pairs import CardPair
 from engine.recipes import recipe_config
 from engine.training.pace import Pace, RunSize, bytes_of_run, measure_pace, pace_settings, seconds_of_run
@@ -77,6 +79,20 @@ def test_a_run_that_cannot_start_is_said_before_the_start(data_home):
     assert "It cannot start: no card is left for training" in BeforeStart(
         data_home.database, data_home.data, data_home.jobs
     ).text(config())
+
+
+def test_a_run_that_was_just_started_is_not_slowed_down_by_a_measurement(data_home, monkeypatch):
+    """Its process takes the lock only once it has loaded torch."""
+    monkeypatch.setattr(before_start, "pairs_from_rows", lambda database: (pairs(train=5, val=3), []))
+    cost = BeforeStart(data_home.database, data_home.data, data_home.jobs)
+    with data_home.database.writing() as session:
+        files = {"snapshot_id": None, "folder": "", "log_path": ""}
+        run_id = runs.add_run(session, recipe="loupe", parent=None, config={}, **files).id
+    assert cost.text(config()).endswith("The time is measured when no run trains.")
+    with data_home.database.writing() as session:
+        runs.change_state(session, run_id=run_id, expected="queued", to="failed")
+    monkeypatch.setattr(cost.probe, "pace", lambda *asked: "Measuring")
+    assert cost.text(config()).endswith("Measuring")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app.runs import jobs, worker
+from app.runs import jobs
 from app.runs.disk_reserve import RESERVE_BYTES, keep_reserve
 from app.runs.worker import train_queued_run
 from app.settings import PROGRAM
@@ -15,6 +15,7 @@ from db.session import DatabaseUnusable
 from engine.events import Progress
 from engine.recipes import recipe_config
 from engine.storage.disk_space import DiskFull
+from engine.training import loop
 from labeling.import_cards import import_cards
 from tests.card_factory import write_cards
 from tests.commands import SMALL_RUN
@@ -45,7 +46,7 @@ def test_a_full_disk_fails_the_run_with_one_sentence_and_frees_the_reserve(
         assert data_home.data.reserve.stat().st_size == RESERVE_BYTES
         raise error
 
-    monkeypatch.setattr(worker, "train", train)
+    monkeypatch.setattr(loop, "train", train)
     with pytest.raises(raised):
         train_queued_run(data_home.data, run_id)
     run = row(data_home, run_id)
