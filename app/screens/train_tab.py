@@ -197,8 +197,8 @@ class TrainTab:
             (queue.later, partial(self.move_in_queue, places=1)),
             (queue.remove, self.take_out_of_queue),
         ):
-            button.click(act, queue.run, queue.outputs, **event_options)
-        self._run.change(self.show_queue, queue.run, queue.outputs, **event_options)
+            button.click(act, queue.chosen, queue.outputs, **event_options)
+        self._run.change(self.show_queue, queue.chosen, queue.outputs, **event_options)
         self._tab.select(self._models.fill, self._models.model, self._models.outputs, **event_options)
         self._tab.select(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
         retrain.preset.input(self.fill_retrain, retrain.preset, retrain.outputs, **event_options)
@@ -228,7 +228,7 @@ class TrainTab:
             )
             chosen.then(self.draw, inputs, panel.outputs, **drawing)
         self._run.change(self.draw, inputs, panel.outputs, **drawing)
-        shown = [*self._run_inputs, self._queue.run, self._is_form_open, self._form_settings, self._retrain.settings]
+        shown = [*self._run_inputs, self._queue.chosen, self._is_form_open, self._form_settings, self._retrain.settings]
         polled = [self._run, panel.compared, self._models.model, *self._run_outputs, *self._queue.outputs]
         # One event for all: each costs the page a tenth of a second of computing, which it would take from a run.
         self._timer.tick(
