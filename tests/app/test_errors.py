@@ -5,10 +5,11 @@ import errno
 import pytest
 
 from app.errors import user_message
-from app.runs import jobs, worker
+from app.runs import jobs
 from app.runs.worker import train_queued_run
 from db import runs
 from engine.recipes import recipe_config
+from engine.training import loop
 from labeling.import_cards import import_cards
 from tests.card_factory import write_cards
 from tests.commands import SMALL_RUN, call
@@ -51,7 +52,7 @@ def test_a_run_that_may_not_write_its_folder_fails_with_the_sentence(filled, mon
         raise PermissionError(errno.EACCES, "Permission denied", "/data/last.ckpt")
         yield
 
-    monkeypatch.setattr(worker, "train", train)
+    monkeypatch.setattr(loop, "train", train)
     with pytest.raises(PermissionError):
         train_queued_run(filled.data, run_id)
     with filled.database.reading() as session:

@@ -62,10 +62,20 @@ def test_in_phase_1_the_front_is_not_trained():
 
 
 def test_the_last_epoch_can_be_kept_instead_of_the_best(tmp_path, cards, prepared):
-    settings = config(phase2_epochs=4, lr_phase2=0.05, seed=3)
-    for kept, expected in (("best", 3), ("last", 4)):
-        folder = tmp_path / kept
-        epochs = events_of(EpochDone, run(settings.model_copy(update={"kept_epoch": kept}), cards, folder, prepared))
-        assert load(folder / "model.pt")["summary"]["epoch"] == expected
-        # Epoch 3 is the best of these few cards by RPS, which then chooses.
-        assert min(epochs, key=lambda epoch: epoch.metrics["rps"]).epoch == 3
+    def kept_and_best(kept, seed):
+        """The epoch of the saved model, and the best of these few cards by RPS, which then chooses."""
+        settings, folder = (
+            config(phase2_epochs=4, lr_phase2=0.05, seed=seed, kept_epoch=kept),
+            tmp_path / f"{kept}{seed}",
+        )
+        epochs = events_of(EpochDone, run(settings, cards, folder, prepared))
+        best = min(epochs, key=lambda epoch: epoch.metrics["rps"]).epoch
+        return load(folder / "model.pt")["summary"]["epoch"], best
+
+    for seed in range(3, 11):  # which epoch is best differs between processors; it must not be the last
+        kept, best = kept_and_best("best", seed)
+        assert kept == best
+        if best < 4:
+            assert kept_and_best("last", seed) == (4, best)
+            return
+    pytest.fail("the last epoch was the best of every run")
