@@ -4,6 +4,7 @@ The tests of this file run in order on one page.
 """
 
 import base64
+import json
 import re
 from io import BytesIO
 
@@ -294,16 +295,33 @@ def test_an_upload_that_fails_is_named_and_the_next_one_takes_its_place(visitor,
     assert visitor.reads("#picture-note") == ""
 
 
+# The number of the event that a press of the button starts; others may still be under way.
+EVENT_OF_SWAP = """async () => {
+    const { components, dependencies } = await (await fetch("/config")).json();
+    const button = components.find(({ props }) => props.elem_id === "swap-sides").id;
+    return dependencies.find(({ targets }) => targets.some(([id, name]) => id === button && name === "click")).id;
+}"""
+
+
 def test_after_an_answer_that_is_lost_the_page_says_so_and_goes_on(visitor, two_pictures):
     page, lost = visitor.page, []
+    swap = page.evaluate(EVENT_OF_SWAP)
+
+    def lose_swap(route):
+        if json.loads(route.request.post_data)["fn_index"] == swap:
+            lost.append(route)
+        else:
+            route.continue_()
+
     page.evaluate("window.loupe.pictures.lostAfterMs = 500")
-    page.route(JOIN, lambda request: lost.append(request), times=1)  # noqa: PLW0108 - Playwright marks the function
+    page.route(JOIN, lose_swap)
     page.locator("#swap-sides").click()
     gives(visitor, "drop", "#front-in .block", two_pictures[1])
     visitor.waits_to_read("#picture-note", "Loupe did not answer.")
     wait_for(lambda: picture_of(visitor, "front") == "light.png", "the picture that waited")
     page.evaluate("window.loupe.pictures.lostAfterMs = 60000")
     assert lost.pop().abort() is None
+    page.unroute(JOIN)
 
 
 def test_two_cards_in_one_picture_are_refused_with_what_to_do(visitor, server, tmp_path):
