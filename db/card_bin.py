@@ -8,21 +8,22 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.append_only import EMPTIES_BIN
+from db.query_parts import query_parts
 from db.schema import Card, CardPrediction, Grading, LabelClaim, LabelEvent, LinesEvent, Picture, utc_now
 
 
 def move_to_bin(session: Session, *, card_ids: Sequence[int]) -> int:
     """Move cards to the bin; returns the number of those that were not in it."""
-    moved = update(Card).where(Card.id.in_(card_ids), Card.deleted_at.is_(None)).values(deleted_at=utc_now())
-    return len(session.scalars(moved.returning(Card.id)).all())
+    moved = update(Card).where(Card.deleted_at.is_(None)).values(deleted_at=utc_now()).returning(Card.id)
+    return sum(len(session.scalars(moved.where(Card.id.in_(part))).all()) for part in query_parts(card_ids))
 
 
 def restore(session: Session, *, card_ids: Sequence[int] | None = None) -> int:
     """Take cards out of the bin, by default all; returns their number."""
-    restored = update(Card).where(Card.deleted_at.is_not(None)).values(deleted_at=None)
-    if card_ids is not None:
-        restored = restored.where(Card.id.in_(card_ids))
-    return len(session.scalars(restored.returning(Card.id)).all())
+    restored = update(Card).where(Card.deleted_at.is_not(None)).values(deleted_at=None).returning(Card.id)
+    if card_ids is None:
+        return len(session.scalars(restored).all())
+    return sum(len(session.scalars(restored.where(Card.id.in_(part))).all()) for part in query_parts(card_ids))
 
 
 def cards_in_bin(session: Session) -> list[int]:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from db.query_parts import query_parts
 from db.schema import Card, Picture
-
-NAMES_PER_QUERY = 500  # SQLite takes at most 999 values in a query of an older version
 
 
 @dataclass(frozen=True)
@@ -150,8 +149,8 @@ def link_columns(session: Session) -> list[LinkColumns]:
 def ids_of_names(session: Session, *, names: Sequence[str]) -> list[int]:
     """Row ids of the cards outside the bin with these names, in the order of the names."""
     ids: dict[str, int] = {}
-    for start in range(0, len(names), NAMES_PER_QUERY):
-        some = Card.name.in_(names[start : start + NAMES_PER_QUERY])
+    for part in query_parts(names):
+        some = Card.name.in_(part)
         found = session.execute(select(Card.name, Card.id).where(some, Card.deleted_at.is_(None)))
         ids |= {row.name: row.id for row in found}
     return [ids[name] for name in names if name in ids]

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from db.labels import ROWS_PER_QUERY
+from db.query_parts import query_parts
 from db.schema import Card, CardPrediction, LabelClaim, LabelEvent, LabelSource, Picture, utc_now
 
 CLAIM_DURATION = timedelta(minutes=5)
@@ -179,8 +179,8 @@ def labelings(session: Session, *, card_ids: Sequence[int]) -> list[Labeling]:
     columns = [getattr(LabelEvent, name) for name in Labeling._fields]
     by_person = select(*columns).where(LabelEvent.source == "person", LabelEvent.grade.is_not(None), ~LabelEvent.unsure)
     rows: list[Labeling] = []
-    for start in range(0, len(card_ids), ROWS_PER_QUERY):
-        some = by_person.where(LabelEvent.card_id.in_(card_ids[start : start + ROWS_PER_QUERY]))
+    for part in query_parts(card_ids):
+        some = by_person.where(LabelEvent.card_id.in_(part))
         rows += [Labeling(*row) for row in session.execute(some.order_by(LabelEvent.card_id, LabelEvent.id))]
     return rows
 

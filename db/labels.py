@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from db.query_parts import query_parts
 from db.schema import Base, Card, LabelEvent, LabelSource
 
-ROWS_PER_QUERY = 500  # SQLite takes at most 999 values in a query of an older version
 _CARDS = Base.metadata.tables["cards"]
 _FACTS = (
     update(_CARDS)
@@ -68,8 +68,8 @@ def add_labels(session: Session, *, events: Iterable[LabelEvent]) -> None:
     session.add_all(events)
     session.flush()
     card_ids = sorted({event.card_id for event in events})
-    for start in range(0, len(card_ids), ROWS_PER_QUERY):
-        _keep_facts(session, card_ids[start : start + ROWS_PER_QUERY])
+    for part in query_parts(card_ids):
+        _keep_facts(session, part)
 
 
 def _keep_facts(session: Session, card_ids: Sequence[int]) -> None:
@@ -109,8 +109,8 @@ def label_history(session: Session, *, card_id: int) -> Sequence[LabelEvent]:
 def last_event_ids(session: Session, *, card_ids: Sequence[int]) -> dict[int, int]:
     """The row id of the last label event of each of some cards; a card without any event has no entry."""
     last: dict[int, int] = {}
-    for start in range(0, len(card_ids), ROWS_PER_QUERY):
-        some = LabelEvent.card_id.in_(card_ids[start : start + ROWS_PER_QUERY])
+    for part in query_parts(card_ids):
+        some = LabelEvent.card_id.in_(part)
         query = select(LabelEvent.card_id, func.max(LabelEvent.id)).where(some).group_by(LabelEvent.card_id)
         last |= {row[0]: row[1] for row in session.execute(query)}
     return last
@@ -121,8 +121,8 @@ def label_values(session: Session, *, card_ids: Sequence[int]) -> dict[int, tupl
     columns = select(Card.id, LabelEvent.grade, LabelEvent.qualifier, LabelEvent.unsure)
     query = columns.join_from(Card, LabelEvent, LabelEvent.id == Card.label_id, isouter=True)
     found: dict[int, tuple[float | None, str | None, bool]] = {}
-    for start in range(0, len(card_ids), ROWS_PER_QUERY):
-        some = query.where(Card.deleted_at.is_(None), Card.id.in_(card_ids[start : start + ROWS_PER_QUERY]))
+    for part in query_parts(card_ids):
+        some = query.where(Card.deleted_at.is_(None), Card.id.in_(part))
         for card_id, grade, qualifier, unsure in session.execute(some):
             found[card_id] = (grade, qualifier, bool(unsure))
     return found

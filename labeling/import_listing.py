@@ -65,4 +65,4 @@ def _only_within(cards: Manifest, folder: Path) -> Manifest:
             refused.append(Refused(str(outside[0]), NOT_UPLOADED.format(pair.card_id, outside[0].name), pair.card_id))
         else:
             pairs.append(pair)
-    return Manifest(pairs, [*cards.refused, *refused], cards.notices)
+    return replace(cards, pairs=pairs, refused=[*cards.refused, *refused])

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from db import cards as card_rows
 from db import labels as label_rows
+from db.query_parts import VALUES_PER_QUERY, query_parts
 from db.schema import Card, LabelEvent
 from db.session import Database, Session
-from engine.cards.pairs import SAME_PICTURE, CardPair, Refused, read_columns
+from engine.cards.pairs import SAME_PICTURE, CardPair, Refused
 from engine.image.content_hash import file_version, is_same_picture, readable_hash
 from engine.image.read import BadPicture, require_picture_file
 from labeling.discover import Progress, has_grade_folders
@@ -24,10 +25,9 @@ from labeling.import_cards import NOT_UTF8, non_utf8_name
 from labeling.import_listing import ImportSource, list_cards
 from labeling.import_rows import namesake_message
 
-CARDS_PER_QUERY = 400  # two pictures each, and SQLite takes at most 999 values in a query of an older version
+CARDS_PER_QUERY = VALUES_PER_QUERY // 2  # two pictures each
 CARDS_PER_CALL = 50  # of a thread
 
-Item = TypeVar("Item")
 Layout = Literal["table", "grade folders", "names"]
 
 
@@ -129,7 +129,7 @@ def preview_import(
     refused = [*manifest.refused, *(card.refused for card in checked if card.refused)]
     cards, known, changed = [], 0, []
     with database.reading() as session:
-        for chunk in _chunks([card for card in checked if not card.refused], CARDS_PER_QUERY):
+        for chunk in query_parts([card for card in checked if not card.refused], CARDS_PER_QUERY):
             matches, namesakes = _matches(session, chunk, files.id_of)
             for card in chunk:
                 match = matches.get(card.pair.card_id)
@@ -142,15 +142,23 @@ def preview_import(
             known_pairs = [(matches[card.pair.card_id], card.pair) for card in chunk if card.pair.card_id in matches]
             changed += _changed_labels(session, known_pairs)
     unclear = sum(bool(item.may_be_back_of) for item in refused)
-    layout, separator, columns = _layout(source)
-    return ImportPreview(layout, separator, columns, cards, known, refused, changed, manifest.notices, unclear)
+    return ImportPreview(
+        layout=_layout(source),
+        separator=manifest.separator,
+        columns=manifest.columns,
+        cards=cards,
+        known=known,
+        refused=refused,
+        changed=changed,
+        notices=manifest.notices,
+        unclear=unclear,
+    )
 
 
-def _layout(source: ImportSource) -> tuple[Layout, str, list[tuple[str, str]]]:
+def _layout(source: ImportSource) -> Layout:
     if source.table is not None:
-        table = read_columns(source.table)
-        return "table", table.separator, table.columns
-    return ("grade folders" if has_grade_folders(source.path) else "names"), "", []
+        return "table"
+    return "grade folders" if has_grade_folders(source.path) else "names"
 
 
 def _checked_cards(pairs: Sequence[CardPair], files: _RecordedFiles, progress: Progress) -> Iterator[_CheckedCard]:
@@ -161,7 +169,7 @@ def _checked_cards(pairs: Sequence[CardPair], files: _RecordedFiles, progress: P
 
     done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for checked in pool.map(check, _chunks(pairs, CARDS_PER_CALL)):
+        for checked in pool.map(check, query_parts(pairs, CARDS_PER_CALL)):
             done += len(checked)
             progress(done, len(pairs))
             yield from checked
@@ -221,7 +229,3 @@ def _changed_labels(session: Session, known: Sequence[tuple[Card, CardPair]]) ->
         and (pair.grade is not None or pair.qualifier is not None)
         and (label.grade, label.qualifier) != (pair.grade, pair.qualifier)
     ]
-
-
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -85,8 +85,7 @@ class BulkActs:
     def move_to_bin(self, session: Session, card_ids: Sequence[int], *, number: int) -> tuple[Outcome, BulkActs]:
         """Move cards to the bin; returns as `label`."""
         there = tuple(labels.label_values(session, card_ids=card_ids))
-        for start in range(0, len(there), labels.ROWS_PER_QUERY):
-            card_bin.move_to_bin(session, card_ids=there[start : start + labels.ROWS_PER_QUERY])
+        card_bin.move_to_bin(session, card_ids=there)
         if not there:
             return Outcome(0), self
         earlier, act = self._act(number, "bin")
@@ -99,9 +98,7 @@ class BulkActs:
         *earlier, act = self.acts
         if act.kind == "bin":
             some, rest = act.binned[-MAX_CARDS_AT_ONCE:], act.binned[:-MAX_CARDS_AT_ONCE]
-            restored = 0
-            for start in range(0, len(some), labels.ROWS_PER_QUERY):
-                restored += card_bin.restore(session, card_ids=some[start : start + labels.ROWS_PER_QUERY])
+            restored = card_bin.restore(session, card_ids=some)
             outcome = Outcome(restored, len(some) - restored, len(rest))
             remaining = replace(act, binned=rest)
             changes = self.changes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from app.dataset.gallery import gallery_cards
 from app.dataset.kept_together import cards_kept_together
 from app.dataset.overview import overview
 from app.dataset.picture_views import EXTREMES, extremes, slabs
-from app.labels.page_functions import Name, PageRequest, RowId, author_of, checked
+from app.labels.page_functions import Name, PageRequest, RecentPages, RowId, author_of, checked
 from app.labels.queue_orders import ALL_CARDS, PageFilters, queue_filter
 from app.settings import DataFolder, UserError
 from db import label_queue
@@ -26,7 +25,6 @@ from labeling.queue import queue_of
 from labeling.rare_grades import cards_of_rare_grade
 
 OTHER_FOLDER = "this page was opened with another data folder; reload it"
-MAX_PAGES = 1000
 MAX_GALLERY_CARDS = 48
 
 
@@ -109,7 +107,7 @@ class DatasetDesk:
         """`login` is the user who logged in: he makes the changes whatever the page says."""
         self._database, self._data, self._login = database, data, login
         self._folder = hashlib.sha256(str(data.root).encode()).hexdigest()
-        self._pages: OrderedDict[str, _Page] = OrderedDict()
+        self._pages = RecentPages(_Page)
         self._turn = threading.Lock()
 
     def functions(self) -> list[Callable[[Any], dict[str, Any]]]:
@@ -187,10 +185,7 @@ class DatasetDesk:
             raise UserError(OTHER_FOLDER)
         author = author_of(request.name, self._login)
         with self._turn:
-            page = self._pages.setdefault(request.page, _Page())
-            self._pages.move_to_end(request.page)
-            if len(self._pages) > MAX_PAGES:
-                self._pages.popitem(last=False)
+            page = self._pages.of(request.page)
             if request.part > page.part:
                 page.answer = self._change(request, page, author)
                 page.part = request.part

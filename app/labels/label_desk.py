@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.errors import user_message
 from app.labels.agreement_text import agreement_sentences
 from app.labels.card_names import card_of_key, label_text
-from app.labels.page_functions import Name, PageRequest, RowId, Text, author_of, checked
+from app.labels.page_functions import Name, PageRequest, RecentPages, RowId, Text, author_of, checked
 from app.labels.queue_orders import (
     ALL_CARDS,
     CHOSEN,
@@ -42,7 +42,6 @@ from labeling.second_look import cards_to_look_at_again
 
 UNKNOWN_CARD = "the card that was on the page is not in this data folder; reload the page"
 GONE_CARD = "The card is not in this data folder any more"
-MAX_PAGES = 1000
 MAX_CARDS_AT_ONCE = 20
 MAX_ACTS_AT_ONCE = 100
 MAX_CHOSEN = 1_000_000
@@ -120,7 +119,7 @@ class LabelDesk:
     def __init__(self, database: Database, data: DataFolder, login: str | None = None) -> None:
         """`login` is the user who logged in: he is the labeler whatever the page says."""
         self._database, self._data, self._login = database, data, login
-        self._pages: OrderedDict[str, _Page] = OrderedDict()
+        self._pages = RecentPages(_Page)
         self._rankings: OrderedDict[tuple[QueueBy, str | None], RankedQueue] = OrderedDict()
         # Acts are handled one by one: an act that is sent again must wait for the first time to end.
         self._turn = threading.Lock()
@@ -191,10 +190,7 @@ class LabelDesk:
         """
         author, answers = self._author(request.name), []
         with self._turn:
-            page = self._pages.setdefault(request.page, _Page())
-            self._pages.move_to_end(request.page)
-            if len(self._pages) > MAX_PAGES:
-                self._pages.popitem(last=False)
+            page = self._pages.of(request.page)
             for act in request.acts:
                 if act.number > page.number:
                     page.answer = {"number": act.number, **self._carry_out(act, page, author)}

@@ -10,10 +10,9 @@ from threading import Lock
 
 from app.markdown import counted, escape
 from app.runs.jobs import Jobs
-from app.runs.pace_probe import MEASURED_LATER, PaceProbe
+from app.runs.pace_probe import PaceProbe
 from app.runs.run_status import duration_text
 from app.settings import DataFolder
-from db import runs
 from db.session import Database
 from engine.cards.pairs import CardPair
 from engine.config import Config
@@ -36,7 +35,7 @@ class BeforeStart:
 
     def __init__(self, database: Database, data: DataFolder, jobs: Jobs) -> None:
         self._database, self._data = database, data
-        self.probe = PaceProbe(data, jobs)
+        self.probe = PaceProbe(database, data, jobs)
         self._cards: tuple[float, list[CardPair], list[LeftOutCard]] | None = None
         self._last: tuple[Config, float, str] | None = None
         self._lock = Lock()
@@ -60,9 +59,6 @@ class BeforeStart:
             check_labels(pairs, config)
         except BadInput as error:
             return f"{head}\n\n**It cannot start: {escape(error)}.**", False
-        with self._database.reading() as session:
-            if runs.open_runs(session):  # one that has just been started has not taken the lock yet
-                return f"{head}\n\n{MEASURED_LATER}", False
         used = [pair for pair in training_and_validation(pairs, config) if pair.has_class]
         pace = self.probe.pace(config, used, page)
         if isinstance(pace, str):

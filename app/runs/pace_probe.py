@@ -15,6 +15,8 @@ from threading import Lock
 from app.runs.jobs import Child, Jobs, is_alive
 from app.runs.run_status import log_end
 from app.settings import DataFolder
+from db import runs
+from db.session import Database
 from engine.cards.pairs import CardPair
 from engine.config import Config
 from engine.storage.atomic import write_text
@@ -49,8 +51,8 @@ class _Measurement:
 class PaceProbe:
     """Measured paces of one data folder; one process at a time, none while a run trains."""
 
-    def __init__(self, data: DataFolder, jobs: Jobs) -> None:
-        self._data, self._jobs = data, jobs
+    def __init__(self, database: Database, data: DataFolder, jobs: Jobs) -> None:
+        self._database, self._data, self._jobs = database, data, jobs
         self._paces: dict[Config, Pace | str] = {}
         self._current: _Measurement | None = None
         self._lock = Lock()
@@ -66,7 +68,7 @@ class PaceProbe:
             self._collect()
             if (known := self._paces.get(settings)) is not None:
                 return known
-            if is_alive(self._data.training_lock()):
+            if self._has_run():
                 return MEASURED_LATER
             if self._current is not None and self._current.settings != settings and self._current.page == page:
                 self._current.end()
@@ -82,6 +84,11 @@ class PaceProbe:
             if self._current is not None:
                 self._current.end()
                 self._current = None
+
+    def _has_run(self) -> bool:
+        """True while a run trains, or waits; one that was just started has not taken the lock yet."""
+        with self._database.reading() as session:
+            return bool(runs.open_runs(session)) or is_alive(self._data.training_lock())
 
     def _start(self, settings: Config, pairs: Sequence[CardPair], page: str) -> _Measurement:
         folder = self._data.cache / "pace"

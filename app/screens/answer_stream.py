@@ -16,7 +16,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-JOIN_ROUTE, STREAM_ROUTE = "/gradio_api/queue/join", "/gradio_api/queue/data"
+from app.screens.request_check import JOIN_ROUTE, STREAM_ROUTE, receive_again
+
 END = b'"close_stream"'
 PAUSE_S = 0.06
 
@@ -52,10 +53,6 @@ class AnswerStream:
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await Request(scope, receive).body()
         page = str(json.loads(body).get("session_hash"))
-        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive_again() -> Message:
-            return messages.pop() if messages else await receive()
 
         async def send_after_end(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -63,4 +60,4 @@ class AnswerStream:
                     await asyncio.sleep(left_s)
             await send(message)
 
-        await self._app(scope, receive_again, send_after_end)
+        await self._app(scope, receive_again(body, receive), send_after_end)

@@ -11,7 +11,8 @@ import gradio as gr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.labels.card_imports import CardImports
-from app.labels.page_functions import UNUSABLE, Name, checked
+from app.labels.page_functions import Name, checked
+from app.screens.checked_blocks import UNUSABLE
 from app.screens.html_component import html_component
 from app.screens.label_desk import without_paths
 from app.screens.private_paths import PrivatePaths
@@ -83,7 +84,7 @@ def dropped_from_page(value: Any) -> Dropped:
     try:
         return Dropped.model_validate(value)
     except ValidationError as error:
-        raise UserError(UNUSABLE.rstrip(".")) from error
+        raise UserError(UNUSABLE) from error
 
 
 def _stage(imports: CardImports, data: DataFolder, uploads: Uploads) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN_ROUTE, CALL_ROUTE, UPLOAD_ROUTE = "/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/upload"
+STREAM_ROUTE = "/gradio_api/queue/data"
 # Answers that are sent event by event: to a call, and to a page, which asks for those of before a restart again.
-EVENT_ROUTES = (CALL_ROUTE, "/gradio_api/queue/data", "/gradio_api/upload_progress")
+EVENT_ROUTES = (CALL_ROUTE, STREAM_ROUTE, "/gradio_api/upload_progress")
 SERVER_FUNCTION_ROUTE = "/gradio_api/component_server"
 INTERNAL_ERROR = 500
 # What Gradio raises for an upload without a file, for values that are not those of the function, and for the answer to
@@ -25,6 +26,16 @@ INTERNAL_ERROR = 500
 UNUSABLE_VALUES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError)
 UNUSABLE = "The request is not one that the page or gradio_client sends"
 MAX_DEPTH = 40  # the value of a line editor has six levels
+
+
+def receive_again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body that was read already once more, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_whole() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_whole
 
 
 class RequestCheck:
@@ -53,14 +64,9 @@ class RequestCheck:
         if problem:
             await PlainTextResponse(problem, 400)(scope, receive, send)
             return
-        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive_again() -> Message:
-            return messages.pop() if messages else await receive()
-
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         json_scope = {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
-        await self._answer(json_scope, receive_again, send)
+        await self._answer(json_scope, receive_again(body, receive), send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; one whose values Gradio cannot use is refused, and an answer that has begun just ends."""

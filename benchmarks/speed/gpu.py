@@ -20,7 +20,7 @@ from benchmarks.harness import ROOT, NothingMeasured, Row
 from benchmarks.speed import cuda, train
 from engine.preprocessing.channels_torch import lab, six_channels_batch, six_channels_torch
 from engine.simulate.print.pictures import draw_noise_card
-from engine.storage.atomic import write_text
+from evidence.cached_json import load_or_compute
 
 PICTURES, SIDE_PX = 8, 448
 # Of the channels on the GPU: CLAHE may round lightness to the next level; the derivatives are of that lightness.
@@ -112,9 +112,5 @@ def kept(name: str, part: Callable[[], list[Row]]) -> list[Row]:
     if version.returncode:  # not a clone: nothing tells whether the code has changed
         return part()
     file = Path(tempfile.gettempdir()) / f"loupe-gpu-{version.stdout.strip()[:12]}" / f"{name}.json"
-    if not file.is_file():
-        rows = part()
-        file.parent.mkdir(exist_ok=True)
-        write_text(file, json.dumps([row.as_json() for row in rows]))
-    kept = json.loads(file.read_text(encoding="utf-8"))
+    kept = load_or_compute(file, lambda: [row.as_json() for row in part()])
     return [Row(**{key: value for key, value in row.items() if key != "holds"}) for row in kept]

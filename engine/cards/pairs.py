@@ -101,11 +101,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Contents of a manifest: its valid rows in order, the refused rows, and sentences for the user."""
+    """Contents of a manifest: its valid rows in order, the refused rows, and sentences for the user.
+
+    separator, columns  of the table, see Table; empty for cards that no table lists
+    """
 
     pairs: list[CardPair]
     refused: list[Refused]
     notices: list[str] = field(default_factory=list)
+    separator: str = ""
+    columns: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read_manifest(path: Path, *, progress: Callable[[int, int], None] | None = None) -> Manifest:
@@ -117,16 +122,16 @@ def read_manifest(path: Path, *, progress: Callable[[int, int], None] | None = N
 
     progress  called with (rows read, total rows)
     """
-    table = read_columns(path)
+    table = _read_columns(path)
     rows = _manifest_rows(path, table, progress)
     pairs = [row for row in rows if isinstance(row, CardPair)]
     refused = [row for row in rows if isinstance(row, Refused)]
-    return Manifest(pairs, refused, unused_columns_message(path, table))
+    return Manifest(pairs, refused, unused_columns_message(path, table), table.separator, table.columns)
 
 
 def manifest_rows(path: Path) -> list[CardPair | Refused]:
     """Rows of a manifest in file order, each a pair or refused; otherwise as read_manifest."""
-    return _manifest_rows(path, read_columns(path))
+    return _manifest_rows(path, _read_columns(path))
 
 
 def name_key(name: str) -> str:
@@ -134,7 +139,7 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def read_columns(path: Path) -> Table:
+def _read_columns(path: Path) -> Table:
     """The table of a manifest, its cells as they are written. Raises BadManifest."""
     return read_table(path, columns=COLUMNS, required=REQUIRED_COLUMNS)
 

@@ -124,7 +124,7 @@ def answered(probe, settings):
 
 def test_other_settings_end_the_measurement_and_a_run_that_trains_prevents_it(data_home, program):
     folder = program(f"result.write_text({json.dumps(json.dumps(PACE.__dict__))})")
-    probe = PaceProbe(data_home.data, data_home.jobs)
+    probe = PaceProbe(data_home.database, data_home.data, data_home.jobs)
     with data_home.data.training_lock():
         assert probe.pace(config(), []) == "The time is measured when no run trains."
     assert probe.pace(config(batch_size=2), [], "a page").startswith("Measuring the time")
@@ -142,7 +142,7 @@ def test_a_failed_measurement_is_one_sentence(data_home, program):
     folder = program("sys.stderr.write('loupe: a.png: no picture'); sys.exit(2)")
     (folder / "go").touch()
     assert (
-        answered(PaceProbe(data_home.data, data_home.jobs), config())
+        answered(PaceProbe(data_home.database, data_home.data, data_home.jobs), config())
         == "The time could not be measured: a.png: no picture."
     )
 
